@@ -1,0 +1,69 @@
+"""Convolution, normalisation, activation: the unit that every network is built from.
+
+Shapes: N batch, C channels, H height, W width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from translate.blocks.norm import NormLayer
+from translate.config.networks import Padding
+
+Activation = Callable[[], nn.Module]
+
+
+class ConvBlock(nn.Module):
+    """Convolution, then normalisation, then activation.
+
+    The convolution has a bias only where no normalisation follows, which would cancel or replace it.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        kernel_size: Side of the square kernel.
+        stride: Step; the output is ``ceil(H / stride)`` high for odd kernels.
+        padding: How the border is filled.
+        norm_layer: Called with the channels; None for no normalisation.
+        activation: Called with nothing; None for a linear output.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        kernel_size: int = 3,
+        stride: int = 1,
+        padding: Padding = "zeros",
+        norm_layer: NormLayer | None = None,
+        activation: Activation | None = None,
+    ) -> None:
+        super().__init__()
+        norm = nn.Identity() if norm_layer is None else norm_layer(out_channels)
+        self.conv = nn.Conv2d(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride=stride,
+            padding=(kernel_size - 1) // 2,
+            padding_mode=padding,
+            bias=isinstance(norm, nn.Identity),
+        )
+        self.norm = norm
+        self.activation = nn.Identity() if activation is None else activation()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.activation(self.norm(self.conv(x)))  # [N, C_out, H / stride, W / stride]
+
+
+def relu() -> nn.Module:
+    """ReLU; not in place, so that a skip connection may keep its input."""
+    return nn.ReLU()
+
+
+def leaky_relu() -> nn.Module:
+    """Leaky ReLU of slope 0.2, the discriminator's activation since DCGAN (Radford et al., 2015)."""
+    return nn.LeakyReLU(0.2)

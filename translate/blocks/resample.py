@@ -1,0 +1,77 @@
+"""Up- and down-sampling by 2.
+
+Up: ``resize`` is nearest-neighbour enlargement and a convolution, which leaves no checkerboard (Odena et al., 2016);
+``transposed`` is the published transposed convolution, kept for imported weights. Down: ``strided`` convolution, or
+``blur``: a convolution, then a binomial low-pass filter with stride 2 (Zhang, 2019).
+
+Shapes: N batch, C channels, H height, W width.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from translate.config.networks import Downsampling, Upsampling
+
+
+class BlurPool(nn.Module):
+    """Low-pass filter [1, 2, 1] x [1, 2, 1] / 16 with reflected border, then every second pixel.
+
+    The filter is fixed: a buffer that no file stores.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+        taps = torch.tensor([1.0, 2.0, 1.0]) / 4.0
+        self.register_buffer("kernel", torch.outer(taps, taps).expand(channels, 1, 3, 3).clone(), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        # One pixel has nothing to reflect; replicating it is the same picture.
+        mode = "reflect" if min(x.shape[-2:]) > 1 else "replicate"
+        x = F.pad(x, (1, 1, 1, 1), mode=mode)
+        return F.conv2d(x, self.kernel.to(x.dtype), stride=2, groups=self.channels)  # [N, C, ceil(H/2), ceil(W/2)]
+
+
+def downsample(in_channels: int, out_channels: int, *, kernel_size: int, kind: Downsampling, bias: bool) -> nn.Module:
+    """A convolution to half the size: [N, C_in, H, W] -> [N, C_out, H/2, W/2] for even H and W.
+
+    Raises:
+        ValueError: an unknown kind.
+    """
+    padding = (kernel_size - 1) // 2
+    if kind == "strided":
+        return nn.Conv2d(in_channels, out_channels, kernel_size, stride=2, padding=padding, bias=bias)
+    if kind == "blur":
+        # An even kernel cannot be centred at stride 1: the filter follows a 3x3 convolution instead.
+        conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias)
+        return nn.Sequential(conv, BlurPool(out_channels))
+    raise ValueError(f"downsampling '{kind}' is unknown: choose strided or blur")
+
+
+def upsample(in_channels: int, out_channels: int, *, kernel_size: int, kind: Upsampling, bias: bool) -> nn.Module:
+    """A convolution to twice the size: [N, C_in, H, W] -> [N, C_out, 2H, 2W].
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        kernel_size: Of the transposed convolution, 3 (CycleGAN) or 4 (pix2pix); ``resize`` always takes 3.
+        kind: ``resize`` or ``transposed``.
+        bias: Whether the convolution has one.
+
+    Raises:
+        ValueError: an unknown kind.
+    """
+    if kind == "resize":
+        return nn.Sequential(
+            nn.Upsample(scale_factor=2, mode="nearest"),
+            nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias),
+        )
+    if kind == "transposed":
+        output_padding = kernel_size % 2  # an odd kernel would end one pixel short of twice the size
+        return nn.ConvTranspose2d(
+            in_channels, out_channels, kernel_size, stride=2, padding=1, output_padding=output_padding, bias=bias
+        )
+    raise ValueError(f"upsampling '{kind}' is unknown: choose resize or transposed")

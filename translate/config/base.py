@@ -1,0 +1,101 @@
+"""What every configuration shares: frozen keyword-only dataclasses, strict JSON, checked ranges.
+
+A configuration is a plain stdlib dataclass. Its ranges are written as ``Annotated[int, Ge(1)]``; pydantic checks them
+when a configuration comes from JSON or from `validate`, tyro makes command-line flags from the same fields. This
+floor imports no torch, so that ``translate --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+C = TypeVar("C", bound="Config")
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used; the message names the field, what was expected, and the mend."""
+
+
+class Config:
+    """Base of all configurations: unknown keys in JSON are refused."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+
+@cache
+def _adapter(kind: Any) -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
+
+
+def flag(field_name: str) -> str:
+    """The command-line spelling of a field: ``batch_size`` -> ``--batch-size``."""
+    return "--" + field_name.replace("_", "-")
+
+
+def _readable(error: Any) -> str:
+    """One line a problem: where it is, what was given, what was expected."""
+    lines = []
+    for problem in error.errors(include_url=False, include_context=False):
+        where = ".".join(str(part) for part in problem["loc"]) or "value"
+        if problem["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+            lines.append(f"{where}: unknown key")
+        elif problem["type"] == "missing":
+            lines.append(f"{where}: missing")
+        else:
+            lines.append(f"{where} = {problem['input']!r}: {problem['msg'].removeprefix('Value error, ')}")
+    return "; ".join(dict.fromkeys(lines))
+
+
+def validate(config: C) -> C:
+    """Check every range of a configuration made in Python or by the command line.
+
+    Raises:
+        ConfigError: names each field that is out of range, its value, and what was expected.
+    """
+    return from_dict(type(config), to_dict(config))
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """A configuration as JSON-able values; paths become strings with forward slashes."""
+
+    def plain(value: Any) -> Any:
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        if isinstance(value, Path):
+            return value.as_posix()
+        if isinstance(value, list | tuple):
+            return [plain(item) for item in value]
+        if isinstance(value, dict):
+            return {str(key): plain(item) for key, item in value.items()}
+        return value
+
+    return plain(config)
+
+
+def from_dict(kind: type[C], values: dict[str, Any]) -> C:
+    """Build a configuration from JSON values, refusing unknown keys and values out of range.
+
+    Raises:
+        ConfigError: names each offending key.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return _adapter(kind).validate_python(values)
+    except ValidationError as error:
+        raise ConfigError(_readable(error)) from None
+
+
+def differences(old: Any, new: Any, *, prefix: str = "") -> dict[str, tuple[Any, Any]]:
+    """The fields in which two JSON values differ: ``{"data.size": (64, 128)}``."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        found: dict[str, tuple[Any, Any]] = {}
+        for key in {**old, **new}:
+            found |= differences(old.get(key), new.get(key), prefix=f"{prefix}.{key}" if prefix else key)
+        return found
+    return {} if old == new else {prefix: (old, new)}

@@ -1,0 +1,95 @@
+"""What a network is made of: one frozen configuration each, from which it is built and by which it is saved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Le, Lt
+
+from translate.config.base import Config, ConfigError
+
+Norm = Literal["instance", "batch", "group", "none"]
+Padding = Literal["reflect", "replicate", "zeros"]
+Upsampling = Literal["resize", "transposed"]
+Downsampling = Literal["strided", "blur"]
+Initialisation = Literal["normal", "xavier", "kaiming", "orthogonal"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResNetConfig(Config):
+    """The generator of Johnson et al. (2016) as used by CycleGAN: down, residual blocks, up."""
+
+    type: Literal["resnet"] = "resnet"
+    in_channels: Annotated[int, Ge(1)] = 3
+    out_channels: Annotated[int, Ge(1)] = 3
+    width: Annotated[int, Ge(1)] = 64
+    """Channels after the first convolution; doubled by each down-sampling."""
+    num_blocks: Annotated[int, Ge(0)] = 9
+    """Residual blocks: 6 up to 128 px, 9 above."""
+    num_downsamplings: Annotated[int, Ge(0), Le(6)] = 2
+    norm: Norm = "instance"
+    padding: Padding = "reflect"
+    upsampling: Upsampling = "resize"
+    downsampling: Downsampling = "strided"
+    dropout: Annotated[float, Ge(0.0), Lt(1.0)] = 0.0
+    """Probability of dropping a channel's value inside each residual block."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UNetConfig(Config):
+    """The generator of pix2pix (Isola et al., 2017): an encoder and a decoder with skips at every size."""
+
+    type: Literal["unet"] = "unet"
+    in_channels: Annotated[int, Ge(1)] = 3
+    out_channels: Annotated[int, Ge(1)] = 3
+    width: Annotated[int, Ge(1)] = 64
+    """Channels of the outermost level; doubled inwards up to 8 times this."""
+    depth: Annotated[int, Ge(1), Le(10)] = 8
+    """Halvings: the input is padded to a multiple of ``2 ** depth``; 8 for 256 px."""
+    norm: Norm = "instance"
+    upsampling: Upsampling = "resize"
+    downsampling: Downsampling = "strided"
+    dropout: Annotated[float, Ge(0.0), Lt(1.0)] = 0.5
+    """Probability of dropping a value in the (up to three) inner up-blocks, as in the paper."""
+    output: Literal["tanh", "linear"] = "tanh"
+    """``tanh`` for images in [-1, 1]; ``linear`` for logits, as in segmentation."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchGANConfig(Config):
+    """The discriminator of pix2pix: one logit for each overlapping patch."""
+
+    type: Literal["patchgan"] = "patchgan"
+    in_channels: Annotated[int, Ge(1)] = 6
+    """Input and output channels together when it is conditional."""
+    width: Annotated[int, Ge(1)] = 64
+    num_layers: Annotated[int, Ge(0), Le(8)] = 3
+    """Strided stages: 3 sees 70x70 pixels, 0 is the pixel discriminator (1x1)."""
+    num_scales: Annotated[int, Ge(1), Le(5)] = 1
+    """Copies at full, half, quarter ... resolution, as in pix2pixHD (Wang et al., 2018)."""
+    norm: Norm = "instance"
+
+    def __post_init__(self) -> None:
+        if self.num_layers == 0 and self.num_scales > 1:
+            raise ConfigError("--num-scales needs a discriminator with layers: set --num-layers to 1 or more")
+
+
+GeneratorConfig = ResNetConfig | UNetConfig
+NetworkConfig = ResNetConfig | UNetConfig | PatchGANConfig
+
+
+def unet_depth(size: int) -> int:
+    """The U-Net depth for a training size in pixels: halved down to an odd number of pixels, at most 8 times.
+
+    256 -> 8, 128 -> 7, 96 -> 5 (3 pixels at the innermost level).
+
+    Raises:
+        ConfigError: a size that can hardly be halved, such as 286 or 100.
+    """
+    depth = min(8, (size & -size).bit_length() - 1)
+    if depth < min(5, size.bit_length() - 1):
+        step = 32 if size > 32 else 8
+        lower, upper = size // step * step, (size // step + 1) * step
+        raise ConfigError(f"--size {size} cannot be halved often enough for a U-Net: choose {lower} or {upper}")
+    return depth

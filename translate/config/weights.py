@@ -1,0 +1,95 @@
+"""What a file of weights says of itself: the same JSON lies in ``config.json`` and in the safetensors metadata."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Len
+from pydantic import Field
+
+from translate.config.base import Config, ConfigError, from_dict
+from translate.config.networks import NetworkConfig, ResNetConfig, UNetConfig
+from translate.config.training import Noise
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preprocessing(Config):
+    """How an image becomes the network's input, and its output an image again."""
+
+    size: Annotated[int, Ge(1)] = 256
+    """Side in pixels of the squares it was trained on; any other size is translated as it is."""
+    value_range: tuple[float, float] = (-1.0, 1.0)
+    """What the darkest and the brightest value become."""
+    bits: Literal[8, 16] = 8
+    """Depth of the images it was trained on."""
+    alpha: Literal["composite", "keep"] = "composite"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Domains(Config):
+    """What the network takes and what it makes, in a word or two each."""
+
+    source: str = "input"
+    target: str = "output"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRecord(Config):
+    """How the weights were made; for people, and for doing it again."""
+
+    recipe: str
+    images_seen: Annotated[int, Ge(0)]
+    data: str = ""
+    """The data set in one line."""
+    hours: Annotated[float, Ge(0.0)] = 0.0
+    device: str = ""
+    precision: str = ""
+    losses: dict[str, float] = field(default_factory=dict)
+    """Last logged mean of each term."""
+    versions: dict[str, str] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
+    """The training configuration as given; its paths are reduced to their last part."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightsConfig(Config):
+    """Everything that is needed to rebuild a network and use it, with no flags."""
+
+    format_version: int = FORMAT_VERSION
+    kind: Literal["translator", "segmenter", "discriminator"]
+    """What the network is for; a command that needs another kind says so."""
+    name: Annotated[str, Len(1)]
+    network: Annotated[NetworkConfig, Field(discriminator="type")]
+    preprocessing: Preprocessing = Preprocessing()
+    domains: Domains = Domains()
+    noise: Noise = "training"
+    """Whether dropout stays on when translating (``always``)."""
+    classes: tuple[str, ...] = ()
+    """Class names of a segmenter, in the order of its logits."""
+    training: TrainingRecord | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind == "translator" and not isinstance(self.network, ResNetConfig | UNetConfig):
+            raise ConfigError(f"a translator needs a generator network, not '{self.network.type}'")
+        low, high = self.preprocessing.value_range
+        if not low < high:
+            raise ConfigError(f"value_range {low, high}: the first must be smaller than the second")
+
+
+def weights_config(values: Any) -> WeightsConfig:
+    """Read the JSON of a file of weights.
+
+    Raises:
+        ConfigError: an unknown format version, an unknown key, or a value out of range.
+    """
+    if not isinstance(values, dict) or "format_version" not in values:
+        raise ConfigError("no format_version: not a configuration that translate wrote")
+    version = values["format_version"]
+    if version != FORMAT_VERSION:
+        raise ConfigError(
+            f"format version {version!r}, and this release reads {FORMAT_VERSION}: update translate (pip install -U image-translate)"
+        )
+    return from_dict(WeightsConfig, values)

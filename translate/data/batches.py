@@ -1,0 +1,227 @@
+"""From stored pairs to batches on the device: an infinite, resumable, reproducible stream.
+
+Sample number p of a run is a pure function of the seed and p: which pair, which crop, which mirror. Nothing depends
+on threads, on processes or on where a run was interrupted, so resuming is starting at p, and each process of several
+takes its own stretch of every batch. Threads crop uint8; mirroring, colour and normalisation are done on the device for
+the whole batch at once.
+
+Shapes: N batch, C channels, S side of the crop.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from translate.data.images import ImageError
+from translate.data.store import PairStore
+
+Batch = dict[str, Tensor]
+
+
+class DataError(ValueError):
+    """Data that a run cannot go on with; the message says what to mend."""
+
+
+def permutation(length: int, *, epoch: int, seed: int) -> np.ndarray:
+    """The order of the pairs in an epoch."""
+    return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(length)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draw:
+    """The random decisions for one sample; the same for both halves."""
+
+    left: float
+    """Position of the crop, 0 to 1 of the free width."""
+    top: float
+    mirror: bool
+    colour: tuple[float, float, float]
+    """Brightness, contrast and saturation, each from -1 to 1, scaled by the strength."""
+
+
+def draw(position: int, *, seed: int) -> Draw:
+    """The decisions for sample `position` of a run, from a counter-based generator (Philox; Salmon et al., 2011)."""
+    # A key of its own (the bit 63), apart from those of the permutations.
+    values = np.random.Generator(np.random.Philox(key=[seed | 1 << 63, position])).random(6).tolist()
+    left, top, mirror, *colour = values
+    brightness, contrast, saturation = (2 * value - 1 for value in colour)
+    return Draw(left=left, top=top, mirror=mirror < 0.5, colour=(brightness, contrast, saturation))
+
+
+def crop(pixels: np.ndarray, *, size: int, left: float, top: float) -> np.ndarray:
+    """A square of side `size` out of [H, W, C], at a position given as a share of the free space."""
+    height, width = pixels.shape[:2]
+    x, y = round(left * (width - size)), round(top * (height - size))
+    return pixels[y : y + size, x : x + size]
+
+
+def to_unit(pixels: Tensor) -> Tensor:
+    """uint8 or uint16 [N, S, S, C] to float32 [N, C, S, S] in [-1, 1]."""
+    top = 65535.0 if pixels.dtype == torch.uint16 else 255.0
+    return pixels.permute(0, 3, 1, 2).float().div(top / 2).sub(1.0).contiguous()
+
+
+def jitter_colour(images: Tensor, factors: Tensor) -> Tensor:
+    """Change brightness, contrast and saturation of [N, C, S, S] in [-1, 1]; alpha is left alone.
+
+    Args:
+        images: What to change.
+        factors: [N, 3] relative changes, 0 for none: brightness scales the distance from black, contrast that from the
+            image's mean, saturation that from grey.
+    """
+    colour = 3 if images.shape[1] >= 3 else 1
+    brightness, contrast, saturation = factors.view(-1, 3, 1, 1, 1).unbind(1)
+    x = (images[:, :colour] + 1) / 2 * (1 + brightness)
+    mean = x.mean(dim=(1, 2, 3), keepdim=True)
+    x = mean + (x - mean) * (1 + contrast)
+    grey = x.mean(dim=1, keepdim=True)
+    x = grey + (x - grey) * (1 + saturation)
+    return torch.cat([(x * 2 - 1).clamp(-1, 1), images[:, colour:]], dim=1)
+
+
+class PairBatches(Iterator[Batch]):
+    """An infinite stream of batches ``{"a": [N, C_a, S, S], "b": [N, C_b, S, S]}`` in [-1, 1] on the device.
+
+    Args:
+        store: The pairs.
+        size: Side of the crop; at most the store's.
+        batch_size: Images a step over all processes; a multiple of `world_size`.
+        start: Samples already seen by the run.
+        seed: With the sample's number, all that decides the draw.
+        rank: This process.
+        world_size: Processes.
+        mirror: Mirror half of the samples.
+        colour_jitter: Strength, 0 to 1; domain A only. Domain B's is not touched.
+        jitter_domain: ``a`` or ``b``, the domain that is a network's input.
+        workers: Threads that decode and crop; as many batches are prepared ahead.
+        max_bad: Share of the pairs that may be unreadable.
+        device: Where the batches are wanted.
+        report: Called once with a line for each unreadable pair.
+
+    Raises:
+        DataError: from ``next``, when more than `max_bad` of the pairs cannot be read.
+    """
+
+    def __init__(
+        self,
+        store: PairStore,
+        *,
+        size: int,
+        batch_size: int,
+        start: int = 0,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        mirror: bool = True,
+        colour_jitter: float = 0.0,
+        jitter_domain: str = "a",
+        workers: int = 2,
+        max_bad: float = 0.05,
+        device: torch.device | str = "cpu",
+        report: Callable[[str], None] = print,
+    ) -> None:
+        if size > store.side:
+            raise DataError(f"a crop of {size} px does not fit into images of {store.side} px")
+        self.store, self.size, self.seed, self.report = store, size, seed, report
+        self.mirror, self.colour_jitter, self.jitter_domain = mirror, colour_jitter, jitter_domain
+        self.max_bad, self.device = max_bad, torch.device(device)
+        self.batch_size, self.share = batch_size, batch_size // world_size
+        self.position = start + rank * self.share
+        self.bad: dict[int, str] = {}
+        self._orders: dict[int, np.ndarray] = {}
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+        self._ahead: deque[Future[tuple[list[Tensor], list[Draw]]]] = deque()
+        for _ in range(workers + 1):
+            self._submit()
+
+    def _submit(self) -> None:
+        self._ahead.append(self._pool.submit(self._load, self.position))
+        self.position += self.batch_size
+
+    def _order(self, epoch: int) -> np.ndarray:
+        if epoch not in self._orders:
+            self._orders[epoch] = permutation(len(self.store), epoch=epoch, seed=self.seed)
+            for past in [known for known in self._orders if known < epoch - 1]:
+                self._orders.pop(past, None)
+        return self._orders[epoch]
+
+    def _read(self, position: int) -> list[np.ndarray]:
+        """The pair of a sample; an unreadable one gives way to the next of the epoch's order."""
+        epoch, place = divmod(position, len(self.store))
+        order = self._order(epoch)
+        for step in range(len(self.store)):
+            index = int(order[(place + step) % len(self.store)])
+            if index in self.bad:
+                continue
+            try:
+                return self.store.read(index)
+            except ImageError as error:
+                if index not in self.bad:
+                    self.bad[index] = str(error)
+                    self.report(f"skipped: {error}")
+                self._check_bad()
+        raise DataError("none of the pairs can be read")
+
+    def _check_bad(self) -> None:
+        if len(self.bad) > self.max_bad * len(self.store):
+            named = "; ".join(list(self.bad.values())[:3])
+            raise DataError(
+                f"{len(self.bad)} of {len(self.store)} pairs cannot be read, more than the "
+                f"{self.max_bad:.0%} that --max-bad allows: {named}. Mend or remove them, or raise --max-bad"
+            )
+
+    def _load(self, position: int) -> tuple[list[Tensor], list[Draw]]:
+        draws = [draw(position + offset, seed=self.seed) for offset in range(self.share)]
+        rows: list[list[np.ndarray]] = [[], []]
+        for offset, chosen in enumerate(draws):
+            for half, pixels in zip(rows, self._read(position + offset), strict=True):
+                half.append(crop(pixels, size=self.size, left=chosen.left, top=chosen.top))
+        batch = [torch.from_numpy(np.stack(half)) for half in rows]
+        return ([half.pin_memory() for half in batch] if self.device.type == "cuda" else batch), draws
+
+    def __next__(self) -> Batch:
+        halves, draws = self._ahead.popleft().result()
+        self._submit()
+        images = [to_unit(half.to(self.device, non_blocking=True)) for half in halves]
+        if self.mirror:
+            mirrored = torch.tensor([chosen.mirror for chosen in draws]).to(self.device, non_blocking=True)
+            images = [torch.where(mirrored.view(-1, 1, 1, 1), half.flip(-1), half) for half in images]
+        batch = dict(zip(("a", "b"), images, strict=True))
+        if self.colour_jitter:
+            factors = torch.tensor([chosen.colour for chosen in draws]) * self.colour_jitter
+            factors = factors.to(self.device, non_blocking=True)
+            batch[self.jitter_domain] = jitter_colour(batch[self.jitter_domain], factors)
+        return batch
+
+    def close(self) -> None:
+        """Stop the threads."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def fixed_batch(store: PairStore, *, indices: Sequence[int], device: torch.device | str = "cpu") -> Batch:
+    """The middle squares of some pairs, undisturbed: what sample grids and scores are made from.
+
+    Unreadable pairs are left out.
+
+    Raises:
+        DataError: none of them can be read.
+    """
+    rows: list[list[np.ndarray]] = [[], []]
+    for index in indices:
+        try:
+            halves = store.read(index)
+        except ImageError:
+            continue
+        for half, pixels in zip(rows, halves, strict=True):
+            half.append(crop(pixels, size=store.side, left=0.5, top=0.5))
+    if not rows[0]:
+        raise DataError(f"none of the first {len(indices)} pairs can be read")
+    a, b = (to_unit(torch.from_numpy(np.stack(half)).to(device)) for half in rows)
+    return {"a": a, "b": b}

@@ -1,0 +1,192 @@
+"""Pairs decoded and resized once, then read from memory-mapped files.
+
+Decoding costs more than everything else in a loader, so each pair is decoded once, resized to its training size, and kept
+as plain uint8 (or uint16) beside the run; never as JPEG again, which would lose colour. The cache is bounded: what does
+not fit is decoded each time. Threads decode, since Pillow releases the interpreter's lock; there is nothing to pickle, so
+Windows and macOS work as Linux does.
+
+Shapes: C channels, H height, W width.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from translate.data.images import ImageError, Picture, composite, convert
+from translate.data.layouts import Pair
+
+Side = Literal["a", "b"]
+SEGMENT_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Format:
+    """What every image of a domain is brought to.
+
+    Attributes:
+        channels: 1 grey, 2 grey with alpha, 3 RGB, 4 RGBA.
+        bits: 8 or 16.
+        nearest: Resize without mixing neighbours, as label maps need.
+    """
+
+    channels: int
+    bits: int = 8
+    nearest: bool = False
+
+    @property
+    def dtype(self) -> type[np.unsignedinteger]:
+        return np.uint16 if self.bits == 16 else np.uint8
+
+
+def to_format(picture: Picture, fmt: Format) -> np.ndarray:
+    """The pixels of a picture with the channels and depth of a domain: [H, W, C]."""
+    has_alpha = fmt.channels in (2, 4)
+    if not has_alpha:
+        picture = composite(picture)
+    colour = convert(picture.colour, channels=fmt.channels - has_alpha, bits=fmt.bits)
+    if not has_alpha:
+        return colour
+    if picture.alpha is None:
+        opaque = np.full_like(colour[..., :1], np.iinfo(colour.dtype).max)
+        return np.concatenate([colour, opaque], axis=-1)
+    return np.concatenate([colour, convert(picture.alpha, channels=1, bits=fmt.bits)], axis=-1)
+
+
+def resize(pixels: np.ndarray, *, width: int, height: int, nearest: bool = False) -> np.ndarray:
+    """Resize [H, W, C] pixels with an anti-aliased bicubic filter, or to the nearest pixel.
+
+    Pillow resizes 16-bit values only as floats, so those go channel by channel; alpha is weighted in by Pillow.
+    """
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    method = Image.Resampling.NEAREST if nearest else Image.Resampling.BICUBIC
+    if pixels.dtype == np.uint8:
+        flat = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
+        return np.asarray(Image.fromarray(flat).resize((width, height), method)).reshape(height, width, -1)
+    planes = [
+        np.asarray(Image.fromarray(plane.astype(np.float32)).resize((width, height), method))
+        for plane in np.moveaxis(pixels, -1, 0)
+    ]
+    limits = np.iinfo(pixels.dtype)
+    return np.clip(np.rint(np.stack(planes, axis=-1)), limits.min, limits.max).astype(pixels.dtype)
+
+
+def fitted_size(width: int, height: int, *, side: int, fit: Literal["cover", "stretch"]) -> tuple[int, int]:
+    """The (width, height) whose shorter side is `side`, or the square of it for ``stretch``."""
+    if fit == "stretch":
+        return side, side
+    scale = side / min(width, height)
+    return max(side, round(width * scale)), max(side, round(height * scale))
+
+
+class _Segments:
+    """Append-only arrays in memory-mapped files of fixed size; bounded, removed on close."""
+
+    def __init__(self, folder: Path, *, limit: int) -> None:
+        self.folder, self.limit = folder, limit
+        self.maps: list[np.memmap] = []
+        self.used = 0  # bytes of the last segment
+
+    def append(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray] | None:
+        """Copies of the arrays that live in a file, or None where they do not fit the limit or the disk."""
+        needed = sum(array.nbytes for array in arrays)
+        if not self.maps or self.used + needed > self.maps[-1].size:
+            size = max(SEGMENT_BYTES, needed)
+            if sum(segment.size for segment in self.maps) + size > self.limit:
+                return None
+            self.folder.mkdir(parents=True, exist_ok=True)
+            # A full disk would raise a bus error on writing to the map, not on making it.
+            if shutil.disk_usage(self.folder).free < 2 * size:
+                self.limit = 0
+                return None
+            path = self.folder / f"{len(self.maps):05d}.bin"
+            self.maps.append(np.memmap(path, dtype=np.uint8, mode="w+", shape=(size,)))
+            self.used = 0
+        kept = []
+        for array in arrays:
+            view = self.maps[-1][self.used : self.used + array.nbytes].view(array.dtype).reshape(array.shape)
+            view[:] = array
+            self.used += array.nbytes + array.nbytes % 2  # 16-bit values stay aligned
+            kept.append(view)
+        return kept
+
+    def close(self) -> None:
+        self.maps.clear()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class PairStore:
+    """Random access to aligned pairs at one size.
+
+    Args:
+        pairs: What to read.
+        a: Format of domain A.
+        b: Format of domain B.
+        side: Shorter side in pixels after resizing.
+        fit: ``cover`` keeps the aspect ratio, ``stretch`` makes a square.
+        cache: Folder for the decoded pixels; removed by `close`. None decodes each time.
+        cache_bytes: Bound of that folder.
+    """
+
+    def __init__(
+        self,
+        pairs: Sequence[Pair],
+        *,
+        a: Format,
+        b: Format,
+        side: int,
+        fit: Literal["cover", "stretch"] = "cover",
+        cache: Path | None = None,
+        cache_bytes: int = 4 * 2**30,
+    ) -> None:
+        self.pairs, self.formats, self.side, self.fit = pairs, (a, b), side, fit
+        self._segments = _Segments(cache, limit=cache_bytes) if cache is not None and cache_bytes else None
+        self._kept: dict[int, list[np.ndarray]] = {}
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def read(self, index: int) -> list[np.ndarray]:
+        """Pixels of both halves, [H, W, C_a] and [H, W, C_b], of equal size; safe from many threads.
+
+        Raises:
+            ImageError: the file cannot be read, or the halves differ in size.
+        """
+        kept = self._kept.get(index)
+        if kept is not None:
+            return kept
+        arrays = self._decode(self.pairs[index])
+        if self._segments is not None:
+            with self._lock:
+                if index not in self._kept and (copies := self._segments.append(arrays)) is not None:
+                    self._kept[index] = copies
+        return arrays
+
+    def _decode(self, pair: Pair) -> list[np.ndarray]:
+        pictures = [pair.a.read(), pair.b.read()]
+        if pictures[0].size != pictures[1].size:
+            raise ImageError(
+                f"{pair.a.path} is {pictures[0].size[0]}x{pictures[0].size[1]} and {pair.b.path} is "
+                f"{pictures[1].size[0]}x{pictures[1].size[1]}: the halves of a pair must have one size"
+            )
+        width, height = fitted_size(*pictures[0].size, side=self.side, fit=self.fit)
+        return [
+            resize(to_format(picture, fmt), width=width, height=height, nearest=fmt.nearest)
+            for picture, fmt in zip(pictures, self.formats, strict=True)
+        ]
+
+    def close(self) -> None:
+        """Remove the cache."""
+        with self._lock:
+            self._kept.clear()
+            if self._segments is not None:
+                self._segments.close()

@@ -1,0 +1,69 @@
+"""U-Net generator of pix2pix (Isola et al., 2017).
+
+Level i halves the size and widens to ``width * min(2 ** i, 8)``; the decoder mirrors it, with a skip at every level.
+Outermost and innermost levels have no normalisation, so the innermost may be a single pixel. Dropout in the levels
+of 8-fold width next to the innermost is the paper's noise. Shapes: N batch, C channels, H height, W width.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from translate.blocks.norm import norm_layer
+from translate.blocks.unet import UNetDown, UNetUp
+from translate.config.networks import UNetConfig
+
+
+class UNetGenerator(nn.Module):
+    """Images in, images (or logits) of the same size out.
+
+    A generator provides ``config``, ``stride`` (H and W must be multiples of it) and ``minimum_size`` (the least H and W).
+
+    Args:
+        config: What it is made of.
+    """
+
+    def __init__(self, config: UNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.stride = 2**config.depth
+        norm = norm_layer(config.norm)
+        # Level depth - 2 works on 2x2 values at the least, enough for instance norm.
+        self.minimum_size = self.stride
+        widths = [config.width * min(2**level, 8) for level in range(config.depth)]
+        innermost = config.depth - 1
+        noisy = range(max(1, min(4, innermost - 1)), innermost)  # the paper's levels 4 to 6 of 8
+
+        self.down = nn.ModuleList(
+            UNetDown(
+                config.in_channels if level == 0 else widths[level - 1],
+                widths[level],
+                norm_layer=None if level in (0, innermost) else norm,
+                activate=level > 0,
+                downsampling=config.downsampling,
+            )
+            for level in range(config.depth)
+        )
+        self.up = nn.ModuleList(
+            UNetUp(
+                widths[level] if level == innermost else 2 * widths[level],
+                config.out_channels if level == 0 else widths[level - 1],
+                norm_layer=None if level == 0 else norm,
+                upsampling=config.upsampling,
+                dropout=config.dropout if level in noisy else 0.0,
+            )
+            for level in reversed(range(config.depth))
+        )
+        self.output = nn.Tanh() if config.output == "tanh" else nn.Identity()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Args: images: [N, C_in, H, W] in [-1, 1]. Returns: [N, C_out, H, W], in [-1, 1] for a tanh output."""
+        skips: list[Tensor | None] = []
+        x = images
+        for down in self.down:
+            x = down(x)
+            skips.append(x)
+        skips[-1] = None  # the innermost level is the decoder's input, not a skip
+        for up, skip in zip(self.up, reversed(skips), strict=True):
+            x = up(x, skip)
+        return self.output(x)
