@@ -1,0 +1,179 @@
+"""Weights that say what they are: safetensors with their configuration in the metadata, and beside it as JSON.
+
+``<name>/model.safetensors`` and ``<name>/config.json``, the Hub's layout. The metadata is what counts, so a renamed or
+lone file still opens; a ``config.json`` that says something else is refused.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from translate.checkpoint.atomic import written_beside
+from translate.config.base import ConfigError, differences, to_dict
+from translate.config.weights import WeightsConfig, weights_config
+from translate.networks import build_network
+
+METADATA_KEY = "translate"
+MODEL_FILE, CONFIG_FILE = "model.safetensors", "config.json"
+DType = Literal["fp32", "fp16", "bf16"]
+DTYPES: dict[DType, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+
+
+class WeightsError(ValueError):
+    """Weights that cannot be opened; the message names the file, the reason, and the mend."""
+
+
+def save_weights(network: nn.Module, config: WeightsConfig, path: Path, *, dtype: DType = "fp32") -> Path:
+    """Write one self-describing safetensors file, whole or not at all.
+
+    Args:
+        network: Built from ``config.network``; its floating-point tensors are stored as `dtype`.
+        config: What the file says of itself.
+        path: A ``.safetensors`` file, or a folder that gets ``model.safetensors`` and ``config.json``.
+        dtype: fp16 halves the size; values beyond its range are refused.
+
+    Returns:
+        The safetensors file.
+
+    Raises:
+        WeightsError: a value is not finite in `dtype`.
+        WriteError: the disk is full or the folder is not writable.
+    """
+    tensors: dict[str, Tensor] = {}
+    for name, tensor in network.state_dict().items():
+        stored = tensor.detach().to("cpu", DTYPES[dtype] if tensor.is_floating_point() else tensor.dtype).contiguous()
+        if stored.is_floating_point() and not torch.isfinite(stored).all():
+            raise WeightsError(f"{name} has values that are not finite in {dtype}: nothing was written to {path}")
+        tensors[name] = stored
+    values = to_dict(config)
+    file = path if path.suffix == ".safetensors" else path / MODEL_FILE
+    with written_beside(file) as beside:
+        save_file(tensors, beside, metadata={"format": "pt", METADATA_KEY: json.dumps(values)})
+    if file.parent == path:
+        with written_beside(path / CONFIG_FILE) as beside:
+            beside.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    return file
+
+
+def weights_file(path: Path) -> Path:
+    """The safetensors file that a path stands for: a file, a weights folder, or a run folder.
+
+    Raises:
+        WeightsError: nothing is there that could be opened.
+    """
+    if path.is_file():
+        return path
+    for folder in (path, path / "weights"):
+        if (folder / MODEL_FILE).is_file():
+            return folder / MODEL_FILE
+    if not path.exists():
+        raise WeightsError(f"{path} does not exist")
+    if (path / "states").is_dir():
+        raise WeightsError(f"{path} is a run that has exported no weights yet: run its train command again to finish it")
+    raise WeightsError(f"{path} has no {MODEL_FILE}: expected a weights folder, a run folder or a .safetensors file")
+
+
+def read_config(path: Path) -> WeightsConfig:
+    """The configuration of a file or folder of weights, without reading its tensors.
+
+    Raises:
+        WeightsError: not safetensors, not written by translate, or at odds with the ``config.json`` beside it.
+    """
+    file = weights_file(path)
+    with _opened(file) as opened:
+        metadata = opened.metadata() or {}
+    if METADATA_KEY not in metadata:
+        raise WeightsError(
+            f"{file} does not say what network it holds: it was not written by translate. "
+            "Weights of other projects are brought in by `translate import`"
+        )
+    try:
+        values = json.loads(metadata[METADATA_KEY])
+        config = weights_config(values)
+    except (json.JSONDecodeError, ConfigError) as error:
+        raise WeightsError(f"{file}: {error}") from None
+    beside = file.parent / CONFIG_FILE
+    if file.name == MODEL_FILE and beside.is_file():
+        try:
+            written = json.loads(beside.read_text(encoding="utf-8"))
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise WeightsError(f"{beside} is not JSON ({error}): remove it, the file itself says what it is") from None
+        if changed := differences(values, written):
+            key, (inside, outside) = next(iter(changed.items()))
+            raise WeightsError(
+                f"{beside} says {key} = {outside!r}, but {file.name} was saved with {inside!r}: "
+                f"remove {CONFIG_FILE}, the file itself says what it is"
+            )
+    return config
+
+
+def load_weights(path: Path, *, device: torch.device | str = "cpu") -> tuple[nn.Module, WeightsConfig]:
+    """Rebuild a network from its file: fp32 parameters, evaluation mode, no gradients.
+
+    Args:
+        path: A ``.safetensors`` file, a weights folder, or a run folder.
+        device: Where the network goes.
+
+    Raises:
+        WeightsError: as `read_config`; or tensors that are missing, unexpected or of another shape.
+    """
+    file, config = weights_file(path), read_config(path)
+    with torch.device("meta"):
+        network = build_network(config.network)
+    expected = network.state_dict()
+    with _opened(file) as opened:
+        found = set(opened.keys())
+        missing, unexpected = sorted(expected.keys() - found), sorted(found - expected.keys())
+        if missing or unexpected:
+            parts = [f"{len(missing)} missing ({', '.join(missing[:3])})"] if missing else []
+            parts += [f"{len(unexpected)} unexpected ({', '.join(unexpected[:3])})"] if unexpected else []
+            raise WeightsError(
+                f"{file} does not fit the {config.network.type} that it describes: {'; '.join(parts)}. "
+                "Export it again from its run"
+            )
+        tensors = {name: opened.get_tensor(name) for name in sorted(found)}
+    for name, tensor in tensors.items():
+        if tensor.shape != expected[name].shape:
+            raise WeightsError(
+                f"{file}: {name} is {list(tensor.shape)}, and the {config.network.type} that it describes "
+                f"needs {list(expected[name].shape)}"
+            )
+    network = build_network(config.network)  # buffers that no file stores, such as filters, are made here
+    network.load_state_dict(tensors)
+    return network.eval().requires_grad_(False).to(device), config
+
+
+def stored_dtype(path: Path) -> DType:
+    """The floating-point type of a file's tensors."""
+    with _opened(weights_file(path)) as opened:
+        kinds = {opened.get_slice(name).get_dtype() for name in opened.keys()}  # noqa: SIM118 (safe_open has no iter)
+    return "fp16" if "F16" in kinds else "bf16" if "BF16" in kinds else "fp32"
+
+
+def renamed(config: WeightsConfig, name: str) -> WeightsConfig:
+    """The same configuration under another name."""
+    return replace(config, name=name)
+
+
+def _opened(file: Path) -> safe_open:
+    try:
+        return safe_open(file, framework="pt")
+    except SafetensorError as error:
+        with file.open("rb") as handle:
+            head = handle.read(4)
+        if head[:2] == b"PK" or head[:1] == b"\x80":
+            raise WeightsError(
+                f"{file} is a pickle, whatever its name says; pickles can run code and are not opened. "
+                "Weights of other projects are brought in by `translate import`"
+            ) from None
+        raise WeightsError(f"{file} is not a whole safetensors file ({error}): copy or download it again") from None
+    except OSError as error:
+        raise WeightsError(f"{file} cannot be opened: {error.strerror or error}") from None
