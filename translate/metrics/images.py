@@ -33,6 +33,6 @@ def checked_pair(prediction: Tensor, target: Tensor, *, data_range: float) -> tu
         if not (low >= -1e-3 and high <= 1 + 1e-3):  # rounding may overshoot a little; NaN fails too
             raise ValueError(
                 f"{name} has values from {low * data_range:.4g} to {high * data_range:.4g}, "
-                f"expected [0, {data_range:g}]; map images in [-1, 1] by (x + 1) / 2 and clamp, or pass their data_range"
+                f"expected [0, {data_range:g}]; map images in [-1, 1] by (x + 1) / 2, clamp, or pass their data_range"
             )
     return scaled[0], scaled[1]
