@@ -34,7 +34,7 @@ def r1_penalty(logits: Logits, real: Tensor) -> Tensor:
     Example:
         >>> real = torch.ones(2, 3, 4, 4, requires_grad=True)
         >>> r1_penalty(real.sum(dim=(1, 2, 3)), real)  # the gradient is one everywhere: 3 * 4 * 4
-        tensor(48., grad_fn=<MeanBackward0>)
+        tensor(48.)
     """
     if not real.requires_grad:
         raise ValueError(
