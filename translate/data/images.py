@@ -334,12 +334,11 @@ def list_images(folder: str | os.PathLike[str], *, recursive: bool = False) -> l
     return sorted(found, key=natural_key)
 
 
-def natural_key(path: str | os.PathLike[str]) -> list[tuple[list[str | int], str]]:
-    """Sort key under which numbers inside names count as numbers, folder by folder."""
-    return [
-        ([int(piece) if piece.isdecimal() else piece for piece in re.split(r"(\d+)", part.casefold())], part)
-        for part in Path(path).parts
-    ]
+def natural_key(path: str | os.PathLike[str]) -> tuple[list[str | int], str]:
+    """Sort key under which numbers inside names count as numbers."""
+    text = os.fspath(path)
+    pieces = re.split(r"(\d+)", text.casefold())  # text, digits, text, ...: the same kind meets at every place
+    return [int(piece) if place % 2 else piece for place, piece in enumerate(pieces)], text
 
 
 def _orientation(getexif: object, image: Image.Image) -> int:

@@ -176,7 +176,7 @@ def find_pairs(
     if not everything:
         looked = ", ".join(str(folder) for pair in folders.values() for folder in pair if folder is not None)
         raise LayoutError(f"{root}: no images found in {looked} (deeper folders are not searched)")
-    headers, broken = _scan({source.path for pair in everything for source in (pair.a, pair.b)})
+    headers, broken = _scan(source.path for pair in everything for source in (pair.a, pair.b))
     if layout == "side-by-side" and not named:
         _refuse_single_images(root, headers)
     _refuse_many_broken(root, headers, broken, notes)
@@ -380,8 +380,9 @@ def _refuse_single_images(root: Path, headers: Mapping[Path, ImageHeader]) -> No
     first = f"{others[0].name} is {header.width}x{header.height}"
     if len(others) <= len(headers) / 2:
         raise LayoutError(
-            f"{root}: {len(headers) - len(others)} files are twice as wide as high, as A|B pairs are, but {len(others)} "
-            f"are not, first {first}; remove those, or name the layout side-by-side if every file is a pair"
+            f"{root}: {len(headers) - len(others)} files are twice as wide as high, as A|B pairs are, but "
+            f"{len(others)} are not, first {first}; remove those, "
+            "or, if every file is a pair, name the layout side-by-side"
         )
     raise LayoutError(
         f"{root}: these look like single images, not pairs: {len(headers)} files, {first}. Put A and B side by side in "
@@ -444,7 +445,7 @@ def _by_stem(folder: Path, side: str) -> dict[str, Path]:
 
 
 def _scan(paths: Iterable[Path]) -> tuple[dict[Path, ImageHeader], dict[Path, str]]:
-    """Headers of the files that have one, and the errors of those that do not, both in natural order."""
+    """Headers of the files that have one, and the errors of those that do not, in the order given."""
 
     def scan(path: Path) -> ImageHeader | str:
         try:
@@ -452,9 +453,9 @@ def _scan(paths: Iterable[Path]) -> tuple[dict[Path, ImageHeader], dict[Path, st
         except ImageError as error:
             return str(error)
 
-    ordered = sorted(paths, key=natural_key)
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        results = dict(zip(ordered, pool.map(scan, ordered), strict=True))
+    paths = list(dict.fromkeys(paths))
+    with ThreadPoolExecutor(max_workers=8) as pool:  # for the latency of network disks
+        results = dict(zip(paths, pool.map(scan, paths), strict=True))
     headers = {path: result for path, result in results.items() if isinstance(result, ImageHeader)}
     return headers, {path: result for path, result in results.items() if isinstance(result, str)}
 
