@@ -77,7 +77,9 @@ def weights_file(path: Path) -> Path:
     if not path.exists():
         raise WeightsError(f"{path} does not exist")
     if (path / "states").is_dir():
-        raise WeightsError(f"{path} is a run that has exported no weights yet: run its train command again to finish it")
+        raise WeightsError(
+            f"{path} is a run that has exported no weights yet: run its train command again to finish it"
+        )
     raise WeightsError(f"{path} has no {MODEL_FILE}: expected a weights folder, a run folder or a .safetensors file")
 
 

@@ -33,6 +33,8 @@ class DataConfig(Config):
     """How the folder is laid out; found by looking unless given."""
     direction: Direction = "a2b"
     """Which half is translated into which."""
+    names: tuple[str, str] = ("A", "B")
+    """What the two domains show, in a word or two each: ``--names photos labels``."""
     size: Annotated[int, Ge(8), Le(4096)] | None = None
     """Side of the square training crop in pixels; the images' own size, at most 256, unless given."""
     enlarge: Annotated[float, Ge(1.0), Le(4.0)] = 286 / 256
@@ -94,11 +96,11 @@ class RunConfig(Config):
     deterministic: bool = False
     """Refuse operations whose result varies from run to run."""
     log_every: Annotated[int, Ge(1)] | None = None
-    """Images between two lines of the log; about a hundred lines an epoch of 400 unless given."""
+    """Images between two lines of the log; 100 on a CPU, 1000 on a GPU unless given."""
     sample_every: Annotated[int, Ge(1)] | None = None
-    """Images between two sample grids; once an epoch unless given."""
+    """Images between two sample grids; once an epoch (of 200 to 5,000 images) unless given."""
     checkpoint_every: Annotated[int, Ge(1)] | None = None
-    """Images between two saved states; every five epochs unless given."""
+    """Images between two saved states; every five epochs (1,000 to 20,000 images) unless given."""
     keep: Annotated[int, Ge(1)] = 2
     """Saved states that are kept."""
 

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from translate.data.images import ImageError
+from translate.data.layouts import LayoutError
 from translate.data.store import PairStore
 
 Batch = dict[str, Tensor]
@@ -162,7 +163,7 @@ class PairBatches(Iterator[Batch]):
                 continue
             try:
                 return self.store.read(index)
-            except ImageError as error:
+            except (ImageError, LayoutError) as error:
                 if index not in self.bad:
                     self.bad[index] = str(error)
                     self.report(f"skipped: {error}")
@@ -217,7 +218,7 @@ def fixed_batch(store: PairStore, *, indices: Sequence[int], device: torch.devic
     for index in indices:
         try:
             halves = store.read(index)
-        except ImageError:
+        except (ImageError, LayoutError):
             continue
         for half, pixels in zip(rows, halves, strict=True):
             half.append(crop(pixels, size=store.side, left=0.5, top=0.5))

@@ -172,7 +172,7 @@ class PairStore:
         return arrays
 
     def _decode(self, pair: Pair) -> list[np.ndarray]:
-        pictures = [pair.a.read(), pair.b.read()]
+        pictures = pair.read()
         if pictures[0].size != pictures[1].size:
             raise ImageError(
                 f"{pair.a.path} is {pictures[0].size[0]}x{pictures[0].size[1]} and {pair.b.path} is "

@@ -1,0 +1,35 @@
+"""An exponential moving average of weights, its pace given in images."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import nn
+
+
+class EMA:
+    """Keeps averages of some networks.
+
+    After each step ``average += (1 - decay) * (weights - average)`` with ``decay = 0.5 ** (batch / half_life)``: the
+    batch size does not change the pace (Karras et al., 2020, use a half-life of 10,000 images).
+
+    Args:
+        nets: The networks to follow.
+        half_life: In images.
+    """
+
+    def __init__(self, nets: dict[str, nn.Module], *, half_life: float) -> None:
+        self.half_life = half_life
+        self.sources = nets
+        self.nets = {name: copy.deepcopy(net).eval().requires_grad_(False) for name, net in nets.items()}
+
+    @torch.no_grad()
+    def update(self, batch_size: int) -> None:
+        """Follow one step of so many images."""
+        weight = 1.0 - 0.5 ** (batch_size / self.half_life)
+        for name, average in self.nets.items():
+            source = self.sources[name]
+            torch._foreach_lerp_(list(average.parameters()), list(source.parameters()), weight)
+            for kept, buffer in zip(average.buffers(), source.buffers(), strict=True):
+                kept.copy_(buffer)

@@ -1,0 +1,428 @@
+"""The one training loop.
+
+A recipe says what is optimised against what; this loop freezes, zeroes, runs each loss over each micro-batch in the chosen
+precision, backpropagates, averages over processes, and steps. Time is counted in images, events fire on crossing a
+boundary, and the host reads the device once a log interval.
+
+A run folder holds ``config.json``, ``log.jsonl``, ``samples/*.png``, ``states/*.safetensors`` and ``weights/``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from contextlib import nullcontext
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from translate.checkpoint.atomic import WriteError, written_beside
+from translate.checkpoint.run_state import (
+    RunState,
+    latest_state,
+    optimizer_tensors,
+    owned,
+    prefixed,
+    restore_optimizer,
+    save_state,
+)
+from translate.checkpoint.weights import load_weights, save_weights
+from translate.config.base import ConfigError, differences, flag, to_dict
+from translate.config.training import TrainConfig
+from translate.config.weights import TrainingRecord
+from translate.engine.display import Display, device_name, memory_gb
+from translate.engine.distributed import World
+from translate.engine.ema import EMA
+from translate.engine.interrupt import Interrupt
+from translate.engine.log import RunLog
+from translate.engine.meter import Meter
+from translate.inference.device import autocast, choose_precision
+from translate.inference.grid import image_grid, to_images
+from translate.recipes.base import Batch, Batches, Progress, Recipe, Scratch, TrainingData, Update
+
+# What may differ when a run is resumed: where things lie, how long, how often, on what.
+FREE_ON_RESUME = {
+    *(f"data.{name}" for name in ("root", "root_b", "workers", "cache_gb", "max_bad", "names")),
+    *(f"run.{name}" for name in ("out", "epochs", "images", "minutes", "micro_batch", "start_from", "precision")),
+    *(f"run.{name}" for name in ("device", "channels_last", "compile", "deterministic", "keep")),
+    *(f"run.{name}" for name in ("log_every", "sample_every", "checkpoint_every")),
+}
+
+
+class TrainingError(RuntimeError):
+    """A run that cannot go on; the message says what happened, what is kept, and what to try."""
+
+
+def _between(value: int, low: int, high: int) -> int:
+    return max(low, min(high, value))
+
+
+class Engine:
+    """Trains a recipe on its data.
+
+    Args:
+        recipe: The method.
+        data: What it reads.
+        config: The whole configuration; recorded with everything that is written.
+        world: This process among its peers.
+        display: Where progress is said.
+
+    Raises:
+        ConfigError: a batch that the processes cannot share, or a run folder of another configuration.
+    """
+
+    def __init__(
+        self, recipe: Recipe, data: TrainingData, *, config: TrainConfig, world: World, display: Display
+    ) -> None:
+        run = config.run
+        if run.batch_size % world.size:
+            raise ConfigError(f"--batch-size {run.batch_size} cannot be shared by {world.size} processes")
+        self.recipe, self.data, self.config, self.run = recipe, data, config, run
+        self.world, self.device, self.display = world, world.device, display
+        self.precision = choose_precision(run.precision, self.device)
+        local_batch = run.batch_size // world.size
+        self.micro_batch = min(run.micro_batch or local_batch, local_batch)
+        if local_batch % self.micro_batch:
+            raise ConfigError(f"--micro-batch {self.micro_batch} does not divide the {local_batch} images a process")
+
+        channels_last = self.device.type == "cuda" if run.channels_last is None else run.channels_last
+        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        self.nets = recipe.nets
+        for net in self.nets.values():
+            net.to(self.device, memory_format=self.memory_format).train()
+            self.world.broadcast(net.state_dict().values())
+        self.optimizers = recipe.optimizers()
+        self.scalers = {
+            update.name: torch.amp.GradScaler(
+                self.device.type, enabled=self.precision == "fp16" and not update.double_backward
+            )
+            for update in recipe.updates
+        }
+        self.meter = Meter(world)
+        self.images, self.previous, self.seconds = 0, 0, 0.0
+        self.losses: dict[str, float] = {}
+        self.total = run.images if run.images is not None else math.ceil(run.epochs * data.num_images)
+        on_gpu = self.device.type == "cuda"
+        self.intervals = {
+            "log": run.log_every or (1000 if on_gpu else 100),
+            "sample": run.sample_every or _between(data.num_images, 200, 5000),
+            "checkpoint": run.checkpoint_every or _between(5 * data.num_images, 1000, 20000),
+        }
+        self.states, self.weights = run.out / "states", run.out / "weights"
+        self.interrupt = Interrupt()
+        # After the networks: every process starts from the same weights and draws its own noise.
+        torch.manual_seed(run.seed + 1_000_003 * (world.rank + 1))
+        self._open_run()
+        nets = {name: self.nets[name] for name in recipe.ema_nets}
+        self.ema = EMA(nets, half_life=run.ema_half_life) if nets else None
+        self._resume()
+        if run.compile:
+            for net in self.nets.values():
+                net.compile()
+
+    # The loop
+
+    @property
+    def progress(self) -> Progress:
+        return Progress(images=self.images, total=self.total)
+
+    @property
+    def out_of_time(self) -> bool:
+        return self.run.minutes is not None and time.monotonic() - self.started >= 60 * self.run.minutes
+
+    def due(self, event: str) -> bool:
+        """Whether the last step crossed a boundary of an event, or was the last of the run."""
+        every = self.intervals[event]
+        return self.images // every > self.previous // every or self.images >= self.total
+
+    def train(self) -> bool:
+        """Train to the end, to the time limit, or until interrupted; in each case save and export.
+
+        Returns:
+            True when the run is complete.
+
+        Raises:
+            TrainingError: a loss is not finite, or memory ran out.
+            DataError: too many files cannot be read.
+            WriteError: the run folder cannot be written.
+        """
+        self.started = self.interval_start = time.monotonic()
+        self.interval_images = self.images
+        batches = self.open_batches()
+        stopped = False
+        try:
+            with self.interrupt:
+                while self.images < self.total and not stopped:
+                    self.factor = self.recipe.advance(self.progress, self.optimizers)
+                    self.train_step(next(batches))
+                    self.previous, self.images = self.images, self.images + self.run.batch_size
+                    self.display.advance(self.images)
+                    if self.due("log"):
+                        self.log()
+                    if self.due("sample"):
+                        self.save_samples()
+                    # Processes agree on stopping where they meet anyway; one alone stops at once.
+                    if self.world.size == 1 or self.due("log"):
+                        stopped = self.world.any(self.interrupt.requested or self.out_of_time)
+                    if self.due("checkpoint") or stopped:
+                        self.save()
+        except (torch.OutOfMemoryError, RuntimeError) as error:
+            raise self._explained(error) from error
+        finally:
+            batches.close()
+            self.log_file.close()
+        if self.images > 0 and self.world.is_main and not self.weights.exists():
+            self.export()
+        self.world.wait()
+        return self.images >= self.total
+
+    def open_batches(self) -> Batches:
+        """The stream of batches from where the run is."""
+        return self.data.batches(
+            batch_size=self.run.batch_size,
+            start=self.images,
+            seed=self.run.seed,
+            rank=self.world.rank,
+            world_size=self.world.size,
+            device=self.device,
+            report=self.display.say,
+        )
+
+    def train_step(self, batch: Batch) -> None:
+        """One batch through every update that is due."""
+        micro_batches = self._micro_batches(batch)
+        scratches: list[Scratch] = [{} for _ in micro_batches]
+        keeps_graph = len(micro_batches) == 1
+        step = self.images // self.run.batch_size
+        for update in self.recipe.updates:
+            if step % update.every:
+                continue
+            self._freeze(update, keeps_graph=keeps_graph)
+            optimizer, scaler = self.optimizers[update.optimizer], self.scalers[update.name]
+            optimizer.zero_grad(set_to_none=True)
+            for loss in update.losses:
+                for micro_batch, scratch in zip(micro_batches, scratches, strict=True):
+                    with self._arithmetic(update):
+                        terms = loss(micro_batch, scratch)
+                        total = torch.stack(list(terms.values())).sum() * (update.gain / len(micro_batches))
+                    scaler.scale(total).backward()
+                    self.meter.add(terms)
+                    if not keeps_graph:  # memory is that of one micro-batch: the next update computes anew
+                        scratch.clear()
+            parameters = (p for name in update.trains for p in self.nets[name].parameters())
+            self.world.average_gradients(parameters)
+            scaler.step(optimizer)
+            scaler.update()
+        if self.ema is not None:
+            self.ema.update(self.run.batch_size)
+
+    def _micro_batches(self, batch: Batch) -> list[Batch]:
+        batch = {name: images.contiguous(memory_format=self.memory_format) for name, images in batch.items()}
+        parts = {name: images.split(self.micro_batch) for name, images in batch.items()}
+        return [dict(zip(parts, group, strict=True)) for group in zip(*parts.values(), strict=True)]
+
+    def _freeze(self, update: Update, *, keeps_graph: bool) -> None:
+        others = tuple(name for name in self.nets if name not in update.trains)
+        frozen = others if update.frozen is None or not keeps_graph else update.frozen
+        for name, net in self.nets.items():
+            net.requires_grad_(name not in frozen)
+
+    def _arithmetic(self, update: Update):
+        if update.double_backward:
+            # torch.compile cannot differentiate twice, and squared gradients overflow half precision.
+            return torch.compiler.set_stance("force_eager") if self.run.compile else nullcontext()
+        return autocast(self.precision, self.device)
+
+    # What it says and writes
+
+    def log(self) -> None:
+        """Read the meter, refuse what is not finite, and write one line.
+
+        Raises:
+            TrainingError: names the losses that are not finite.
+        """
+        means = self.meter.read()  # the only device-to-host copy
+        if not means:
+            return
+        now = time.monotonic()
+        seconds = now - self.interval_start
+        entry = {
+            "images": self.images,
+            "epoch": round(self.images / self.data.num_images, 4),
+            "seconds": round(self.seconds + seconds, 2),
+            "images_per_second": round((self.images - self.interval_images) / max(seconds, 1e-9), 3),
+            "memory_gb": round(memory_gb(self.device), 3),
+            "learning_rate": self.run.learning_rate * self.factor,
+            "losses": means,
+        }
+        self.seconds, self.interval_start, self.interval_images = self.seconds + seconds, now, self.images
+        self.log_file.write(entry)
+        self.display.report(entry)
+        broken = [name for name, mean in means.items() if not math.isfinite(mean)]
+        if broken:
+            raise TrainingError(
+                f"{', '.join(broken)} is not finite after {self.images} images. The last good state is kept in "
+                f"{self.states}. Try a lower --learning-rate, or --precision {'bf16' if self.precision == 'fp16' else 'fp32'}"
+            )
+        self.losses = means
+
+    def save_samples(self) -> None:
+        """Write the fixed examples as a grid: input, output, target."""
+        if not self.world.is_main:
+            return
+        nets = {**self.nets, **(self.ema.nets if self.ema is not None else {})}
+        columns = self.recipe.sample(nets, self.sample_batch, precision=self.precision)
+        grid = image_grid({heading: to_images(images) for heading, images in columns.items()})
+        with written_beside(self.run.out / "samples" / f"{self.images:010d}.png") as beside:
+            grid.save(beside, format="PNG")
+
+    def save(self) -> None:
+        """Save the state and export the weights, once the losses behind them are known to be finite."""
+        self.log()
+        rng = {"rng/cpu": torch.stack(self.world.gather_bytes(torch.get_rng_state()))}
+        if self.device.type == "cuda":
+            rng["rng/cuda"] = torch.stack(self.world.gather_bytes(torch.cuda.get_rng_state(self.device)))
+        if self.world.is_main:
+            tensors: dict[str, Tensor] = dict(rng)
+            for name, net in self.nets.items():
+                tensors |= prefixed(net.state_dict(), f"net.{name}")
+            for name, net in (self.ema.nets if self.ema is not None else {}).items():
+                tensors |= prefixed(net.state_dict(), f"ema.{name}")
+            for name, optimizer in self.optimizers.items():
+                tensors |= prefixed(optimizer_tensors(optimizer), f"optimizer.{name}")
+            tensors |= prefixed(self.recipe.state_dict(), "recipe")
+            values = {
+                "images": self.images,
+                "seconds": self.seconds,
+                "losses": self.losses,
+                "world_size": self.world.size,
+                "scalers": {name: scaler.state_dict() for name, scaler in self.scalers.items()},
+                "config": to_dict(self.config),
+            }
+            save_state(RunState(tensors=tensors, values=values), self.states, images=self.images, keep=self.run.keep)
+            self.export()
+
+    def export(self) -> None:
+        """Write ``weights/``: what ``translate apply`` and the demo open."""
+        record = TrainingRecord(
+            recipe=self.recipe.name,
+            images_seen=self.images,
+            data=self.data.description,
+            hours=round(self.seconds / 3600, 4),
+            device=device_name(self.device) + (f" x {self.world.size}" if self.world.size > 1 else ""),
+            precision=self.precision,
+            losses={name: round(mean, 6) for name, mean in self.losses.items()},
+            versions={"torch": torch.__version__},
+            config=_without_paths(to_dict(self.config)),
+        )
+        for folder, (name, weights_config) in self.recipe.exports().items():
+            averaged = self.ema is not None and name in self.ema.nets
+            network: nn.Module = self.ema.nets[name] if averaged and self.ema is not None else self.nets[name]
+            save_weights(network, replace(weights_config, training=record), self.weights / folder)
+
+    # Opening and resuming
+
+    def _open_run(self) -> None:
+        out = self.run.out
+        if self.world.is_main:
+            try:
+                for folder in (out, out / "samples", self.states):
+                    folder.mkdir(parents=True, exist_ok=True)
+                for orphan in [*out.rglob(".*.part")]:  # left by a process that was killed while writing
+                    orphan.unlink(missing_ok=True)
+            except OSError as error:
+                raise WriteError(f"{out} cannot be written ({error.strerror}): choose another --out") from error
+        self.world.wait()
+        self.log_file = RunLog(out, enabled=self.world.is_main)
+        self.sample_batch = self.data.samples(self.device)
+
+    def _resume(self) -> None:
+        found = latest_state(self.states)
+        if found is None:
+            if self.run.start_from is not None:
+                self._start_from()
+            if self.world.is_main:
+                with written_beside(self.run.out / "config.json") as beside:
+                    beside.write_text(json.dumps(to_dict(self.config), indent=2) + "\n", encoding="utf-8")
+            self.log_file.cut(after=0)
+            return
+        state, problems = found
+        for problem in problems:
+            self.display.say(f"{problem}: going back to the state before it")
+        changed = differences(state.values["config"], to_dict(self.config))
+        refused = {key: values for key, values in changed.items() if key not in FREE_ON_RESUME}
+        if refused:
+            key, (old, new) = next(iter(refused.items()))
+            name = flag(key.rpartition(".")[2])
+            raise ConfigError(
+                f"{self.run.out} was started with {name} {old}, and now it is {new}"
+                + (f" (and {len(refused) - 1} more)" if len(refused) > 1 else "")
+                + ": give the same, or another --out"
+            )
+        for name, net in self.nets.items():
+            net.load_state_dict(owned(state.tensors, f"net.{name}"))
+        for name, net in (self.ema.nets if self.ema is not None else {}).items():
+            net.load_state_dict(owned(state.tensors, f"ema.{name}"))
+        for name, optimizer in self.optimizers.items():
+            restore_optimizer(optimizer, owned(state.tensors, f"optimizer.{name}"))
+        for name, scaler in self.scalers.items():
+            scaler.load_state_dict(state.values["scalers"][name])
+        self.recipe.load_state_dict(owned(state.tensors, "recipe"))
+        self.images = self.previous = state.values["images"]
+        self.seconds, self.losses = state.values["seconds"], state.values["losses"]
+        if state.values["world_size"] == self.world.size:
+            torch.set_rng_state(state.tensors["rng/cpu"][self.world.rank].clone())
+            if self.device.type == "cuda" and "rng/cuda" in state.tensors:
+                torch.cuda.set_rng_state(state.tensors["rng/cuda"][self.world.rank].clone(), self.device)
+        else:
+            self.display.say("another number of processes than before: dropout is drawn anew")
+        self.log_file.cut(after=self.images)
+        self.display.say(f"resuming after {self.images:,} of {self.total:,} images")
+
+    def _start_from(self) -> None:
+        """Take over the networks of another run, or of weights."""
+        source = self.run.start_from
+        assert source is not None
+        found = latest_state(source / "states") if (source / "states").is_dir() else None
+        if found is not None:
+            given = {name: owned(found[0].tensors, f"net.{name}") for name in self.nets}
+            for name in self.ema.nets if self.ema is not None else ():
+                given[name] = owned(found[0].tensors, f"ema.{name}") or given[name]
+        else:
+            exported = self.recipe.exports()["."][0]
+            given = {exported: load_weights(source)[0].state_dict()}
+        for name, tensors in given.items():
+            try:
+                self.nets[name].load_state_dict(tensors)
+            except RuntimeError as error:
+                reason = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+                raise ConfigError(
+                    f"--start-from {source}: its network {name} is built otherwise ({reason}): "
+                    "give the same --generator, --width, --depth ... as that run"
+                ) from None
+            if self.ema is not None and name in self.ema.nets:
+                self.ema.nets[name].load_state_dict(tensors)
+        self.display.say(f"starting from the networks {', '.join(given)} of {source}")
+
+    def _explained(self, error: Exception) -> Exception:
+        if isinstance(error, TrainingError) or not (
+            isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
+        ):
+            return error
+        return TrainingError(
+            f"out of memory on {self.device} with --batch-size {self.run.batch_size}: lower it, give --micro-batch "
+            f"{max(1, self.micro_batch // 2)} (same result, less memory), or lower --size or --width. "
+            f"What was saved is in {self.states}"
+        )
+
+
+def _without_paths(values: dict) -> dict:
+    """The configuration without the folders of the machine it ran on."""
+    plain = json.loads(json.dumps(values))
+    for group, name in (("data", "root"), ("data", "root_b"), ("run", "out"), ("run", "start_from")):
+        if plain[group][name] is not None:
+            plain[group][name] = os.path.basename(plain[group][name].rstrip("/"))
+    return plain

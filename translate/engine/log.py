@@ -1,0 +1,59 @@
+"""``log.jsonl``: one line an interval; TensorBoard beside it where it is installed."""
+
+from __future__ import annotations
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from translate.checkpoint.atomic import written_beside
+
+
+class RunLog:
+    """Appends entries; what is not finite is written as NaN or Infinity.
+
+    Args:
+        out: The run's folder.
+        enabled: False on all processes but the first.
+    """
+
+    def __init__(self, out: Path, *, enabled: bool = True) -> None:
+        self.path, self.enabled = out / "log.jsonl", enabled
+        self._folder = out / "tensorboard"
+        self._writer: Any = None
+        self._board = enabled and find_spec("tensorboard") is not None
+
+    def cut(self, *, after: int) -> None:
+        """Drop entries after so many images: a resumed run writes them again."""
+        if not self.enabled or not self.path.exists():
+            return
+        kept = []
+        for line in self.path.read_text(encoding="utf-8").splitlines(keepends=True):
+            try:
+                if line.endswith("\n") and json.loads(line)["images"] <= after:
+                    kept.append(line)
+            except (json.JSONDecodeError, KeyError):
+                continue  # the last line of a process that was killed
+        with written_beside(self.path) as beside:
+            beside.write_text("".join(kept), encoding="utf-8")
+
+    def write(self, entry: dict[str, Any]) -> None:
+        """Append an entry; its ``losses`` and speed go to TensorBoard too."""
+        if not self.enabled:
+            return
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+        if self._board:
+            if self._writer is None:
+                from torch.utils.tensorboard import SummaryWriter
+
+                self._writer = SummaryWriter(str(self._folder), purge_step=entry["images"])
+            for name, value in entry["losses"].items():
+                self._writer.add_scalar(f"loss/{name}", value, entry["images"])
+            for name in ("images_per_second", "learning_rate", "memory_gb"):
+                self._writer.add_scalar(name, entry[name], entry["images"])
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()

@@ -1,0 +1,39 @@
+"""Pictures of pictures: columns with a heading, one row an example."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+GAP, HEADING, PAPER, INK = 4, 22, (255, 255, 255), (40, 40, 40)
+
+
+def to_images(images: Tensor) -> list[Image.Image]:
+    """[N, C, H, W] in [-1, 1] to RGB images; grey is repeated, alpha is dropped."""
+    pixels = ((images.detach().float().cpu().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+    colour = pixels[..., :3] if pixels.shape[-1] >= 3 else np.repeat(pixels[..., :1], 3, axis=-1)
+    return [Image.fromarray(np.ascontiguousarray(row)) for row in colour]
+
+
+def image_grid(columns: dict[str, list[Image.Image]]) -> Image.Image:
+    """Columns of equally many images side by side, each under its heading.
+
+    Args:
+        columns: Heading to images; all of one size.
+    """
+    width, height = next(iter(columns.values()))[0].size
+    num_rows = len(next(iter(columns.values())))
+    canvas = Image.new(
+        "RGB",
+        (len(columns) * (width + GAP) - GAP, HEADING + num_rows * (height + GAP) - GAP),
+        PAPER,
+    )
+    pen = ImageDraw.Draw(canvas)
+    font = ImageFont.load_default(size=max(9, min(14, width // 8)))
+    for number, (heading, images) in enumerate(columns.items()):
+        left = number * (width + GAP)
+        pen.text((left + width / 2, HEADING / 2), heading, fill=INK, font=font, anchor="mm")
+        for row, image in enumerate(images):
+            canvas.paste(image, (left, HEADING + row * (height + GAP)))
+    return canvas

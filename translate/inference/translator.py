@@ -1,0 +1,213 @@
+"""Images in, images out: a network with everything that happens before and after it.
+
+Conventions: a PIL image gives a PIL image; a NumPy array [H, W] or [H, W, C] (uint8, uint16, or floats in [0, 1]) gives an
+array of the same kind; a tensor [C, H, W] or [N, C, H, W] (uint8, or floats in [0, 1]) gives a tensor of the same kind.
+Any size from 1x1 up: the input is padded by reflection to what the network needs (replication where it is too small
+to reflect), and the output is cropped back. Alpha goes around the network, unless the network was trained with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, overload
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor, nn
+
+from translate.config.training import Noise, Precision
+from translate.config.weights import WeightsConfig
+from translate.data.images import Picture, from_pil, to_pil
+from translate.data.store import Format, to_format
+from translate.inference.device import autocast, choose_device, choose_precision
+
+
+class InferenceError(ValueError):
+    """An image that cannot be translated; the message says what was wrong and what to give."""
+
+
+def pad_to(images: Tensor, *, multiple: int, minimum: int) -> Tensor:
+    """Pad [N, C, H, W] at the bottom and right to a multiple, and to a least size.
+
+    By reflection without repeating the border; a side too short to reflect is replicated instead.
+    """
+    for axis in (-1, -2):
+        length = images.shape[axis]
+        target = -(-max(length, minimum) // multiple) * multiple
+        extra = target - length
+        if extra:
+            mode = "reflect" if extra < length else "replicate"
+            images = F.pad(images, (0, extra, 0, 0) if axis == -1 else (0, 0, 0, extra), mode=mode)
+    return images
+
+
+@torch.inference_mode()
+def run_network(
+    network: nn.Module,
+    images: Tensor,
+    *,
+    noise: Noise = "training",
+    seed: int = 0,
+    precision: Precision = "fp32",
+) -> Tensor:
+    """A generator's output for a batch of any size; what training's previews and the translator both call.
+
+    Args:
+        network: A generator: it has ``stride`` and ``minimum_size``.
+        images: [N, C, H, W] in the network's value range, on its device.
+        noise: ``always`` keeps dropout on, drawn from `seed`.
+        seed: Of the dropout; without effect otherwise. The caller's random state is left as it was.
+        precision: Of the arithmetic.
+
+    Returns:
+        float32 [N, C_out, H, W].
+    """
+    height, width = images.shape[-2:]
+    padded = pad_to(images, multiple=network.stride, minimum=network.minimum_size)
+    was_training = network.training
+    network.eval()
+    dropouts = [module for module in network.modules() if isinstance(module, nn.Dropout)] if noise == "always" else []
+    devices = [images.device] if images.is_cuda else []
+    with torch.random.fork_rng(devices=devices, enabled=bool(dropouts)), autocast(precision, images.device):
+        if dropouts:
+            torch.manual_seed(seed)
+            for dropout in dropouts:
+                dropout.train()
+        output = network(padded)
+    network.train(was_training)
+    return output[..., :height, :width].float()
+
+
+class Translator:
+    """A generator and what its weights say of it.
+
+    Args:
+        network: Built from ``config.network``.
+        config: What the weights say.
+        device: cuda, mps, cpu or auto.
+        precision: auto takes bf16 where the device is fast at it.
+
+    Attributes:
+        network: The ``nn.Module``.
+        config: The `WeightsConfig`.
+
+    Raises:
+        InferenceError: the weights are not a translator's.
+    """
+
+    def __init__(
+        self, network: nn.Module, config: WeightsConfig, *, device: str = "auto", precision: Precision = "auto"
+    ) -> None:
+        if config.kind != "translator":
+            raise InferenceError(
+                f"'{config.name}' holds a {config.kind}: translating needs the weights of a translator"
+            )
+        self.device = choose_device(device)
+        self.precision = choose_precision(precision, self.device)
+        self.network = network.to(self.device)
+        self.config = config
+        low, high = config.preprocessing.value_range
+        self._low, self._span = low, high - low
+        bits = config.preprocessing.bits
+        self._source = Format(channels=config.network.in_channels, bits=bits)
+
+    def __repr__(self) -> str:
+        domains = self.config.domains
+        return f"Translator('{self.config.name}', {domains.source} -> {domains.target}, {self.device})"
+
+    @overload
+    def __call__(self, image: Image.Image, *, seed: int = 0) -> Image.Image: ...
+    @overload
+    def __call__(self, image: np.ndarray, *, seed: int = 0) -> np.ndarray: ...
+    @overload
+    def __call__(self, image: Tensor, *, seed: int = 0) -> Tensor: ...
+    def __call__(self, image: Any, *, seed: int = 0) -> Any:
+        """Translate one image (or a tensor batch); see the top of this file for kinds and ranges.
+
+        Args:
+            image: A PIL image, a NumPy array, or a tensor.
+            seed: Of the dropout, for weights whose noise is ``always``.
+
+        Raises:
+            InferenceError: another kind, shape or range, or an image too large for memory.
+        """
+        if isinstance(image, Image.Image):
+            return to_pil(self.pictures([from_pil(image)], seed=seed)[0])
+        if isinstance(image, np.ndarray):
+            return self._array(image, seed=seed)
+        if isinstance(image, Tensor):
+            return self._tensor(image, seed=seed)
+        raise InferenceError(f"expected a PIL image, a NumPy array or a tensor, not {type(image).__name__}")
+
+    def pictures(self, pictures: Sequence[Picture], *, seed: int = 0) -> list[Picture]:
+        """Translate pictures of equal size in one batch, keeping each one's alpha, depth and colour profile."""
+        inputs = np.stack([to_format(picture, self._source) for picture in pictures])
+        top = np.iinfo(inputs.dtype).max
+        images = torch.from_numpy(inputs.astype(np.float32) / top).permute(0, 3, 1, 2)
+        outputs = self.unit(images, seed=seed).permute(0, 2, 3, 1).numpy()
+        return [self._picture(output, like=picture) for output, picture in zip(outputs, pictures, strict=True)]
+
+    def unit(self, images: Tensor, *, seed: int = 0) -> Tensor:
+        """Translate float32 [N, C_in, H, W] in [0, 1] to float32 [N, C_out, H, W] in [0, 1] on the CPU."""
+        scaled = images.to(self.device, torch.float32) * self._span + self._low
+        try:
+            if self.config.noise == "always":  # noise is drawn for each image alone, whatever its batch
+                rows = [
+                    run_network(self.network, row, noise="always", seed=seed, precision=self.precision)
+                    for row in scaled.split(1)
+                ]
+                output = torch.cat(rows)
+            else:
+                output = run_network(self.network, scaled, precision=self.precision)
+        except (torch.OutOfMemoryError, RuntimeError) as error:
+            if isinstance(error, torch.OutOfMemoryError) or "memory" in str(error):
+                size = f"{images.shape[-1]}x{images.shape[-2]}"
+                raise InferenceError(f"{size} is too large for the memory of {self.device}: make it smaller") from None
+            raise
+        return ((output - self._low) / self._span).clamp_(0, 1).cpu()
+
+    def _picture(self, output: np.ndarray, *, like: Picture) -> Picture:
+        top = 65535 if like.bits == 16 else 255
+        pixels = np.rint(output * top).astype(np.uint16 if like.bits == 16 else np.uint8)
+        if like.alpha is not None and pixels.shape[-1] in (1, 3):
+            pixels = np.concatenate([pixels, like.alpha], axis=-1)
+        profile = like.icc_profile if pixels.shape[-1] >= 3 and like.colour.shape[-1] == 3 else None
+        return Picture(pixels=np.ascontiguousarray(pixels), icc_profile=profile)
+
+    def _array(self, image: np.ndarray, *, seed: int) -> np.ndarray:
+        pixels = image[..., None] if image.ndim == 2 else image
+        if pixels.ndim != 3 or 0 in pixels.shape:
+            raise InferenceError(f"expected an array [H, W] or [H, W, C], not {list(image.shape)}")
+        if pixels.dtype in (np.uint8, np.uint16):
+            if pixels.shape[-1] > 4:
+                raise InferenceError(f"expected 1 to 4 channels, not {pixels.shape[-1]}")
+            output = self.pictures([Picture(pixels=np.ascontiguousarray(pixels), icc_profile=None)], seed=seed)[
+                0
+            ].pixels
+        elif np.issubdtype(pixels.dtype, np.floating):
+            images = torch.from_numpy(np.ascontiguousarray(pixels, dtype=np.float32)).permute(2, 0, 1)
+            output = self._tensor(images, seed=seed).permute(1, 2, 0).numpy().astype(pixels.dtype)
+        else:
+            raise InferenceError(f"expected uint8, uint16 or floats in [0, 1], not {image.dtype}")
+        return output[..., 0] if image.ndim == 2 and output.shape[-1] == 1 else output
+
+    def _tensor(self, image: Tensor, *, seed: int) -> Tensor:
+        if image.ndim not in (3, 4) or 0 in image.shape:
+            raise InferenceError(f"expected a tensor [C, H, W] or [N, C, H, W], not {list(image.shape)}")
+        if image.dtype != torch.uint8 and not image.is_floating_point():
+            raise InferenceError(f"expected uint8 or floats in [0, 1], not {image.dtype}")
+        images = image[None] if image.ndim == 3 else image
+        wanted = self.config.network.in_channels
+        if images.shape[1] != wanted:
+            raise InferenceError(f"'{self.config.name}' takes {wanted} channels, and the tensor has {images.shape[1]}")
+        if image.dtype == torch.uint8:
+            images = images.float() / 255
+        elif not bool(((images >= 0) & (images <= 1)).all()):
+            low, high = float(images.min()), float(images.max())
+            raise InferenceError(f"expected floats in [0, 1], found {low:g} to {high:g}: scale the image first")
+        output = self.unit(images, seed=seed)
+        output = (output * 255).round().to(torch.uint8) if image.dtype == torch.uint8 else output.to(image.dtype)
+        output = output.to(image.device)
+        return output[0] if image.ndim == 3 else output

@@ -1,0 +1,152 @@
+"""What a method is to the engine: networks, optimizers, and updates that say what is optimised against what.
+
+A recipe never calls ``backward``, ``step``, autocast, or anything that waits for the device; the engine holds the only loop.
+To add a method: a file beside this one, a configuration, and a test.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from translate.config.training import RunConfig
+from translate.config.weights import WeightsConfig
+from translate.recipes.schedule import learning_rate_factor
+
+Batch = dict[str, Tensor]
+Scratch = dict[str, Tensor]
+LossFn = Callable[[Batch, Scratch], dict[str, Tensor]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Update:
+    """One optimizer step."""
+
+    name: str
+    optimizer: str
+    """Two updates may share one: ``d`` and ``d_r1``."""
+    trains: tuple[str, ...]
+    """The networks that receive gradients."""
+    losses: tuple[LossFn, ...]
+    """Each maps a micro-batch and the scratch to its terms, whose sum is backpropagated on its own."""
+    every: int = 1
+    """Steps between two updates: the critic's steps a generator step, lazy regularisation."""
+    gain: float = 1.0
+    """Factor on the losses; ``every`` for lazy regularisation."""
+    double_backward: bool = False
+    """The loss contains gradients (R1, WGAN-GP): computed in fp32, uncompiled."""
+    frozen: tuple[str, ...] | None = None
+    """Networks without gradients; all but `trains` unless given. ``()`` keeps a graph alive for a later update."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a run is, in images."""
+
+    images: int
+    total: int
+
+    @property
+    def fraction(self) -> float:
+        return min(1.0, self.images / self.total)
+
+
+class Batches(Protocol):
+    """A stream of batches that can be closed."""
+
+    def __iter__(self) -> Iterator[Batch]: ...
+    def __next__(self) -> Batch: ...
+    def close(self) -> None: ...
+
+
+class TrainingData(Protocol):
+    """What the engine reads from."""
+
+    num_images: int
+    description: str
+
+    def batches(
+        self,
+        *,
+        batch_size: int,
+        start: int,
+        seed: int,
+        rank: int,
+        world_size: int,
+        device: torch.device,
+        report: Callable[[str], None],
+    ) -> Batches:
+        """The batches of a run from image `start` on; this process's share of them."""
+
+    def samples(self, device: torch.device) -> Batch:
+        """A few fixed examples for the grids, of the validation split where there is one."""
+
+    def close(self) -> None:
+        """Remove what was cached."""
+
+
+class Recipe(ABC):
+    """A training method.
+
+    Attributes:
+        nets: The networks by name.
+        ema_nets: Names of those of which the engine keeps an average.
+        updates: The steps, in their order.
+    """
+
+    name: str
+    nets: dict[str, nn.Module]
+    ema_nets: tuple[str, ...] = ()
+    updates: tuple[Update, ...]
+    run: RunConfig
+
+    @abstractmethod
+    def optimizers(self) -> dict[str, Optimizer]:
+        """New optimizers by name, at the full learning rate."""
+
+    @abstractmethod
+    def sample(self, nets: dict[str, nn.Module], batch: Batch, *, precision: Any) -> dict[str, Tensor]:
+        """Columns of a sample grid, heading to [N, C, H, W] in [-1, 1]."""
+
+    @abstractmethod
+    def exports(self) -> dict[str, tuple[str, WeightsConfig]]:
+        """What becomes a file at the end: sub-folder of ``weights/`` (``.`` for itself) to network name and configuration."""
+
+    def advance(self, progress: Progress, optimizers: dict[str, Optimizer]) -> float:
+        """Before each step: set the learning rates; the share of the full rate, for the log."""
+        factor = learning_rate_factor(self.run.schedule, progress.fraction, decay_from=self.run.decay_from)
+        for optimizer in optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = group["initial_lr"] * factor
+        return factor
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """What a method keeps beyond networks and optimizers, such as an image pool."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Put back what `state_dict` took."""
+
+
+def adam(parameters: Iterable[nn.Parameter], run: RunConfig, *, lazy: int = 0) -> Optimizer:
+    """Adam as the run's configuration says; fused, so that a gradient scaler needs no copy to the host.
+
+    Args:
+        parameters: What it trains.
+        run: Learning rate and betas.
+        lazy: Steps between two lazy regularisations that share this optimizer; 0 for none. They are corrected for
+            as in StyleGAN2 (Karras et al., 2020, appendix B): ``lr * c, betas ** c`` with ``c = lazy / (lazy + 1)``.
+    """
+    correction = lazy / (lazy + 1) if lazy else 1.0
+    rate = run.learning_rate * correction
+    betas = (float(run.beta1) ** correction, float(run.beta2) ** correction)
+    optimizer = torch.optim.Adam(list(parameters), lr=rate, betas=betas, fused=True)
+    for group in optimizer.param_groups:
+        group["initial_lr"] = rate
+    return optimizer

@@ -1,0 +1,100 @@
+"""Segmentation: a U-Net that names the class of every pixel, trained by cross-entropy.
+
+It is what the label score is measured with (the FCN score of Isola et al., 2017): learned on real photos, applied to
+generated ones. The classes come from label maps whose colours are snapped to the nearest of a palette, since maps kept
+as JPEG are never exact.
+
+Shapes: N batch, C channels, H height, W width, K classes.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from translate.config.networks import UNetConfig
+from translate.config.training import Precision, SegmentationConfig
+from translate.config.weights import Domains, Preprocessing, WeightsConfig
+from translate.data.paired import PairedImages
+from translate.inference.translator import run_network
+from translate.networks import build_network, initialise
+from translate.recipes.base import Batch, Recipe, Scratch, Update, adam
+
+
+def to_palette(palette: tuple[tuple[int, int, int], ...]) -> Tensor:
+    """Colours 0 to 255 as [K, 3] in [-1, 1]."""
+    return torch.tensor(palette, dtype=torch.float32) / 127.5 - 1
+
+
+def nearest_class(images: Tensor, palette: Tensor) -> Tensor:
+    """The number of the nearest colour (Euclidean, in RGB) of every pixel.
+
+    Args:
+        images: [N, 3, H, W] in [-1, 1].
+        palette: [K, 3] in [-1, 1].
+
+    Returns:
+        int64 [N, H, W].
+    """
+    # |x - c|^2 = |x|^2 - 2 x.c + |c|^2, and |x|^2 is the same for all classes.
+    scores = torch.einsum("nchw,kc->nkhw", images.float(), palette) - palette.square().sum(1).view(1, -1, 1, 1) / 2
+    return scores.argmax(dim=1)
+
+
+class Segmentation(Recipe):
+    """The recipe; network ``g`` makes logits [N, K, H, W] from the source.
+
+    Args:
+        config: The configuration, with the palette.
+        data: The pairs; targets are label maps.
+    """
+
+    name = "segmentation"
+
+    def __init__(self, config: SegmentationConfig, data: PairedImages) -> None:
+        self.config, self.run, self.data = config, config.run, data
+        self.unet_config = UNetConfig(
+            in_channels=data.source_format.channels,
+            out_channels=len(config.palette),
+            width=config.width,
+            depth=config.depth,
+            norm=config.norm,
+            dropout=config.dropout,
+            output="linear",
+        )
+        g = initialise(build_network(self.unet_config), kind=config.run.init)
+        data.check_size(stride=g.stride, minimum=g.minimum_size)
+        self.nets = {"g": g}
+        self.ema_nets = ("g",) if config.run.ema_half_life else ()
+        self.palette = to_palette(config.palette)
+        self.updates = (Update(name="g", optimizer="g", trains=("g",), losses=(self.loss,)),)
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        return {"g": adam(self.nets["g"].parameters(), self.run)}
+
+    def _on(self, device: torch.device) -> Tensor:
+        self.palette = self.palette.to(device)
+        return self.palette
+
+    def loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
+        classes = nearest_class(batch["target"], self._on(batch["target"].device))
+        return {"cross_entropy": F.cross_entropy(self.nets["g"](batch["source"]).float(), classes)}
+
+    def sample(self, nets: dict[str, nn.Module], batch: Batch, *, precision: Precision) -> dict[str, Tensor]:
+        logits = run_network(nets["g"], batch["source"], precision=precision)
+        palette = self._on(logits.device)
+        colours = palette[logits.argmax(dim=1)].permute(0, 3, 1, 2)
+        return {"input": batch["source"], "classes": colours, "target": batch["target"]}
+
+    def exports(self) -> dict[str, tuple[str, WeightsConfig]]:
+        config = WeightsConfig(
+            kind="segmenter",
+            name=self.run.out.resolve().name,
+            network=self.unet_config,
+            preprocessing=Preprocessing(size=self.data.size),
+            domains=Domains(source=self.data.source_name, target=self.data.target_name),
+            classes=self.config.class_names,
+        )
+        return {".": ("g", config)}
