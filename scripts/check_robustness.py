@@ -69,7 +69,7 @@ def check_header(path: Path, picture: Picture) -> str | None:
 
 
 def check_round_trip(picture: Picture, scratch: Path) -> str | None:
-    """Write as PNG, read again, compare; with its ICC profile it may move by the rounding of two conversions."""
+    """Write as PNG, read again, compare; without the ICC profile, whose two conversions would round."""
     pixels = picture.pixels
     if picture.bits == 16 and picture.alpha is not None:  # a PNG by Pillow holds 16 bits for grey alone
         colour = convert(picture.colour, channels=picture.colour.shape[2], bits=8)
