@@ -6,6 +6,7 @@ import sys
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -111,7 +112,7 @@ def test_orientation_is_applied(tmp_path: Path, orientation: int, suffix: str) -
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = orientation
     path = tmp_path / f"turned.{suffix}"
-    options = {"jpg": {"quality": 100, "subsampling": 0}, "webp": {"lossless": True}}.get(suffix, {})
+    options: dict[str, Any] = {"jpg": {"quality": 100, "subsampling": 0}, "webp": {"lossless": True}}.get(suffix, {})
     stored.save(path, exif=exif, **options)
     picture = read_image(path)
     assert picture.size == (32, 24)
@@ -221,7 +222,7 @@ def test_first_frame_of_an_animation(tmp_path: Path) -> None:
     frames = [Image.new("RGB", (6, 5), colour) for colour in ("red", "lime", "blue")]
     for suffix in ("gif", "webp", "png"):
         path = tmp_path / f"animated.{suffix}"
-        options = {"lossless": True} if suffix == "webp" else {}
+        options: dict[str, Any] = {"lossless": True} if suffix == "webp" else {}
         frames[0].save(path, save_all=True, append_images=frames[1:], **options)
         picture = read_image(path)
         np.testing.assert_array_equal(picture.colour, np.broadcast_to([255, 0, 0], (5, 6, 3)))

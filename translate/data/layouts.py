@@ -369,7 +369,7 @@ def _contents(folder: Path) -> str:
 
 
 def _is_side_by_side(header: ImageHeader) -> bool:
-    return 1.9 <= header.width / header.height <= 2.1
+    return abs(header.width - 2 * header.height) <= max(1, header.height / 10)
 
 
 def _refuse_single_images(root: Path, headers: Mapping[Path, ImageHeader]) -> None:
