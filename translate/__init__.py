@@ -1,0 +1,32 @@
+"""translate: an image-to-image translation and style toolkit.
+
+>>> import translate
+>>> model = translate.load("facades")
+>>> photo = model(image)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from translate.engine import train
+    from translate.inference import Translator, load
+
+__version__ = "0.1.0"
+__all__ = ["Translator", "__version__", "load", "train"]
+
+# Torch takes seconds to import: what needs it is imported when it is first asked for.
+_HOMES = {"load": "translate.inference", "Translator": "translate.inference", "train": "translate.engine"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        from importlib import import_module
+
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'translate' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,142 @@
+"""Translating files: decode, network and encode overlap, memory stays bounded, one bad file ends nothing."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from translate.data.images import ImageError, Picture, read_image, write_image
+from translate.inference.translator import InferenceError, Translator
+
+MAX_BATCH_PIXELS = 2**20  # sixteen images of 256 px; larger ones go alone
+
+
+@dataclass
+class Summary:
+    """What became of each file."""
+
+    written: list[Path] = field(default_factory=list)
+    failed: dict[Path, str] = field(default_factory=dict)
+    """The reason, in one line."""
+
+
+def output_paths(inputs: Sequence[Path], folder: Path, *, suffix: str = ".png") -> list[Path]:
+    """Where each input's translation goes: its stem in the folder; names that would collide keep their suffix or a number.
+
+    Raises:
+        InferenceError: an output would overwrite an input.
+    """
+    taken: set[str] = set()
+    outputs = []
+    for path in inputs:
+        names = (f"{path.stem}{suffix}", f"{path.name}{suffix}")
+        numbered = (f"{path.stem}-{number}{suffix}" for number in range(2, len(inputs) + 2))
+        name = next(name for name in (*names, *numbered) if name.casefold() not in taken)
+        taken.add(name.casefold())  # Windows and macOS do not tell a.png from A.png
+        outputs.append(folder / name)
+    sources = {path.resolve() for path in inputs}
+    for output in outputs:
+        if output.resolve() in sources:
+            raise InferenceError(f"{output} is an input and would be overwritten: choose another output folder")
+    return outputs
+
+
+def translate_files(
+    translator: Translator,
+    inputs: Sequence[Path],
+    outputs: Sequence[Path],
+    *,
+    batch_size: int = 8,
+    quality: int | None = None,
+    seed: int = 0,
+    on_done: Callable[[Path, str | None], None] | None = None,
+) -> Summary:
+    """Translate files to files; every output has its input's size.
+
+    Neighbours of equal size are translated as one batch. Threads read ahead and write behind, by a bounded number of files.
+
+    Args:
+        translator: The network.
+        inputs: Images.
+        outputs: Where each goes; the suffix decides the format.
+        batch_size: Most images in one pass.
+        quality: Of JPEG and WebP, 1 to 100.
+        seed: Of the dropout, for weights whose noise is ``always``.
+        on_done: Called in this thread with each input, and None or the reason it failed.
+
+    Returns:
+        What was written, and what failed and why. A file that fails leaves nothing behind.
+    """
+    summary = Summary()
+    workers = min(8, os.cpu_count() or 1)
+    behind: deque[tuple[Path, Path, Future[None]]] = deque()
+
+    def finish(keep: int) -> None:
+        while len(behind) > keep:
+            source, target, future = behind.popleft()
+            try:
+                future.result()
+                summary.written.append(target)
+                reason = None
+            except ImageError as error:
+                reason = summary.failed[source] = str(error)
+            if on_done is not None:
+                on_done(source, reason)
+
+    def fail(source: Path, reason: str) -> None:
+        summary.failed[source] = reason
+        if on_done is not None:
+            on_done(source, reason)
+
+    with ThreadPoolExecutor(workers) as readers, ThreadPoolExecutor(workers) as writers:
+        jobs = list(zip(inputs, outputs, strict=True))
+        for group in _groups(_decoded(jobs, readers, ahead=2 * workers + batch_size, fail=fail), batch_size):
+            try:
+                results = translator.pictures([picture for _, _, picture in group], seed=seed)
+            except InferenceError as error:
+                for source, _, _ in group:
+                    fail(source, f"{source}: {error}")
+                continue
+            for (source, target, _), result in zip(group, results, strict=True):
+                behind.append((source, target, writers.submit(write_image, target, result, quality=quality)))
+            finish(keep=2 * workers)
+        finish(keep=0)
+    return summary
+
+
+def _decoded(
+    jobs: Sequence[tuple[Path, Path]], readers: ThreadPoolExecutor, *, ahead: int, fail: Callable[[Path, str], None]
+) -> Iterator[tuple[Path, Path, Picture]]:
+    """The pictures in their order, read ahead by threads; unreadable ones are reported and left out."""
+    waiting: deque[tuple[Path, Path, Future[Picture]]] = deque()
+    upcoming = iter(jobs)
+    while True:
+        while len(waiting) < ahead and (job := next(upcoming, None)) is not None:
+            waiting.append((*job, readers.submit(read_image, job[0])))
+        if not waiting:
+            return
+        source, target, future = waiting.popleft()
+        try:
+            yield source, target, future.result()
+        except ImageError as error:
+            fail(source, str(error))
+
+
+def _groups(
+    pictures: Iterator[tuple[Path, Path, Picture]], batch_size: int
+) -> Iterator[list[tuple[Path, Path, Picture]]]:
+    """Neighbours of equal size and kind, at most `batch_size` and a bounded number of pixels."""
+    group: list[tuple[Path, Path, Picture]] = []
+    for item in pictures:
+        width, height = item[2].size
+        full = len(group) >= batch_size or (len(group) + 1) * width * height > MAX_BATCH_PIXELS
+        if group and (full or group[0][2].size != (width, height)):
+            yield group
+            group = []
+        group.append(item)
+    if group:
+        yield group

@@ -1,0 +1,62 @@
+"""Finding and opening weights: by the name of what ships, by path, by run folder."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from importlib.resources import files
+from pathlib import Path
+
+from translate.checkpoint.weights import MODEL_FILE, WeightsError, load_weights
+from translate.config.training import Precision
+from translate.inference.translator import Translator
+
+
+def weights_root() -> Path:
+    """The folder of the weights that ship."""
+    return Path(str(files("translate.weights").joinpath("")))
+
+
+def shipped_weights() -> dict[str, Path]:
+    """The weights that ship, name to folder, in alphabetical order."""
+    root = weights_root()
+    return {folder.name: folder for folder in sorted(root.iterdir()) if (folder / MODEL_FILE).is_file()}
+
+
+def find_weights(name: str | Path) -> Path:
+    """The path that a name stands for; a file or folder of that name comes first.
+
+    Raises:
+        WeightsError: neither a path nor a name of what ships; lists what ships, and the nearest name.
+    """
+    path = Path(name).expanduser()
+    if path.exists():
+        return path
+    shipped = shipped_weights()
+    if str(name) in shipped:
+        return shipped[str(name)]
+    close = get_close_matches(str(name), shipped, n=1)
+    hint = f" Did you mean {close[0]}?" if close else ""
+    raise WeightsError(
+        f"'{name}' is no file or folder, and no weights of that name ship with translate "
+        f"(there are: {', '.join(shipped) or 'none'}).{hint}"
+    )
+
+
+def load(name: str | Path, *, device: str = "auto", precision: Precision = "auto") -> Translator:
+    """Open weights, ready to translate; no flags about what they are.
+
+    Args:
+        name: The name of weights that ship, a ``.safetensors`` file, a weights folder, or a run folder.
+        device: cuda, mps, cpu, or auto for the best there is.
+        precision: auto takes bf16 where the device is fast at it.
+
+    Raises:
+        WeightsError: not there, torn, of another format, or not safetensors.
+        InferenceError: the weights are not a translator's.
+
+    Example:
+        >>> model = load("facades")
+        >>> photo = model(Image.open("labels.png"))
+    """
+    network, config = load_weights(find_weights(name))
+    return Translator(network, config, device=device, precision=precision)
