@@ -1,0 +1,1 @@
+"""The demo: one Gradio app, one file a tab."""

@@ -13,7 +13,7 @@ from translate.inference.translator import Translator
 
 def weights_root() -> Path:
     """The folder of the weights that ship."""
-    return Path(str(files("translate.weights").joinpath("")))
+    return Path(str(files("translate.weights")))
 
 
 def shipped_weights() -> dict[str, Path]:
