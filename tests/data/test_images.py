@@ -112,8 +112,8 @@ def test_orientation_is_applied(tmp_path: Path, orientation: int, suffix: str) -
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = orientation
     path = tmp_path / f"turned.{suffix}"
-    options: dict[str, Any] = {"jpg": {"quality": 100, "subsampling": 0}, "webp": {"lossless": True}}.get(suffix, {})
-    stored.save(path, exif=exif, **options)
+    options: dict[str, dict[str, Any]] = {"jpg": {"quality": 100, "subsampling": 0}, "webp": {"lossless": True}}
+    stored.save(path, exif=exif, **options.get(suffix, {}))
     picture = read_image(path)
     assert picture.size == (32, 24)
     assert np.abs(picture.pixels.astype(int) - smooth()).max() <= (4 if suffix == "jpg" else 0)

@@ -223,7 +223,9 @@ def test_side_by_side_of_another_shape_has_to_be_named(tmp_path: Path) -> None:
 def test_one_file_of_another_shape(tmp_path: Path) -> None:
     save_many(tmp_path, 5, (16, 8))
     save(tmp_path / "logo.png", (8, 8))
-    with pytest.raises(LayoutError, match=r"5 files are twice as wide as high.*but 1 are not, first logo\.png is 8x8"):
+    with pytest.raises(
+        LayoutError, match=r"1 of 6 files are not twice as wide as high.*first logo\.png is 8x8; remove"
+    ):
         find_pairs(tmp_path)
 
 

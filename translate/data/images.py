@@ -16,7 +16,7 @@ import os
 import re
 import uuid
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +58,7 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _PROFILE_SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK", "LAB": "Lab"}
+_OPAQUE_MODES = ("I", "F", "CMYK", "LAB")
 _GREY_MODES = ("1", "L", "LA", "La", "I", "F")
 
 # Set once for the process: warnings.catch_warnings is not safe where many threads read at once.
@@ -153,10 +154,10 @@ def read_header(path: str | os.PathLike[str]) -> ImageHeader:
     with _opened(path, MAX_PIXELS) as image:
         width, height = image.size
         # A TIFF's size is upright already; PngImageFile.getexif would decode the pixels, its base class does not.
-        if image.format != "TIFF" and _orientation(Image.Image.getexif, image) >= 5:
+        if image.format != "TIFF" and _orientation(lambda: Image.Image.getexif(image)) >= 5:
             width, height = height, width
         deep = image.mode in ("I", "F") or image.mode.startswith("I;16")
-        alpha = image.has_transparency_data and image.mode not in ("I", "F")
+        alpha = image.has_transparency_data and image.mode not in _OPAQUE_MODES
         channels = (1 if deep or image.mode in _GREY_MODES else 3) + alpha
         return ImageHeader(width=width, height=height, channels=channels, bits=16 if deep else 8, alpha=alpha)
 
@@ -189,20 +190,19 @@ def from_pil(image: Image.Image) -> Picture:
     any other range is stretched from its smallest to its largest value.
     """
     image.load()  # before the orientation: a TIFF turns itself here, a PNG may store its EXIF behind the pixels
-    turn = _TURNS.get(_orientation(type(image).getexif, image))
-    transparency = image.info.get("transparency")
+    turn = _TURNS.get(_orientation(image.getexif))
     icc = image.info.get("icc_profile")
     if turn is not None:
         image = image.transpose(turn)
 
+    has_alpha = image.has_transparency_data and image.mode not in _OPAQUE_MODES
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         grey = _to_uint16(np.asarray(image))[:, :, None]
-        if transparency is None or image.mode in ("I", "F"):
+        if not has_alpha:
             return Picture(pixels=grey)
-        alpha = np.where(grey == transparency, 0, 65535).astype(np.uint16)
+        alpha = np.where(grey == image.info["transparency"], 0, 65535).astype(np.uint16)
         return Picture(pixels=np.concatenate([grey, alpha], axis=2))
 
-    has_alpha = image.has_transparency_data
     if image.mode not in ("CMYK", "LAB"):
         base = "L" if image.mode in _GREY_MODES else "RGB"
         target = base + "A" if has_alpha else base
@@ -344,9 +344,9 @@ def natural_key(path: str | os.PathLike[str]) -> tuple[list[str | int], str]:
     return [int(piece) if place % 2 else piece for place, piece in enumerate(pieces)], text
 
 
-def _orientation(getexif: object, image: Image.Image) -> int:
+def _orientation(getexif: Callable[[], Image.Exif]) -> int:
     try:
-        value = getexif(image).get(ExifTags.Base.Orientation, 1)  # type: ignore[operator]
+        value = getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # a broken EXIF block raises nearly everything and is no reason to refuse the pixels
         return 1
     return value if isinstance(value, int) and value in range(1, 9) else 1

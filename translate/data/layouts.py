@@ -247,6 +247,8 @@ def _existing_folder(path: str | os.PathLike[str]) -> Path:
         raise LayoutError(f"{path}: no such folder")
     if not path.is_dir():
         raise LayoutError(f"{path}: is a file; give the folder that holds the data set")
+    if not os.access(path, os.R_OK | os.X_OK):
+        raise LayoutError(f"{path}: permission to read this folder is denied")
     return path
 
 
@@ -322,7 +324,9 @@ def _look(root: Path) -> dict[str, _Folders]:
 def _both(folder: Path, children: Mapping[str, Path], name_a: str, name_b: str) -> tuple[Path, Path]:
     if name_a not in children or name_b not in children:
         present, missing = (name_a, name_b) if name_a in children else (name_b, name_a)
-        raise LayoutError(f"{folder}: {children[present].name}/ is here but its partner {missing!r} is not; add it")
+        raise LayoutError(
+            f"{folder}: {children[present].name}/ is here but its partner {missing!r} is not; add it or rename this one"
+        )
     return children[name_a], children[name_b]
 
 
@@ -380,9 +384,8 @@ def _refuse_single_images(root: Path, headers: Mapping[Path, ImageHeader]) -> No
     first = f"{others[0].name} is {header.width}x{header.height}"
     if len(others) <= len(headers) / 2:
         raise LayoutError(
-            f"{root}: {len(headers) - len(others)} files are twice as wide as high, as A|B pairs are, but "
-            f"{len(others)} are not, first {first}; remove those, "
-            "or, if every file is a pair, name the layout side-by-side"
+            f"{root}: {len(others)} of {len(headers)} files are not twice as wide as high, as A|B pairs are, first {first}; "
+            "remove them, or, if every file is a pair, name the layout side-by-side"
         )
     raise LayoutError(
         f"{root}: these look like single images, not pairs: {len(headers)} files, {first}. Put A and B side by side in "
