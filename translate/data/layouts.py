@@ -384,8 +384,8 @@ def _refuse_single_images(root: Path, headers: Mapping[Path, ImageHeader]) -> No
     first = f"{others[0].name} is {header.width}x{header.height}"
     if len(others) <= len(headers) / 2:
         raise LayoutError(
-            f"{root}: {len(others)} of {len(headers)} files are not twice as wide as high, as A|B pairs are, first {first}; "
-            "remove them, or, if every file is a pair, name the layout side-by-side"
+            f"{root}: {len(others)} of {len(headers)} files are not twice as wide as high, as A|B pairs are, "
+            f"first {first}; remove them, or, if every file is a pair, name the layout side-by-side"
         )
     raise LayoutError(
         f"{root}: these look like single images, not pairs: {len(headers)} files, {first}. Put A and B side by side in "
