@@ -25,6 +25,7 @@ import tempfile
 import textwrap
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 OLDEST_PYTHON = (3, 11)
@@ -319,16 +320,11 @@ def failure(output: str, log: Path) -> tuple[str, str]:
     return kind, paragraph(text)
 
 
-def run_pip(python: Path, extras: list[str], log: Path, lock: int) -> tuple[int, str]:
-    """Install the project with `extras`, show progress, and return pip's exit code and output."""
-    version = query(python, "import pip; print(pip.__version__)")
-    if version is None:  # an environment made by another tool, without pip
-        subprocess.run([str(python), "-m", "ensurepip"], stdout=subprocess.DEVNULL)
-    can_count = version is not None and tuple(int(part) for part in re.findall(r"\d+", version)[:2]) >= (24, 1)
-    command = [str(python), "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--no-color"]
-    command += ["--progress-bar", "raw" if can_count else "off", "-e", ".[" + ",".join(extras) + "]"]
-    # pip holds the lock too: were only this process killed, a second start must not write beside the first one's pip.
-    inherited = {} if os.name == "nt" else {"pass_fds": (lock,)}
+@contextlib.contextmanager
+def started(command: list[str], lock: int):  # type: ignore[no-untyped-def]
+    """A process with its output in one pipe, ended together with all that it started if the block is left early."""
+    # The process holds the lock too: were only this one killed, a second start must not write beside the first's pip.
+    posix = {} if os.name == "nt" else {"pass_fds": (lock,), "start_new_session": True}
     process = subprocess.Popen(
         command,
         cwd=str(ROOT),
@@ -338,42 +334,56 @@ def run_pip(python: Path, extras: list[str], log: Path, lock: int) -> tuple[int,
         env=dict(os.environ, PYTHONUNBUFFERED="1", PYTHONIOENCODING="utf-8"),
         encoding="utf-8",
         errors="replace",
-        **inherited,  # type: ignore[call-overload]
+        **posix,  # type: ignore[call-overload]
     )
-    heard: queue.Queue[str | None] = queue.Queue()
-
-    def listen() -> None:
-        for line in process.stdout:
-            heard.put(line)
-        heard.put(None)
-
-    threading.Thread(target=listen, daemon=True).start()
-    progress, output = Progress(sys.stdout.isatty()), []
     try:
-        with open(log, "w", encoding="utf-8", buffering=1) as file:
-            while True:
-                try:
-                    line = heard.get(timeout=0.5)
-                except queue.Empty:
-                    progress.tick()
-                    continue
-                if line is None:
-                    break
-                progress.read(line)
-                progress.tick()
-                if not line.startswith("Progress "):
-                    output.append(line)
-                    with contextlib.suppress(OSError):  # a full disk must not hide what pip has to say about it
-                        file.write(line)
-        return process.wait(), "".join(output)
+        yield process
     finally:
-        progress.close()
         if process.poll() is None:
-            process.terminate()
+            if os.name == "nt":
+                process.terminate()
+            else:
+                os.killpg(process.pid, signal.SIGTERM)
             process.wait()
 
 
-def create(folder: Path) -> None:
+def run_pip(python: Path, extras: list[str], log: Path, lock: int) -> tuple[int, str]:
+    """Install the project with `extras`, show progress, and return pip's exit code and output."""
+    version = query(python, "import pip; print(pip.__version__)")
+    if version is None:  # an environment made by another tool, without pip
+        subprocess.run([str(python), "-m", "ensurepip"], stdout=subprocess.DEVNULL)
+    can_count = version is not None and tuple(int(part) for part in re.findall(r"\d+", version)[:2]) >= (24, 1)
+    command = [str(python), "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--no-color"]
+    command += ["--progress-bar", "raw" if can_count else "off", "-e", ".[" + ",".join(extras) + "]"]
+    heard: queue.Queue[str | None] = queue.Queue()
+
+    def listen(pipe: Iterable[str]) -> None:
+        for line in pipe:
+            heard.put(line)
+        heard.put(None)
+
+    progress, output = Progress(sys.stdout.isatty()), []
+    opened = open(log, "w", encoding="utf-8", buffering=1)  # noqa: SIM115 (closed by the next line)
+    with started(command, lock) as process, contextlib.closing(progress), opened as file:
+        threading.Thread(target=listen, args=(process.stdout,), daemon=True).start()
+        while True:
+            try:
+                line = heard.get(timeout=0.5)
+            except queue.Empty:
+                progress.tick()
+                continue
+            if line is None:
+                break
+            progress.read(line)
+            progress.tick()
+            if not line.startswith("Progress "):
+                output.append(line)
+                with contextlib.suppress(OSError):  # a full disk must not hide what pip has to say about it
+                    file.write(line)
+        return process.wait(), "".join(output)
+
+
+def create(folder: Path, lock: int) -> None:
     """Make an empty environment in `folder`, in place of what is there."""
     check_venv_module()
     if Path(sys.prefix).resolve() == folder.resolve():
@@ -390,11 +400,12 @@ def create(folder: Path) -> None:
             shutil.rmtree(child)
         else:
             child.unlink()
-    made = subprocess.run([sys.executable, "-m", "venv", str(folder)], capture_output=True, text=True)
-    if made.returncode:
+    with started([sys.executable, "-m", "venv", str(folder)], lock) as process:
+        output = process.communicate()[0]
+    if process.returncode:
         with contextlib.suppress(OSError):
-            (folder / LOG).write_text(made.stdout + made.stderr, encoding="utf-8")
-        raise SystemExit(failure(made.stdout + made.stderr, folder / LOG)[1])
+            (folder / LOG).write_text(output, encoding="utf-8")
+        raise SystemExit(failure(output, folder / LOG)[1])
 
 
 def set_up(folder: Path, extras: list[str], lock: int) -> None:
@@ -433,7 +444,7 @@ def set_up(folder: Path, extras: list[str], lock: int) -> None:
     start = time.monotonic()
     write_stamp(folder, {})
     if action == "create":
-        create(folder)
+        create(folder, lock)
         version = python_version(python)
     code, output = run_pip(python, union, folder / LOG, lock)
     if code:
@@ -466,6 +477,8 @@ def prepare(*extras: str) -> Path:
     except KeyboardInterrupt:
         raise SystemExit("\nStopped. The next start sets the environment up again; downloads are kept.") from None
     except OSError as error:
+        if DISK_FULL.search(str(error)):
+            raise SystemExit(failure(str(error), folder / LOG)[1]) from None
         raise SystemExit(
             paragraph(
                 f"The environment {folder} cannot be made: {error}. See whether the folder can be written and the disk "
