@@ -31,6 +31,8 @@ class DataConfig(Config):
     """Domain B, where A and B are two folders given by hand."""
     layout: Layout = "auto"
     """How the folder is laid out; found by looking unless given."""
+    allow_unmatched: bool = False
+    """Leave out files without a partner instead of refusing them."""
     direction: Direction = "a2b"
     """Which half is translated into which."""
     names: tuple[str, str] = ("A", "B")

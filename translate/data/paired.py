@@ -48,7 +48,11 @@ class PairedImages:
     def __init__(self, config: DataConfig, *, cache: Path | None = None, nearest_target: bool = False) -> None:
         self.config, self.cache = config, cache
         self.pairs: PairedData = find_pairs(
-            config.root, root_b=config.root_b, layout=config.layout, keep_alpha=config.alpha == "keep"
+            config.root,
+            root_b=config.root_b,
+            layout=config.layout,
+            keep_alpha=config.alpha == "keep",
+            allow_unmatched=config.allow_unmatched,
         )
         found = self.pairs
         if "train" not in found.splits:

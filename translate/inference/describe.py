@@ -1,0 +1,64 @@
+"""What weights are, for people: ``translate info``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from translate.checkpoint.weights import load_weights, stored_dtype, weights_file
+from translate.config.weights import WeightsConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """What a file of weights holds.
+
+    Attributes:
+        parameters: Trainable values.
+        flops: Of one forward pass at the training size; a multiply and an add are two.
+        dtype: Of the stored tensors.
+    """
+
+    file: Path
+    config: WeightsConfig
+    file_bytes: int
+    dtype: str
+    parameters: int
+    flops: int
+
+
+def count_flops(network: nn.Module, *, channels: int, height: int, width: int) -> int:
+    """Floating-point operations of one forward pass of one image, counted by PyTorch without computing anything."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with torch.device("meta"):
+        image = torch.empty(1, channels, height, width)
+    shadow = network.to("meta")
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        shadow(image)
+    return counter.get_total_flops()
+
+
+def describe(path: Path) -> Description:
+    """Open a file of weights and count.
+
+    Raises:
+        WeightsError: as `load_weights`.
+    """
+    file = weights_file(path)
+    network, config = load_weights(file)
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    step = getattr(network, "stride", 1)
+    side = -(-config.preprocessing.size // step) * step
+    flops = count_flops(network, channels=config.network.in_channels, height=side, width=side)
+    return Description(
+        file=file,
+        config=config,
+        file_bytes=file.stat().st_size,
+        dtype=stored_dtype(file),
+        parameters=parameters,
+        flops=flops,
+    )
