@@ -60,9 +60,7 @@ def import_faults(package: Path) -> list[str]:
                 if top in OUTSIDE or (top == "translate" and floor in OUTSIDE):
                     if not (own == "cli" and floor == "demos" and node in lazy):
                         faults.append(f"{where}: imports {name}")
-                elif top != "translate" or floor == DATA:
-                    continue
-                elif own == "__main__":  # runs, and is imported by nothing
+                elif top != "translate" or floor == DATA or own == "__main__":
                     continue
                 elif own == "__init__":
                     if node not in lazy:
