@@ -1,0 +1,256 @@
+"""Make every figure of the README again: ``python scripts/reproduce.py FIGURE``, or ``all``.
+
+Each figure writes ``figures/<name>.json`` (numbers), ``figures/<name>.md`` (the README's table) and its pictures. What
+is there already is not made again, and training runs go on where they stopped; ``--again`` starts a figure over.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+FIGURES = ROOT / "figures"
+RUNS = ROOT / "runs"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure: how it is made, about how long it takes on two cores, and what it needs."""
+
+    make: Callable[[argparse.Namespace], dict[str, Any]]
+    hours: float
+    what: str
+
+
+def command(*arguments: str | Path) -> None:
+    """Run one of this project's programs, and stop here when it fails."""
+    subprocess.run([sys.executable, *map(str, arguments)], check=True, cwd=ROOT)
+
+
+def markdown(headings: list[str], rows: list[list[str]]) -> str:
+    """A table as GitHub shows it."""
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+# Weights: what ships, from nothing
+
+
+def train_segmenter(arguments: argparse.Namespace) -> Path:
+    """The network that the label score is taken with, learned on the real photos of the training split."""
+    from translate.config import DataConfig, RunConfig, SegmentationConfig
+    from translate.config.presets import FACADE_CLASSES
+    from translate.engine import train
+
+    return train(
+        SegmentationConfig(
+            data=DataConfig(root=arguments.facades, names=("photos", "labels"), size=256, colour_jitter=0.2),
+            run=RunConfig(
+                out=RUNS / "facades-segmenter",
+                images=10_000,
+                batch_size=4,
+                learning_rate=1e-3,
+                beta1=0.9,
+                init="kaiming",
+                ema_half_life=500,
+                log_every=400,
+                keep=1,
+                schedule="cosine",
+                decay_from=0.2,
+            ),
+            palette=tuple(FACADE_CLASSES.values()),
+            class_names=tuple(FACADE_CLASSES),
+            width=24,
+            depth=5,
+        )
+    )
+
+
+# Figures
+
+
+def facades(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Scores of the shipped facades weights on the test split, beside two baselines and the real photos."""
+    import numpy as np
+    import torch
+    from PIL import Image
+
+    import translate
+    from translate.applications.label_score import LabelScorer, nearest_by_labels
+    from translate.checkpoint import load_weights
+    from translate.config import DataConfig
+    from translate.config.presets import FACADE_CLASSES
+    from translate.data.batches import fixed_batch
+    from translate.data.paired import PairedImages
+    from translate.inference import image_grid, to_images
+    from translate.metrics import bootstrap_interval, l1, psnr, ssim
+
+    model = translate.load(arguments.weights)
+    data = PairedImages(DataConfig(root=arguments.facades, direction="b2a", size=256))
+    train_split, test_split = (
+        data.roles(fixed_batch(data.store(split, side=256), indices=range(len(data.split(split)))))
+        for split in ("train", "test")
+    )
+    labels, photos = test_split["source"], test_split["target"]
+    scorer = LabelScorer(*load_weights(train_segmenter(arguments)), palette=list(FACADE_CLASSES.values()))
+
+    generated = torch.cat([model.unit((row + 1) / 2) for row in labels.split(1)]) * 2 - 1
+    generated = ((generated + 1) * 127.5).round() / 127.5 - 1  # as saved, in 8 bits
+    neighbours = nearest_by_labels(scorer.classes(labels), scorer.classes(train_split["source"]))
+    candidates = {
+        "real photos": photos,
+        f"translate, `{model.config.name}`": generated,
+        "nearest training photo by label map": train_split["target"][neighbours],
+        "mean training photo": train_split["target"].mean(dim=0, keepdim=True).expand_as(photos),
+    }
+    rows, numbers = [], {}
+    for name, images in candidates.items():
+        score = scorer.score(images, labels)
+        unit, target = ((x.clamp(-1, 1) + 1) / 2 for x in (images, photos))
+        measured: dict[str, Any] = {
+            measure: {
+                "value": score_value,
+                "interval": score.intervals[measure],
+            }
+            for measure, score_value in (
+                ("pixel_accuracy", score.pixel_accuracy),
+                ("class_accuracy", score.class_accuracy),
+                ("class_iou", score.class_iou),
+            )
+        }
+        if images is not photos:
+            for measure, function in (("l1", l1), ("psnr", psnr), ("ssim", ssim)):
+                values = function(unit, target).numpy()
+                measured[measure] = {"value": float(values.mean()), "interval": bootstrap_interval(values)}
+        numbers[name] = measured
+
+        def cell(key: str, digits: int, found: dict[str, Any] = measured) -> str:
+            if key not in found:
+                return "-"
+            low, high = found[key]["interval"]
+            return f"{found[key]['value']:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+        rows.append(
+            [name, cell("l1", 3), cell("psnr", 2), cell("ssim", 3), cell("pixel_accuracy", 3), cell("class_iou", 3)]
+        )
+    headings = ["53 test pairs", "L1", "PSNR, dB", "SSIM", "label score: per-pixel accuracy", "class IoU"]
+    (FIGURES / "facades.md").write_text(markdown(headings, rows), encoding="utf-8")
+
+    # Chosen by number, not by looks: every thirteenth of the test split.
+    shown = list(range(0, len(labels), 13))[:4]
+    grid = image_grid(
+        {
+            "labels": to_images(labels[shown]),
+            "translate": to_images(generated[shown]),
+            "real photo": to_images(photos[shown]),
+        }
+    )
+    grid = grid.resize((grid.width * 5 // 8, grid.height * 5 // 8), Image.Resampling.LANCZOS)
+    grid.save(FIGURES / "facades.jpg", quality=88)
+    data.close()
+    assert np.isfinite(numbers[f"translate, `{model.config.name}`"]["l1"]["value"])
+    return {"weights": model.config.name, "shown": shown, "scores": numbers}
+
+
+def speed(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Training step, inference and loading beside plain re-statements, interleaved."""
+    out = FIGURES / "speed-raw.json"
+    command("scripts/benchmark_pix2pix.py", "--json", out)
+    return json.loads(out.read_text(encoding="utf-8"))
+
+
+def resume(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Ten kills at random moments, and two processes against one."""
+    numbers = {}
+    for name in ("check_resume", "check_distributed"):
+        out = FIGURES / f"{name}.json"
+        command(f"scripts/{name}.py", "--json", out)
+        numbers[name] = json.loads(out.read_text(encoding="utf-8"))
+    return numbers
+
+
+def precision(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The same small run in each precision, three seeds."""
+    out = FIGURES / "precision-raw.json"
+    command("scripts/check_precision.py", arguments.facades, "--out", RUNS / "precision", "--json", out)
+    return json.loads(out.read_text(encoding="utf-8"))
+
+
+def startup(arguments: argparse.Namespace) -> dict[str, Any]:
+    """How long ``translate --help`` and ``import translate`` take: seven fresh processes each, interleaved."""
+    programs = {
+        "translate --help": [sys.executable, "-m", "translate", "--help"],
+        "import translate": [sys.executable, "-c", "import translate"],
+        "python alone": [sys.executable, "-c", "pass"],
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in programs}
+    for _ in range(8):
+        for name, program in programs.items():
+            start = time.perf_counter()
+            subprocess.run(program, check=True, capture_output=True)
+            seconds[name].append(time.perf_counter() - start)
+    medians = {name: sorted(values[1:])[3] for name, values in seconds.items()}  # the first warms the disk's cache
+    rows = [[f"`{name}`", f"{median:.2f}"] for name, median in medians.items()]
+    (FIGURES / "startup.md").write_text(markdown(["median of 7", "seconds"], rows), encoding="utf-8")
+    return {"medians": medians, "seconds": seconds}
+
+
+FIGURE_TABLE = {
+    "facades": Figure(facades, 0.6, "scores and pictures of the facades weights; trains the label scorer first"),
+    "speed": Figure(speed, 0.4, "step, inference and loader beside the published step"),
+    "resume": Figure(resume, 0.2, "kill -9 ten times; two processes against one"),
+    "precision": Figure(precision, 0.6, "fp32, bf16 and fp16, three seeds"),
+    "startup": Figure(startup, 0.01, "import and help times"),
+}
+
+
+def main() -> int:
+    figures = "\n".join(f"  {name:10} {figure.hours:4.1f} h  {figure.what}" for name, figure in FIGURE_TABLE.items())
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog=f"figures, with their hours on two CPU cores:\n{figures}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("figure", nargs="+", choices=[*FIGURE_TABLE, "all"], metavar="FIGURE")
+    parser.add_argument("--facades", type=Path, default=ROOT / "data" / "facades", help="the CMP facades, A|B files")
+    parser.add_argument("--weights", default="facades", help="what the facades figure scores")
+    parser.add_argument("--again", action="store_true", help="make figures that are there already")
+    arguments = parser.parse_args()
+    FIGURES.mkdir(exist_ok=True)
+    names = list(FIGURE_TABLE) if "all" in arguments.figure else arguments.figure
+    for name in names:
+        done = FIGURES / f"{name}.json"
+        if done.exists() and not arguments.again:
+            print(f"{name}: already made, see {done}")
+            continue
+        print(f"{name}: about {FIGURE_TABLE[name].hours} hours on two cores")
+        start = time.monotonic()
+        numbers = FIGURE_TABLE[name].make(arguments)
+        import torch
+
+        numbers["made"] = {
+            "date": date.today().isoformat(),
+            "hours": round((time.monotonic() - start) / 3600, 3),
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+            "torch": torch.__version__,
+        }
+        beside = done.with_suffix(".part")
+        beside.write_text(json.dumps(numbers, indent=2), encoding="utf-8")
+        os.replace(beside, done)
+        print(f"{name}: {done}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
