@@ -1,0 +1,63 @@
+"""Exports are checked against their source."""
+
+import pytest
+import torch
+
+from translate.checkpoint import load_weights, save_weights
+from translate.checkpoint.weights import WeightsError
+from translate.config import PatchGANConfig, UNetConfig, WeightsConfig
+from translate.export import ExportError, export_safetensors
+from translate.export import safetensors as export_module
+from translate.networks import build_network
+
+
+@pytest.fixture
+def source(tmp_path):
+    torch.manual_seed(0)
+    config = WeightsConfig(kind="translator", name="tiny", network=UNetConfig(width=4, depth=3))
+    return save_weights(build_network(config.network), config, tmp_path / "tiny")
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "fp16", "bf16"])
+def test_values_are_those_of_the_source_rounded(source, tmp_path, dtype):
+    written = export_safetensors(source, tmp_path / "out.safetensors", dtype=dtype)
+    expected, found = load_weights(source)[0].state_dict(), load_weights(written.file)[0].state_dict()
+    kind = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[dtype]
+    for name, tensor in expected.items():
+        assert torch.equal(found[name], tensor.to(kind).float())
+    assert written.file_bytes == written.file.stat().st_size
+    assert (written.max_difference == 0) == (dtype == "fp32")
+
+
+def test_a_network_that_came_out_different_is_not_kept(source, tmp_path, monkeypatch):
+    real = export_module.save_weights
+
+    def spoilt(network, config, target, *, dtype):
+        for parameter in network.parameters():
+            changed = parameter + 0.5
+            parameter.data = changed
+        file = real(network, config, target, dtype=dtype)
+        for parameter in network.parameters():
+            parameter.data = parameter - 0.5
+        return file
+
+    monkeypatch.setattr(export_module, "save_weights", spoilt)
+    with pytest.raises(ExportError, match="nothing was kept"):
+        export_safetensors(source, tmp_path / "out.safetensors", dtype="fp16")
+    assert not (tmp_path / "out.safetensors").exists()
+
+
+def test_values_beyond_fp16_are_refused(tmp_path):
+    config = WeightsConfig(kind="translator", name="loud", network=UNetConfig(width=4, depth=3))
+    network = build_network(config.network)
+    next(network.parameters()).data.fill_(1e6)
+    source = save_weights(network, config, tmp_path / "loud")
+    with pytest.raises(WeightsError, match="not finite in fp16"):
+        export_safetensors(source, tmp_path / "out.safetensors", dtype="fp16")
+    assert not (tmp_path / "out.safetensors").exists()
+
+
+def test_a_discriminator_can_be_exported(tmp_path):
+    config = WeightsConfig(kind="discriminator", name="judge", network=PatchGANConfig(width=4))
+    source = save_weights(build_network(config.network), config, tmp_path / "judge")
+    assert export_safetensors(source, tmp_path / "half.safetensors").file.exists()

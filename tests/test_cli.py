@@ -1,0 +1,236 @@
+"""The commands, as a user types them."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import translate
+from translate.checkpoint import save_weights
+from translate.cli import main
+from translate.config import Domains, PatchGANConfig, Preprocessing, ResNetConfig, UNetConfig, WeightsConfig
+from translate.networks import build_network
+
+TRAIN = [
+    "--width",
+    "4",
+    "--d-width",
+    "4",
+    "--d-layers",
+    "1",
+    "--images",
+    "8",
+    "--batch-size",
+    "2",
+    "--precision",
+    "fp32",
+]
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    """Six A|B files: left a square on noise, right the same square in white on black."""
+    folder = tmp_path_factory.mktemp("pairs")
+    rng = np.random.default_rng(0)
+    for number in range(6):
+        picture = rng.integers(0, 120, (32, 64, 3), dtype=np.uint8)
+        picture[:, 32:] = 0
+        x, y = rng.integers(2, 18, 2)
+        picture[y : y + 10, x : x + 10] = 200
+        picture[y : y + 10, 32 + x : 42 + x] = 255
+        Image.fromarray(picture).save(folder / f"{number}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    torch.manual_seed(0)
+    config = WeightsConfig(
+        kind="translator",
+        name="tiny",
+        network=UNetConfig(width=4, depth=3),
+        preprocessing=Preprocessing(size=32),
+        domains=Domains(source="labels", target="photos"),
+    )
+    folder = tmp_path_factory.mktemp("weights") / "tiny"
+    save_weights(build_network(config.network), config, folder)
+    return folder
+
+
+@pytest.fixture
+def image(tmp_path):
+    path = tmp_path / "input" / "picture.png"
+    path.parent.mkdir()
+    Image.fromarray(np.random.default_rng(1).integers(0, 256, (21, 34, 3), dtype=np.uint8)).save(path)
+    return path
+
+
+def run(*arguments):
+    return main([str(argument) for argument in arguments])
+
+
+def test_train_then_apply_info_and_python_agree(pairs, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert (
+        run("train", "pix2pix", pairs, "--out", out, "--direction", "b2a", "--names", "photos", "labels", *TRAIN) == 0
+    )
+    said = capsys.readouterr().out
+    assert "6 training pairs" in said
+    assert "translating B (right half) to A (left half)" in said
+    assert "done: 8 images" in said
+    assert list((out / "samples").glob("*.png"))
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    assert lines[-1]["images"] == 8
+    assert {"d", "g_gan", "g_l1"} <= lines[-1]["losses"].keys()
+
+    label_map = tmp_path / "map.png"
+    Image.new("RGB", (40, 24), (0, 48, 255)).save(label_map)
+    assert run("apply", out, label_map, "-o", tmp_path / "photo.png") == 0
+    model = translate.load(out)
+    assert model.config.domains == Domains(source="labels", target="photos")
+    assert isinstance(model.network, torch.nn.Module)
+    with Image.open(label_map) as opened, Image.open(tmp_path / "photo.png") as written:
+        assert written.size == (40, 24)
+        assert np.array_equal(np.asarray(model(opened)), np.asarray(written))
+
+    # The same command again has nothing left to do, and more images go on from there.
+    assert (
+        run("train", "pix2pix", pairs, "--out", out, "--direction", "b2a", "--names", "photos", "labels", *TRAIN) == 0
+    )
+    longer = [*TRAIN[:7], "12", *TRAIN[8:]]
+    assert (
+        run("train", "pix2pix", pairs, "--out", out, "--direction", "b2a", "--names", "photos", "labels", *longer) == 0
+    )
+    assert "resuming after 8 of 12 images" in capsys.readouterr().out
+
+
+def test_python_training_does_what_the_command_does(pairs, tmp_path):
+    from translate.config import DataConfig, Pix2PixConfig, RunConfig
+
+    assert run("train", "pix2pix", pairs, "--out", tmp_path / "command", *TRAIN) == 0
+    config = Pix2PixConfig(
+        data=DataConfig(root=pairs),
+        run=RunConfig(out=tmp_path / "python", images=8, batch_size=2, precision="fp32"),
+        width=4,
+        d_width=4,
+        d_layers=1,
+    )
+    translate.train(config)
+    one, other = (translate.load(tmp_path / name).network.state_dict() for name in ("command", "python"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_apply_takes_folders_patterns_and_names_what_fails(weights, image, tmp_path, capsys):
+    (image.parent / "broken.jpg").write_text("no picture")
+    Image.new("L", (5, 7)).save(image.parent / "grey.png")
+    assert run("apply", weights, image.parent, "-o", tmp_path / "out") == 1
+    captured = capsys.readouterr()
+    assert "2 of 3 translated" in captured.out
+    assert "broken.jpg" in captured.err
+    assert "Traceback" not in captured.err
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["grey.png", "picture.png"]
+    with Image.open(tmp_path / "out" / "grey.png") as written:
+        assert written.size == (5, 7)
+    assert run("apply", weights, f"{image.parent}/*.png", image, "-o", tmp_path / "again", "--format", "webp") == 0
+    assert sorted(path.name for path in (tmp_path / "again").iterdir()) == ["grey.webp", "picture.webp"]
+
+
+def test_info_says_what_weights_are(weights, capsys):
+    assert run("info", weights) == 0
+    said = capsys.readouterr().out
+    for fact in ("tiny", "labels to photos", "unet", "parameters", "FLOPs", "32x32"):
+        assert fact in said
+    assert run("info", weights, "--json") == 0
+    values = json.loads(capsys.readouterr().out)
+    network = build_network(UNetConfig(width=4, depth=3))
+    assert values["parameters"] == sum(parameter.numel() for parameter in network.parameters())
+    assert values["network"]["depth"] == 3
+    # The outermost level alone: 4x4x3x4 products at 16x16, 3x3x8x3 at 32x32, two operations each.
+    assert values["flops"] > 2 * (4 * 4 * 3 * 4 * 16 * 16 + 3 * 3 * 8 * 3 * 32 * 32)
+
+
+def test_export_halves_and_stays_self_describing(weights, image, tmp_path, capsys):
+    target = tmp_path / "renamed.safetensors"
+    assert run("export", weights, "--dtype", "fp16", "-o", target, "--name", "half") == 0
+    assert "fp16" in capsys.readouterr().out
+    assert target.stat().st_size < 0.7 * (weights / "model.safetensors").stat().st_size
+    half, full = translate.load(target), translate.load(weights)
+    assert half.config.name == "half"
+    assert half.config.network == full.config.network
+    with Image.open(image) as opened:
+        difference = np.asarray(half(opened)).astype(int) - np.asarray(full(opened))
+    assert np.abs(difference).max() <= 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["apply", "nowhere", "{image}", "-o", "{out}"], "no file or folder"),
+        (["apply", "{weights}", "missing.png", "-o", "{out}"], "missing.png"),
+        (["apply", "{weights}", "{image}", "-o", "{image}"], "is the input itself"),
+        (["apply", "{weights}", "{folder}", "-o", "{folder}"], "overwritten"),
+        (["apply", "{weights}", "{folder}/*.png", "{weights}/config.json", "-o", "{out}/one.png"], "name a folder"),
+        (["apply", "{judge}", "{image}", "-o", "{out}"], "discriminator"),
+        (["train", "pix2pix", "{empty}", "--out", "{out}"], "no images"),
+        (["train", "pix2pix", "nowhere", "--out", "{out}"], "nowhere"),
+        (["train", "pix2pix", "{pairs}", "--out", "{out}", "--size", "28"], "choose"),
+        (["train", "pix2pix", "{pairs}", "--out", "{out}", "--batch-size", "0"], "greater than or equal to 1"),
+        (["train", "pix2pix", "{pairs}", "--out", "{image}"], "cannot be written"),
+        (["train", "pix2pix", "{pairs}", "--out", "{out}", "--device", "abacus"], "this machine has"),
+        (["export", "{weights}", "-o", "{image}/x.safetensors"], "cannot be written"),
+    ],
+)
+def test_bad_input_is_refused_in_a_line(arguments, expected, pairs, weights, image, tmp_path, capsys):
+    judge = WeightsConfig(kind="discriminator", name="judge", network=PatchGANConfig(width=4))
+    save_weights(build_network(judge.network), judge, tmp_path / "judge")
+    (tmp_path / "empty").mkdir()
+    places = {
+        "pairs": pairs,
+        "weights": weights,
+        "image": image,
+        "folder": image.parent,
+        "judge": tmp_path / "judge",
+        "empty": tmp_path / "empty",
+        "out": tmp_path / "out",
+    }
+    before = image.read_bytes()
+    assert main([argument.format(**places) for argument in arguments]) == 2
+    said = capsys.readouterr().err
+    assert expected in said
+    assert "Traceback" not in said
+    assert image.read_bytes() == before
+
+
+@pytest.mark.parametrize("flags", [["--generator", "resnet", "--depth", "3"], ["--siez", "64"], ["--norm", "weight"]])
+def test_wrong_flags_are_explained(flags, pairs, tmp_path, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        run("train", "pix2pix", pairs, "--out", tmp_path / "out", *flags)
+    assert stopped.value.code == 2
+    assert flags[-2] in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_help_answers_without_torch():
+    code = (
+        "import sys; sys.argv = ['translate', 'train', 'pix2pix', '--help']\n"
+        "from translate.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "assert 'torch' not in sys.modules and 'gradio' not in sys.modules, 'help imported them'"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "--direction" in done.stdout
+
+
+def test_resnet_weights_open_too(tmp_path, image):
+    config = WeightsConfig(kind="translator", name="small", network=ResNetConfig(width=4, num_blocks=1))
+    save_weights(build_network(config.network), config, tmp_path / "small.safetensors", dtype="bf16")
+    assert run("apply", tmp_path / "small.safetensors", image, "-o", tmp_path / "out.jpg", "--quality", "80") == 0
+    with Image.open(tmp_path / "out.jpg") as written:
+        assert written.size == (34, 21)
+        assert written.format == "JPEG"
