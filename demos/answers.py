@@ -1,0 +1,45 @@
+"""What both tabs do around a network: errors as one sentence, pictures for the page, the time in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html import escape
+from pathlib import Path
+
+import gradio as gr
+from PIL import Image
+
+from translate.data.images import ImageError, Picture, composite, convert, to_pil
+from translate.checkpoint.weights import WeightsError
+from translate.inference.translator import InferenceError
+
+
+def refuse(message: str) -> gr.Error:
+    """A toast with one sentence; the page would take the message as HTML."""
+    return gr.Error(escape(message, quote=False), title="That did not work", duration=8, print_exception=False)
+
+
+@contextmanager
+def as_toasts(*paths: str | Path) -> Iterator[None]:
+    """Show the errors of the toolkit as they are written, with `paths` by their last part."""
+    try:
+        yield
+    except (ImageError, InferenceError, WeightsError) as error:
+        message = str(error)
+        for path in paths:
+            message = message.replace(str(path), Path(path).name)
+        raise refuse(message) from None
+
+
+def for_page(picture: Picture) -> Image.Image:
+    """8-bit RGB over white: a browser lays pictures over one another, and alpha would show what lies beneath."""
+    opaque = composite(picture)
+    return to_pil(Picture(pixels=convert(opaque.colour, channels=3, bits=8)))
+
+
+def in_words(seconds: float, size: tuple[int, int], device: str) -> str:
+    """``256 × 256 pixels in 0.3 seconds on the processor``."""
+    where = {"cpu": "the processor", "cuda": "the graphics card", "mps": "the graphics processor"}.get(device, device)
+    took = "less than 0.1 seconds" if seconds < 0.1 else f"{seconds:.1f} seconds"
+    return f"{size[0]} × {size[1]} pixels in {took} on {where}"

@@ -1,0 +1,120 @@
+"""The weights that the demo offers: what each is, in words, and its network, kept while it is in use."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from translate.checkpoint.weights import read_config, weights_file
+from translate.config.weights import WeightsConfig
+from translate.inference.library import load, shipped_weights
+from translate.inference.translator import InferenceError, Translator
+
+MAX_OPEN = 2  # networks kept in memory
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """One file of weights."""
+
+    name: str
+    """Unique in the catalogue."""
+    path: Path
+    config: WeightsConfig
+
+    @property
+    def title(self) -> str:
+        """The line in the picker: ``facades: labels → photos, 256 px``."""
+        domains = self.config.domains
+        return f"{self.name}: {domains.source} → {domains.target}, {self.config.preprocessing.size} px"
+
+    @property
+    def card(self) -> str:
+        """What the weights are and how they were made, in one line."""
+        config = self.config
+        kind = {"unet": "U-Net", "resnet": "ResNet"}.get(config.network.type, config.network.type)
+        megabytes = weights_file(self.path).stat().st_size / 1e6
+        parts = [f"{kind}, {megabytes:.1f} MB", f"trained at {config.preprocessing.size} px"]
+        if record := config.training:
+            data = record.data.partition(":")[0].strip()
+            seen = f"{record.images_seen:,} images seen"
+            parts.append(f"{record.recipe} on {data}, {seen}" if data else f"{record.recipe}, {seen}")
+            if record.hours >= 0.05:
+                parts.append(f"{record.hours:.1f} hours on {record.device or 'one machine'}")
+        return " · ".join(parts)
+
+    @property
+    def paints_facades(self) -> bool:
+        """Whether it takes label maps, such as the drawings of this demo, and makes photos of them."""
+        return self.config.domains.source == "labels" and self.config.network.in_channels == 3
+
+
+class Catalogue:
+    """The weights that ship, and those that were asked for.
+
+    Args:
+        extra: Weights folders, run folders or ``.safetensors`` files, listed after those that ship.
+
+    Raises:
+        WeightsError: one of them cannot be opened.
+        InferenceError: one of `extra` does not hold a translator.
+    """
+
+    def __init__(self, extra: Sequence[Path] = ()) -> None:
+        self.offers: dict[str, Offer] = {}
+        for path in shipped_weights().values():
+            config = read_config(path)
+            if config.kind == "translator":  # a segmenter may ship, too: it is no use here
+                self._add(path, config)
+        for path in extra:
+            config = read_config(path)
+            if config.kind != "translator":
+                raise InferenceError(f"{path} holds a {config.kind}: the demo needs the weights of a translator")
+            self._add(path, config)
+        self._open: OrderedDict[str, Translator] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def _add(self, path: Path, config: WeightsConfig) -> None:
+        name, number = config.name, 2
+        while name in self.offers:
+            name, number = f"{config.name} ({number})", number + 1
+        self.offers[name] = Offer(name=name, path=path, config=config)
+
+    def titles(self, offers: Sequence[Offer] | None = None) -> list[tuple[str, str]]:
+        """What a picker lists: titles, and the names they stand for."""
+        return [(offer.title, offer.name) for offer in (self.offers.values() if offers is None else offers)]
+
+    def painters(self) -> list[Offer]:
+        """The weights that the Draw tab can use, those trained at 256 px first."""
+        found = [offer for offer in self.offers.values() if offer.paints_facades]
+        return sorted(found, key=lambda offer: abs(offer.config.preprocessing.size - 256))
+
+    def translator(self, name: str) -> Translator:
+        """The network of a name; read from its file once, and kept while it is among the last few used.
+
+        Raises:
+            KeyError: no weights of that name are listed.
+            WeightsError: the file has gone or changed since it was listed.
+        """
+        with self._lock:
+            if name not in self._open:
+                self._open[name] = load(self.offers[name].path)
+                while len(self._open) > MAX_OPEN:
+                    self._open.popitem(last=False)
+            self._open.move_to_end(name)
+            return self._open[name]
+
+    def warm_up(self) -> None:
+        """Open the first weights in the background, so that the first picture does not wait for them."""
+        first = next(iter(self.offers), None)
+        if first is not None:
+            threading.Thread(target=self._try_to_open, args=(first,), daemon=True).start()
+
+    def _try_to_open(self, name: str) -> None:
+        try:
+            self.translator(name)
+        except ValueError:
+            pass  # said where it can be seen: when somebody uses these weights

@@ -1,0 +1,150 @@
+"""The Draw tab: paint the label map of a facade, and see its photo."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import time
+from html import escape
+from pathlib import Path
+
+import gradio as gr
+import numpy as np
+from PIL import Image
+
+from translate.config.presets import FACADE_CLASSES
+from translate.data.images import MAX_PIXELS, ImageError, Picture, from_pil
+from translate.demos.answers import as_toasts, for_page, in_words, refuse
+from translate.demos.catalogue import Catalogue
+from translate.demos.facade_drawings import STYLES, WALL, draw_facade, snap_to_palette
+
+ASSETS = Path(__file__).parent / "assets"
+SIZE = 256
+"""Side of the drawing board in pixels."""
+
+NAMES = {
+    "window": "Window",
+    "door": "Door",
+    "shop": "Shop",
+    "balcony": "Balcony",
+    "sill": "Window sill",
+    "cornice": "Window hood",
+    "blind": "Shutter",
+    "molding": "Moulding",
+    "pillar": "Pillar",
+    "deco": "Ornament",
+    WALL: "Wall",
+    "background": "Sky and street",
+}
+"""The classes as people say them, in the order of the palette."""
+
+HEADER = "data:image/png;base64,"
+
+
+def to_url(image: Image.Image) -> str:
+    """A drawing as the board sends and takes it: a PNG in a data URL."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return HEADER + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def from_url(url: str) -> Image.Image:
+    """The inverse of `to_url`.
+
+    Raises:
+        ImageError: not a PNG in a data URL, or a drawing of an absurd size.
+    """
+    try:
+        if not url.startswith(HEADER):
+            raise ValueError(f"it does not begin with {HEADER}")
+        image = Image.open(io.BytesIO(base64.b64decode(url.removeprefix(HEADER), validate=True)), formats=["PNG"])
+        if image.width * image.height > 2**22:
+            raise ValueError(f"{image.width}x{image.height} is over the limit of {2**22:,} pixels")
+        image.load()
+    except (ValueError, OSError, binascii.Error, SyntaxError) as error:
+        raise ImageError(f"The drawing cannot be read: {error}") from None
+    return image
+
+
+def board_html() -> str:
+    """The board's page fragment: palette, tools, canvas, and the drawings to start from."""
+    swatches = "".join(
+        f'<button type="button" class="swatch" data-colour="rgb{FACADE_CLASSES[name]}" data-name="{name}" '
+        f'aria-pressed="false"><i style="background: rgb{FACADE_CLASSES[name]}"></i>{escape(words)}</button>'
+        for name, words in NAMES.items()
+    )
+    starts = "".join(
+        f'<button type="button" class="start" title="{escape(style.name)}" aria-label="Start from: {escape(style.name)}">'
+        f'<img src="{to_url(draw_facade(style, seed=3, size=SIZE))}" alt=""></button>'
+        for style in STYLES
+    )
+    template = (ASSETS / "drawing_board.html").read_text(encoding="utf-8")
+    for mark, value in (("SWATCHES", swatches), ("STARTS", starts), ("SIZE", str(SIZE))):
+        template = template.replace(f"[[{mark}]]", value)
+    return template
+
+
+def draw_tab(catalogue: Catalogue) -> None:
+    """Lay out the tab and connect it; call inside ``gr.Blocks``."""
+    painters = catalogue.painters()
+    if not painters:
+        gr.Markdown(
+            "Drawing needs weights that turn labels into photos, and none are here. Start the demo with some: "
+            "`translate demo --weights RUN`.",
+            elem_classes="lead",
+        )
+        return
+    gr.Markdown("Paint the plan of a facade; the photo follows each stroke.", elem_classes="lead")
+    with gr.Row():
+        with gr.Column(scale=3, min_width=300):
+            board = gr.HTML(
+                to_url(draw_facade(STYLES[0], seed=3, size=SIZE)),
+                html_template=board_html(),
+                js_on_load=(ASSETS / "drawing_board.js").read_text(encoding="utf-8"),
+                apply_default_css=False,
+                elem_id="board",
+            )
+        with gr.Column(scale=2, min_width=300):
+            weights = gr.Dropdown(
+                catalogue.titles(painters),
+                value=painters[0].name,
+                label="Weights",
+                visible=len(painters) > 1,
+                elem_id="draw-weights",
+            )
+            photo = gr.Image(
+                type="pil",
+                format="png",
+                label="Photo",
+                interactive=False,
+                buttons=["download", "fullscreen"],
+                elem_id="photo",
+            )
+            took = gr.Markdown("The photo appears with the first stroke.", elem_id="draw-took")
+
+    def draw(drawing: str | None, name: str | None) -> tuple[Image.Image, str]:
+        """Make the photo of a drawing: a PNG in a data URL, of any size; colours go to the nearest class."""
+        if not drawing:
+            raise refuse("There is no drawing yet: paint something, or start from one of the drawings.")
+        if name not in {offer.name for offer in painters}:
+            raise refuse("These weights are not in the list any more: choose others.")
+        with as_toasts():
+            size = catalogue.offers[name].config.preprocessing.size
+            labels = snap_to_palette(from_url(drawing), size=size)
+            translator = catalogue.translator(name)
+            started = time.perf_counter()
+            output = translator.pictures([from_pil(labels)])[0]
+            seconds = time.perf_counter() - started
+        return for_page(output), in_words(seconds, output.size, translator.device.type)
+
+    model = {"concurrency_id": "model", "concurrency_limit": 1, "show_progress": "hidden"}
+    gr.on(
+        [board.change, weights.change],
+        draw,
+        [board, weights],
+        [photo, took],
+        api_name="draw",
+        trigger_mode="always_last",
+        **model,
+    )
