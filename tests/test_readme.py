@@ -1,0 +1,79 @@
+"""What the README tells people to type works: every `translate` command and every Python block, on small data."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+# A run of seconds in place of hours; everything else is as written.
+SMALL = ["--width", "4", "--d-width", "4", "--d-layers", "1", "--images", "2"]
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def commands():
+    lines = [line.split("  #")[0].strip() for block in blocks("bash") for line in block.splitlines()]
+    return [line for line in lines if line.startswith("translate ")]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The files that the README's commands name."""
+    folder = tmp_path_factory.mktemp("readme")
+    drawing = Image.new("RGB", (64, 48), (0, 48, 255))
+    drawing.paste((0, 128, 255), (10, 10, 24, 30))
+    (folder / "drawings").mkdir()
+    drawing.save(folder / "drawing.png")
+    drawing.save(folder / "drawings" / "1.png")
+    (folder / "my-pairs").mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(3):
+        pair = Image.fromarray(rng.integers(0, 256, (32, 64, 3), dtype=np.uint8))
+        pair.save(folder / "my-pairs" / f"{number}.png")
+    return folder
+
+
+def test_there_are_commands():
+    assert {line.split()[1] for line in commands()} >= {"apply", "info", "train", "export"}
+    assert blocks("python")
+
+
+def test_commands_run_in_their_order(folder):
+    for line in commands():
+        arguments = shlex.split(line)[1:]
+        if arguments[0] == "train":
+            arguments += SMALL
+        done = subprocess.run(
+            [sys.executable, "-m", "translate", *arguments], cwd=folder, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+    assert (folder / "photo.png").exists()
+    assert (folder / "mine.safetensors").exists()
+
+
+@pytest.mark.parametrize("code", blocks("python"))
+def test_python_blocks_run(code, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    exec(compile(code, "README.md", "exec"), {})
+    with Image.open(folder / "photo.png") as photo, Image.open(folder / "drawing.png") as drawing:
+        assert photo.size == drawing.size
+
+
+def test_files_and_pictures_it_points_to_are_there():
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        if not target.startswith("http"):
+            assert (ROOT / target).exists(), target
+
+
+def test_scripts_it_names_are_there():
+    for script in re.findall(r"python (scripts/\w+\.py)", README):
+        assert (ROOT / script).exists(), script
