@@ -1,17 +1,19 @@
-"""What both tabs do around a network: errors as one sentence, pictures for the page, the time in words."""
+"""What both tabs do around a network: errors in one sentence, pictures for the page, files to keep, time in words."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from html import escape
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import gradio as gr
+from gradio.components import Component
 from PIL import Image
 
-from translate.data.images import ImageError, Picture, composite, convert, to_pil
 from translate.checkpoint.weights import WeightsError
+from translate.data.images import ImageError, Picture, composite, convert, to_pil
 from translate.inference.translator import InferenceError
 
 
@@ -36,6 +38,16 @@ def for_page(picture: Picture) -> Image.Image:
     """8-bit RGB over white: a browser lays pictures over one another, and alpha would show what lies beneath."""
     opaque = composite(picture)
     return to_pil(Picture(pixels=convert(opaque.colour, channels=3, bits=8)))
+
+
+def kept_file(component: Component, name: str, write: Callable[[Path], None]) -> str:
+    """Write a file where Gradio serves files from, until ``delete_cache`` removes it; returns its path."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder, name)
+        write(file)
+        kept = component.move_resource_to_block_cache(file)
+    assert kept is not None  # only None gives None
+    return kept
 
 
 def in_words(seconds: float, size: tuple[int, int], device: str) -> str:

@@ -78,18 +78,31 @@ def launch(
         ssr_mode=False,
         footer_links=[],
         run_history=False,
-        theme=gr.themes.Default(
-            primary_hue="teal",
-            neutral_hue="slate",
-            font=["system-ui", "Segoe UI", "Helvetica Neue", "Arial", "sans-serif"],
-            font_mono=["ui-monospace", "Consolas", "monospace"],
-        ),
+        theme=theme(),
         css_paths=[STYLE_SHEET],
     )
     print(f"The demo is at http://{HOST}:{chosen} (Ctrl+C ends it)", flush=True)
     if wait:
         app.block_thread()
     return app
+
+
+def theme() -> gr.themes.Base:
+    """Fonts of the system only, and colours with enough contrast in both modes."""
+    return gr.themes.Default(
+        primary_hue="teal",
+        neutral_hue="slate",
+        font=["system-ui", "Segoe UI", "Helvetica Neue", "Arial", "sans-serif"],
+        font_mono=["ui-monospace", "Consolas", "monospace"],
+    ).set(
+        body_text_color_subdued="*neutral_500",
+        body_text_color_subdued_dark="*neutral_400",
+        color_accent="*primary_700",
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_dark="*primary_700",
+        button_primary_background_fill_hover_dark="*primary_600",
+    )
 
 
 def choose_port(port: int | None) -> int:
@@ -100,9 +113,7 @@ def choose_port(port: int | None) -> int:
     """
     if port is not None:
         if not _is_free(port):
-            raise DemoError(
-                f"port {port} cannot be used: choose another with --port, or leave it out to have one found"
-            )
+            raise DemoError(f"port {port} is in use or not allowed: choose another with --port, or leave it out")
         return port
     for candidate in range(FIRST_PORT, FIRST_PORT + NUM_PORTS):
         if _is_free(candidate):

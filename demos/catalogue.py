@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,7 +115,5 @@ class Catalogue:
             threading.Thread(target=self._try_to_open, args=(first,), daemon=True).start()
 
     def _try_to_open(self, name: str) -> None:
-        try:
+        with suppress(ValueError):  # said where it can be seen: when somebody uses these weights
             self.translator(name)
-        except ValueError:
-            pass  # said where it can be seen: when somebody uses these weights

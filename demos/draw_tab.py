@@ -10,19 +10,18 @@ from html import escape
 from pathlib import Path
 
 import gradio as gr
-import numpy as np
 from PIL import Image
 
 from translate.config.presets import FACADE_CLASSES
-from translate.data.images import MAX_PIXELS, ImageError, Picture, from_pil
+from translate.data.images import ImageError, from_pil
 from translate.demos.answers import as_toasts, for_page, in_words, refuse
 from translate.demos.catalogue import Catalogue
-from translate.demos.facade_drawings import STYLES, WALL, draw_facade, snap_to_palette
+from translate.demos.examples import SIZE, URL_HEADER, example, thumbnails, to_url
+from translate.demos.facade_drawings import WALL, snap_to_palette
 
 ASSETS = Path(__file__).parent / "assets"
-SIZE = 256
-"""Side of the drawing board in pixels."""
-
+MAX_PIXELS = 2**22
+"""Largest drawing taken; the board sends far smaller ones."""
 NAMES = {
     "window": "Window",
     "door": "Door",
@@ -39,28 +38,19 @@ NAMES = {
 }
 """The classes as people say them, in the order of the palette."""
 
-HEADER = "data:image/png;base64,"
-
-
-def to_url(image: Image.Image) -> str:
-    """A drawing as the board sends and takes it: a PNG in a data URL."""
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return HEADER + base64.b64encode(buffer.getvalue()).decode("ascii")
-
 
 def from_url(url: str) -> Image.Image:
-    """The inverse of `to_url`.
+    """Read a drawing as the board sends it: a PNG in a data URL.
 
     Raises:
         ImageError: not a PNG in a data URL, or a drawing of an absurd size.
     """
     try:
-        if not url.startswith(HEADER):
-            raise ValueError(f"it does not begin with {HEADER}")
-        image = Image.open(io.BytesIO(base64.b64decode(url.removeprefix(HEADER), validate=True)), formats=["PNG"])
-        if image.width * image.height > 2**22:
-            raise ValueError(f"{image.width}x{image.height} is over the limit of {2**22:,} pixels")
+        if not url.startswith(URL_HEADER):
+            raise ValueError(f"it does not begin with {URL_HEADER}")
+        image = Image.open(io.BytesIO(base64.b64decode(url.removeprefix(URL_HEADER), validate=True)), formats=["PNG"])
+        if image.width * image.height > MAX_PIXELS:
+            raise ValueError(f"{image.width}x{image.height} is over the limit of {MAX_PIXELS:,} pixels")
         image.load()
     except (ValueError, OSError, binascii.Error, SyntaxError) as error:
         raise ImageError(f"The drawing cannot be read: {error}") from None
@@ -74,13 +64,8 @@ def board_html() -> str:
         f'aria-pressed="false"><i style="background: rgb{FACADE_CLASSES[name]}"></i>{escape(words)}</button>'
         for name, words in NAMES.items()
     )
-    starts = "".join(
-        f'<button type="button" class="start" title="{escape(style.name)}" aria-label="Start from: {escape(style.name)}">'
-        f'<img src="{to_url(draw_facade(style, seed=3, size=SIZE))}" alt=""></button>'
-        for style in STYLES
-    )
     template = (ASSETS / "drawing_board.html").read_text(encoding="utf-8")
-    for mark, value in (("SWATCHES", swatches), ("STARTS", starts), ("SIZE", str(SIZE))):
+    for mark, value in (("SWATCHES", swatches), ("STARTS", thumbnails("Start from")), ("SIZE", str(SIZE))):
         template = template.replace(f"[[{mark}]]", value)
     return template
 
@@ -99,13 +84,23 @@ def draw_tab(catalogue: Catalogue) -> None:
     with gr.Row():
         with gr.Column(scale=3, min_width=300):
             board = gr.HTML(
-                to_url(draw_facade(STYLES[0], seed=3, size=SIZE)),
+                to_url(example(0)),
                 html_template=board_html(),
                 js_on_load=(ASSETS / "drawing_board.js").read_text(encoding="utf-8"),
                 apply_default_css=False,
                 elem_id="board",
             )
         with gr.Column(scale=2, min_width=300):
+            photo = gr.Image(
+                type="pil",
+                format="png",
+                label="Photo",
+                interactive=False,
+                buttons=["download", "fullscreen"],
+                alt_text="The photo that the network makes of the drawing",
+                elem_id="photo",
+            )
+            took = gr.Markdown("The photo appears with the first stroke.", elem_id="draw-took")
             weights = gr.Dropdown(
                 catalogue.titles(painters),
                 value=painters[0].name,
@@ -113,15 +108,6 @@ def draw_tab(catalogue: Catalogue) -> None:
                 visible=len(painters) > 1,
                 elem_id="draw-weights",
             )
-            photo = gr.Image(
-                type="pil",
-                format="png",
-                label="Photo",
-                interactive=False,
-                buttons=["download", "fullscreen"],
-                elem_id="photo",
-            )
-            took = gr.Markdown("The photo appears with the first stroke.", elem_id="draw-took")
 
     def draw(drawing: str | None, name: str | None) -> tuple[Image.Image, str]:
         """Make the photo of a drawing: a PNG in a data URL, of any size; colours go to the nearest class."""

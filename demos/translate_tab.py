@@ -5,27 +5,35 @@ from __future__ import annotations
 import re
 import time
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import gradio as gr
 from PIL import Image
 
-from translate.data.images import read_image, write_image
-from translate.demos.answers import as_toasts, for_page, in_words, refuse
+from translate.data.images import read_header, read_image, write_image
+from translate.demos.answers import as_toasts, for_page, in_words, kept_file, refuse
 from translate.demos.catalogue import Catalogue
-from translate.demos.facade_drawings import STYLES, draw_facade
+from translate.demos.examples import example, thumbnails
+from translate.demos.facade_drawings import STYLES
 
-MAX_PIXELS = 2**24
-"""Largest image that the tab takes: what a processor with 8 GB of memory can do (`translate apply` takes larger ones)."""
+MAX_PIXELS = 2**23
+"""Largest image that the tab takes: some 3 GB of memory in bf16, and 6 in fp32, for a U-Net of width 24."""
+
+CHOOSE = """
+element.querySelectorAll(".thumbnail").forEach((button) => {
+  const example = { index: Number(button.dataset.index), value: button.title };
+  button.addEventListener("click", () => trigger("select", example));
+});
+"""
 
 
 def translate_tab(catalogue: Catalogue) -> None:
     """Lay out the tab and connect it; call inside ``gr.Blocks``."""
     offers = catalogue.offers
     first = next(iter(offers.values()))
-    drawings = [draw_facade(style, seed=3) for style in STYLES]
 
-    gr.Markdown("Turn an image into another kind of image. It stays on this computer.", elem_classes="lead")
+    gr.Markdown(
+        "Give an image, and see what the chosen network makes of it. Nothing leaves this computer.", elem_classes="lead"
+    )
     with gr.Row():
         with gr.Column(min_width=300):
             weights = gr.Dropdown(catalogue.titles(), value=first.name, label="Weights", elem_id="weights")
@@ -36,6 +44,7 @@ def translate_tab(catalogue: Catalogue) -> None:
                 format="png",
                 sources=["upload", "clipboard"],
                 label="Image",
+                show_label=False,
                 height=300,
                 elem_id="input",
                 buttons=[],
@@ -44,15 +53,11 @@ def translate_tab(catalogue: Catalogue) -> None:
             # Gradio would open the file with Pillow first: broken ones would end in its words, 16-bit ones be clipped.
             image.preprocess = lambda payload: None if payload is None else payload.path
             button = gr.Button("Translate", variant="primary", elem_id="translate")
-            examples = gr.Gallery(
-                [(drawing, style.name) for drawing, style in zip(drawings, STYLES, strict=True)],
-                label="Examples: label maps of facades, drawn by code",
-                columns=6,
-                height="auto",
-                format="png",
-                allow_preview=False,
-                interactive=False,
-                buttons=[],
+            examples = gr.HTML(
+                html_template='<p class="hint">Examples: label maps of facades, drawn by code</p>'
+                + thumbnails("Example"),
+                js_on_load=CHOOSE,
+                apply_default_css=False,
                 visible=first.paints_facades,
                 elem_id="examples",
             )
@@ -61,51 +66,51 @@ def translate_tab(catalogue: Catalogue) -> None:
                 type="filepath",
                 format="png",
                 label="Before and after",
+                show_label=False,
                 interactive=False,
                 buttons=["fullscreen"],
-                max_height=560,
+                max_height=580,
                 elem_id="result",
             )
-            took = gr.Markdown("The result appears here.", elem_id="took")
+            took = gr.Markdown("Before and after appear here, with a handle to slide between them.", elem_id="took")
             download = gr.DownloadButton("Download PNG", interactive=False, elem_id="download")
 
     def translate(path: str | None, name: str | None) -> tuple[tuple[Image.Image, Image.Image], str, str]:
-        """Translate an image; the result has its size, and the file its alpha and depth."""
+        """Translate an image: before and after, the time in words, and a PNG of the image's size, alpha and depth."""
         if path is None:
-            raise refuse("There is no image yet: drop one here, paste one, or choose an example.")
+            raise refuse("There is no image yet: drop one, paste one, or choose an example.")
         if name not in offers:
-            raise refuse("These weights are not in the list any more: choose others.")
+            raise refuse("These weights are not in the list: choose others.")
         with as_toasts(path):
-            picture = read_image(path, max_pixels=MAX_PIXELS)
+            header = read_header(path)
+            if header.width * header.height > MAX_PIXELS:
+                raise refuse(
+                    f"{Path(path).name} has {header.width} × {header.height} pixels, and this page takes up to "
+                    f"{MAX_PIXELS / 1e6:.0f} million: make it smaller, or use `translate apply`."
+                )
+            picture = read_image(path)
             translator = catalogue.translator(name)
             started = time.perf_counter()
             output = translator.pictures([picture])[0]
             seconds = time.perf_counter() - started
-            with TemporaryDirectory() as folder:
-                file = Path(folder, re.sub(r"[^\w.-]+", "-", f"{Path(path).stem}-{name}") + ".png")
-                write_image(file, output)
-                kept = download.move_resource_to_block_cache(file)
-        return (for_page(picture), for_page(output)), in_words(seconds, picture.size, translator.device.type), kept
+            file_name = re.sub(r"[^\w.-]+", "-", f"{Path(path).stem}-{name}") + ".png"
+            file = kept_file(download, file_name, lambda target: write_image(target, output))
+        return (for_page(picture), for_page(output)), in_words(seconds, picture.size, translator.device.type), file
 
-    def show(before_after: tuple, words: str, file: str) -> dict:
-        return {result: before_after, took: words, download: gr.DownloadButton(value=file, interactive=True)}
-
-    def run(path: str | None, name: str | None) -> dict:
-        return show(*translate(path, name))
-
-    run.__name__ = "translate"
-    run.__doc__ = translate.__doc__
-    model = {"concurrency_id": "model", "concurrency_limit": 1, "show_progress_on": result}
-    button.click(run, [image, weights], [result, took, download], api_name="translate", **model)
-
-    def choose(event: gr.SelectData) -> Image.Image:
-        return drawings[event.index]
-
-    examples.select(choose, None, image, api_visibility="private", show_progress="hidden").then(
-        run, [image, weights], [result, took, download], api_visibility="private", **model
-    )
+    def choose(event: gr.SelectData) -> str:
+        return kept_file(image, f"{STYLES[event.index].name}.png", example(event.index).save)
 
     def describe(name: str) -> tuple[str, dict]:
         return offers[name].card, gr.update(visible=offers[name].paints_facades)
 
+    outputs = [result, took, download]
+    model = {"concurrency_id": "model", "concurrency_limit": 1, "show_progress_on": result}
+    clicked = button.click(translate, [image, weights], outputs, api_name="translate", **model)
+    chosen = examples.select(choose, None, image, api_visibility="private", show_progress="hidden").success(
+        translate, [image, weights], outputs, api_visibility="private", **model
+    )
+    for done in (clicked, chosen):
+        done.success(
+            lambda: gr.update(interactive=True), None, download, api_visibility="private", show_progress="hidden"
+        )
     weights.change(describe, weights, [card, examples], api_visibility="private", show_progress="hidden")

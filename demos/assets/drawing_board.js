@@ -117,7 +117,7 @@ element.querySelector('[data-do="clear"]').addEventListener("click", () => {
   pen.fillRect(0, 0, canvas.width, canvas.height);
   publish();
 });
-element.querySelectorAll(".start").forEach((start) =>
+element.querySelectorAll(".thumbnail").forEach((start) =>
   start.addEventListener("click", () => {
     const before = snapshot();
     show(start.querySelector("img").src, () => {

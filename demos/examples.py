@@ -1,0 +1,46 @@
+"""The drawn facades as thumbnails: examples on one tab, drawings to start from on the other."""
+
+from __future__ import annotations
+
+import base64
+import io
+from functools import cache
+from html import escape
+
+from PIL import Image
+
+from translate.demos.facade_drawings import STYLES, draw_facade
+
+SIZE = 256
+"""Side of the drawings in pixels."""
+
+SEED = 3
+
+URL_HEADER = "data:image/png;base64,"
+
+
+@cache
+def example(index: int) -> Image.Image:
+    """The drawing of a style."""
+    return draw_facade(STYLES[index], seed=SEED, size=SIZE)
+
+
+def to_url(image: Image.Image) -> str:
+    """An image as a PNG in a data URL."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return URL_HEADER + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def thumbnails(purpose: str) -> str:
+    """A row of buttons with the drawings, as HTML; each carries its index.
+
+    Args:
+        purpose: What a button does, for those who hear the page: "Start from".
+    """
+    buttons = (
+        f'<button type="button" class="thumbnail" data-index="{index}" title="{escape(style.name.capitalize())}" '
+        f'aria-label="{escape(purpose)}: {escape(style.name)}"><img src="{to_url(example(index))}" alt=""></button>'
+        for index, style in enumerate(STYLES)
+    )
+    return f'<div class="thumbnails">{"".join(buttons)}</div>'
