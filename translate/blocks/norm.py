@@ -1,8 +1,8 @@
 """Normalisation by name.
 
-Instance norm (Ulyanov et al., 2016) is the default: without affine parameters or running statistics, as in CycleGAN, so that
-training and inference are the same computation. Batch norm keeps running statistics for inference. Group norm
-(Wu and He, 2018) has at most 32 groups.
+Instance norm (Ulyanov et al., 2016) is the default: without affine parameters or running statistics, as in CycleGAN,
+so that training and inference are the same computation. Batch norm keeps running statistics for inference. Group
+norm (Wu and He, 2018) has at most 32 groups.
 """
 
 from __future__ import annotations

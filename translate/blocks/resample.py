@@ -20,7 +20,12 @@ class BlurPool(nn.Module):
     """Low-pass filter [1, 2, 1] x [1, 2, 1] / 16 with reflected border, then every second pixel.
 
     The filter is fixed: a buffer that no file stores.
+
+    Args:
+        channels: Channels of input and output.
     """
+
+    kernel: Tensor
 
     def __init__(self, channels: int) -> None:
         super().__init__()

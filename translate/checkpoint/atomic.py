@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+PART_SUFFIX = ".part"
 
 
 class WriteError(OSError):
@@ -20,18 +22,18 @@ def written_beside(path: Path) -> Iterator[Path]:
     Raises:
         WriteError: the folder cannot be written, or the disk is full.
     """
+    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}{PART_SUFFIX}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        os.close(handle)
+        beside.touch(exist_ok=False)
+        mode = beside.stat().st_mode  # what the user's mask gives; safetensors would make the file private
     except OSError as error:
         raise _write_error(path, error) from error
-    beside = Path(name)
     try:
         yield beside
         with beside.open("rb+") as file:
             os.fsync(file.fileno())
-        beside.chmod(0o666 & ~_umask())  # mkstemp makes private files
+        beside.chmod(mode)
         os.replace(beside, path)
     except BaseException as error:
         beside.unlink(missing_ok=True)
@@ -39,12 +41,6 @@ def written_beside(path: Path) -> Iterator[Path]:
         if isinstance(error, OSError) or type(error).__name__ == "SafetensorError":
             raise _write_error(path, error) from error
         raise
-
-
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
 
 
 def _write_error(path: Path, error: BaseException) -> WriteError:

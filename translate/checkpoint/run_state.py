@@ -1,8 +1,8 @@
 """The state of a training run: one safetensors file a save, its JSON in the metadata; no pickle anywhere.
 
 A single file is whole or not there, so a crash while saving costs the save and nothing else. Tensors are named by their
-owner, ``g/down.0.conv.weight``, ``optimizer.g/0.exp_avg``; everything else (counts, schedule, random state of Python's side)
-is JSON.
+owner, ``g/down.0.conv.weight``, ``optimizer.g/0.exp_avg``; everything else (counts, schedule, random state of Python's
+side) is JSON.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
-from translate.checkpoint.atomic import written_beside
+from translate.checkpoint.atomic import PART_SUFFIX, written_beside
 
 METADATA_KEY = "translate.run"
 STATE_VERSION = 1
@@ -44,6 +44,17 @@ def state_path(folder: Path, images: int) -> Path:
 def save_state(state: RunState, folder: Path, *, images: int, keep: int) -> Path:
     """Write a state, then remove all but the newest `keep`.
 
+    A state of more images than this one is removed as well: the run came back to before it because it was torn.
+
+    Args:
+        state: What to write.
+        folder: Of the run's states alone; made if it is not there.
+        images: Seen so far; names the file.
+        keep: How many to leave, at least 1.
+
+    Returns:
+        The file.
+
     Raises:
         WriteError: the disk is full or the folder is not writable; older states are untouched.
     """
@@ -52,14 +63,18 @@ def save_state(state: RunState, folder: Path, *, images: int, keep: int) -> Path
     values = {"version": STATE_VERSION, **state.values}
     with written_beside(path) as beside:
         save_file(tensors, beside, metadata={METADATA_KEY: json.dumps(values)})
-    for old in saved_states(folder)[:-keep]:
+    states = saved_states(folder)
+    current = states.index(path)
+    killed = folder.glob(f".*{PART_SUFFIX}")  # what a process that was killed while saving left behind
+    for old in (*states[: max(0, current + 1 - keep)], *states[current + 1 :], *killed):
         old.unlink(missing_ok=True)
     return path
 
 
 def saved_states(folder: Path) -> list[Path]:
     """The states of a run, oldest first."""
-    return sorted(path for path in folder.glob("*.safetensors") if path.stem.isdigit())
+    states = (path for path in folder.glob("*.safetensors") if path.stem.isdecimal())
+    return sorted(states, key=lambda path: int(path.stem))
 
 
 def load_state(path: Path) -> RunState:
@@ -77,7 +92,7 @@ def load_state(path: Path) -> RunState:
     try:
         values = json.loads(metadata[METADATA_KEY])
         version = values.pop("version")
-    except (KeyError, json.JSONDecodeError, AttributeError):
+    except (KeyError, json.JSONDecodeError, AttributeError, TypeError):
         raise StateError(f"{path} is not a run state that translate wrote") from None
     if version != STATE_VERSION:
         raise StateError(f"{path} has state version {version!r}, and this release reads {STATE_VERSION}")

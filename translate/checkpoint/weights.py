@@ -54,10 +54,13 @@ def save_weights(network: nn.Module, config: WeightsConfig, path: Path, *, dtype
             raise WeightsError(f"{name} has values that are not finite in {dtype}: nothing was written to {path}")
         tensors[name] = stored
     values = to_dict(config)
-    file = path if path.suffix == ".safetensors" else path / MODEL_FILE
+    in_folder = path.suffix != ".safetensors"
+    file = path / MODEL_FILE if in_folder else path
     with written_beside(file) as beside:
         save_file(tensors, beside, metadata={"format": "pt", METADATA_KEY: json.dumps(values)})
-    if file.parent == path:
+        if in_folder:  # else a crash before the new one would leave a config.json that the new file contradicts
+            (path / CONFIG_FILE).unlink(missing_ok=True)
+    if in_folder:
         with written_beside(path / CONFIG_FILE) as beside:
             beside.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
     return file
@@ -108,6 +111,8 @@ def read_config(path: Path) -> WeightsConfig:
             written = json.loads(beside.read_text(encoding="utf-8"))
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise WeightsError(f"{beside} is not JSON ({error}): remove it, the file itself says what it is") from None
+        if not isinstance(written, dict):
+            raise WeightsError(f"{beside} is not a configuration: remove it, the file itself says what it is")
         if changed := differences(values, written):
             key, (inside, outside) = next(iter(changed.items()))
             raise WeightsError(

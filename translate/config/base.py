@@ -8,6 +8,7 @@ floor imports no torch, so that ``translate --help`` answers at once.
 from __future__ import annotations
 
 import dataclasses
+import json
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -46,8 +47,10 @@ def _readable(error: Any) -> str:
             lines.append(f"{where}: unknown key")
         elif problem["type"] == "missing":
             lines.append(f"{where}: missing")
+        elif problem["type"] == "value_error":  # from __post_init__, whose message names the flags itself
+            lines.append(problem["msg"].removeprefix("Value error, "))
         else:
-            lines.append(f"{where} = {problem['input']!r}: {problem['msg'].removeprefix('Value error, ')}")
+            lines.append(f"{where} = {problem['input']!r}: {problem['msg']}")
     return "; ".join(dict.fromkeys(lines))
 
 
@@ -78,7 +81,9 @@ def to_dict(config: Any) -> dict[str, Any]:
 
 
 def from_dict(kind: type[C], values: dict[str, Any]) -> C:
-    """Build a configuration from JSON values, refusing unknown keys and values out of range.
+    """Build a configuration from JSON values, refusing unknown keys, other types, and values out of range.
+
+    Strict: a number is not accepted as a string, nor a boolean as a number; an integer may stand for a float.
 
     Raises:
         ConfigError: names each offending key.
@@ -86,7 +91,9 @@ def from_dict(kind: type[C], values: dict[str, Any]) -> C:
     from pydantic import ValidationError
 
     try:
-        return _adapter(kind).validate_python(values)
+        # JSON, since Python values are strict to a fault: a list would not do for a tuple, nor text for a path.
+        adapter: Any = _adapter(kind)  # type: ignore[arg-type]  # mypy takes no TypeVar of classes for hashable
+        return adapter.validate_json(json.dumps(values), strict=True)
     except ValidationError as error:
         raise ConfigError(_readable(error)) from None
 
@@ -98,4 +105,5 @@ def differences(old: Any, new: Any, *, prefix: str = "") -> dict[str, tuple[Any,
         for key in {**old, **new}:
             found |= differences(old.get(key), new.get(key), prefix=f"{prefix}.{key}" if prefix else key)
         return found
-    return {} if old == new else {prefix: (old, new)}
+    same = old == new or (old != old and new != new)  # NaN, which equals nothing, is no difference
+    return {} if same else {prefix: (old, new)}

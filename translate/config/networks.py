@@ -51,7 +51,7 @@ class UNetConfig(Config):
     upsampling: Upsampling = "resize"
     downsampling: Downsampling = "strided"
     dropout: Annotated[float, Ge(0.0), Lt(1.0)] = 0.5
-    """Probability of dropping a value in the (up to three) inner up-blocks, as in the paper."""
+    """Probability of dropping a value in the inner up-blocks, three of them at depth 8 as in the paper."""
     output: Literal["tanh", "linear"] = "tanh"
     """``tanh`` for images in [-1, 1]; ``linear`` for logits, as in segmentation."""
 
@@ -82,14 +82,17 @@ NetworkConfig = ResNetConfig | UNetConfig | PatchGANConfig
 def unet_depth(size: int) -> int:
     """The U-Net depth for a training size in pixels: halved down to an odd number of pixels, at most 8 times.
 
-    256 -> 8, 128 -> 7, 96 -> 5 (3 pixels at the innermost level).
+    256 -> 8, 128 -> 7, 96 -> 5 (3 pixels at the innermost level), 16 -> 4.
 
     Raises:
-        ConfigError: a size that can hardly be halved, such as 286 or 100.
+        ConfigError: a size that can hardly be halved, such as 286, 100 or 24.
     """
     depth = min(8, (size & -size).bit_length() - 1)
-    if depth < min(5, size.bit_length() - 1):
-        step = 32 if size > 32 else 8
-        lower, upper = size // step * step, (size // step + 1) * step
+    if size < 2 or depth < min(5, size.bit_length() - 1):
+        if size > 32:
+            lower, upper = size // 32 * 32, (size // 32 + 1) * 32
+        else:  # nothing but powers of two
+            lower = 1 << max(1, size.bit_length() - 1)
+            upper = 2 * lower
         raise ConfigError(f"--size {size} cannot be halved often enough for a U-Net: choose {lower} or {upper}")
     return depth

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-# CMP Facade Database (Tylecek and Sara, 2013): the twelve classes in the order of its label files. The colours are those
-# of the label maps as pix2pix distributes them: the medians of the twelve clusters of the 400 training maps, whose
-# flat parts lie within 5 of them. They are not the colours of the original database.
+# CMP Facade Database (Tylecek and Sara, 2013): the twelve classes in the order of its label files. The colours are
+# those of the label maps as pix2pix distributes them: the medians of the twelve clusters of the 400 training maps,
+# whose flat parts lie within 5 of them. They are not the colours of the original database.
 FACADE_CLASSES: dict[str, tuple[int, int, int]] = {
     "background": (0, 0, 222),
     "facade": (0, 48, 255),

@@ -94,7 +94,7 @@ class RunConfig(Config):
     """Memory layout; on for CUDA unless given."""
     compile: bool = False
     """Compile the networks: minutes of waiting, then faster steps on a GPU."""
-    seed: Annotated[int, Ge(0)] = 0
+    seed: Annotated[int, Ge(0), Lt(2**63)] = 0
     deterministic: bool = False
     """Refuse operations whose result varies from run to run."""
     log_every: Annotated[int, Ge(1)] | None = None

@@ -90,6 +90,7 @@ def weights_config(values: Any) -> WeightsConfig:
     version = values["format_version"]
     if version != FORMAT_VERSION:
         raise ConfigError(
-            f"format version {version!r}, and this release reads {FORMAT_VERSION}: update translate (pip install -U image-translate)"
+            f"format version {version!r}, and this release reads {FORMAT_VERSION}: "
+            "update translate (pip install -U image-translate)"
         )
     return from_dict(WeightsConfig, values)

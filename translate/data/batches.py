@@ -10,10 +10,12 @@ Shapes: N batch, C channels, S side of the crop.
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -30,8 +32,9 @@ class DataError(ValueError):
     """Data that a run cannot go on with; the message says what to mend."""
 
 
+@lru_cache(maxsize=4)  # a run reads at the end of one epoch and the start of the next
 def permutation(length: int, *, epoch: int, seed: int) -> np.ndarray:
-    """The order of the pairs in an epoch."""
+    """The order of the pairs in an epoch: [length], each number below `length` once. Not to be changed."""
     return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(length)
 
 
@@ -40,8 +43,9 @@ class Draw:
     """The random decisions for one sample; the same for both halves."""
 
     left: float
-    """Position of the crop, 0 to 1 of the free width."""
+    """Position of the crop in the free width, in [0, 1)."""
     top: float
+    """Position of the crop in the free height, in [0, 1)."""
     mirror: bool
     colour: tuple[float, float, float]
     """Brightness, contrast and saturation, each from -1 to 1, scaled by the strength."""
@@ -57,16 +61,18 @@ def draw(position: int, *, seed: int) -> Draw:
 
 
 def crop(pixels: np.ndarray, *, size: int, left: float, top: float) -> np.ndarray:
-    """A square of side `size` out of [H, W, C], at a position given as a share of the free space."""
+    """A square of side `size` out of [H, W, C], at a position in [0, 1) of the free space; every place is as likely."""
     height, width = pixels.shape[:2]
-    x, y = round(left * (width - size)), round(top * (height - size))
+    x, y = int(left * (width - size + 1)), int(top * (height - size + 1))
     return pixels[y : y + size, x : x + size]
 
 
 def to_unit(pixels: Tensor) -> Tensor:
     """uint8 or uint16 [N, S, S, C] to float32 [N, C, S, S] in [-1, 1]."""
     top = 65535.0 if pixels.dtype == torch.uint16 else 255.0
-    return pixels.permute(0, 3, 1, 2).float().div(top / 2).sub(1.0).contiguous()
+    # A tensor on the device: CUDA multiplies by the rounded reciprocal of a plain number.
+    half = torch.full((), top / 2, device=pixels.device)
+    return pixels.permute(0, 3, 1, 2).float().div(half).sub(1.0).contiguous()
 
 
 def jitter_colour(images: Tensor, factors: Tensor) -> Tensor:
@@ -74,8 +80,11 @@ def jitter_colour(images: Tensor, factors: Tensor) -> Tensor:
 
     Args:
         images: What to change.
-        factors: [N, 3] relative changes, 0 for none: brightness scales the distance from black, contrast that from the
-            image's mean, saturation that from grey.
+        factors: [N, 3] relative changes, 0 for none, -1 for black, flat or grey: brightness scales the distance from
+            black, contrast that from the image's mean, saturation that from grey.
+
+    Returns:
+        [N, C, S, S], clamped to [-1, 1].
     """
     colour = 3 if images.shape[1] >= 3 else 1
     brightness, contrast, saturation = factors.view(-1, 3, 1, 1, 1).unbind(1)
@@ -99,15 +108,19 @@ class PairBatches(Iterator[Batch]):
         rank: This process.
         world_size: Processes.
         mirror: Mirror half of the samples.
-        colour_jitter: Strength, 0 to 1; domain A only. Domain B's is not touched.
-        jitter_domain: ``a`` or ``b``, the domain that is a network's input.
+        colour_jitter: Strength, 0 to 1, of the changes of colour.
+        jitter_domain: ``a`` or ``b``, the domain that is a network's input; the other keeps its colours.
         workers: Threads that decode and crop; as many batches are prepared ahead.
         max_bad: Share of the pairs that may be unreadable.
         device: Where the batches are wanted.
-        report: Called once with a line for each unreadable pair.
+        report: Called once with a line for each unreadable pair, from a thread.
+
+    Attributes:
+        bad: The unreadable pairs so far, number to reason.
 
     Raises:
-        DataError: from ``next``, when more than `max_bad` of the pairs cannot be read.
+        DataError: there are no pairs, the crop does not fit, or the processes cannot share a batch; from ``next``, when
+            more than `max_bad` of the pairs cannot be read.
     """
 
     def __init__(
@@ -130,13 +143,17 @@ class PairBatches(Iterator[Batch]):
     ) -> None:
         if size > store.side:
             raise DataError(f"a crop of {size} px does not fit into images of {store.side} px")
+        if len(store) == 0:
+            raise DataError("there are no pairs to make batches of")
+        if batch_size % world_size:
+            raise DataError(f"a batch of {batch_size} images cannot be shared by {world_size} processes")
         self.store, self.size, self.seed, self.report = store, size, seed, report
         self.mirror, self.colour_jitter, self.jitter_domain = mirror, colour_jitter, jitter_domain
         self.max_bad, self.device = max_bad, torch.device(device)
         self.batch_size, self.share = batch_size, batch_size // world_size
         self.position = start + rank * self.share
         self.bad: dict[int, str] = {}
-        self._orders: dict[int, np.ndarray] = {}
+        self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
         self._ahead: deque[Future[tuple[list[Tensor], list[Draw]]]] = deque()
         for _ in range(workers + 1):
@@ -146,17 +163,10 @@ class PairBatches(Iterator[Batch]):
         self._ahead.append(self._pool.submit(self._load, self.position))
         self.position += self.batch_size
 
-    def _order(self, epoch: int) -> np.ndarray:
-        if epoch not in self._orders:
-            self._orders[epoch] = permutation(len(self.store), epoch=epoch, seed=self.seed)
-            for past in [known for known in self._orders if known < epoch - 1]:
-                self._orders.pop(past, None)
-        return self._orders[epoch]
-
     def _read(self, position: int) -> list[np.ndarray]:
         """The pair of a sample; an unreadable one gives way to the next of the epoch's order."""
         epoch, place = divmod(position, len(self.store))
-        order = self._order(epoch)
+        order = permutation(len(self.store), epoch=epoch, seed=self.seed)
         for step in range(len(self.store)):
             index = int(order[(place + step) % len(self.store)])
             if index in self.bad:
@@ -164,19 +174,20 @@ class PairBatches(Iterator[Batch]):
             try:
                 return self.store.read(index)
             except (ImageError, LayoutError) as error:
-                if index not in self.bad:
-                    self.bad[index] = str(error)
-                    self.report(f"skipped: {error}")
-                self._check_bad()
-        raise DataError("none of the pairs can be read")
+                self._count_bad(index, str(error))
+        raise DataError(f"none of the {len(self.store)} pairs can be read: {next(iter(self.bad.values()))}")
 
-    def _check_bad(self) -> None:
-        if len(self.bad) > self.max_bad * len(self.store):
-            named = "; ".join(list(self.bad.values())[:3])
-            raise DataError(
-                f"{len(self.bad)} of {len(self.store)} pairs cannot be read, more than the "
-                f"{self.max_bad:.0%} that --max-bad allows: {named}. Mend or remove them, or raise --max-bad"
-            )
+    def _count_bad(self, index: int, reason: str) -> None:
+        with self._lock:  # two threads may meet the same file at once
+            if index not in self.bad:
+                self.bad[index] = reason
+                self.report(f"skipped: {reason}")
+            if len(self.bad) > self.max_bad * len(self.store):
+                named = "; ".join(list(self.bad.values())[:3])
+                raise DataError(
+                    f"{len(self.bad)} of {len(self.store)} pairs cannot be read, more than the "
+                    f"{self.max_bad:.0%} that --max-bad allows: {named}. Mend or remove them, or raise --max-bad"
+                )
 
     def _load(self, position: int) -> tuple[list[Tensor], list[Draw]]:
         draws = [draw(position + offset, seed=self.seed) for offset in range(self.share)]
@@ -202,14 +213,23 @@ class PairBatches(Iterator[Batch]):
         return batch
 
     def close(self) -> None:
-        """Stop the threads."""
+        """Stop the threads, and let go of what was prepared."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+        self._ahead.clear()
 
 
 def fixed_batch(store: PairStore, *, indices: Sequence[int], device: torch.device | str = "cpu") -> Batch:
     """The middle squares of some pairs, undisturbed: what sample grids and scores are made from.
 
     Unreadable pairs are left out.
+
+    Args:
+        store: The pairs; each gives a square of the store's side.
+        indices: Which of them.
+        device: Where the batch is wanted.
+
+    Returns:
+        ``{"a": [N, C_a, S, S], "b": [N, C_b, S, S]}`` in [-1, 1].
 
     Raises:
         DataError: none of them can be read.
@@ -223,6 +243,6 @@ def fixed_batch(store: PairStore, *, indices: Sequence[int], device: torch.devic
         for half, pixels in zip(rows, halves, strict=True):
             half.append(crop(pixels, size=store.side, left=0.5, top=0.5))
     if not rows[0]:
-        raise DataError(f"none of the first {len(indices)} pairs can be read")
+        raise DataError(f"none of the {len(indices)} pairs for the samples can be read")
     a, b = (to_unit(torch.from_numpy(np.stack(half)).to(device)) for half in rows)
     return {"a": a, "b": b}

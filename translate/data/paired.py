@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -19,9 +20,9 @@ LARGEST_DEFAULT_SIZE = 256
 
 
 def default_size(width: int, height: int) -> int:
-    """The training size for images of this size: the shorter side, at most 256, a multiple of 32 where it is that large."""
+    """The training size for images of this size: the shorter side, at most 256, down to a multiple of 32, or 16, 8."""
     shorter = min(width, height, LARGEST_DEFAULT_SIZE)
-    return max(8, shorter // 32 * 32 if shorter >= 32 else shorter // 8 * 8)
+    return shorter // 32 * 32 if shorter >= 32 else 16 if shorter >= 16 else 8
 
 
 class PairedImages:
@@ -42,7 +43,7 @@ class PairedImages:
 
     Raises:
         LayoutError: the folder is no paired data set.
-        ConfigError: the images are smaller than the size asked for.
+        ConfigError: there are no training pairs.
     """
 
     def __init__(self, config: DataConfig, *, cache: Path | None = None, nearest_target: bool = False) -> None:
@@ -83,9 +84,12 @@ class PairedImages:
         a, b = self.pairs.sides
         source, target = (f"B ({b})", f"A ({a})") if self.reversed else (f"A ({a})", f"B ({b})")
         other = "a2b" if self.reversed else "b2a"
+        width, height = self.pairs.size
+        small = f"the images ({width}x{height}) are enlarged to --size {self.size}"
         return [
             self.pairs.describe(),
             f"translating {source} to {target}; --direction {other} is the other way",
+            *([small] if min(width, height) < self.size else []),
             *self.pairs.notes,
         ]
 
@@ -100,8 +104,9 @@ class PairedImages:
             ConfigError: names the sizes that would do.
         """
         if self.size % stride:
-            lower, upper = max(stride, self.size // stride * stride), (self.size // stride + 1) * stride
-            choice = f"{lower} or {upper}" if lower != upper else f"{upper}"
+            upper = max((self.size // stride + 1) * stride, -(-minimum // stride) * stride)
+            lower = self.size // stride * stride
+            choice = f"{lower} or {upper}" if lower >= max(stride, minimum) else f"{upper}"
             raise ConfigError(f"--size {self.size} is not a multiple of {stride}, the network's step: choose {choice}")
         if self.size < minimum:
             raise ConfigError(
@@ -109,8 +114,15 @@ class PairedImages:
                 "choose a larger size, or fewer --d-layers and --d-scales"
             )
 
-    def store(self, split: str, *, side: int, cache: Path | None = None) -> PairStore:
-        """Random access to a split whose shorter side is resized to `side`; closed with this object."""
+    def store(self, split: str, *, side: int, cache: Path | None = None, cache_bytes: int = 0) -> PairStore:
+        """Random access to a split whose shorter side is resized to `side`; closed with this object.
+
+        Args:
+            split: train, val or test.
+            side: In pixels.
+            cache: Folder for decoded pixels, of this store alone; None decodes each time.
+            cache_bytes: Bound of that folder.
+        """
         store = PairStore(
             self.split(split),
             a=self._formats["a"],
@@ -118,7 +130,7 @@ class PairedImages:
             side=side,
             fit=self.config.fit,
             cache=cache,
-            cache_bytes=int(self.config.cache_gb * 2**30),
+            cache_bytes=cache_bytes,
         )
         self._stores.append(store)
         return store
@@ -135,9 +147,12 @@ class PairedImages:
         report: Callable[[str], None],
     ) -> RoleBatches:
         """The training batches from sample `start` on, named ``source`` and ``target``."""
-        cache = self.cache / f"decoded-{rank}" if self.cache is not None else None
+        side = round(self.size * self.config.enlarge)
+        # A folder for each stream: one opened anew, as for another size, must not write into the maps of the last.
+        cache = self.cache / f"decoded-{rank}-{len(self._stores)}" if self.cache is not None else None
+        budget = int(self.config.cache_gb * 2**30) // world_size
         stream = PairBatches(
-            self.store("train", side=round(self.size * self.config.enlarge), cache=cache),
+            self.store("train", side=side, cache=cache, cache_bytes=budget),
             size=self.size,
             batch_size=batch_size,
             start=start,
@@ -170,6 +185,9 @@ class PairedImages:
         for store in self._stores:
             store.close()
         self._stores.clear()
+        if self.cache is not None:
+            with suppress(OSError):  # not empty: another process still has its own folder there
+                self.cache.rmdir()
 
 
 class RoleBatches:

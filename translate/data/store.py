@@ -1,15 +1,16 @@
 """Pairs decoded and resized once, then read from memory-mapped files.
 
-Decoding costs more than everything else in a loader, so each pair is decoded once, resized to its training size, and kept
-as plain uint8 (or uint16) beside the run; never as JPEG again, which would lose colour. The cache is bounded: what does
-not fit is decoded each time. Threads decode, since Pillow releases the interpreter's lock; there is nothing to pickle, so
-Windows and macOS work as Linux does.
+Decoding costs more than everything else in a loader, so each pair is decoded once, resized to its training size, and
+kept as plain uint8 (or uint16) beside the run; never as JPEG again, which would lose colour. The cache is bounded:
+what does not fit is decoded each time. Threads decode, since Pillow releases the interpreter's lock; there is nothing
+to pickle, so Windows and macOS work as Linux does.
 
 Shapes: C channels, H height, W width.
 """
 
 from __future__ import annotations
 
+import errno
 import shutil
 import threading
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ from translate.data.images import ImageError, Picture, composite, convert
 from translate.data.layouts import Pair
 
 Side = Literal["a", "b"]
-SEGMENT_BYTES = 64 * 2**20
+FIRST_SEGMENT_BYTES, SEGMENT_BYTES = 2**20, 64 * 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +64,7 @@ def to_format(picture: Picture, fmt: Format) -> np.ndarray:
 def resize(pixels: np.ndarray, *, width: int, height: int, nearest: bool = False) -> np.ndarray:
     """Resize [H, W, C] pixels with an anti-aliased bicubic filter, or to the nearest pixel.
 
-    Pillow resizes 16-bit values only as floats, so those go channel by channel; alpha is weighted in by Pillow.
+    Pillow resizes 16-bit values only as floats, so those go channel by channel; 8-bit colour is weighted by its alpha.
     """
     if pixels.shape[:2] == (height, width):
         return pixels
@@ -87,8 +88,13 @@ def fitted_size(width: int, height: int, *, side: int, fit: Literal["cover", "st
     return max(side, round(width * scale)), max(side, round(height * scale))
 
 
+def _even(num_bytes: int) -> int:
+    """Rounded up, so that 16-bit values stay aligned."""
+    return num_bytes + num_bytes % 2
+
+
 class _Segments:
-    """Append-only arrays in memory-mapped files of fixed size; bounded, removed on close."""
+    """Append-only arrays in memory-mapped files of doubling size; bounded, removed on close."""
 
     def __init__(self, folder: Path, *, limit: int) -> None:
         self.folder, self.limit = folder, limit
@@ -96,29 +102,41 @@ class _Segments:
         self.used = 0  # bytes of the last segment
 
     def append(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray] | None:
-        """Copies of the arrays that live in a file, or None where they do not fit the limit or the disk."""
-        needed = sum(array.nbytes for array in arrays)
+        """Read-only copies of the arrays that live in a file, or None where they do not fit the limit or the disk."""
+        needed = sum(_even(array.nbytes) for array in arrays)
         if not self.maps or self.used + needed > self.maps[-1].size:
-            size = max(SEGMENT_BYTES, needed)
-            if sum(segment.size for segment in self.maps) + size > self.limit:
+            room = self.limit - sum(segment.size for segment in self.maps)
+            size = max(needed, min(SEGMENT_BYTES, FIRST_SEGMENT_BYTES << len(self.maps), room))
+            if size > room:
                 return None
-            self.folder.mkdir(parents=True, exist_ok=True)
-            # A full disk would raise a bus error on writing to the map, not on making it.
-            if shutil.disk_usage(self.folder).free < 2 * size:
+            try:
+                self.maps.append(self._new_segment(size))
+            except OSError:  # a cache is a convenience: a full or read-only disk costs speed, not the run
                 self.limit = 0
                 return None
-            path = self.folder / f"{len(self.maps):05d}.bin"
-            self.maps.append(np.memmap(path, dtype=np.uint8, mode="w+", shape=(size,)))
             self.used = 0
         kept = []
         for array in arrays:
             view = self.maps[-1][self.used : self.used + array.nbytes].view(array.dtype).reshape(array.shape)
             view[:] = array
-            self.used += array.nbytes + array.nbytes % 2  # 16-bit values stay aligned
+            view.flags.writeable = False
+            self.used += _even(array.nbytes)
             kept.append(view)
         return kept
 
+    def _new_segment(self, size: int) -> np.memmap:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if shutil.disk_usage(self.folder).free < 2 * size:  # the run's own files need some room
+            raise OSError(errno.ENOSPC, "not enough space for a cache")
+        path = self.folder / f"{len(self.maps):05d}.bin"
+        # Written out, not only stretched: a disk that fills up raises an error here, and a bus error in the map.
+        with path.open("wb") as file:
+            for start in range(0, size, 2**20):
+                file.write(bytes(min(2**20, size - start)))
+        return np.memmap(path, dtype=np.uint8, mode="r+", shape=(size,))
+
     def close(self) -> None:
+        self.limit = 0
         self.maps.clear()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -132,7 +150,7 @@ class PairStore:
         b: Format of domain B.
         side: Shorter side in pixels after resizing.
         fit: ``cover`` keeps the aspect ratio, ``stretch`` makes a square.
-        cache: Folder for the decoded pixels; removed by `close`. None decodes each time.
+        cache: Folder for the decoded pixels, of this store alone; removed by `close`. None decodes each time.
         cache_bytes: Bound of that folder.
     """
 
@@ -156,10 +174,11 @@ class PairStore:
         return len(self.pairs)
 
     def read(self, index: int) -> list[np.ndarray]:
-        """Pixels of both halves, [H, W, C_a] and [H, W, C_b], of equal size; safe from many threads.
+        """Pixels of both halves, [H, W, C_a] and [H, W, C_b], of equal size; safe from many threads. Not to be changed.
 
         Raises:
             ImageError: the file cannot be read, or the halves differ in size.
+            LayoutError: a file of two halves has an odd width.
         """
         kept = self._kept.get(index)
         if kept is not None:
@@ -185,7 +204,7 @@ class PairStore:
         ]
 
     def close(self) -> None:
-        """Remove the cache."""
+        """Remove the cache; what is read later is decoded each time."""
         with self._lock:
             self._kept.clear()
             if self._segments is not None:

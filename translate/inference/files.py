@@ -25,7 +25,16 @@ class Summary:
 
 
 def output_paths(inputs: Sequence[Path], folder: Path, *, suffix: str = ".png") -> list[Path]:
-    """Where each input's translation goes: its stem in the folder; names that would collide keep their suffix or a number.
+    """Where each input's translation goes: its stem in the folder; names that would collide keep their suffix or a
+    number.
+
+    Args:
+        inputs: Images.
+        folder: Need not exist.
+        suffix: Decides the format.
+
+    Returns:
+        One path an input, in their order, no two the same.
 
     Raises:
         InferenceError: an output would overwrite an input.
@@ -38,11 +47,21 @@ def output_paths(inputs: Sequence[Path], folder: Path, *, suffix: str = ".png") 
         name = next(name for name in (*names, *numbered) if name.casefold() not in taken)
         taken.add(name.casefold())  # Windows and macOS do not tell a.png from A.png
         outputs.append(folder / name)
-    sources = {path.resolve() for path in inputs}
-    for output in outputs:
-        if output.resolve() in sources:
-            raise InferenceError(f"{output} is an input and would be overwritten: choose another output folder")
+    _refuse_overwriting(inputs, outputs)
     return outputs
+
+
+def _refuse_overwriting(inputs: Sequence[Path], outputs: Sequence[Path]) -> None:
+    sources = {_identity(path) for path in inputs if path.exists()}
+    for output in outputs:
+        if output.exists() and _identity(output) in sources:
+            raise InferenceError(f"{output} is an input and would be overwritten: choose another name or folder")
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """The same for two names of one file, be it by links or by a disk that does not tell a.png from A.png."""
+    status = path.stat()
+    return status.st_dev, status.st_ino
 
 
 def translate_files(
@@ -57,12 +76,13 @@ def translate_files(
 ) -> Summary:
     """Translate files to files; every output has its input's size.
 
-    Neighbours of equal size are translated as one batch. Threads read ahead and write behind, by a bounded number of files.
+    Neighbours of equal size are translated as one batch. Threads read ahead and write behind, by a bounded number of
+    files.
 
     Args:
         translator: The network.
         inputs: Images.
-        outputs: Where each goes; the suffix decides the format.
+        outputs: Where each goes, in a folder that exists; the suffix decides the format.
         batch_size: Most images in one pass.
         quality: Of JPEG and WebP, 1 to 100.
         seed: Of the dropout, for weights whose noise is ``always``.
@@ -70,7 +90,11 @@ def translate_files(
 
     Returns:
         What was written, and what failed and why. A file that fails leaves nothing behind.
+
+    Raises:
+        InferenceError: an output would overwrite an input.
     """
+    _refuse_overwriting(inputs, outputs)
     summary = Summary()
     workers = min(8, os.cpu_count() or 1)
     behind: deque[tuple[Path, Path, Future[None]]] = deque()
@@ -94,7 +118,7 @@ def translate_files(
 
     with ThreadPoolExecutor(workers) as readers, ThreadPoolExecutor(workers) as writers:
         jobs = list(zip(inputs, outputs, strict=True))
-        for group in _groups(_decoded(jobs, readers, ahead=2 * workers + batch_size, fail=fail), batch_size):
+        for group in _groups(_decoded(jobs, readers, ahead=workers + batch_size, fail=fail), batch_size):
             try:
                 results = translator.pictures([picture for _, _, picture in group], seed=seed)
             except InferenceError as error:
@@ -103,7 +127,7 @@ def translate_files(
                 continue
             for (source, target, _), result in zip(group, results, strict=True):
                 behind.append((source, target, writers.submit(write_image, target, result, quality=quality)))
-            finish(keep=2 * workers)
+            finish(keep=workers)
         finish(keep=0)
     return summary
 
@@ -129,7 +153,7 @@ def _decoded(
 def _groups(
     pictures: Iterator[tuple[Path, Path, Picture]], batch_size: int
 ) -> Iterator[list[tuple[Path, Path, Picture]]]:
-    """Neighbours of equal size and kind, at most `batch_size` and a bounded number of pixels."""
+    """Neighbours of equal size, at most `batch_size` and a bounded number of pixels."""
     group: list[tuple[Path, Path, Picture]] = []
     for item in pictures:
         width, height = item[2].size

@@ -20,7 +20,10 @@ def image_grid(columns: dict[str, list[Image.Image]]) -> Image.Image:
     """Columns of equally many images side by side, each under its heading.
 
     Args:
-        columns: Heading to images; all of one size.
+        columns: Heading to images; at least one, all of one size.
+
+    Returns:
+        An RGB image.
     """
     width, height = next(iter(columns.values()))[0].size
     num_rows = len(next(iter(columns.values())))

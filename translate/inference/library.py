@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 
-from translate.checkpoint.weights import MODEL_FILE, WeightsError, load_weights
+from translate.checkpoint.weights import MODEL_FILE, WeightsError, load_weights, weights_file
 from translate.config.training import Precision
 from translate.inference.translator import Translator
 
@@ -23,23 +23,31 @@ def shipped_weights() -> dict[str, Path]:
 
 
 def find_weights(name: str | Path) -> Path:
-    """The path that a name stands for; a file or folder of that name comes first.
+    """The path that a name stands for; a file or folder of weights at that path comes first.
 
     Raises:
         WeightsError: neither a path nor a name of what ships; lists what ships, and the nearest name.
     """
     path = Path(name).expanduser()
+    shipped = shipped_weights()
+    if str(name) in shipped and not _holds_weights(path):  # a data set may well lie in a folder of that name
+        return shipped[str(name)]
     if path.exists():
         return path
-    shipped = shipped_weights()
-    if str(name) in shipped:
-        return shipped[str(name)]
     close = get_close_matches(str(name), shipped, n=1)
     hint = f" Did you mean {close[0]}?" if close else ""
     raise WeightsError(
         f"'{name}' is no file or folder, and no weights of that name ship with translate "
         f"(there are: {', '.join(shipped) or 'none'}).{hint}"
     )
+
+
+def _holds_weights(path: Path) -> bool:
+    try:
+        weights_file(path)
+    except WeightsError:
+        return False
+    return True
 
 
 def load(name: str | Path, *, device: str = "auto", precision: Precision = "auto") -> Translator:

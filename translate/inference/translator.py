@@ -1,14 +1,17 @@
 """Images in, images out: a network with everything that happens before and after it.
 
-Conventions: a PIL image gives a PIL image; a NumPy array [H, W] or [H, W, C] (uint8, uint16, or floats in [0, 1]) gives an
-array of the same kind; a tensor [C, H, W] or [N, C, H, W] (uint8, or floats in [0, 1]) gives a tensor of the same kind.
+Conventions: a PIL image gives a PIL image; a NumPy array [H, W] or [H, W, C] (uint8, uint16, or floats in [0, 1]) gives
+an array of the same kind; a tensor [C, H, W] or [N, C, H, W] (uint8, or floats in [0, 1]) gives a tensor of the same
+kind. Images and integer arrays are converted to the network's channels; floats and tensors must have them already.
 Any size from 1x1 up: the input is padded by reflection to what the network needs (replication where it is too small
 to reflect), and the output is cropped back. Alpha goes around the network, unless the network was trained with it.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, overload
 
 import numpy as np
@@ -17,15 +20,21 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
+from translate.config.networks import PatchGANConfig
 from translate.config.training import Noise, Precision
 from translate.config.weights import WeightsConfig
 from translate.data.images import Picture, from_pil, to_pil
 from translate.data.store import Format, to_format
 from translate.inference.device import autocast, choose_device, choose_precision
+from translate.networks import Generator
 
 
 class InferenceError(ValueError):
     """An image that cannot be translated; the message says what was wrong and what to give."""
+
+
+# What PyTorch says when memory is short: CUDA and MPS, Linux and macOS, Windows.
+_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 def pad_to(images: Tensor, *, multiple: int, minimum: int) -> Tensor:
@@ -55,7 +64,7 @@ def run_network(
     """A generator's output for a batch of any size; what training's previews and the translator both call.
 
     Args:
-        network: A generator: it has ``stride`` and ``minimum_size``.
+        network: A `Generator`.
         images: [N, C, H, W] in the network's value range, on its device.
         noise: ``always`` keeps dropout on, drawn from `seed`.
         seed: Of the dropout; without effect otherwise. The caller's random state is left as it was.
@@ -64,24 +73,38 @@ def run_network(
     Returns:
         float32 [N, C_out, H, W].
     """
+    assert isinstance(network, Generator)
     height, width = images.shape[-2:]
     padded = pad_to(images, multiple=network.stride, minimum=network.minimum_size)
     was_training = network.training
     network.eval()
     dropouts = [module for module in network.modules() if isinstance(module, nn.Dropout)] if noise == "always" else []
     devices = [images.device] if images.is_cuda else []
-    with torch.random.fork_rng(devices=devices, enabled=bool(dropouts)), autocast(precision, images.device):
-        if dropouts:
-            torch.manual_seed(seed)
-            for dropout in dropouts:
-                dropout.train()
-        output = network(padded)
-    network.train(was_training)
+    try:
+        with torch.random.fork_rng(devices=devices, enabled=bool(dropouts)), autocast(precision, images.device):
+            if dropouts:
+                _seed(images.device, seed)
+                for dropout in dropouts:
+                    dropout.train()
+            output = network(padded)
+    finally:
+        network.train(was_training)
     return output[..., :height, :width].float()
 
 
+def _seed(device: torch.device, seed: int) -> None:
+    """Seed the generator of one device; `torch.manual_seed` would seed those of all."""
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)
+    else:
+        torch.default_generator.manual_seed(seed)
+
+
 class Translator:
-    """A generator and what its weights say of it.
+    """A generator and what its weights say of it; may be called from several threads, which take turns.
 
     Args:
         network: Built from ``config.network``.
@@ -100,7 +123,7 @@ class Translator:
     def __init__(
         self, network: nn.Module, config: WeightsConfig, *, device: str = "auto", precision: Precision = "auto"
     ) -> None:
-        if config.kind != "translator":
+        if config.kind != "translator" or isinstance(config.network, PatchGANConfig):
             raise InferenceError(
                 f"'{config.name}' holds a {config.kind}: translating needs the weights of a translator"
             )
@@ -111,7 +134,9 @@ class Translator:
         low, high = config.preprocessing.value_range
         self._low, self._span = low, high - low
         bits = config.preprocessing.bits
+        self._channels = config.network.in_channels, config.network.out_channels
         self._source = Format(channels=config.network.in_channels, bits=bits)
+        self._turn = threading.Lock()  # dropout and its generator belong to one call at a time
 
     def __repr__(self) -> str:
         domains = self.config.domains
@@ -142,7 +167,16 @@ class Translator:
         raise InferenceError(f"expected a PIL image, a NumPy array or a tensor, not {type(image).__name__}")
 
     def pictures(self, pictures: Sequence[Picture], *, seed: int = 0) -> list[Picture]:
-        """Translate pictures of equal size in one batch, keeping each one's alpha, depth and colour profile."""
+        """Translate pictures of equal size in one batch, keeping each one's alpha, depth and colour profile.
+
+        Raises:
+            InferenceError: the network's channels are not those of pictures (1 to 4), or memory runs out.
+        """
+        if max(self._channels) > 4:
+            raise InferenceError(
+                f"'{self.config.name}' takes {self._channels[0]} channels and makes {self._channels[1]}: "
+                "pictures have 1 to 4, so give and take tensors or arrays of floats"
+            )
         inputs = np.stack([to_format(picture, self._source) for picture in pictures])
         top = np.iinfo(inputs.dtype).max
         images = torch.from_numpy(inputs.astype(np.float32) / top).permute(0, 3, 1, 2)
@@ -150,19 +184,24 @@ class Translator:
         return [self._picture(output, like=picture) for output, picture in zip(outputs, pictures, strict=True)]
 
     def unit(self, images: Tensor, *, seed: int = 0) -> Tensor:
-        """Translate float32 [N, C_in, H, W] in [0, 1] to float32 [N, C_out, H, W] in [0, 1] on the CPU."""
-        scaled = images.to(self.device, torch.float32) * self._span + self._low
+        """Translate float32 [N, C_in, H, W] in [0, 1] to float32 [N, C_out, H, W] in [0, 1] on the CPU.
+
+        Raises:
+            InferenceError: memory runs out.
+        """
         try:
-            if self.config.noise == "always":  # noise is drawn for each image alone, whatever its batch
-                rows = [
-                    run_network(self.network, row, noise="always", seed=seed, precision=self.precision)
-                    for row in scaled.split(1)
-                ]
-                output = torch.cat(rows)
-            else:
-                output = run_network(self.network, scaled, precision=self.precision)
-        except (torch.OutOfMemoryError, RuntimeError) as error:
-            if isinstance(error, torch.OutOfMemoryError) or "memory" in str(error):
+            scaled = images.to(self.device, torch.float32) * self._span + self._low
+            with self._turn:
+                if self.config.noise == "always":  # noise is drawn for each image alone, whatever its batch
+                    rows = [
+                        run_network(self.network, row, noise="always", seed=seed, precision=self.precision)
+                        for row in scaled.split(1)
+                    ]
+                    output = torch.cat(rows)
+                else:
+                    output = run_network(self.network, scaled, precision=self.precision)
+        except RuntimeError as error:  # torch.OutOfMemoryError among them
+            if any(words in str(error).lower() for words in _NO_MEMORY):
                 size = f"{images.shape[-1]}x{images.shape[-2]}"
                 raise InferenceError(f"{size} is too large for the memory of {self.device}: make it smaller") from None
             raise
@@ -173,8 +212,9 @@ class Translator:
         pixels = np.rint(output * top).astype(np.uint16 if like.bits == 16 else np.uint8)
         if like.alpha is not None and pixels.shape[-1] in (1, 3):
             pixels = np.concatenate([pixels, like.alpha], axis=-1)
-        profile = like.icc_profile if pixels.shape[-1] >= 3 and like.colour.shape[-1] == 3 else None
-        return Picture(pixels=np.ascontiguousarray(pixels), icc_profile=profile)
+        result = Picture(pixels=pixels, icc_profile=like.icc_profile)
+        fits = result.colour.shape == like.colour.shape  # a grey profile does not describe RGB
+        return result if fits else replace(result, icc_profile=None)
 
     def _array(self, image: np.ndarray, *, seed: int) -> np.ndarray:
         pixels = image[..., None] if image.ndim == 2 else image
@@ -183,9 +223,7 @@ class Translator:
         if pixels.dtype in (np.uint8, np.uint16):
             if pixels.shape[-1] > 4:
                 raise InferenceError(f"expected 1 to 4 channels, not {pixels.shape[-1]}")
-            output = self.pictures([Picture(pixels=np.ascontiguousarray(pixels), icc_profile=None)], seed=seed)[
-                0
-            ].pixels
+            output = self.pictures([Picture(pixels=pixels)], seed=seed)[0].pixels
         elif np.issubdtype(pixels.dtype, np.floating):
             images = torch.from_numpy(np.ascontiguousarray(pixels, dtype=np.float32)).permute(2, 0, 1)
             output = self._tensor(images, seed=seed).permute(1, 2, 0).numpy().astype(pixels.dtype)
@@ -199,9 +237,9 @@ class Translator:
         if image.dtype != torch.uint8 and not image.is_floating_point():
             raise InferenceError(f"expected uint8 or floats in [0, 1], not {image.dtype}")
         images = image[None] if image.ndim == 3 else image
-        wanted = self.config.network.in_channels
+        wanted = self._channels[0]
         if images.shape[1] != wanted:
-            raise InferenceError(f"'{self.config.name}' takes {wanted} channels, and the tensor has {images.shape[1]}")
+            raise InferenceError(f"'{self.config.name}' takes {wanted} channels, and this has {images.shape[1]}")
         if image.dtype == torch.uint8:
             images = images.float() / 255
         elif not bool(((images >= 0) & (images <= 1)).all()):

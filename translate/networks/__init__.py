@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from typing import overload
+
 from torch import nn
 
-from translate.config.networks import NetworkConfig, PatchGANConfig, ResNetConfig, UNetConfig
+from translate.config.networks import GeneratorConfig, NetworkConfig, PatchGANConfig, ResNetConfig, UNetConfig
+from translate.networks.generator import Generator
 from translate.networks.initialise import initialise
 from translate.networks.patchgan import PatchGANDiscriminator, PatchOutput
 from translate.networks.resnet import ResNetGenerator
 from translate.networks.unet import UNetGenerator
 
 
+@overload
+def build_network(config: GeneratorConfig) -> Generator: ...
+@overload
+def build_network(config: PatchGANConfig) -> PatchGANDiscriminator: ...
+@overload
+def build_network(config: NetworkConfig) -> nn.Module: ...
 def build_network(config: NetworkConfig) -> nn.Module:
     """The network that a configuration describes, with PyTorch's own initial weights."""
     match config:
@@ -23,6 +32,7 @@ def build_network(config: NetworkConfig) -> nn.Module:
 
 
 __all__ = [
+    "Generator",
     "PatchGANDiscriminator",
     "PatchOutput",
     "ResNetGenerator",

@@ -72,6 +72,7 @@ class PatchGANDiscriminator(nn.Module):
         """Args: images: [N, C, H, W], H and W of at least ``minimum_size``."""
         logits, features = [], []
         for scale, stages in enumerate(self.scales):
+            assert isinstance(stages, nn.ModuleList)
             x = images if scale == 0 else F.avg_pool2d(images, 3, stride=2, padding=1, count_include_pad=False)
             images, found = x, []
             for stage in stages:

@@ -14,13 +14,11 @@ from translate.blocks.norm import norm_layer
 from translate.blocks.resample import downsample, upsample
 from translate.blocks.residual import ResidualBlock
 from translate.config.networks import ResNetConfig
+from translate.networks.generator import Generator
 
 
-class ResNetGenerator(nn.Module):
+class ResNetGenerator(Generator):
     """Images in, images of the same size out, both in [-1, 1].
-
-    A generator provides ``config``, ``stride`` (H and W must be multiples of it) and ``minimum_size`` (the least H and W);
-    the translator pads to them and crops back.
 
     Args:
         config: What it is made of.

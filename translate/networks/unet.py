@@ -12,12 +12,11 @@ from torch import Tensor, nn
 from translate.blocks.norm import norm_layer
 from translate.blocks.unet import UNetDown, UNetUp
 from translate.config.networks import UNetConfig
+from translate.networks.generator import Generator
 
 
-class UNetGenerator(nn.Module):
+class UNetGenerator(Generator):
     """Images in, images (or logits) of the same size out.
-
-    A generator provides ``config``, ``stride`` (H and W must be multiples of it) and ``minimum_size`` (the least H and W).
 
     Args:
         config: What it is made of.

@@ -1,0 +1,58 @@
+"""Small things that many tests need: drawn pairs, and a tiny translator."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from translate.checkpoint import save_weights
+from translate.config import Preprocessing, ResNetConfig, WeightsConfig
+from translate.networks import build_network, initialise
+
+torch.set_num_threads(1)  # the sums of two runs agree bit by bit, and small tests are not slowed by threads
+
+
+def drawn_pair(number: int, *, width: int = 32, height: int = 32) -> tuple[np.ndarray, np.ndarray]:
+    """A label map of two colours and a "photo" of it with a gradient, [H, W, 3] uint8 each; all numbers differ."""
+    y, x = np.mgrid[:height, :width]
+    inside = (abs(x - 4 - number % (width - 8)) < width // 4) & (abs(y - height // 2) < height // 4)
+    labels = np.where(inside[..., None], np.uint8([255, number % 256, 0]), np.uint8([0, 0, 222]))
+    photo = np.stack([x * 255 // width, y * 255 // height, inside * 200 + number % 50], axis=-1)
+    return labels.astype(np.uint8), photo.astype(np.uint8)
+
+
+@pytest.fixture
+def make_pairs(tmp_path: Path) -> Callable[..., Path]:
+    """Write `count` A|B files into a folder: A the label map, B the photo."""
+
+    def make(count: int = 8, *, width: int = 32, height: int = 32, name: str = "pairs") -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        for number in range(count):
+            pair = np.concatenate(drawn_pair(number, width=width, height=height), axis=1)
+            Image.fromarray(pair).save(folder / f"{number:03d}.png")
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def tiny_config() -> WeightsConfig:
+    network = ResNetConfig(width=4, num_blocks=1)
+    return WeightsConfig(kind="translator", name="tiny", network=network, preprocessing=Preprocessing(size=32))
+
+
+@pytest.fixture
+def tiny_network(tiny_config: WeightsConfig) -> torch.nn.Module:
+    torch.manual_seed(0)
+    return initialise(build_network(tiny_config.network)).eval()
+
+
+@pytest.fixture
+def tiny_weights(tmp_path: Path, tiny_config: WeightsConfig, tiny_network: torch.nn.Module) -> Path:
+    """A folder with model.safetensors and config.json."""
+    save_weights(tiny_network, tiny_config, tmp_path / "tiny")
+    return tmp_path / "tiny"
