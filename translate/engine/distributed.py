@@ -1,6 +1,6 @@
 """Several processes as one: ``torchrun`` starts them, gradients are averaged in one flat all-reduce per update.
 
-Networks stay unwrapped, so that penalties and calls of inner modules need no special path; this is how StyleGAN3 does it.
+Networks stay unwrapped, so that penalties and calls of inner modules need no special path, as in StyleGAN3.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.distributed as dist
@@ -24,6 +25,8 @@ class World:
     rank: int
     size: int
     device: torch.device
+    control: dist.ProcessGroup | None = None
+    """A second group on the CPU, for words between processes that must not wait for the devices; None where the first is on the CPU."""
 
     @property
     def is_main(self) -> bool:
@@ -47,10 +50,12 @@ class World:
         return values
 
     def any(self, flag: bool) -> bool:
-        """Whether a flag is set on any process; waits for all of them."""
+        """Whether a flag is set on any process; waits for the processes, not for their devices."""
         if self.size == 1:
             return flag
-        return bool(self.sum(torch.tensor(float(flag), device=self.device)).item())
+        votes = torch.tensor(int(flag))
+        dist.all_reduce(votes, group=self.control)
+        return bool(votes)
 
     def gather_bytes(self, state: Tensor) -> list[Tensor]:
         """The same-sized CPU tensor of each process, in the order of their ranks."""
@@ -92,4 +97,5 @@ def join_world(device: str = "auto") -> World:
         chosen = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(chosen)
     dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
-    return World(rank=dist.get_rank(), size=size, device=chosen)
+    control = cast(dist.ProcessGroup, dist.new_group(backend="gloo")) if chosen.type == "cuda" else None
+    return World(rank=dist.get_rank(), size=size, device=chosen, control=control)

@@ -1,8 +1,8 @@
 """The one training loop.
 
-A recipe says what is optimised against what; this loop freezes, zeroes, runs each loss over each micro-batch in the chosen
-precision, backpropagates, averages over processes, and steps. Time is counted in images, events fire on crossing a
-boundary, and the host reads the device once a log interval.
+A recipe says what is optimised against what; this loop freezes, zeroes, runs each loss over each micro-batch in the
+chosen precision, backpropagates, averages over processes, and steps. Time is counted in images, events fire on crossing
+a boundary, and the host reads the device once a log interval.
 
 A run folder holds ``config.json``, ``log.jsonl``, ``samples/*.png``, ``states/*.safetensors`` and ``weights/``.
 """
@@ -13,7 +13,7 @@ import json
 import math
 import os
 import time
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 import torch
@@ -30,7 +30,7 @@ from translate.checkpoint.run_state import (
     save_state,
 )
 from translate.checkpoint.weights import load_weights, save_weights
-from translate.config.base import ConfigError, differences, flag, to_dict
+from translate.config.base import ConfigError, differences, flag, from_dict, to_dict
 from translate.config.training import TrainConfig
 from translate.config.weights import TrainingRecord
 from translate.engine.display import Display, device_name, memory_gb
@@ -56,6 +56,10 @@ class TrainingError(RuntimeError):
     """A run that cannot go on; the message says what happened, what is kept, and what to try."""
 
 
+def _all_finite(net: nn.Module) -> bool:
+    return bool(torch.stack([tensor.isfinite().all() for tensor in net.state_dict().values()]).all())
+
+
 def _between(value: int, low: int, high: int) -> int:
     return max(low, min(high, value))
 
@@ -72,6 +76,9 @@ class Engine:
 
     Raises:
         ConfigError: a batch that the processes cannot share, or a run folder of another configuration.
+        StateError: states are there, and none can be read.
+        WeightsError: ``--start-from`` cannot be opened.
+        WriteError: the run folder cannot be written.
     """
 
     def __init__(
@@ -92,7 +99,7 @@ class Engine:
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.nets = recipe.nets
         for net in self.nets.values():
-            net.to(self.device, memory_format=self.memory_format).train()
+            net.to(self.device).to(memory_format=self.memory_format).train()
             self.world.broadcast(net.state_dict().values())
         self.optimizers = recipe.optimizers()
         self.scalers = {
@@ -151,6 +158,7 @@ class Engine:
         """
         self.started = self.interval_start = time.monotonic()
         self.interval_images = self.images
+        self.display.start(images=self.images, total=self.total)
         batches = self.open_batches()
         stopped = False
         try:
@@ -164,16 +172,22 @@ class Engine:
                         self.log()
                     if self.due("sample"):
                         self.save_samples()
-                    # Processes agree on stopping where they meet anyway; one alone stops at once.
-                    if self.world.size == 1 or self.due("log"):
-                        stopped = self.world.any(self.interrupt.requested or self.out_of_time)
+                    # Agreed on at every step: torchrun kills what has not ended 30 seconds after its signal.
+                    stopped = self.world.any(self.interrupt.requested or self.out_of_time)
                     if self.due("checkpoint") or stopped:
                         self.save()
-        except (torch.OutOfMemoryError, RuntimeError) as error:
-            raise self._explained(error) from error
+        except RuntimeError as error:
+            if not _out_of_memory(error):
+                raise
+            raise TrainingError(
+                f"out of memory on {self.device} with --batch-size {self.run.batch_size}: lower it, give --micro-batch "
+                f"{max(1, self.micro_batch // 2)} (same result, less memory), or lower --size or --width. "
+                f"What was saved is in {self.states}"
+            ) from error
         finally:
             batches.close()
             self.log_file.close()
+            self.display.stop()
         if self.images > 0 and self.world.is_main and not self.weights.exists():
             self.export()
         self.world.wait()
@@ -230,7 +244,7 @@ class Engine:
         for name, net in self.nets.items():
             net.requires_grad_(name not in frozen)
 
-    def _arithmetic(self, update: Update):
+    def _arithmetic(self, update: Update) -> AbstractContextManager[object]:
         if update.double_backward:
             # torch.compile cannot differentiate twice, and squared gradients overflow half precision.
             return torch.compiler.set_stance("force_eager") if self.run.compile else nullcontext()
@@ -261,27 +275,40 @@ class Engine:
         self.seconds, self.interval_start, self.interval_images = self.seconds + seconds, now, self.images
         self.log_file.write(entry)
         self.display.report(entry)
-        broken = [name for name, mean in means.items() if not math.isfinite(mean)]
+        self._refuse(self.meter.broken)
+        self.losses = means
+
+    def _refuse(self, broken: list[str]) -> None:
+        """Stop the run where something is not finite."""
         if broken:
             raise TrainingError(
-                f"{', '.join(broken)} is not finite after {self.images} images. The last good state is kept in "
-                f"{self.states}. Try a lower --learning-rate, or --precision {'bf16' if self.precision == 'fp16' else 'fp32'}"
+                f"{', '.join(broken)} {'is' if len(broken) == 1 else 'are'} not finite after {self.images} images. "
+                f"The last good state is kept in {self.states}. Try a lower --learning-rate, or --precision "
+                f"{'bf16' if self.precision == 'fp16' else 'fp32'}"
             )
-        self.losses = means
 
     def save_samples(self) -> None:
         """Write the fixed examples as a grid: input, output, target."""
         if not self.world.is_main:
             return
         nets = {**self.nets, **(self.ema.nets if self.ema is not None else {})}
-        columns = self.recipe.sample(nets, self.sample_batch, precision=self.precision)
+        # Eager, as whoever opens the weights runs them: a grid equals what its weights make.
+        with torch.compiler.set_stance("force_eager") if self.run.compile else nullcontext():
+            columns = self.recipe.sample(nets, self.sample_batch, precision=self.precision)
         grid = image_grid({heading: to_images(images) for heading, images in columns.items()})
         with written_beside(self.run.out / "samples" / f"{self.images:010d}.png") as beside:
             grid.save(beside, format="PNG")
 
     def save(self) -> None:
-        """Save the state and export the weights, once the losses behind them are known to be finite."""
+        """Save the state and export the weights, once the losses and the networks are known to be finite.
+
+        Raises:
+            TrainingError: names the losses or networks that are not finite.
+            WriteError: the disk is full or the folder is not writable; the state before is untouched.
+        """
         self.log()
+        # A loss shows what a step broke only at the step after it.
+        self._refuse([f"network {name}" for name, net in self.nets.items() if not _all_finite(net)])
         rng = {"rng/cpu": torch.stack(self.world.gather_bytes(torch.get_rng_state()))}
         if self.device.type == "cuda":
             rng["rng/cuda"] = torch.stack(self.world.gather_bytes(torch.cuda.get_rng_state(self.device)))
@@ -331,8 +358,9 @@ class Engine:
             try:
                 for folder in (out, out / "samples", self.states):
                     folder.mkdir(parents=True, exist_ok=True)
-                for orphan in [*out.rglob(".*.part")]:  # left by a process that was killed while writing
-                    orphan.unlink(missing_ok=True)
+                for folder in (out, out / "samples", self.states, self.weights):
+                    for orphan in folder.glob(".*.part"):  # left by a process that was killed while writing
+                        orphan.unlink(missing_ok=True)
             except OSError as error:
                 raise WriteError(f"{out} cannot be written ({error.strerror}): choose another --out") from error
         self.world.wait()
@@ -341,27 +369,19 @@ class Engine:
 
     def _resume(self) -> None:
         found = latest_state(self.states)
+        if found is not None:
+            self._check_same_run(found[0])
+        if self.world.is_main:
+            with written_beside(self.run.out / "config.json") as beside:
+                beside.write_text(json.dumps(to_dict(self.config), indent=2) + "\n", encoding="utf-8")
         if found is None:
             if self.run.start_from is not None:
                 self._start_from()
-            if self.world.is_main:
-                with written_beside(self.run.out / "config.json") as beside:
-                    beside.write_text(json.dumps(to_dict(self.config), indent=2) + "\n", encoding="utf-8")
             self.log_file.cut(after=0)
             return
         state, problems = found
         for problem in problems:
             self.display.say(f"{problem}: going back to the state before it")
-        changed = differences(state.values["config"], to_dict(self.config))
-        refused = {key: values for key, values in changed.items() if key not in FREE_ON_RESUME}
-        if refused:
-            key, (old, new) = next(iter(refused.items()))
-            name = flag(key.rpartition(".")[2])
-            raise ConfigError(
-                f"{self.run.out} was started with {name} {old}, and now it is {new}"
-                + (f" (and {len(refused) - 1} more)" if len(refused) > 1 else "")
-                + ": give the same, or another --out"
-            )
         for name, net in self.nets.items():
             net.load_state_dict(owned(state.tensors, f"net.{name}"))
         for name, net in (self.ema.nets if self.ema is not None else {}).items():
@@ -369,7 +389,8 @@ class Engine:
         for name, optimizer in self.optimizers.items():
             restore_optimizer(optimizer, owned(state.tensors, f"optimizer.{name}"))
         for name, scaler in self.scalers.items():
-            scaler.load_state_dict(state.values["scalers"][name])
+            if kept := state.values["scalers"].get(name):  # empty where the precision was another
+                scaler.load_state_dict(kept)
         self.recipe.load_state_dict(owned(state.tensors, "recipe"))
         self.images = self.previous = state.values["images"]
         self.seconds, self.losses = state.values["seconds"], state.values["losses"]
@@ -381,6 +402,25 @@ class Engine:
             self.display.say("another number of processes than before: dropout is drawn anew")
         self.log_file.cut(after=self.images)
         self.display.say(f"resuming after {self.images:,} of {self.total:,} images")
+
+    def _check_same_run(self, state: RunState) -> None:
+        """Refuse to go on with a run that was started with other settings."""
+        try:
+            started = to_dict(from_dict(type(self.config), state.values["config"]))
+        except ConfigError as error:
+            raise ConfigError(
+                f"{self.run.out} is a run of another method than {self.recipe.name}, or of another release ({error}): "
+                "give another --out"
+            ) from None
+        changed = differences(started, to_dict(self.config))
+        refused = {key: values for key, values in changed.items() if key not in FREE_ON_RESUME}
+        if refused:
+            key, (old, new) = next(iter(refused.items()))
+            raise ConfigError(
+                f"{self.run.out} was started with {flag(key.rpartition('.')[2])} {old}, and now it is {new}"
+                + (f" (and {len(refused) - 1} more)" if len(refused) > 1 else "")
+                + ": give the same, or another --out"
+            )
 
     def _start_from(self) -> None:
         """Take over the networks of another run, or of weights."""
@@ -407,16 +447,11 @@ class Engine:
                 self.ema.nets[name].load_state_dict(tensors)
         self.display.say(f"starting from the networks {', '.join(given)} of {source}")
 
-    def _explained(self, error: Exception) -> Exception:
-        if isinstance(error, TrainingError) or not (
-            isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
-        ):
-            return error
-        return TrainingError(
-            f"out of memory on {self.device} with --batch-size {self.run.batch_size}: lower it, give --micro-batch "
-            f"{max(1, self.micro_batch // 2)} (same result, less memory), or lower --size or --width. "
-            f"What was saved is in {self.states}"
-        )
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    """Whether the device or, as its allocators put it, the host has no memory left."""
+    phrases = ("out of memory", "not enough memory", "can't allocate memory")
+    return isinstance(error, torch.OutOfMemoryError) or any(phrase in str(error) for phrase in phrases)
 
 
 def _without_paths(values: dict) -> dict:

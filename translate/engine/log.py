@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from translate.checkpoint.atomic import written_beside
+from translate.checkpoint.atomic import WriteError, written_beside
 
 
 class RunLog:
@@ -39,11 +39,18 @@ class RunLog:
             beside.write_text("".join(kept), encoding="utf-8")
 
     def write(self, entry: dict[str, Any]) -> None:
-        """Append an entry; its ``losses`` and speed go to TensorBoard too."""
+        """Append an entry; its ``losses`` and speed go to TensorBoard too.
+
+        Raises:
+            WriteError: the disk is full or the folder is not writable.
+        """
         if not self.enabled:
             return
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(entry) + "\n")
+        except OSError as error:
+            raise WriteError(f"{self.path} cannot be written ({error.strerror}): free some space") from error
         if self._board:
             if self._writer is None:
                 from torch.utils.tensorboard import SummaryWriter

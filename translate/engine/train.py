@@ -46,14 +46,9 @@ def train(config: TrainConfig, *, display: Display | None = None) -> Path:
         parameters = ", ".join(
             f"{name} {sum(p.numel() for p in net.parameters()) / 1e6:.1f}M" for name, net in recipe.nets.items()
         )
-        display.say(
-            f"{recipe.name} at {data.size} px on {device_name(world.device)}, {engine.precision}; parameters: {parameters}"
-        )
-        display.start(images=engine.images, total=engine.total)
-        try:
-            complete = engine.train()
-        finally:
-            display.stop()
+        device = device_name(world.device)
+        display.say(f"{recipe.name} at {data.size} px on {device}, {engine.precision}; parameters: {parameters}")
+        complete = engine.train()
         weights = run.out / "weights"
         if complete:
             display.say(f"done: {engine.images:,} images. Try it: translate apply {weights} IMAGE -o OUT")

@@ -1,6 +1,7 @@
 """What a method is to the engine: networks, optimizers, and updates that say what is optimised against what.
 
-A recipe never calls ``backward``, ``step``, autocast, or anything that waits for the device; the engine holds the only loop.
+A recipe never calls ``backward``, ``step``, autocast, or anything that waits for the device; the engine holds the only
+loop.
 To add a method: a file beside this one, a configuration, and a test.
 """
 
@@ -9,13 +10,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from translate.config.training import RunConfig
+from translate.config.training import Precision, RunConfig
 from translate.config.weights import WeightsConfig
 from translate.recipes.schedule import learning_rate_factor
 
@@ -68,8 +69,13 @@ class Batches(Protocol):
 class TrainingData(Protocol):
     """What the engine reads from."""
 
-    num_images: int
-    description: str
+    @property
+    def num_images(self) -> int:
+        """Training images."""
+
+    @property
+    def description(self) -> str:
+        """The data set in one line."""
 
     def batches(
         self,
@@ -111,12 +117,12 @@ class Recipe(ABC):
         """New optimizers by name, at the full learning rate."""
 
     @abstractmethod
-    def sample(self, nets: dict[str, nn.Module], batch: Batch, *, precision: Any) -> dict[str, Tensor]:
+    def sample(self, nets: dict[str, nn.Module], batch: Batch, *, precision: Precision) -> dict[str, Tensor]:
         """Columns of a sample grid, heading to [N, C, H, W] in [-1, 1]."""
 
     @abstractmethod
     def exports(self) -> dict[str, tuple[str, WeightsConfig]]:
-        """What becomes a file at the end: sub-folder of ``weights/`` (``.`` for itself) to network name and configuration."""
+        """What becomes a file: sub-folder of ``weights/`` (``.`` for itself) to network name and configuration."""
 
     def advance(self, progress: Progress, optimizers: dict[str, Optimizer]) -> float:
         """Before each step: set the learning rates; the share of the full rate, for the log."""
@@ -130,7 +136,7 @@ class Recipe(ABC):
         """What a method keeps beyond networks and optimizers, such as an image pool."""
         return {}
 
-    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:  # noqa: B027 (most methods keep nothing)
         """Put back what `state_dict` took."""
 
 

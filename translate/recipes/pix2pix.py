@@ -1,8 +1,8 @@
 """Pix2Pix (Isola et al., 2017): a conditional GAN with an L1 term, eq. 4 of the paper.
 
 The discriminator sees the input beside the real or the generated image. The generator's forward pass is made once, with
-its graph, while the discriminator is updated, and used again for the generator's own update. Differs from the paper in its
-default norm (instance for batch) and up-path (resize and convolution); feature matching (Wang et al., 2018) and R1
+its graph, while the discriminator is updated, and used again for the generator's own update. Differs from the paper in
+its default norm (instance for batch) and up-path (resize and convolution); feature matching (Wang et al., 2018) and R1
 (Mescheder et al., 2018) are added on request.
 
 Shapes: N batch, C channels, H height, W width.
@@ -29,7 +29,7 @@ from translate.losses import (
     r1_penalty,
     ssim_loss,
 )
-from translate.networks import PatchGANDiscriminator, PatchOutput, build_network, initialise
+from translate.networks import PatchGANDiscriminator, PatchOutput, ResNetGenerator, UNetGenerator, initialise
 from translate.recipes.base import Batch, Recipe, Scratch, Update, adam
 
 RECONSTRUCTIONS = {"l1": l1_loss, "l2": l2_loss, "charbonnier": charbonnier_loss, "ssim": ssim_loss}
@@ -68,6 +68,10 @@ def generator_config(config: Pix2PixConfig, data: PairedImages) -> GeneratorConf
     )
 
 
+def build_generator(config: GeneratorConfig) -> ResNetGenerator | UNetGenerator:
+    return ResNetGenerator(config) if isinstance(config, ResNetConfig) else UNetGenerator(config)
+
+
 class Pix2Pix(Recipe):
     """The recipe; networks ``g`` and ``d``.
 
@@ -89,8 +93,10 @@ class Pix2Pix(Recipe):
             num_scales=config.d_scales,
             norm=config.norm,
         )
-        self.g = initialise(build_network(self.generator_config), kind=config.run.init)
-        self.d = initialise(PatchGANDiscriminator(d_config), kind=config.run.init)
+        self.g = build_generator(self.generator_config)
+        initialise(self.g, kind=config.run.init)
+        self.d = PatchGANDiscriminator(d_config)
+        initialise(self.d, kind=config.run.init)
         data.check_size(stride=self.g.stride, minimum=max(self.g.minimum_size, self.d.minimum_size))
         self.nets = {"g": self.g, "d": self.d}
         self.ema_nets = ("g",) if config.run.ema_half_life else ()
@@ -129,7 +135,7 @@ class Pix2Pix(Recipe):
     def d_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
         fake = self._fake(batch, scratch).detach()
         if self.config.norm == "batch":  # statistics of real and fake must not mix
-            real_logits, fake_logits = self._judge(batch, batch["target"]).logits, self._judge(batch, fake).logits
+            fake_logits, real_logits = self._judge(batch, fake).logits, self._judge(batch, batch["target"]).logits
         else:
             pairs = torch.cat([batch["source"], batch["source"]])
             images = torch.cat([batch["target"], fake.to(batch["target"].dtype)])
@@ -156,10 +162,12 @@ class Pix2Pix(Recipe):
         return {"d_r1": self.config.r1_weight / 2 * r1_penalty(self.d(pairs).logits, pairs)}
 
     def sample(self, nets: dict[str, nn.Module], batch: Batch, *, precision: Precision) -> dict[str, Tensor]:
-        output = run_network(
-            nets["g"], batch["source"], noise=self.config.noise, seed=self.run.seed, precision=precision
-        )
-        return {"input": batch["source"], "output": output, "target": batch["target"]}
+        # One by one, as the translator takes them: noise and rounding depend on what else is in a batch.
+        outputs = [
+            run_network(nets["g"], image, noise=self.config.noise, seed=self.run.seed, precision=precision)
+            for image in batch["source"].split(1)
+        ]
+        return {"input": batch["source"], "output": torch.cat(outputs), "target": batch["target"]}
 
     def exports(self) -> dict[str, tuple[str, WeightsConfig]]:
         config = WeightsConfig(
@@ -167,7 +175,7 @@ class Pix2Pix(Recipe):
             name=self.run.out.resolve().name,
             network=self.generator_config,
             preprocessing=Preprocessing(
-                size=self.data.size, bits=self.data.target_format.bits, alpha=self.config.data.alpha
+                size=self.data.size, bits=16 if self.data.target_format.bits == 16 else 8, alpha=self.config.data.alpha
             ),
             domains=Domains(source=self.data.source_name, target=self.data.target_name),
             noise=self.config.noise,

@@ -11,7 +11,8 @@ def learning_rate_factor(kind: Schedule, fraction: float, *, decay_from: float =
     """Share of the full learning rate at a fraction of the run.
 
     Constant until `decay_from`; then ``linear`` falls to 0 in a line (pix2pix, CycleGAN), ``cosine`` in half a cosine
-    (Loshchilov and Hutter, 2017, without restarts); ``constant`` never falls. Both reach 0 at fraction 1 and not before.
+    (Loshchilov and Hutter, 2017, without restarts); ``constant`` never falls. Both reach 0 at fraction 1 and not
+    before.
 
     Args:
         kind: The schedule.

@@ -14,12 +14,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from translate.config.base import ConfigError
 from translate.config.networks import UNetConfig
 from translate.config.training import Precision, SegmentationConfig
 from translate.config.weights import Domains, Preprocessing, WeightsConfig
 from translate.data.paired import PairedImages
 from translate.inference.translator import run_network
-from translate.networks import build_network, initialise
+from translate.networks import UNetGenerator, initialise
 from translate.recipes.base import Batch, Recipe, Scratch, Update, adam
 
 
@@ -49,12 +50,20 @@ class Segmentation(Recipe):
     Args:
         config: The configuration, with the palette.
         data: The pairs; targets are label maps.
+
+    Raises:
+        ConfigError: the label maps are not RGB, or the size does not suit the network.
     """
 
     name = "segmentation"
 
     def __init__(self, config: SegmentationConfig, data: PairedImages) -> None:
         self.config, self.run, self.data = config, config.run, data
+        if data.target_format.channels != 3:
+            raise ConfigError(
+                f"the label maps of {config.data.root} have {data.target_format.channels} channels, and --palette has "
+                "three: save them as RGB, or choose the other --direction"
+            )
         self.unet_config = UNetConfig(
             in_channels=data.source_format.channels,
             out_channels=len(config.palette),
@@ -64,7 +73,8 @@ class Segmentation(Recipe):
             dropout=config.dropout,
             output="linear",
         )
-        g = initialise(build_network(self.unet_config), kind=config.run.init)
+        g = UNetGenerator(self.unet_config)
+        initialise(g, kind=config.run.init)
         data.check_size(stride=g.stride, minimum=g.minimum_size)
         self.nets = {"g": g}
         self.ema_nets = ("g",) if config.run.ema_half_life else ()

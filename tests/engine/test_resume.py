@@ -1,0 +1,199 @@
+"""Stopping and going on, what is refused, and what a full disk or a torn file leaves."""
+
+import errno
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+import translate
+from translate.checkpoint import StateError, WriteError, load_state, load_weights, saved_states
+from translate.config import ConfigError
+
+
+def elsewhere(config, name):
+    return replace(config, run=replace(config.run, out=config.run.out.with_name(name)))
+
+
+def stop_after(session, images):
+    """End the run as its time limit would."""
+    engine = session.engine
+    step = engine.train_step
+
+    def stepped(batch):
+        step(batch)
+        engine.interrupt.requested = engine.images + engine.run.batch_size >= images
+
+    engine.train_step = stepped
+    return session
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"noise": "training", "r1_weight": 1.0, "ema_half_life": 4.0, "schedule": "cosine", "decay_from": 0.0},
+        {"noise": "always", "norm": "batch", "batch_size": 2, "micro_batch": 1, "images": 12, "colour_jitter": 0.3},
+        {"palette": ((255, 0, 0), (0, 255, 0), (0, 0, 255)), "class_names": ("r", "g", "b"), "direction": "b2a"},
+    ],
+    ids=["dropout-r1-ema", "batch-norm-micro-batches", "segmentation"],
+)
+def test_stopping_at_step_3_of_6_changes_nothing(make_config, open_session, assert_equal, given):
+    config = make_config(**given)
+    whole = open_session(elsewhere(config, "whole")).train()
+    size = config.run.batch_size
+    assert stop_after(open_session(config), 3 * size).engine.train() is False
+    torch.manual_seed(123)  # the process goes on with other random numbers
+    torch.rand(17)
+    resumed = open_session(config)
+    assert resumed.engine.images == 3 * size
+    assert_equal(resumed.train().tensors(), whole.tensors())
+    assert resumed.engine.images == whole.engine.images == 6 * size
+    for name in (f"states/{6 * size:010d}.safetensors", "weights/model.safetensors"):
+        a, b = (c.run.out / name for c in (config, elsewhere(config, "whole")))
+        if "weights" in name:
+            assert_equal(load_weights(a)[0].state_dict(), load_weights(b)[0].state_dict())
+        else:
+            assert_equal(load_state(a).tensors, load_state(b).tensors)
+
+
+def test_dropout_is_part_of_that(make_config, open_session):
+    """One random number drawn in between makes other weights: what the test above shows is not for free."""
+    config = make_config(noise="training")
+    whole = open_session(elsewhere(config, "whole")).train().tensors()
+    stop_after(open_session(config), 3).train()
+    resumed = open_session(config)
+    torch.rand(1)
+    found = resumed.train().tensors()
+    assert any(not torch.equal(found[name], value) for name, value in whole.items() if name.startswith("g."))
+
+
+def test_another_configuration_is_refused_with_its_flag(make_config, open_session):
+    open_session(make_config(images=2)).train()
+    with pytest.raises(ConfigError, match=r"started with --width 4, and now it is 8: give the same, or another --out"):
+        open_session(make_config(width=8))
+    with pytest.raises(ConfigError, match=r"--batch-size 1, and now it is 2 \(and 1 more\)"):
+        open_session(make_config(batch_size=2, d_width=8))
+    palette = {"palette": ((255, 0, 0), (0, 255, 0)), "class_names": ("r", "g")}
+    with pytest.raises(ConfigError, match="a run of another method than segmentation"):
+        open_session(make_config(**palette))
+
+
+def test_what_is_free_may_change(make_config, open_session):
+    open_session(make_config(images=2)).train()
+    session = open_session(make_config(images=4, log_every=1, sample_every=2, keep=1, precision="bf16")).train()
+    assert session.engine.images == 4
+    assert json.loads((session.config.run.out / "config.json").read_text())["run"]["images"] == 4
+
+
+def test_a_field_that_an_older_release_did_not_know_counts_as_its_default(make_config, open_session, monkeypatch):
+    config = make_config(images=2)
+    whole = translate.engine.engine.to_dict
+
+    def older(value):
+        values = whole(value)
+        if "generator" in values:
+            del values["r1_weight"], values["run"]["beta1"]
+        return values
+
+    monkeypatch.setattr("translate.engine.engine.to_dict", older)
+    open_session(config).train()
+    monkeypatch.undo()
+    assert open_session(config).engine.images == 2
+    with pytest.raises(ConfigError, match=r"--r1-weight 0\.0, and now it is 1\.0"):
+        open_session(make_config(images=2, r1_weight=1.0))
+
+
+def test_a_torn_state_is_named_and_the_one_before_used(make_config, open_session, assert_equal):
+    config = make_config(images=6, checkpoint_every=2, keep=2)
+    whole = open_session(elsewhere(config, "whole")).train()
+    open_session(config).train()
+    newest = saved_states(config.run.out / "states")[-1]
+    newest.write_bytes(newest.read_bytes()[:1000])
+    session = open_session(config)
+    assert f"{newest} is torn or unreadable" in session.said
+    assert "going back to the state before it" in session.said
+    assert session.engine.images == 4
+    assert_equal(session.train().tensors(), whole.tensors())
+    for path in saved_states(config.run.out / "states"):
+        path.write_bytes(b"torn")
+    with pytest.raises(StateError, match="to start over"):
+        open_session(config)
+
+
+def test_going_back_from_a_torn_state_never_leaves_the_torn_one_alone(make_config, open_session):
+    config = make_config(images=8, checkpoint_every=4, keep=1)
+    stop_after(open_session(config), 4).train()
+    states = config.run.out / "states"
+    (states / "0000000008.safetensors").write_bytes(b"torn")
+    stop_after(open_session(config), 6).train()
+    assert [path.stem for path in saved_states(states)] == ["0000000006"]
+
+
+def test_a_full_disk_leaves_the_old_state_and_says_so(make_config, open_session, monkeypatch, assert_equal):
+    config = make_config(images=6, checkpoint_every=2, keep=1)
+    session = open_session(config)
+    real = translate.checkpoint.run_state.save_file
+
+    def full(tensors, path, **kwargs):
+        if session.engine.images == 4:
+            path.write_bytes(b"half of it")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(tensors, path, **kwargs)
+
+    monkeypatch.setattr("translate.checkpoint.run_state.save_file", full)
+    with pytest.raises(WriteError, match=r"0000000004\.safetensors cannot be written.*free some space"):
+        session.train()
+    states = config.run.out / "states"
+    assert [path.name for path in states.iterdir()] == ["0000000002.safetensors"]
+    monkeypatch.undo()
+    whole = open_session(elsewhere(config, "whole")).train()
+    resumed = open_session(config)
+    assert resumed.engine.images == 2
+    assert_equal(resumed.train().tensors(), whole.tensors())
+
+
+def test_what_a_killed_process_left_is_removed_and_nothing_else(make_config, open_session):
+    config = make_config(images=2)
+    folder = config.run.out / "states"
+    folder.mkdir(parents=True)
+    left, foreign = folder / ".0000000002.safetensors.abc.part", config.run.out / "notes" / ".mine.part"
+    foreign.parent.mkdir()
+    left.write_text("half")
+    foreign.write_text("mine")
+    open_session(config).train()
+    assert not left.exists()
+    assert foreign.exists()
+
+
+@pytest.mark.parametrize("half_life", [0.0, 4.0])
+def test_start_from_a_run(make_config, open_session, assert_equal, half_life):
+    first = open_session(elsewhere(make_config(ema_half_life=half_life), "first")).train().engine
+    session = open_session(make_config(start_from=first.run.out, size=16, ema_half_life=half_life))
+    engine = session.engine
+    assert "starting from the networks g, d" in session.said
+    assert engine.images == 0
+    source = first.ema.nets["g"] if half_life else first.nets["g"]
+    assert_equal(engine.nets["g"].state_dict(), source.state_dict())
+    assert_equal(engine.nets["d"].state_dict(), first.nets["d"].state_dict())
+    if half_life:
+        assert_equal(engine.ema.nets["g"].state_dict(), source.state_dict())
+    session.train()
+    resumed = open_session(session.config)  # does not start anew
+    assert resumed.engine.images == 6
+    assert "starting from" not in resumed.said
+
+
+def test_start_from_weights(make_config, open_session, assert_equal):
+    first = open_session(elsewhere(make_config(), "first")).train().engine
+    session = open_session(make_config(start_from=first.run.out / "weights", seed=5))
+    assert "starting from the networks g of" in session.said
+    assert_equal(session.engine.nets["g"].state_dict(), first.nets["g"].state_dict())
+
+
+def test_start_from_another_network_is_refused(make_config, open_session, tmp_path):
+    first = open_session(elsewhere(make_config(), "first")).train().engine
+    with pytest.raises(ConfigError, match=r"--start-from .*its network g is built otherwise .*--width"):
+        open_session(make_config(start_from=first.run.out, width=8))
+    with pytest.raises(ValueError, match="does not exist"):
+        open_session(make_config(start_from=tmp_path / "nowhere", out=tmp_path / "other"))
