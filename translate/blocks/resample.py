@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from translate.config.networks import Downsampling, Upsampling
+from translate.config.networks import Downsampling, Padding, Upsampling
 
 
 class BlurPool(nn.Module):
@@ -40,23 +40,41 @@ class BlurPool(nn.Module):
         return F.conv2d(x, self.kernel.to(x.dtype), stride=2, groups=self.channels)  # [N, C, ceil(H/2), ceil(W/2)]
 
 
-def downsample(in_channels: int, out_channels: int, *, kernel_size: int, kind: Downsampling, bias: bool) -> nn.Module:
+def downsample(
+    in_channels: int,
+    out_channels: int,
+    *,
+    kernel_size: int,
+    kind: Downsampling,
+    bias: bool,
+    padding: Padding = "zeros",
+) -> nn.Module:
     """A convolution to half the size: [N, C_in, H, W] -> [N, C_out, H/2, W/2] for even H and W.
 
     Raises:
         ValueError: an unknown kind.
     """
-    padding = (kernel_size - 1) // 2
     if kind == "strided":
-        return nn.Conv2d(in_channels, out_channels, kernel_size, stride=2, padding=padding, bias=bias)
+        border = (kernel_size - 1) // 2
+        return nn.Conv2d(
+            in_channels, out_channels, kernel_size, stride=2, padding=border, padding_mode=padding, bias=bias
+        )
     if kind == "blur":
         # An even kernel cannot be centred at stride 1: the filter follows a 3x3 convolution instead.
-        conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias)
+        conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, padding_mode=padding, bias=bias)
         return nn.Sequential(conv, BlurPool(out_channels))
     raise ValueError(f"downsampling '{kind}' is unknown: choose strided or blur")
 
 
-def upsample(in_channels: int, out_channels: int, *, kernel_size: int, kind: Upsampling, bias: bool) -> nn.Module:
+def upsample(
+    in_channels: int,
+    out_channels: int,
+    *,
+    kernel_size: int,
+    kind: Upsampling,
+    bias: bool,
+    padding: Padding = "zeros",
+) -> nn.Module:
     """A convolution to twice the size: [N, C_in, H, W] -> [N, C_out, 2H, 2W].
 
     Args:
@@ -65,6 +83,7 @@ def upsample(in_channels: int, out_channels: int, *, kernel_size: int, kind: Ups
         kernel_size: Of the transposed convolution, 3 (CycleGAN) or 4 (pix2pix); ``resize`` always takes 3.
         kind: ``resize`` or ``transposed``.
         bias: Whether the convolution has one.
+        padding: How the border is filled; a transposed convolution takes zeros whatever is given.
 
     Raises:
         ValueError: an unknown kind.
@@ -72,7 +91,7 @@ def upsample(in_channels: int, out_channels: int, *, kernel_size: int, kind: Ups
     if kind == "resize":
         return nn.Sequential(
             nn.Upsample(scale_factor=2, mode="nearest"),
-            nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias),
+            nn.Conv2d(in_channels, out_channels, 3, padding=1, padding_mode=padding, bias=bias),
         )
     if kind == "transposed":
         output_padding = kernel_size % 2  # an odd kernel would end one pixel short of twice the size

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from translate.blocks.conv import leaky_relu, relu
 from translate.blocks.norm import NormLayer
 from translate.blocks.resample import downsample, upsample
-from translate.config.networks import Downsampling, Upsampling
+from translate.config.networks import Downsampling, Padding, Upsampling
 
 
 class UNetDown(nn.Module):
@@ -24,6 +24,7 @@ class UNetDown(nn.Module):
         norm_layer: Called with the channels; None at the outermost and innermost level.
         activate: False at the outermost level, whose input is the image.
         downsampling: ``strided`` or ``blur``.
+        padding: How the border is filled.
     """
 
     def __init__(
@@ -34,12 +35,18 @@ class UNetDown(nn.Module):
         norm_layer: NormLayer | None,
         activate: bool = True,
         downsampling: Downsampling = "strided",
+        padding: Padding = "zeros",
     ) -> None:
         super().__init__()
         norm = nn.Identity() if norm_layer is None else norm_layer(out_channels)
         self.activation = leaky_relu() if activate else nn.Identity()
         self.conv = downsample(
-            in_channels, out_channels, kernel_size=4, kind=downsampling, bias=isinstance(norm, nn.Identity)
+            in_channels,
+            out_channels,
+            kernel_size=4,
+            kind=downsampling,
+            bias=isinstance(norm, nn.Identity),
+            padding=padding,
         )
         self.norm = norm
 
@@ -56,6 +63,7 @@ class UNetUp(nn.Module):
         norm_layer: Called with the channels; None at the outermost level.
         upsampling: ``resize`` or ``transposed``.
         dropout: Probability of dropping a value.
+        padding: How the border is filled.
     """
 
     def __init__(
@@ -66,12 +74,18 @@ class UNetUp(nn.Module):
         norm_layer: NormLayer | None,
         upsampling: Upsampling = "resize",
         dropout: float = 0.0,
+        padding: Padding = "zeros",
     ) -> None:
         super().__init__()
         norm = nn.Identity() if norm_layer is None else norm_layer(out_channels)
         self.activation = relu()
         self.conv = upsample(
-            in_channels, out_channels, kernel_size=4, kind=upsampling, bias=isinstance(norm, nn.Identity)
+            in_channels,
+            out_channels,
+            kernel_size=4,
+            kind=upsampling,
+            bias=isinstance(norm, nn.Identity),
+            padding=padding,
         )
         self.norm = norm
         self.dropout = nn.Dropout(dropout)

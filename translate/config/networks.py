@@ -48,6 +48,8 @@ class UNetConfig(Config):
     depth: Annotated[int, Ge(1), Le(10)] = 8
     """Halvings: the input is padded to a multiple of ``2 ** depth``; 8 for 256 px."""
     norm: Norm = "instance"
+    padding: Padding = "zeros"
+    """How borders are filled: zeros as published; ``reflect`` leaves no lines along the borders."""
     upsampling: Upsampling = "resize"
     downsampling: Downsampling = "strided"
     dropout: Annotated[float, Ge(0.0), Lt(1.0)] = 0.5

@@ -10,7 +10,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from tyro.conf import Positional
 
 from translate.config.base import Config, ConfigError
-from translate.config.networks import Downsampling, Initialisation, Norm, Upsampling
+from translate.config.networks import Downsampling, Initialisation, Norm, Padding, Upsampling
 
 Layout = Literal["auto", "side-by-side", "ab-folders", "split-ab-folders", "trainA-trainB", "two-folders"]
 Direction = Literal["a2b", "b2a"]
@@ -128,6 +128,8 @@ class Pix2PixConfig(Config):
     num_blocks: Annotated[int, Ge(0)] | None = None
     """Residual blocks of a ResNet; 6 up to 128 px, 9 above unless given."""
     norm: Norm = "instance"
+    padding: Padding = "reflect"
+    """How the generator's convolutions fill the border; zeros leave lines along it."""
     upsampling: Upsampling = "resize"
     downsampling: Downsampling = "strided"
     noise: Noise = "training"

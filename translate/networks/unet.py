@@ -40,6 +40,7 @@ class UNetGenerator(Generator):
                 norm_layer=None if level in (0, innermost) else norm,
                 activate=level > 0,
                 downsampling=config.downsampling,
+                padding=config.padding,
             )
             for level in range(config.depth)
         )
@@ -50,6 +51,7 @@ class UNetGenerator(Generator):
                 norm_layer=None if level == 0 else norm,
                 upsampling=config.upsampling,
                 dropout=config.dropout if level in noisy else 0.0,
+                padding=config.padding,
             )
             for level in reversed(range(config.depth))
         )
