@@ -226,6 +226,14 @@ def test_minutes(make_config, capsys):
     assert log_entries(config.run.out)[-1]["images"] == images + 2
 
 
+def test_deterministic_runs_end_with_the_setting_they_ask_for(make_config):
+    try:
+        train(make_config(deterministic=True, r1_weight=1.0, generator="resnet", num_blocks=1))
+        assert torch.are_deterministic_algorithms_enabled()
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
 def test_a_batch_that_processes_cannot_share_is_refused(make_config):
     from translate.engine import Display, Engine
     from translate.engine.distributed import World

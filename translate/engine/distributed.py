@@ -26,7 +26,7 @@ class World:
     size: int
     device: torch.device
     control: dist.ProcessGroup | None = None
-    """A second group on the CPU, for words between processes that must not wait for the devices; None where the first is on the CPU."""
+    """A group on the CPU for what must not wait for the devices; None where the default group is on the CPU."""
 
     @property
     def is_main(self) -> bool:

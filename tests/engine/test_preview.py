@@ -1,0 +1,52 @@
+"""A sample grid shows exactly what the weights saved beside it make."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import translate
+from translate.inference.grid import GAP, HEADING
+
+
+@pytest.mark.parametrize("noise", ["training", "always"])
+@pytest.mark.parametrize("half_life", [0.0, 4.0])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_previews_equal_the_inference_from_the_file(make_config, open_session, noise, half_life, precision):
+    config = make_config(noise=noise, ema_half_life=half_life, precision=precision, sample_every=3, checkpoint_every=3)
+    session = open_session(config)
+    engine = session.engine
+    step = engine.train_step
+
+    def stepped(batch):
+        step(batch)
+        engine.interrupt.requested = engine.images + 1 == 3
+
+    engine.train_step = stepped
+    session.train()
+    batch = engine.sample_batch
+    nets = {**engine.nets, **(engine.ema.nets if half_life else {})}
+    shown = engine.recipe.sample(nets, batch, precision=engine.precision)["output"]
+    model = translate.load(config.run.out, device="cpu", precision=precision)
+    unit = torch.cat([model.unit((image + 1) / 2, seed=config.run.seed) for image in batch["source"].split(1)])
+    assert (unit - ((shown + 1) / 2).clamp(0, 1)).abs().max() == 0
+    if half_life:
+        raw = engine.recipe.sample(engine.nets, batch, precision=engine.precision)["output"]
+        assert not torch.equal(raw, shown)  # the average is what is shown and saved
+    # The grid on disk, against the files of the data set.
+    grid = np.asarray(Image.open(config.run.out / "samples" / "0000000003.png"))
+    size = session.data.size
+    for row, pair in enumerate(session.data.split("train")[:3]):
+        made = np.asarray(model(Image.open(pair.a.path), seed=config.run.seed))
+        top = HEADING + row * (size + GAP)
+        assert np.array_equal(grid[top : top + size, size + GAP : 2 * size + GAP], made)
+
+
+def test_previews_leave_training_alone(make_config, open_session, assert_equal):
+    """Neither the random state nor the networks' modes are touched."""
+    config = make_config(noise="always", norm="batch", batch_size=2)
+    session = open_session(config)
+    before = session.tensors()
+    session.engine.save_samples()
+    assert_equal(session.tensors(), before)
+    assert all(module.training for net in session.engine.nets.values() for module in net.modules())

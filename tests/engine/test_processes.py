@@ -1,0 +1,133 @@
+"""Real processes: killed at random moments, and two of them in place of one."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from translate.checkpoint import load_state, saved_states
+from translate.config import to_dict
+
+WORKER = Path(__file__).with_name("train_worker.py")
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and torchrun as on Unix")
+
+
+def elsewhere(config, name):
+    return replace(config, run=replace(config.run, out=config.run.out.with_name(name)))
+
+
+def start(config, *, processes):
+    """Start training in processes of its own; the command, and where their ids will be."""
+    given = config.run.out.with_suffix(".json")
+    given.write_text(json.dumps(to_dict(config)), encoding="utf-8")
+    pids = [given.with_suffix(f".{rank}.pid") for rank in range(processes)]
+    for pid in pids:
+        pid.unlink(missing_ok=True)
+    launcher = [sys.executable]
+    if processes > 1:
+        launcher += ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
+        environment.pop(name, None)
+    command = subprocess.Popen(
+        [*launcher, str(WORKER), str(given)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
+    )
+    return command, pids
+
+
+def finish(config, *, processes=1):
+    command, _ = start(config, processes=processes)
+    output, _ = command.communicate(timeout=120)
+    assert command.returncode == 0, output
+    return output
+
+
+def signal_in_the_midst(config, number, *, processes):
+    """Wait until a new state is saved, then a random while; SIGKILL each worker, or SIGTERM the launcher."""
+    before = saved_states(config.run.out / "states")
+    command, pids = start(config, processes=processes)
+    deadline = time.monotonic() + 90
+    while saved_states(config.run.out / "states") == before:
+        assert command.poll() is None, command.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    time.sleep(random.uniform(0.0, 0.2))
+    if number == signal.SIGKILL:
+        for pid in pids:
+            os.kill(int(pid.read_text()), number)
+    else:
+        command.send_signal(number)
+    output, _ = command.communicate(timeout=60)
+    return command.returncode, output
+
+
+def final(config):
+    """The last state's tensors and the images logged."""
+    newest = saved_states(config.run.out / "states")[-1]
+    assert int(newest.stem) == config.run.images
+    lines = (config.run.out / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    return load_state(newest).tensors, [json.loads(line)["images"] for line in lines]
+
+
+@pytest.fixture
+def long_config(make_config):
+    """Enough steps that a signal comes in their midst; all that has state is on."""
+    return make_config(
+        images=160, batch_size=2, noise="training", r1_weight=1.0, ema_half_life=20.0, checkpoint_every=14,
+        log_every=10, sample_every=50, keep=2,
+    )  # fmt: skip
+
+
+def test_killed_and_resumed_equals_uninterrupted(long_config, open_session, assert_equal):
+    whole = elsewhere(long_config, "whole")
+    torch.set_num_threads(1)
+    open_session(whole).train()
+    code, output = signal_in_the_midst(long_config, signal.SIGKILL, processes=1)
+    assert code == -signal.SIGKILL, f"it had ended before the signal: {output}"
+    assert int(saved_states(long_config.run.out / "states")[-1].stem) < 160
+    output = finish(long_config)
+    assert "resuming after" in output
+    (tensors, images), (expected, expected_images) = final(long_config), final(whole)
+    assert_equal(tensors, expected)
+    assert images == expected_images == list(dict.fromkeys(images))
+
+
+def test_two_processes_signalled_killed_and_resumed_equal_uninterrupted(long_config, assert_equal):
+    whole = elsewhere(long_config, "whole")
+    finish(whole, processes=2)
+    _, output = signal_in_the_midst(long_config, signal.SIGTERM, processes=2)
+    assert "The same command again goes on from here" in " ".join(output.split())
+    code, output = signal_in_the_midst(long_config, signal.SIGKILL, processes=2)
+    assert code != 0
+    output = finish(long_config, processes=2)
+    assert output.count("resuming after") == 1  # said by one of them
+    (tensors, images), (expected, _) = final(long_config), final(whole)
+    assert tensors["rng/cpu"].shape[0] == 2
+    assert not torch.equal(*tensors["rng/cpu"])  # each draws its own noise
+    assert_equal(tensors, expected)
+    assert images == sorted(set(images))
+
+
+def test_two_processes_equal_one(make_config, open_session):
+    config = make_config(images=24, batch_size=4, noise="never", r1_weight=1.0, ema_half_life=20.0)
+    session = open_session(elsewhere(config, "one")).train()
+    finish(config, processes=2)
+    one, _ = final(elsewhere(config, "one"))
+    two, _ = final(config)
+    kept = [name for name in one if name.startswith(("net.", "ema."))]
+    assert len(kept) > 20
+    assert max((one[name] - two[name]).abs().max().item() for name in kept) < 1e-6
+    logged = json.loads((config.run.out / "log.jsonl").read_text().splitlines()[-1])["losses"]
+    assert logged == pytest.approx(session.engine.losses, rel=1e-5)
