@@ -65,7 +65,8 @@ def save_state(state: RunState, folder: Path, *, images: int, keep: int) -> Path
         save_file(tensors, beside, metadata={METADATA_KEY: json.dumps(values)})
     states = saved_states(folder)
     current = states.index(path)
-    killed = folder.glob(f".*{PART_SUFFIX}")  # what a process that was killed while saving left behind
+    # What a process that was killed while saving left behind; safetensors itself writes to .tmp?????? first.
+    killed = (*folder.glob(f".*{PART_SUFFIX}"), *folder.glob(".tmp??????"))
     for old in (*states[: max(0, current + 1 - keep)], *states[current + 1 :], *killed):
         old.unlink(missing_ok=True)
     return path

@@ -35,7 +35,13 @@ class DataError(ValueError):
 @lru_cache(maxsize=4)  # a run reads at the end of one epoch and the start of the next
 def permutation(length: int, *, epoch: int, seed: int) -> np.ndarray:
     """The order of the pairs in an epoch: [length], each number below `length` once. Not to be changed."""
-    return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(length)
+    return _generator(seed, epoch).permutation(length)
+
+
+def _generator(*key: int) -> np.random.Generator:
+    """A counter-based generator (Philox; Salmon et al., 2011): nearby keys give unrelated streams."""
+    # With its type said: NumPy would round a list with a number above 2 ** 63 to floats, and lose the seed.
+    return np.random.Generator(np.random.Philox(key=np.array(key, np.uint64)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,9 +58,9 @@ class Draw:
 
 
 def draw(position: int, *, seed: int) -> Draw:
-    """The decisions for sample `position` of a run, from a counter-based generator (Philox; Salmon et al., 2011)."""
+    """The decisions for sample `position` of a run; `seed` is below 2 ** 63."""
     # A key of its own (the bit 63), apart from those of the permutations.
-    values = np.random.Generator(np.random.Philox(key=[seed | 1 << 63, position])).random(6).tolist()
+    values = _generator(seed | 1 << 63, position).random(6).tolist()
     left, top, mirror, *colour = values
     brightness, contrast, saturation = (2 * value - 1 for value in colour)
     return Draw(left=left, top=top, mirror=mirror < 0.5, colour=(brightness, contrast, saturation))
