@@ -16,7 +16,7 @@ from translate.config.presets import FACADE_CLASSES
 from translate.data.images import ImageError, from_pil
 from translate.demos.answers import as_toasts, for_page, in_words, refuse
 from translate.demos.catalogue import Catalogue
-from translate.demos.examples import SIZE, URL_HEADER, example, thumbnails, to_url
+from translate.demos.examples import SIZE, URL_HEADER, thumbnails
 from translate.demos.facade_drawings import WALL, snap_to_palette
 
 ASSETS = Path(__file__).parent / "assets"
@@ -84,7 +84,6 @@ def draw_tab(catalogue: Catalogue) -> None:
     with gr.Row():
         with gr.Column(scale=3, min_width=300):
             board = gr.HTML(
-                to_url(example(0)),
                 html_template=board_html(),
                 js_on_load=(ASSETS / "drawing_board.js").read_text(encoding="utf-8"),
                 apply_default_css=False,
@@ -95,6 +94,7 @@ def draw_tab(catalogue: Catalogue) -> None:
                 type="pil",
                 format="png",
                 label="Photo",
+                show_label=False,
                 interactive=False,
                 buttons=["download", "fullscreen"],
                 alt_text="The photo that the network makes of the drawing",

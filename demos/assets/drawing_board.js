@@ -1,4 +1,4 @@
-// The drawing board: a canvas whose pixels are the label map itself. `element`, `props` and `watch` come from Gradio.
+// The drawing board: a canvas whose pixels are the label map itself. `element` and `props` come from Gradio.
 // Strokes are stamped as whole pixels, so that no colour outside the palette appears.
 const canvas = element.querySelector("canvas");
 const pen = canvas.getContext("2d", { willReadFrequently: true });
@@ -128,4 +128,4 @@ element.querySelectorAll(".thumbnail").forEach((start) =>
 );
 
 chooseColour(swatches[0]);
-show(props.value, publish);
+show(element.querySelector(".thumbnail img").src, publish);

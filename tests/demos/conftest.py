@@ -1,0 +1,124 @@
+"""One running demo with small random networks, and one browser, for all tests of the demo."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import torch
+
+from translate.checkpoint.weights import save_weights
+from translate.config.networks import UNetConfig
+from translate.config.weights import Domains, Preprocessing, WeightsConfig
+from translate.networks import build_network
+
+pytest.importorskip("gradio", reason="the demo needs gradio")
+
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+]
+
+
+def make_weights(
+    path: Path,
+    *,
+    source: str = "labels",
+    target: str = "photos",
+    size: int = 64,
+    channels: int = 3,
+    kind: str = "translator",
+) -> Path:
+    """A small U-Net with random weights, of the name of its folder."""
+    torch.manual_seed(len(path.name))
+    network = UNetConfig(in_channels=channels, out_channels=channels, width=4, depth=3, dropout=0.0)
+    config = WeightsConfig(
+        kind=kind,
+        name=path.name,
+        network=network,
+        preprocessing=Preprocessing(size=size),
+        domains=Domains(source=source, target=target),
+    )
+    save_weights(build_network(network), config, path)
+    return path
+
+
+@pytest.fixture(scope="session", name="make_weights")
+def weights_maker() -> Callable[..., Path]:
+    return make_weights
+
+
+@dataclass
+class Demo:
+    """The running demo."""
+
+    url: str
+    painter: Path
+    """Weights from labels to photos."""
+    other: Path
+    """Weights from photos to labels."""
+    grey: Path
+    """Weights from depth to height, of one channel."""
+    printed: str
+    outside: list[str] = field(default_factory=list)
+    """Addresses beyond this machine that the server's process has tried to reach."""
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    from translate.demos import app as module
+
+    folder = tmp_path_factory.mktemp("weights")
+    outside: list[str] = []
+    connect = socket.socket.connect
+
+    def watched(self: socket.socket, address: object) -> None:
+        if isinstance(address, tuple) and address[0] not in ("127.0.0.1", "::1", "localhost"):
+            outside.append(str(address))
+        connect(self, address)
+
+    lines: list[str] = []
+    with pytest.MonkeyPatch.context() as patch, socket.socket() as probe:
+        probe.bind((module.HOST, 0))
+        port = probe.getsockname()[1]
+        probe.close()
+        patch.setattr("translate.demos.catalogue.shipped_weights", dict)  # the same demo whatever ships
+        patch.setattr(socket.socket, "connect", watched)
+        patch.setattr("builtins.print", lambda *words, **_: lines.append(" ".join(map(str, words))))
+        painter = make_weights(folder / "tiny", size=64)
+        other = make_weights(folder / "parser", source="photos", target="labels")
+        grey = make_weights(folder / "grey", source="depth", target="height", channels=1)
+        app = module.launch(port=port, open_browser=False, weights=[painter, other, grey], wait=False)
+        patch.undo()
+        patch.setattr(socket.socket, "connect", watched)
+        yield Demo(
+            url=f"http://{module.HOST}:{port}",
+            painter=painter,
+            other=other,
+            grey=grey,
+            printed="\n".join(lines),
+            outside=outside,
+        )
+        app.close(verbose=False)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[object]:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="page tests need playwright")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("page tests need Chromium")
+    with sync_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
+        yield opened
+        opened.close()

@@ -1,0 +1,71 @@
+"""What the demo lists, and the networks it keeps."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from translate.checkpoint.weights import WeightsError
+from translate.demos import catalogue as module
+from translate.demos.catalogue import Catalogue
+from translate.inference.translator import InferenceError
+
+
+@pytest.fixture(autouse=True)
+def nothing_ships(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "shipped_weights", dict)
+
+
+def test_lists_what_ships_and_what_was_asked_for(
+    tmp_path: Path, make_weights: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = make_weights(tmp_path / "shipped", size=256)
+    segmenter = make_weights(tmp_path / "classes", kind="segmenter")
+    mine = make_weights(tmp_path / "mine", source="photos", target="maps")
+    monkeypatch.setattr(module, "shipped_weights", lambda: {"classes": segmenter, "shipped": shipped})
+    assert Catalogue([mine]).titles() == [
+        ("shipped: labels → photos, 256 px", "shipped"),
+        ("mine: photos → maps, 64 px", "mine"),
+    ]
+
+
+def test_equal_names_are_told_apart(tmp_path: Path, make_weights: Callable[..., Path]) -> None:
+    paths = [make_weights(tmp_path / folder / "run") for folder in "abc"]
+    catalogue = Catalogue(paths)
+    assert list(catalogue.offers) == ["run", "run (2)", "run (3)"]
+    assert [offer.path for offer in catalogue.offers.values()] == paths
+
+
+def test_painters_take_labels_and_256_px_comes_first(tmp_path: Path, make_weights: Callable[..., Path]) -> None:
+    paths = [
+        make_weights(tmp_path / "small", size=128),
+        make_weights(tmp_path / "other", source="photos"),
+        make_weights(tmp_path / "full", size=256),
+    ]
+    assert [offer.name for offer in Catalogue(paths).painters()] == ["full", "small"]
+
+
+def test_card_says_what_the_weights_are(tmp_path: Path, make_weights: Callable[..., Path]) -> None:
+    card = Catalogue([make_weights(tmp_path / "tiny")]).offers["tiny"].card
+    assert card.startswith("U-Net, 0.")
+    assert "trained at 64 px" in card
+
+
+def test_networks_are_kept_and_the_oldest_is_dropped(tmp_path: Path, make_weights: Callable[..., Path]) -> None:
+    catalogue = Catalogue([make_weights(tmp_path / name) for name in ("a", "b", "c")])
+    first = catalogue.translator("a")
+    catalogue.translator("b")
+    assert catalogue.translator("a") is first
+    catalogue.translator("c")  # b has not been used for longest
+    assert catalogue.translator("a") is first
+    assert list(catalogue._open) == ["c", "a"]
+
+
+def test_refuses_what_does_not_translate(tmp_path: Path, make_weights: Callable[..., Path]) -> None:
+    with pytest.raises(InferenceError, match=r"classes holds a segmenter: the demo needs"):
+        Catalogue([make_weights(tmp_path / "classes", kind="segmenter")])
+
+
+def test_refuses_what_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="does not exist"):
+        Catalogue([tmp_path / "none"])

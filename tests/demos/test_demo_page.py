@@ -1,0 +1,163 @@
+"""The page in Chromium: what a user does, and what is then to be seen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from translate.config.presets import FACADE_CLASSES
+from translate.demos.facade_drawings import STYLES, WALL, draw_facade
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def page(demo, browser) -> Iterator[Page]:
+    """The demo's page; in the end nothing may have gone wrong in it, and nothing have left the machine."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.set_default_timeout(20_000)
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
+    page.on("console", lambda line: wrong.append(f"console: {line.text}") if line.type == "error" else None)
+    inside = (demo.url, "data:", "blob:")
+    page.on("request", lambda sent: None if sent.url.startswith(inside) else wrong.append(f"request: {sent.url}"))
+    page.goto(demo.url)
+    page.locator("#translate").wait_for()
+    yield page
+    page.close()
+    assert wrong == []
+    assert demo.outside == []
+
+
+def shown(page: Page, selector: str, number: int) -> None:
+    """Wait until as many pictures are loaded and to be seen."""
+    page.wait_for_function(
+        "([selector, number]) => { const all = [...document.querySelectorAll(selector)];"
+        " return all.length === number && all.every((image) => image.complete && image.naturalWidth > 0); }",
+        arg=[selector, number],
+    )
+
+
+def test_upload_click_result(page: Page, tmp_path: Path) -> None:
+    draw_facade(STYLES[1]).crop((0, 0, 150, 100)).save(tmp_path / "house.png")
+    page.set_input_files("#input input[type=file]", tmp_path / "house.png")
+    shown(page, "#input img", 1)
+    assert page.locator("#result img").count() == 0
+    page.get_by_role("button", name="Translate", exact=True).click()
+    shown(page, "#result img", 2)
+    sizes = page.eval_on_selector_all(
+        "#result img", "all => all.map((image) => [image.naturalWidth, image.naturalHeight])"
+    )
+    assert sizes == [[150, 100], [150, 100]]
+    assert re.match(r"150 × 100 pixels in [\w. ]+ on the \w+", page.locator("#took").inner_text())
+    page.locator("#download:not([disabled])").wait_for()
+    with page.expect_download() as download:
+        page.locator("#download").click()
+    download.value.save_as(tmp_path / "result.png")
+    assert download.value.suggested_filename == "house-tiny.png"
+    assert Image.open(tmp_path / "result.png").size == (150, 100)
+    page.screenshot(path=tmp_path / "translate.png", full_page=True)
+    assert Image.open(tmp_path / "translate.png").width == 1280
+
+
+def test_example_is_translated_at_once(page: Page) -> None:
+    page.get_by_role("button", name=f"Example: {STYLES[2].name}", exact=True).click()
+    shown(page, "#result img", 2)
+    assert page.locator("#took").inner_text().startswith("256 × 256 pixels")
+
+
+def test_error_is_a_sentence(page: Page) -> None:
+    page.get_by_role("button", name="Translate", exact=True).click()
+    toast = page.locator(".toast-body")
+    toast.wait_for()
+    assert "There is no image yet: drop one, paste one, or choose an example." in toast.inner_text()
+
+
+def test_other_weights_have_another_card_and_no_examples(page: Page) -> None:
+    assert page.locator("#examples").is_visible()
+    page.locator("#weights input").click()
+    page.get_by_role("option", name="parser: photos → labels, 64 px").click()
+    page.locator("#examples").wait_for(state="hidden")
+    assert "U-Net" in page.locator("#card").inner_text()
+
+
+def test_drawing(page: Page, tmp_path: Path) -> None:
+    page.get_by_role("tab", name="Draw", exact=True).click()
+    shown(page, "#photo img", 1)
+    canvas = page.locator("#board canvas")
+
+    def photo() -> str:
+        return page.locator("#photo img").get_attribute("src")
+
+    def act_and_wait(act) -> None:
+        before = photo()
+        act()
+        page.wait_for_function("before => document.querySelector('#photo img').src !== before", arg=before)
+
+    def pixel(x: int, y: int) -> tuple[int, ...]:
+        data = canvas.evaluate("(board, [x, y]) => [...board.getContext('2d').getImageData(x, y, 1, 1).data]", [x, y])
+        return tuple(data[:3])
+
+    def drag(start: tuple[int, int], end: tuple[int, int]) -> None:
+        box = canvas.bounding_box()
+        scale = box["width"] / 256
+        page.mouse.move(box["x"] + start[0] * scale, box["y"] + start[1] * scale)
+        page.mouse.down()
+        page.mouse.move(box["x"] + end[0] * scale, box["y"] + end[1] * scale)
+        page.mouse.up()
+
+    def press(name: str) -> None:
+        page.locator("#board").get_by_role("button", name=name, exact=True).click()
+
+    assert page.locator("#board .swatch").count() == len(FACADE_CLASSES)
+    act_and_wait(lambda: press("Clear"))
+    assert pixel(100, 100) == FACADE_CLASSES[WALL]
+    empty = photo()
+
+    press("Door")
+    act_and_wait(lambda: drag((60, 60), (120, 200)))  # a box
+    assert pixel(90, 150) == FACADE_CLASSES["door"]
+    assert pixel(130, 150) == FACADE_CLASSES[WALL]
+    press("Balcony")
+    press("Brush")
+    act_and_wait(lambda: drag((20, 30), (220, 30)))
+    assert pixel(120, 30) == FACADE_CLASSES["balcony"]
+    page.screenshot(path=tmp_path / "draw.png", full_page=True)
+    colours = canvas.evaluate(
+        "board => { const data = board.getContext('2d').getImageData(0, 0, 256, 256).data; const seen = new Set();"
+        " for (let i = 0; i < data.length; i += 4) seen.add(data.slice(i, i + 3).join()); return [...seen]; }"
+    )
+    painted = {FACADE_CLASSES[name] for name in (WALL, "door", "balcony")}
+    assert {tuple(map(int, colour.split(","))) for colour in colours} == painted
+
+    page.get_by_role("tab", name="Translate", exact=True).click()
+    page.get_by_role("tab", name="Draw", exact=True).click()
+    assert pixel(120, 30) == FACADE_CLASSES["balcony"]  # a look at the other tab loses nothing
+
+    press("Eraser")
+    act_and_wait(lambda: drag((120, 20), (120, 40)))
+    assert pixel(120, 30) == FACADE_CLASSES[WALL]
+    for _ in range(3):
+        act_and_wait(lambda: press("Undo"))
+    assert photo() == empty  # the same drawing gives the same file
+    act_and_wait(lambda: press(f"Start from: {STYLES[3].name}"))
+    drawn = np.asarray(draw_facade(STYLES[3], seed=3))
+    assert pixel(128, 128) == tuple(map(int, drawn[128, 128]))
+
+
+@pytest.mark.parametrize("width", [1440, 1024, 390])
+def test_nothing_is_wider_than_the_window(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    for tab in ("Draw", "Translate"):
+        page.get_by_role("tab", name=tab, exact=True).click()
+        page.locator("#board canvas" if tab == "Draw" else "#input").wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
