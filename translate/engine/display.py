@@ -95,7 +95,7 @@ class Display:
         left = duration((self.total - self.images) / speed) if speed else "-"
         share = self.images / self.total
         memory = self._entry.get("memory_gb", 0.0)
-        return f"{self.images:,}/{self.total:,} {share:4.0%}  {speed:.1f} img/s  {left} left  {memory:.1f} GB"
+        return f"{self.images:,}/{self.total:,} {share:4.0%}  {speed:.1f} img/s  {left} left  memory {memory:.1f} GB"
 
     def _losses(self) -> str:
         return "  ".join(f"{name} {value:.3g}" for name, value in self._entry.get("losses", {}).items())
