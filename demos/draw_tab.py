@@ -8,6 +8,7 @@ import io
 import time
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 from PIL import Image
@@ -124,7 +125,7 @@ def draw_tab(catalogue: Catalogue) -> None:
             seconds = time.perf_counter() - started
         return for_page(output), in_words(seconds, output.size, translator.device.type)
 
-    model = {"concurrency_id": "model", "concurrency_limit": 1, "show_progress": "hidden"}
+    model: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1, "show_progress": "hidden"}
     gr.on(
         [board.change, weights.change],
         draw,

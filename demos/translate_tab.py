@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 from PIL import Image
@@ -17,6 +18,8 @@ from translate.demos.facade_drawings import STYLES
 
 MAX_PIXELS = 2**23
 """Largest image that the tab takes: some 3 GB of memory in bf16, and 6 in fp32, for a U-Net of width 24."""
+
+SHOWN_BY_BROWSERS = {".png", ".apng", ".jpg", ".jpeg", ".jfif", ".webp", ".gif", ".bmp", ".avif", ".ico"}
 
 CHOOSE = """
 element.querySelectorAll(".thumbnail").forEach((button) => {
@@ -51,7 +54,7 @@ def translate_tab(catalogue: Catalogue) -> None:
                 placeholder="Drop an image here, or click to choose one",
             )
             # Gradio would open the file with Pillow first: broken ones would end in its words, 16-bit ones be clipped.
-            image.preprocess = lambda payload: None if payload is None else payload.path
+            image.preprocess = lambda payload: payload.path if payload else None  # type: ignore[method-assign]
             button = gr.Button("Translate", variant="primary", elem_id="translate")
             examples = gr.HTML(
                 html_template='<p class="hint">Examples: label maps of facades, drawn by code</p>'
@@ -97,6 +100,14 @@ def translate_tab(catalogue: Catalogue) -> None:
             file = kept_file(download, file_name, lambda target: write_image(target, output))
         return (for_page(picture), for_page(output)), in_words(seconds, picture.size, translator.device.type), file
 
+    def show(path: str | None) -> str | dict:
+        """Put a PNG in the place of a file that no browser can show, such as a TIFF; its depth and alpha stay."""
+        if path is None or Path(path).suffix.lower() in SHOWN_BY_BROWSERS:
+            return gr.skip()
+        with as_toasts(path):
+            picture = read_image(path)
+            return kept_file(image, f"{Path(path).stem}.png", lambda target: write_image(target, picture))
+
     def choose(event: gr.SelectData) -> str:
         return kept_file(image, f"{STYLES[event.index].name}.png", example(event.index).save)
 
@@ -104,7 +115,8 @@ def translate_tab(catalogue: Catalogue) -> None:
         return offers[name].card, gr.update(visible=offers[name].paints_facades)
 
     outputs = [result, took, download]
-    model = {"concurrency_id": "model", "concurrency_limit": 1, "show_progress_on": result}
+    model: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1, "show_progress_on": result}
+    image.upload(show, image, image, api_visibility="private", show_progress="hidden")
     clicked = button.click(translate, [image, weights], outputs, api_name="translate", **model)
     chosen = examples.select(choose, None, image, api_visibility="private", show_progress="hidden").success(
         translate, [image, weights], outputs, api_visibility="private", **model

@@ -111,6 +111,12 @@ undoButton.addEventListener("click", () => {
   undoButton.disabled = history.length === 0;
   publish();
 });
+window.addEventListener("keydown", (event) => {
+  const undo = (event.ctrlKey || event.metaKey) && !event.shiftKey && event.key === "z";
+  if (!undo || stroke || canvas.offsetParent === null) return; // another tab has the page
+  event.preventDefault();
+  undoButton.click(); // does nothing while it is disabled
+});
 element.querySelector('[data-do="clear"]').addEventListener("click", () => {
   remember(snapshot());
   pen.fillStyle = wall;

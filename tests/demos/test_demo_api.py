@@ -16,6 +16,7 @@ from translate.demos.facade_drawings import STYLES, draw_facade
 from translate.inference.library import load
 
 gradio_client = pytest.importorskip("gradio_client")
+pytestmark = pytest.mark.filterwarnings("ignore:::gradio")
 
 
 @pytest.fixture(scope="module")

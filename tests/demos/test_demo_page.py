@@ -17,7 +17,7 @@ from translate.demos.facade_drawings import STYLES, WALL, draw_facade
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore:::gradio")]
 
 
 @pytest.fixture
@@ -73,6 +73,15 @@ def test_example_is_translated_at_once(page: Page) -> None:
     page.get_by_role("button", name=f"Example: {STYLES[2].name}", exact=True).click()
     shown(page, "#result img", 2)
     assert page.locator("#took").inner_text().startswith("256 × 256 pixels")
+
+
+def test_tiff_is_shown_and_translated(page: Page, tmp_path: Path) -> None:
+    draw_facade(STYLES[1]).crop((0, 0, 90, 60)).save(tmp_path / "scan.tif")
+    page.set_input_files("#input input[type=file]", tmp_path / "scan.tif")
+    shown(page, "#input img", 1)
+    page.get_by_role("button", name="Translate", exact=True).click()
+    shown(page, "#result img", 2)
+    assert page.locator("#took").inner_text().startswith("90 × 60 pixels")
 
 
 def test_error_is_a_sentence(page: Page) -> None:
@@ -146,7 +155,8 @@ def test_drawing(page: Page, tmp_path: Path) -> None:
     press("Eraser")
     act_and_wait(lambda: drag((120, 20), (120, 40)))
     assert pixel(120, 30) == FACADE_CLASSES[WALL]
-    for _ in range(3):
+    act_and_wait(lambda: page.keyboard.press("Control+z"))
+    for _ in range(2):
         act_and_wait(lambda: press("Undo"))
     assert photo() == empty  # the same drawing gives the same file
     act_and_wait(lambda: press(f"Start from: {STYLES[3].name}"))
