@@ -39,9 +39,14 @@ def test_writes_and_makes_the_folder(tmp_path):
 def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path, error):
     path = tmp_path / "file.json"
     path.write_text("old")
-    with pytest.raises(type(error)), written_beside(path) as beside:
-        beside.write_text("half")
-        raise error
+
+    def write() -> None:
+        with written_beside(path) as beside:
+            beside.write_text("half")
+            raise error
+
+    with pytest.raises(type(error)):
+        write()
     assert path.read_text() == "old"
     assert left_behind(tmp_path) == ["file.json"]
 

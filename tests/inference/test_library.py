@@ -1,0 +1,164 @@
+"""Weights by name and by path; devices and precisions; grids."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import translate
+from translate.checkpoint import WeightsError, save_weights
+from translate.config import PatchGANConfig, WeightsConfig
+from translate.inference import (
+    DeviceError,
+    InferenceError,
+    choose_device,
+    choose_precision,
+    find_weights,
+    image_grid,
+    library,
+    load,
+    shipped_weights,
+    to_images,
+)
+from translate.inference.device import autocast
+from translate.networks import build_network
+
+
+@pytest.fixture
+def shipped(tmp_path, tiny_network, tiny_config, monkeypatch) -> Path:
+    """A folder of two shipped weights, and an empty working folder."""
+    root = tmp_path / "shipped"
+    for name in ("facades", "maps"):
+        save_weights(tiny_network, tiny_config, root / name)
+    (root / "notes").mkdir()
+    monkeypatch.setattr(library, "weights_root", lambda: root)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return root
+
+
+def test_shipped_weights_are_listed_by_name(shipped):
+    assert shipped_weights() == {"facades": shipped / "facades", "maps": shipped / "maps"}
+
+
+def test_a_name_stands_for_what_ships_and_a_path_for_itself(shipped, tiny_weights):
+    assert find_weights("facades") == shipped / "facades"
+    assert find_weights(tiny_weights) == tiny_weights
+    assert find_weights(str(tiny_weights / "model.safetensors")) == tiny_weights / "model.safetensors"
+
+
+def test_a_data_set_of_the_same_name_does_not_hide_what_ships(shipped):
+    Path("facades").mkdir()
+    assert find_weights("facades") == shipped / "facades"
+
+
+def test_weights_of_the_same_name_in_the_working_folder_come_first(shipped, tiny_network, tiny_config):
+    save_weights(tiny_network, tiny_config, Path("facades"))
+    assert find_weights("facades") == Path("facades")
+
+
+@pytest.mark.parametrize(("name", "hint"), [("facade", "Did you mean facades?"), ("map", "Did you mean maps?")])
+def test_a_near_name_is_suggested(shipped, name, hint):
+    with pytest.raises(WeightsError) as caught:
+        find_weights(name)
+    assert str(caught.value).endswith(hint)
+    assert "(there are: facades, maps)" in str(caught.value)
+
+
+def test_a_far_name_is_refused_without_a_guess(shipped):
+    with pytest.raises(WeightsError, match=r"'zebra' is no file or folder.*facades, maps\)\.$"):
+        find_weights("zebra")
+
+
+def test_load_gives_a_translator_without_flags(shipped, tiny_config):
+    for name in ("facades", shipped / "maps", str(shipped / "maps" / "model.safetensors")):
+        model = load(name, device="cpu", precision="fp32")
+        assert model.config == tiny_config
+        assert isinstance(model.network, torch.nn.Module)
+        assert model(Image.new("RGB", (5, 3))).size == (5, 3)
+    assert repr(model) == "Translator('tiny', input -> output, cpu)"
+
+
+def test_loading_gives_what_was_saved(tiny_weights, tiny_network, tiny_config):
+    array = np.random.default_rng(0).integers(0, 256, (20, 24, 3)).astype(np.uint8)
+    saved = translate.Translator(tiny_network, tiny_config, device="cpu", precision="fp32")
+    assert np.array_equal(translate.load(tiny_weights, device="cpu", precision="fp32")(array), saved(array))
+
+
+def test_weights_of_another_kind_are_refused(tmp_path):
+    config = WeightsConfig(kind="discriminator", name="d", network=PatchGANConfig(width=2))
+    save_weights(build_network(config.network), config, tmp_path / "d")
+    with pytest.raises(InferenceError, match=r"'d' holds a discriminator"):
+        load(tmp_path / "d")
+
+
+def test_import_translate_imports_no_torch():
+    code = "import sys, translate; print([name for name in ('torch', 'numpy', 'PIL') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_package_says_what_it_has():
+    assert {"load", "train", "Translator"} <= set(dir(translate))
+    with pytest.raises(AttributeError, match="module 'translate' has no attribute 'lood'"):
+        _ = translate.lood
+
+
+# Devices
+
+
+def test_devices():
+    assert choose_device("cpu") == torch.device("cpu")
+    assert choose_device().type in ("cpu", "cuda", "mps")
+    with pytest.raises(DeviceError, match=r"device 'gpu' is unknown: this machine has .*cpu"):
+        choose_device("gpu")
+    with pytest.raises(DeviceError, match=r"device 'cuda:99' is not there: this machine has .*cpu"):
+        choose_device("cuda:99")
+
+
+def test_precisions():
+    cpu = torch.device("cpu")
+    assert choose_precision("fp32", cpu) == "fp32"
+    assert choose_precision("bf16", cpu) == "bf16"
+    assert choose_precision("auto", cpu) in ("bf16", "fp32")
+    with pytest.raises(DeviceError, match=r"--precision fp16 needs CUDA, and this run is on cpu: choose bf16 or fp32"):
+        choose_precision("fp16", cpu)
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16)])
+def test_autocast(precision, dtype):
+    with autocast(precision, torch.device("cpu")):
+        assert torch.nn.functional.conv2d(torch.ones(1, 1, 3, 3), torch.ones(1, 1, 3, 3)).dtype == dtype
+
+
+# Grids
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_tensors_become_rgb_images(channels):
+    values = torch.arange(256).float().view(1, 1, 16, 16).expand(2, channels, 16, 16) / 127.5 - 1
+    one, two = to_images(values)
+    assert one.mode == "RGB"
+    assert np.array_equal(np.asarray(one)[..., 0].flatten(), np.arange(256))
+    assert np.array_equal(np.asarray(one), np.asarray(two))
+    assert np.asarray(to_images(torch.full((1, channels, 1, 1), 7.0))[0]).min() == 255
+
+
+def test_a_grid_holds_every_image_under_its_heading():
+    columns = {
+        name: [Image.new("RGB", (32, 24), (red, row, 7)) for row in range(3)]
+        for name, red in (("input", 10), ("output", 20), ("target", 30))
+    }
+    grid = image_grid(columns)
+    assert grid.mode == "RGB"
+    assert grid.size == (3 * 32 + 2 * 4, 22 + 3 * 24 + 2 * 4)
+    pixels = np.asarray(grid)
+    for column, red in enumerate((10, 20, 30)):
+        for row in range(3):
+            part = pixels[22 + row * 28 : 22 + row * 28 + 24, column * 36 : column * 36 + 32]
+            assert (part == (red, row, 7)).all()
+    assert (pixels[:22] < 128).any()  # the headings
