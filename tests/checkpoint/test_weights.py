@@ -218,7 +218,7 @@ def test_a_config_that_describes_another_network_is_refused(tiny_weights, tiny_c
     [
         ("{", r"config\.json is not JSON"),
         ("[]", r"config\.json is not a configuration: remove it"),
-        ('{"name": "tiny"}', r"config\.json says format_version = None, but model\.safetensors wasth 1"),
+        ('{"name": "tiny"}', r"config\.json says format_version = None, but model\.safetensors was saved with 1"),
     ],
 )
 def test_a_broken_config_beside_is_refused(tiny_weights, text, message):
