@@ -20,7 +20,7 @@ from translate.blocks import (
 
 NORMS = ["instance", "batch", "group", "none"]
 PADDINGS = ["reflect", "replicate", "zeros"]
-UPS = ["resize", "transposed"]
+UPS = ["resize", "nearest", "transposed"]
 DOWNS = ["strided", "blur"]
 
 
@@ -92,7 +92,7 @@ def test_unknown_names_are_refused_with_the_known_ones():
         norm_layer("layer")
     with pytest.raises(ValueError, match=r"downsampling 'pool' is unknown.*strided or blur"):
         downsample(1, 1, kernel_size=3, kind="pool", bias=True)
-    with pytest.raises(ValueError, match=r"upsampling 'shuffle' is unknown.*resize or transposed"):
+    with pytest.raises(ValueError, match=r"upsampling 'shuffle' is unknown.*resize, nearest or transposed"):
         upsample(1, 1, kernel_size=3, kind="shuffle", bias=True)
 
 
@@ -117,10 +117,13 @@ def test_upsample_doubles(kind, kernel_size, size):
     assert [name for name in layer.state_dict() if name.endswith("bias")]
 
 
-def test_resize_repeats_each_pixel_before_its_convolution():
-    layer = upsample(1, 1, kernel_size=4, kind="resize", bias=False)
+@pytest.mark.parametrize(
+    ("kind", "row"), [("nearest", [1.0, 1.0, 5.0, 5.0]), ("resize", [1.0, 2.0, 4.0, 5.0])], ids=["nearest", "bilinear"]
+)
+def test_enlarging_comes_before_the_convolution(kind, row):
+    layer = upsample(1, 1, kernel_size=4, kind=kind, bias=False)
     zero(layer)[1].weight.data[0, 0, 1, 1] = 1.0
-    assert layer(torch.tensor([[[[1.0, 2.0]]]])).tolist() == [[[[1, 1, 2, 2], [1, 1, 2, 2]]]]
+    assert layer(torch.tensor([[[[1.0, 5.0]]]])).tolist() == [[[row, row]]]
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (2, 2), (5, 8), (9, 1)])

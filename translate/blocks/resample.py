@@ -1,8 +1,9 @@
 """Up- and down-sampling by 2.
 
-Up: ``resize`` is nearest-neighbour enlargement and a convolution, which leaves no checkerboard (Odena et al., 2016);
-``transposed`` is the published transposed convolution, kept for imported weights. Down: ``strided`` convolution, or
-``blur``: a convolution, then a binomial low-pass filter with stride 2 (Zhang, 2019).
+Up: ``resize`` is bilinear enlargement and a convolution, which leaves no checkerboard (Odena et al., 2016) and no
+blocks: with ``nearest`` enlargement the edges of a deep level's pixels show in the image as a plaid. ``transposed`` is
+the published transposed convolution, kept for imported weights. Down: ``strided`` convolution, or ``blur``: a
+convolution, then a binomial low-pass filter with stride 2 (Zhang, 2019).
 
 Shapes: N batch, C channels, H height, W width.
 """
@@ -80,22 +81,26 @@ def upsample(
     Args:
         in_channels: Channels of the input.
         out_channels: Channels of the output.
-        kernel_size: Of the transposed convolution, 3 (CycleGAN) or 4 (pix2pix); ``resize`` always takes 3.
-        kind: ``resize`` or ``transposed``.
+        kernel_size: Of the transposed convolution, 3 (CycleGAN) or 4 (pix2pix); the others always take 3.
+        kind: ``resize``, ``nearest`` or ``transposed``.
         bias: Whether the convolution has one.
         padding: How the border is filled; a transposed convolution takes zeros whatever is given.
 
     Raises:
         ValueError: an unknown kind.
     """
-    if kind == "resize":
+    if kind in ("resize", "nearest"):
+        enlarge = (
+            nn.Upsample(scale_factor=2, mode="nearest")
+            if kind == "nearest"
+            else nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
+        )
         return nn.Sequential(
-            nn.Upsample(scale_factor=2, mode="nearest"),
-            nn.Conv2d(in_channels, out_channels, 3, padding=1, padding_mode=padding, bias=bias),
+            enlarge, nn.Conv2d(in_channels, out_channels, 3, padding=1, padding_mode=padding, bias=bias)
         )
     if kind == "transposed":
         output_padding = kernel_size % 2  # an odd kernel would end one pixel short of twice the size
         return nn.ConvTranspose2d(
             in_channels, out_channels, kernel_size, stride=2, padding=1, output_padding=output_padding, bias=bias
         )
-    raise ValueError(f"upsampling '{kind}' is unknown: choose resize or transposed")
+    raise ValueError(f"upsampling '{kind}' is unknown: choose resize, nearest or transposed")

@@ -61,7 +61,7 @@ class UNetUp(nn.Module):
         in_channels: Channels of the input, the skip's included.
         out_channels: Channels of the output.
         norm_layer: Called with the channels; None at the outermost level.
-        upsampling: ``resize`` or ``transposed``.
+        upsampling: ``resize``, ``nearest`` or ``transposed``.
         dropout: Probability of dropping a value.
         padding: How the border is filled.
     """

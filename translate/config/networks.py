@@ -11,7 +11,7 @@ from translate.config.base import Config, ConfigError
 
 Norm = Literal["instance", "batch", "group", "none"]
 Padding = Literal["reflect", "replicate", "zeros"]
-Upsampling = Literal["resize", "transposed"]
+Upsampling = Literal["resize", "nearest", "transposed"]
 Downsampling = Literal["strided", "blur"]
 Initialisation = Literal["normal", "xavier", "kaiming", "orthogonal"]
 

@@ -70,6 +70,7 @@ class Segmentation(Recipe):
             width=config.width,
             depth=config.depth,
             norm=config.norm,
+            upsampling="nearest",  # enough for classes, and the cheapest
             dropout=config.dropout,
             output="linear",
         )
