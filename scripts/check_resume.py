@@ -26,11 +26,16 @@ from translate.checkpoint import load_state, saved_states
 from translate.config import DataConfig, Pix2PixConfig, RunConfig, from_dict, to_dict
 
 
-def draw_pairs(folder: Path, *, count: int, size: int) -> Path:
-    """Pairs of rectangles and their shaded rendering, in A/ and B/."""
-    for number in range(count):
+def draw_pairs(folder: Path, *, count: int, size: int, first: int = 0) -> Path:
+    """Pairs of rectangles and their shaded rendering, in A/ and B/.
+
+    The ground is a slope: of a flat one, instance normalisation would leave nothing but rounding.
+    """
+    slope = np.linspace(0, 120, size)
+    for number in range(first, first + count):
         generator = np.random.default_rng(number)
-        labels = np.zeros((size, size, 3), np.uint8)
+        across, down = np.meshgrid(slope, slope)
+        labels = np.stack([across, down, 120 - across], axis=-1).astype(np.uint8)
         for _ in range(6):
             left, top, width, height = generator.integers(0, size // 2, 4)
             labels[top : top + height + 4, left : left + width + 4] = generator.integers(0, 4, 3) * 85
