@@ -1,6 +1,7 @@
 """Pairs decoded once and kept exactly."""
 
 import errno
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -219,12 +220,13 @@ def test_closing_removes_the_cache_and_reading_goes_on_without(tmp_path, decoded
     cache = tmp_path / "run" / "cache"
     store = PairStore([pair_of(tmp_path, noise(8, 8), noise(8, 8))], a=RGB, b=RGB, side=8, cache=cache)
     store.read(0)
-    held = store.read(0)
+    held = store.read(0) if sys.platform != "win32" else None  # Windows removes no file that is still mapped
     assert cache.exists()
     store.close()
     store.close()
     assert not cache.exists()
-    assert np.array_equal(held[0], noise(8, 8))  # a view that someone still holds stays readable
+    if held is not None:
+        assert np.array_equal(held[0], noise(8, 8))  # a view that someone still holds stays readable
     store.read(0)
     assert len(decoded) == 2
     assert not cache.exists()
@@ -280,6 +282,13 @@ def test_halves_of_different_size_are_named(tmp_path):
     store = PairStore([pair_of(tmp_path, noise(8, 9), noise(8, 8))], a=RGB, b=RGB, side=8)
     with pytest.raises(ImageError, match=r"xa\.png is 9x8 and .*xb\.png is 8x8: the halves of a pair must have one"):
         store.read(0)
+
+
+def test_halves_too_narrow_to_enlarge_are_named(tmp_path):
+    pair = pair_of(tmp_path, noise(1, 900), noise(1, 900))
+    with pytest.raises(ImageError, match=r"xa\.png is 900x1: too narrow to be cropped at 512 px"):
+        PairStore([pair], a=RGB, b=RGB, side=512).read(0)
+    assert PairStore([pair], a=RGB, b=RGB, side=16, fit="stretch").read(0)[0].shape == (16, 16, 3)
 
 
 def test_unreadable_files_are_named(tmp_path):

@@ -104,7 +104,8 @@ def test_a_file_that_is_no_input_is_overwritten(tmp_path, translator, out):
     inputs = images(tmp_path / "in", [(4, 4)])
     (out / "000.png").write_bytes(b"old")
     translate_files(translator, inputs, output_paths(inputs, out))
-    assert Image.open(out / "000.png").size == (4, 4)
+    with Image.open(out / "000.png") as image:
+        assert image.size == (4, 4)
 
 
 # Translating

@@ -61,6 +61,13 @@ def test_weights_of_the_same_name_in_the_working_folder_come_first(shipped, tiny
     assert find_weights("facades") == Path("facades")
 
 
+@pytest.mark.parametrize("name", ["zebra", "~nobody-of-this-name/weights", "no/where.safetensors"])
+def test_what_is_not_there_is_refused_by_name(shipped, name):
+    with pytest.raises(WeightsError) as caught:
+        find_weights(name)
+    assert str(caught.value).startswith(f"'{name}' is no file or folder")
+
+
 @pytest.mark.parametrize(("name", "hint"), [("facade", "Did you mean facades?"), ("map", "Did you mean maps?")])
 def test_a_near_name_is_suggested(shipped, name, hint):
     with pytest.raises(WeightsError) as caught:

@@ -21,7 +21,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from translate.data.images import ImageError, Picture, composite, convert
+from translate.data.images import MAX_PIXELS, ImageError, Picture, composite, convert
 from translate.data.layouts import Pair
 
 Side = Literal["a", "b"]
@@ -177,7 +177,7 @@ class PairStore:
         """Pixels of both halves, [H, W, C_a] and [H, W, C_b], of equal size; safe from many threads. Not to be changed.
 
         Raises:
-            ImageError: the file cannot be read, or the halves differ in size.
+            ImageError: the file cannot be read, the halves differ in size, or they are too narrow to be enlarged.
             LayoutError: a file of two halves has an odd width.
         """
         kept = self._kept.get(index)
@@ -198,6 +198,11 @@ class PairStore:
                 f"{pictures[1].size[0]}x{pictures[1].size[1]}: the halves of a pair must have one size"
             )
         width, height = fitted_size(*pictures[0].size, side=self.side, fit=self.fit)
+        if width * height > MAX_PIXELS:
+            raise ImageError(
+                f"{pair.a.path} is {pictures[0].size[0]}x{pictures[0].size[1]}: too narrow to be cropped at "
+                f"{self.side} px, it would grow to {width}x{height}"
+            )
         return [
             resize(to_format(picture, fmt), width=width, height=height, nearest=fmt.nearest)
             for picture, fmt in zip(pictures, self.formats, strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
@@ -28,7 +29,7 @@ def find_weights(name: str | Path) -> Path:
     Raises:
         WeightsError: neither a path nor a name of what ships; lists what ships, and the nearest name.
     """
-    path = Path(name).expanduser()
+    path = Path(os.path.expanduser(name))  # Path.expanduser raises for an unknown ~user
     shipped = shipped_weights()
     if str(name) in shipped and not _holds_weights(path):  # a data set may well lie in a folder of that name
         return shipped[str(name)]
