@@ -84,7 +84,9 @@ def weights(arguments: argparse.Namespace) -> dict[str, Any]:
     shared += ["--batch-size", "2", "--ema-half-life", "500", "--log-every", "400"]
     train = ["-m", "translate", "train", "pix2pix", arguments.facades, *shared]
     small, large = RUNS / "facades-128", RUNS / "facades"
-    command(*train, "--out", small, "--size", "128", "--images", "12000", "--schedule", "constant", "--keep", "1")
+    # The start was made with the borders and the enlargement of the published network; the rest was not.
+    start = ["--size", "128", "--images", "12000", "--schedule", "constant", "--padding", "zeros"]
+    command(*train, "--out", small, *start, "--upsampling", "nearest", "--keep", "1")
     command(*train, "--out", large, "--size", "256", "--images", str(IMAGES_256), "--start-from", small)
     folder = ROOT / "weights" / "facades"
     command("-m", "translate", "export", large, "--dtype", "fp16", "-o", folder, "--name", "facades")

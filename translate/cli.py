@@ -236,6 +236,7 @@ def _export(command: Export) -> int:
 
 def _demo(command: Demo) -> int:
     validate(command)
+    print("Starting the demo ...", flush=True)  # importing takes seconds
     from translate.inference.library import find_weights
 
     try:
