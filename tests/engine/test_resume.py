@@ -75,7 +75,7 @@ def test_another_configuration_is_refused_with_its_flag(make_config, open_sessio
     with pytest.raises(ConfigError, match=r"--batch-size 1, and now it is 2 \(and 1 more\)"):
         open_session(make_config(batch_size=2, d_width=8))
     palette = {"palette": ((255, 0, 0), (0, 255, 0)), "class_names": ("r", "g")}
-    with pytest.raises(ConfigError, match="a run of another method than segmentation"):
+    with pytest.raises(ConfigError, match="a run of another method, or of another release"):
         open_session(make_config(**palette))
 
 

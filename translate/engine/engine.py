@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -29,8 +29,8 @@ from translate.checkpoint.run_state import (
     restore_optimizer,
     save_state,
 )
-from translate.checkpoint.weights import load_weights, save_weights
-from translate.config.base import ConfigError, differences, flag, from_dict, to_dict
+from translate.checkpoint.weights import save_weights
+from translate.config.base import ConfigError, to_dict
 from translate.config.training import TrainConfig
 from translate.config.weights import TrainingRecord
 from translate.engine.display import Display, device_name, memory_gb
@@ -39,17 +39,10 @@ from translate.engine.ema import EMA
 from translate.engine.interrupt import Interrupt
 from translate.engine.log import RunLog
 from translate.engine.meter import Meter
+from translate.engine.resume import check_same_run, start_networks, without_paths
 from translate.inference.device import autocast, choose_precision
 from translate.inference.grid import image_grid, to_images
 from translate.recipes.base import Batch, Batches, Progress, Recipe, Scratch, TrainingData, Update
-
-# What may differ when a run is resumed: where things lie, how long, how often, on what.
-FREE_ON_RESUME = {
-    *(f"data.{name}" for name in ("root", "root_b", "workers", "cache_gb", "max_bad", "names")),
-    *(f"run.{name}" for name in ("out", "epochs", "images", "minutes", "micro_batch", "start_from", "precision")),
-    *(f"run.{name}" for name in ("device", "channels_last", "compile", "deterministic", "keep")),
-    *(f"run.{name}" for name in ("log_every", "sample_every", "checkpoint_every")),
-}
 
 
 class TrainingError(RuntimeError):
@@ -343,7 +336,7 @@ class Engine:
             precision=self.precision,
             losses={name: round(mean, 6) for name, mean in self.losses.items()},
             versions={"torch": torch.__version__},
-            config=_without_paths(to_dict(self.config)),
+            config=without_paths(to_dict(self.config)),
         )
         for folder, (name, weights_config) in self.recipe.exports().items():
             averaged = self.ema is not None and name in self.ema.nets
@@ -370,13 +363,13 @@ class Engine:
     def _resume(self) -> None:
         found = latest_state(self.states)
         if found is not None:
-            self._check_same_run(found[0])
+            check_same_run(found[0], self.config)
         if self.world.is_main:
             with written_beside(self.run.out / "config.json") as beside:
                 beside.write_text(json.dumps(to_dict(self.config), indent=2) + "\n", encoding="utf-8")
         if found is None:
             if self.run.start_from is not None:
-                self._start_from()
+                self._start_from(self.run.start_from)
             self.log_file.cut(after=0)
             return
         state, problems = found
@@ -403,61 +396,15 @@ class Engine:
         self.log_file.cut(after=self.images)
         self.display.say(f"resuming after {self.images:,} of {self.total:,} images")
 
-    def _check_same_run(self, state: RunState) -> None:
-        """Refuse to go on with a run that was started with other settings."""
-        try:
-            started = to_dict(from_dict(type(self.config), state.values["config"]))
-        except ConfigError as error:
-            raise ConfigError(
-                f"{self.run.out} is a run of another method than {self.recipe.name}, or of another release ({error}): "
-                "give another --out"
-            ) from None
-        changed = differences(started, to_dict(self.config))
-        refused = {key: values for key, values in changed.items() if key not in FREE_ON_RESUME}
-        if refused:
-            key, (old, new) = next(iter(refused.items()))
-            raise ConfigError(
-                f"{self.run.out} was started with {flag(key.rpartition('.')[2])} {old}, and now it is {new}"
-                + (f" (and {len(refused) - 1} more)" if len(refused) > 1 else "")
-                + ": give the same, or another --out"
-            )
-
-    def _start_from(self) -> None:
+    def _start_from(self, source: Path) -> None:
         """Take over the networks of another run, or of weights."""
-        source = self.run.start_from
-        assert source is not None
-        found = latest_state(source / "states") if (source / "states").is_dir() else None
-        if found is not None:
-            given = {name: owned(found[0].tensors, f"net.{name}") for name in self.nets}
-            for name in self.ema.nets if self.ema is not None else ():
-                given[name] = owned(found[0].tensors, f"ema.{name}") or given[name]
-        else:
-            exported = self.recipe.exports()["."][0]
-            given = {exported: load_weights(source)[0].state_dict()}
-        for name, tensors in given.items():
-            try:
-                self.nets[name].load_state_dict(tensors)
-            except RuntimeError as error:
-                reason = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
-                raise ConfigError(
-                    f"--start-from {source}: its network {name} is built otherwise ({reason}): "
-                    "give the same --generator, --width, --depth ... as that run"
-                ) from None
-            if self.ema is not None and name in self.ema.nets:
-                self.ema.nets[name].load_state_dict(tensors)
-        self.display.say(f"starting from the networks {', '.join(given)} of {source}")
+        names = start_networks(self.recipe, source)
+        for name, net in (self.ema.nets if self.ema is not None else {}).items():
+            net.load_state_dict(self.nets[name].state_dict())
+        self.display.say(f"starting from the networks {', '.join(names)} of {source}")
 
 
 def _out_of_memory(error: RuntimeError) -> bool:
     """Whether the device or, as its allocators put it, the host has no memory left."""
     phrases = ("out of memory", "not enough memory", "can't allocate memory")
     return isinstance(error, torch.OutOfMemoryError) or any(phrase in str(error) for phrase in phrases)
-
-
-def _without_paths(values: dict) -> dict:
-    """The configuration without the folders of the machine it ran on."""
-    plain = json.loads(json.dumps(values))
-    for group, name in (("data", "root"), ("data", "root_b"), ("run", "out"), ("run", "start_from")):
-        if plain[group][name] is not None:
-            plain[group][name] = os.path.basename(plain[group][name].rstrip("/"))
-    return plain

@@ -1,0 +1,92 @@
+"""What a run may take over: its own folder under the same settings, or the networks of another run."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from torch import Tensor
+
+from translate.checkpoint.run_state import RunState, latest_state, owned
+from translate.checkpoint.weights import load_weights
+from translate.config.base import ConfigError, differences, flag, from_dict, to_dict
+from translate.config.training import TrainConfig
+from translate.recipes.base import Recipe
+
+# What may differ when a run is resumed: where things lie, how long, how often, on what.
+FREE_ON_RESUME = {
+    *(f"data.{name}" for name in ("root", "root_b", "workers", "cache_gb", "max_bad", "names")),
+    *(f"run.{name}" for name in ("out", "epochs", "images", "minutes", "micro_batch", "start_from", "precision")),
+    *(f"run.{name}" for name in ("device", "channels_last", "compile", "deterministic", "keep")),
+    *(f"run.{name}" for name in ("log_every", "sample_every", "checkpoint_every")),
+}
+
+
+def check_same_run(state: RunState, config: TrainConfig) -> None:
+    """Refuse to go on with a run that was started with other settings; those in `FREE_ON_RESUME` may differ.
+
+    Raises:
+        ConfigError: names the flag, its value then, and its value now.
+    """
+    out = config.run.out
+    try:
+        started = to_dict(from_dict(type(config), state.values["config"]))  # what was not known then has its default
+    except ConfigError as error:
+        raise ConfigError(
+            f"{out} is a run of another method, or of another release ({error}): give another --out"
+        ) from None
+    changed = differences(started, to_dict(config))
+    refused = {key: values for key, values in changed.items() if key not in FREE_ON_RESUME}
+    if refused:
+        key, (old, new) = next(iter(refused.items()))
+        raise ConfigError(
+            f"{out} was started with {flag(key.rpartition('.')[2])} {old}, and now it is {new}"
+            + (f" (and {len(refused) - 1} more)" if len(refused) > 1 else "")
+            + ": give the same, or another --out"
+        )
+
+
+def start_networks(recipe: Recipe, source: Path) -> list[str]:
+    """Load the networks of another run, or of weights, into a recipe; averages take the place of what they follow.
+
+    Args:
+        recipe: Its networks are changed.
+        source: A run folder, a weights folder or a ``.safetensors`` file.
+
+    Returns:
+        The names of the networks that were loaded.
+
+    Raises:
+        ConfigError: a network is built otherwise.
+        StateError, WeightsError: nothing there can be opened.
+    """
+    given: dict[str, dict[str, Tensor]]
+    found = latest_state(source / "states") if (source / "states").is_dir() else None
+    if found is not None:
+        tensors = found[0].tensors
+        given = {name: owned(tensors, f"net.{name}") for name in recipe.nets}
+        for name in recipe.ema_nets:
+            given[name] = owned(tensors, f"ema.{name}") or given[name]
+    else:
+        exported, _ = recipe.exports()["."]
+        given = {exported: load_weights(source)[0].state_dict()}
+    for name, network in given.items():
+        try:
+            recipe.nets[name].load_state_dict(network)
+        except RuntimeError as error:
+            reason = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+            raise ConfigError(
+                f"--start-from {source}: its network {name} is built otherwise ({reason}): "
+                "give the same --generator, --width, --depth ... as that run"
+            ) from None
+    return list(given)
+
+
+def without_paths(values: dict) -> dict:
+    """The configuration without the folders of the machine it ran on."""
+    plain = json.loads(json.dumps(values))
+    for group, name in (("data", "root"), ("data", "root_b"), ("run", "out"), ("run", "start_from")):
+        if plain[group][name] is not None:
+            plain[group][name] = os.path.basename(plain[group][name].rstrip("/"))
+    return plain
