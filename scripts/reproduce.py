@@ -22,7 +22,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 FIGURES = ROOT / "figures"
 RUNS = ROOT / "runs"
-IMAGES_256 = 24_000  # at 256 px, for the weights that ship
+IMAGES_256 = 18_000  # at 256 px, for the weights that ship
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,21 @@ class Figure:
 def command(*arguments: str | Path) -> None:
     """Run one of this project's programs, and stop here when it fails."""
     subprocess.run([sys.executable, *map(str, arguments)], check=True, cwd=ROOT)
+
+
+def recorded(name: str, *arguments: str | Path) -> list[str]:
+    """Run one of this project's programs, showing what it says and keeping it in ``figures/<name>.txt``."""
+    program = [sys.executable, *map(str, arguments)]
+    lines = []
+    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True, encoding="utf-8", cwd=ROOT) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            lines.append(line.rstrip("\n"))
+    (FIGURES / f"{name}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    if process.returncode:
+        sys.exit(f"{' '.join(program)} ended with {process.returncode}")
+    return lines
 
 
 def markdown(headings: list[str], rows: list[list[str]]) -> str:
@@ -202,25 +217,24 @@ def facades(arguments: argparse.Namespace) -> dict[str, Any]:
 def speed(arguments: argparse.Namespace) -> dict[str, Any]:
     """Training step, inference and loading beside plain re-statements, interleaved."""
     out = FIGURES / "speed-raw.json"
-    command("scripts/benchmark_pix2pix.py", "--json", out)
-    return json.loads(out.read_text(encoding="utf-8"))
+    said = recorded("speed", "scripts/benchmark_pix2pix.py", "--data", arguments.facades / "train", "--json", out)
+    return {"said": said, **json.loads(out.read_text(encoding="utf-8"))}
 
 
 def resume(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Ten kills at random moments, and two processes against one."""
-    numbers = {}
-    for name in ("check_resume", "check_distributed"):
-        out = FIGURES / f"{name}.json"
-        command(f"scripts/{name}.py", "--json", out)
-        numbers[name] = json.loads(out.read_text(encoding="utf-8"))
-    return numbers
+    """Ten kills at random moments, in one process and in two; and two processes against one."""
+    return {
+        "one process": recorded("resume-1", "scripts/check_resume.py", "--kills", "10"),
+        "two processes": recorded("resume-2", "scripts/check_resume.py", "--kills", "10", "--processes", "2"),
+        "two against one": recorded("distributed", "scripts/check_distributed.py"),
+    }
 
 
 def precision(arguments: argparse.Namespace) -> dict[str, Any]:
     """The same small run in each precision, three seeds."""
-    out = FIGURES / "precision-raw.json"
-    command("scripts/check_precision.py", arguments.facades, "--out", RUNS / "precision", "--json", out)
-    return json.loads(out.read_text(encoding="utf-8"))
+    out = RUNS / "precision"
+    said = recorded("precision", "scripts/check_precision.py", arguments.facades, "--out", out, "--direction", "b2a")
+    return {"said": said, "runs": json.loads((out / "results.json").read_text(encoding="utf-8"))}
 
 
 def startup(arguments: argparse.Namespace) -> dict[str, Any]:
