@@ -226,7 +226,7 @@ def test_another_network_is_refused():
 
 @pytest.mark.parametrize(
     ("size", "depth"),
-    [(2, 1), (8, 3), (16, 4), (32, 5), (64, 6), (96, 5), (128, 7), (160, 5), (256, 8), (288, 5), (512, 8), (1024, 8)],
+    [(2, 1), (8, 2), (16, 3), (32, 4), (64, 5), (96, 5), (128, 6), (160, 5), (256, 7), (288, 5), (512, 8), (1024, 8)],
 )
 def test_unet_depth(size, depth):
     assert unet_depth(size) == depth

@@ -41,7 +41,7 @@ def test_default_size(size, expected):
 def test_the_default_size_suits_a_unet(side):
     from translate.config import unet_depth
 
-    assert unet_depth(default_size(side, side)) >= 3
+    assert unet_depth(default_size(side, side)) >= 2
 
 
 @pytest.mark.parametrize("direction", ["a2b", "b2a"])

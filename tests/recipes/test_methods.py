@@ -56,7 +56,7 @@ def test_networks_follow_the_data_and_the_direction(pix2pix):
     assert (forth.generator_config.in_channels, forth.generator_config.out_channels) == (1, 3)
     assert (back.generator_config.in_channels, back.generator_config.out_channels) == (3, 1)
     assert forth.d.config.in_channels == back.d.config.in_channels == 4
-    assert forth.generator_config.depth == 5  # 32 px
+    assert forth.generator_config.depth == 4  # 32 px
     assert forth.exports()["."][1].domains.source == back.exports()["."][1].domains.target == "sketch"
 
 

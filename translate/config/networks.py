@@ -46,7 +46,7 @@ class UNetConfig(Config):
     width: Annotated[int, Ge(1)] = 64
     """Channels of the outermost level; doubled inwards up to 8 times this."""
     depth: Annotated[int, Ge(1), Le(10)] = 8
-    """Halvings: the input is padded to a multiple of ``2 ** depth``; 8 for 256 px."""
+    """Halvings: the input is padded to a multiple of ``2 ** depth``; 8 for 256 px as published."""
     norm: Norm = "instance"
     padding: Padding = "zeros"
     """How borders are filled: zeros as published; ``reflect`` leaves no lines along the borders."""
@@ -82,9 +82,10 @@ NetworkConfig = ResNetConfig | UNetConfig | PatchGANConfig
 
 
 def unet_depth(size: int) -> int:
-    """The U-Net depth for a training size in pixels: halved down to an odd number of pixels, at most 8 times.
+    """The U-Net depth for a training size in pixels: halved down to 2 pixels or an odd number, at most 8 times.
 
-    256 -> 8, 128 -> 7, 96 -> 5 (3 pixels at the innermost level), 16 -> 4.
+    256 -> 7, 128 -> 6, 96 -> 5 (3 pixels at the innermost level), 16 -> 3. Not down to one pixel, as published: what
+    is enlarged from one is the same everywhere, and normalisation takes it away.
 
     Raises:
         ConfigError: a size that can hardly be halved, such as 286, 100 or 24.
@@ -97,4 +98,4 @@ def unet_depth(size: int) -> int:
             lower = 1 << max(1, size.bit_length() - 1)
             upper = 2 * lower
         raise ConfigError(f"--size {size} cannot be halved often enough for a U-Net: choose {lower} or {upper}")
-    return depth
+    return max(1, min(depth, size.bit_length() - 2))

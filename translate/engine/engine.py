@@ -195,7 +195,7 @@ class Engine:
             rank=self.world.rank,
             world_size=self.world.size,
             device=self.device,
-            report=self.display.say,
+            report=self.display.say if self.world.is_main else print,  # each process reads files of its own
         )
 
     def train_step(self, batch: Batch) -> None:

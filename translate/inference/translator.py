@@ -129,7 +129,9 @@ class Translator:
             )
         self.device = choose_device(device)
         self.precision = choose_precision(precision, self.device)
-        self.network = network.to(self.device)
+        # As in training, so that a preview and its weights are the same arithmetic.
+        layout = torch.channels_last if self.device.type == "cuda" else torch.contiguous_format
+        self.network = network.to(self.device).to(memory_format=layout)
         self.config = config
         low, high = config.preprocessing.value_range
         self._low, self._span = low, high - low
