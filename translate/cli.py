@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
-from annotated_types import Ge, Le
+from annotated_types import Ge, Le, Lt
 from rich.console import Console
-from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, arg, subcommand
+from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, UseAppendAction, arg, subcommand
 
 from translate.config.base import Config, ConfigError, validate
 from translate.config.training import Pix2PixConfig, Precision, SegmentationConfig
@@ -43,7 +43,7 @@ class Apply(Config):
     """cuda, mps or cpu; the best there is unless given."""
     precision: Precision = "auto"
     """bf16 where the device is fast at it, else fp32."""
-    seed: int = 0
+    seed: Annotated[int, Ge(0), Lt(2**63)] = 0
     """Of the noise, for weights that keep their dropout on."""
 
 
@@ -75,8 +75,8 @@ class Export(Config):
 class Demo(Config):
     """Open the demo in the browser; nothing leaves this machine."""
 
-    weights: Annotated[tuple[str, ...], arg(aliases=["-w"])] = ()
-    """Your own weights, beside those that ship."""
+    weights: Annotated[UseAppendAction[tuple[str, ...]], arg(aliases=["-w"])] = ()
+    """Your own weights, beside those that ship; may be given several times."""
     port: Annotated[int, Ge(1), Le(65535)] | None = None
     """Port; the first free one from 7860 unless given."""
     browser: bool = True
@@ -115,7 +115,8 @@ def _train(command: Train) -> int:
 
 def _apply(command: Apply) -> int:
     validate(command)
-    from translate.data.images import IMAGE_SUFFIXES
+    from translate.checkpoint.atomic import make_folder
+    from translate.data.images import IMAGE_SUFFIXES, WRITABLE_SUFFIXES
     from translate.data.layouts import list_inputs
     from translate.inference.files import output_paths, translate_files
     from translate.inference.library import load
@@ -126,12 +127,14 @@ def _apply(command: Apply) -> int:
             raise ConfigError(f"--out {command.out} is one file, and there are {len(inputs)} inputs: name a folder")
         if command.out.resolve() == inputs[0].resolve():
             raise ConfigError(f"--out {command.out} is the input itself: choose another name")
+        if command.out.suffix.lower() not in WRITABLE_SUFFIXES:
+            known = " ".join(WRITABLE_SUFFIXES)
+            raise ConfigError(f"--out {command.out}: {command.out.suffix} cannot be written; use one of {known}")
         outputs = [command.out]
     else:
         outputs = output_paths(inputs, command.out, suffix=f".{command.format}")
     translator = load(command.weights, device=command.device, precision=command.precision)
-    for folder in {output.parent for output in outputs}:
-        folder.mkdir(parents=True, exist_ok=True)
+    make_folder(outputs[0].parent)
 
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -155,7 +158,7 @@ def _apply(command: Apply) -> int:
             on_done=on_done,
         )
     where = outputs[0] if len(outputs) == 1 else command.out
-    print(f"{len(summary.written)} of {len(inputs)} translated to {where}")
+    print(f"{len(summary.written)} of {len(inputs)} translated" + (f" to {where}" if summary.written else ""))
     return EXIT_PARTLY if summary.failed else 0
 
 
@@ -184,6 +187,7 @@ def _info(command: Info) -> int:
 
 def _print_info(found: Description) -> None:
     from rich.table import Table
+    from rich.text import Text
 
     config, network = found.config, found.config.network
     side = config.preprocessing.size
@@ -218,11 +222,14 @@ def _print_info(found: Description) -> None:
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in rows.items():
-        table.add_row(name, value)
+        table.add_row(Text(name), Text(value))  # plain text: names may hold what rich reads as markup
     Console(highlight=False).print(table)
 
 
 def _export(command: Export) -> int:
+    validate(command)
+    if command.out.suffix.lower() not in ("", ".safetensors"):
+        raise ConfigError(f"--out {command.out}: give a .safetensors file, or a folder")
     from translate.export import export_safetensors
     from translate.inference.library import find_weights
 

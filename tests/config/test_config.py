@@ -125,7 +125,7 @@ def test_all_problems_are_named_at_once():
 
 
 def test_validate_checks_what_python_made():
-    with pytest.raises(ConfigError, match=r"run\.keep = 0"):
+    with pytest.raises(ConfigError, match="--keep 0: "):
         validate(Pix2PixConfig(data=DATA, run=RunConfig(out=Path("x"), keep=0)))
 
 

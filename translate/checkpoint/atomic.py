@@ -15,6 +15,18 @@ class WriteError(OSError):
     """A file could not be written; the message says which, why, and what to do. Nothing half-written is left."""
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, where they are not there yet.
+
+    Raises:
+        WriteError: something else is there, or the place is not writable.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _write_error(folder, error) from error
+
+
 @contextmanager
 def written_beside(path: Path) -> Iterator[Path]:
     """A temporary path in the folder of `path`; renamed to it when the block ends, removed when it fails.

@@ -54,7 +54,7 @@ def save_weights(network: nn.Module, config: WeightsConfig, path: Path, *, dtype
             raise WeightsError(f"{name} has values that are not finite in {dtype}: nothing was written to {path}")
         tensors[name] = stored
     values = to_dict(config)
-    in_folder = path.suffix != ".safetensors"
+    in_folder = path.suffix.lower() != ".safetensors"
     file = path / MODEL_FILE if in_folder else path
     with written_beside(file) as beside:
         save_file(tensors, beside, metadata={"format": "pt", METADATA_KEY: json.dumps(values)})
@@ -98,7 +98,7 @@ def read_config(path: Path) -> WeightsConfig:
     if METADATA_KEY not in metadata:
         raise WeightsError(
             f"{file} does not say what network it holds: it was not written by translate. "
-            "Weights of other projects are brought in by `translate import`"
+            "Weights of other projects cannot be opened yet"
         )
     try:
         values = json.loads(metadata[METADATA_KEY])
@@ -176,10 +176,10 @@ def _opened(file: Path) -> safe_open:
     except SafetensorError as error:
         with file.open("rb") as handle:
             head = handle.read(4)
-        if head[:2] == b"PK" or head[:1] == b"\x80":
+        if head[:2] == b"PK" or (head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05"):
             raise WeightsError(
                 f"{file} is a pickle, whatever its name says; pickles can run code and are not opened. "
-                "Weights of other projects are brought in by `translate import`"
+                "Weights of other projects cannot be opened yet"
             ) from None
         raise WeightsError(f"{file} is not a whole safetensors file ({error}): copy or download it again") from None
     except OSError as error:

@@ -23,7 +23,7 @@ class ConfigError(ValueError):
 class Config:
     """Base of all configurations: unknown keys in JSON are refused."""
 
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid", "allow_inf_nan": False}
 
 
 @cache
@@ -38,11 +38,12 @@ def flag(field_name: str) -> str:
     return "--" + field_name.replace("_", "-")
 
 
-def _readable(error: Any) -> str:
-    """One line a problem: where it is, what was given, what was expected."""
+def _readable(error: Any, *, flags: bool = False) -> str:
+    """One line a problem: where it is (or its flag), what was given, what was expected."""
     lines = []
     for problem in error.errors(include_url=False, include_context=False):
         where = ".".join(str(part) for part in problem["loc"]) or "value"
+        names = [part for part in problem["loc"] if isinstance(part, str)]
         if problem["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
             lines.append(f"{where}: unknown key")
         elif problem["type"] == "missing":
@@ -50,7 +51,8 @@ def _readable(error: Any) -> str:
         elif problem["type"] == "value_error":  # from __post_init__, whose message names the flags itself
             lines.append(problem["msg"].removeprefix("Value error, "))
         else:
-            lines.append(f"{where} = {problem['input']!r}: {problem['msg']}")
+            given = f"{flag(names[-1])} {problem['input']}" if flags and names else f"{where} = {problem['input']!r}"
+            lines.append(f"{given}: {problem['msg']}")
     return "; ".join(dict.fromkeys(lines))
 
 
@@ -60,7 +62,7 @@ def validate(config: C) -> C:
     Raises:
         ConfigError: names each field that is out of range, its value, and what was expected.
     """
-    return from_dict(type(config), to_dict(config))
+    return _from_values(type(config), to_dict(config), flags=True)
 
 
 def to_dict(config: Any) -> dict[str, Any]:
@@ -88,6 +90,10 @@ def from_dict(kind: type[C], values: dict[str, Any]) -> C:
     Raises:
         ConfigError: names each offending key.
     """
+    return _from_values(kind, values, flags=False)
+
+
+def _from_values(kind: type[C], values: dict[str, Any], *, flags: bool) -> C:
     from pydantic import ValidationError
 
     try:
@@ -95,7 +101,7 @@ def from_dict(kind: type[C], values: dict[str, Any]) -> C:
         adapter: Any = _adapter(kind)  # type: ignore[arg-type]  # mypy takes no TypeVar of classes for hashable
         return adapter.validate_json(json.dumps(values), strict=True)
     except ValidationError as error:
-        raise ConfigError(_readable(error)) from None
+        raise ConfigError(_readable(error, flags=flags)) from None
 
 
 def differences(old: Any, new: Any, *, prefix: str = "") -> dict[str, tuple[Any, Any]]:

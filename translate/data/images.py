@@ -46,6 +46,8 @@ _WRITE_FORMATS = {
     ".tiff": "TIFF",
     ".bmp": "BMP",
 }
+WRITABLE_SUFFIXES = tuple(_WRITE_FORMATS)
+"""What `write_image` takes."""
 
 # ImageOps.exif_transpose also rewrites the EXIF block, which raises where the block is broken; only the turn is needed.
 _TURNS = {

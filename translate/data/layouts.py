@@ -35,7 +35,7 @@ from translate.data.images import (
 
 LAYOUTS = ("side-by-side", "ab-folders", "split-ab-folders", "trainA-trainB", "two-folders")
 MAX_CORRUPT_SHARE = 0.05
-"""Above this share of unreadable files a data set is refused."""
+"""Above this share of unreadable files a data set is refused, unless given otherwise."""
 
 _SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 _CHANNEL_NAMES = {1: "grey", 2: "grey with alpha", 3: "RGB", 4: "RGBA"}
@@ -142,6 +142,7 @@ def find_pairs(
     layout: str = "auto",
     keep_alpha: bool = False,
     allow_unmatched: bool = False,
+    max_corrupt: float = MAX_CORRUPT_SHARE,
 ) -> PairedData:
     """Find the pairs of a data set.
 
@@ -152,6 +153,7 @@ def find_pairs(
             they cannot be told from single images.
         keep_alpha: count alpha as a channel instead of noting that it is composited over white.
         allow_unmatched: leave out files without a partner instead of refusing them.
+        max_corrupt: share of unreadable files above which the data set is refused.
 
     Raises:
         LayoutError: the data set is missing, empty, ambiguous or broken.
@@ -179,7 +181,7 @@ def find_pairs(
     headers, broken = _scan(source.path for pair in everything for source in (pair.a, pair.b))
     if layout == "side-by-side" and not named:
         _refuse_single_images(root, headers)
-    _refuse_many_broken(root, headers, broken, notes)
+    _refuse_many_broken(root, headers, broken, notes, max_corrupt=max_corrupt)
     splits = {
         split: tuple(pair for pair in members if pair.a.path in headers and pair.b.path in headers)
         for split, members in pairs.items()
@@ -217,6 +219,8 @@ def list_inputs(inputs: Sequence[str | os.PathLike[str]]) -> list[Path]:
     """
     found: dict[Path, Path] = {}
     for item in inputs:
+        if not str(item):
+            raise LayoutError("an input is empty: give an image, a folder of images or a pattern")
         path = Path(item)
         if path.is_dir():
             matches = list_images(path)
@@ -404,6 +408,8 @@ def _list_pairs(a: Path, b: Path | None, notes: list[str], *, allow_unmatched: b
             )
             for path in list_images(a)
         ]
+    if a.samefile(b):
+        raise LayoutError(f"{a} and {b} are the same folder: A and B must be two")
     by_stem_a, by_stem_b = _by_stem(a, "a"), _by_stem(b, "b")
     for folder, stems in ((a, by_stem_a), (b, by_stem_b)):
         if not stems:
@@ -424,7 +430,9 @@ def _list_pairs(a: Path, b: Path | None, notes: list[str], *, allow_unmatched: b
             named = "; ".join(
                 f"only in {side.name}/: {_first(only)}" for side, only in ((a, only_a), (b, only_b)) if only
             )
-            raise LayoutError(f"{text}, {matched} have ({named}). Add or remove them, or allow unmatched files")
+            raise LayoutError(
+                f"{text}, {matched} have ({named}). Add or remove them, or leave them out with --allow-unmatched"
+            )
         notes.append(f"{text} and are not used")
     return [
         Pair(name=stem, a=ImageSource(path=path), b=ImageSource(path=by_stem_b[stem]))
@@ -464,15 +472,20 @@ def _scan(paths: Iterable[Path]) -> tuple[dict[Path, ImageHeader], dict[Path, st
 
 
 def _refuse_many_broken(
-    root: Path, headers: Mapping[Path, ImageHeader], broken: Mapping[Path, str], notes: list[str]
+    root: Path,
+    headers: Mapping[Path, ImageHeader],
+    broken: Mapping[Path, str],
+    notes: list[str],
+    *,
+    max_corrupt: float,
 ) -> None:
     if not broken:
         return
     total = len(headers) + len(broken)
     text = f"{len(broken)} of {total} files cannot be read ({_first(list(broken))})"
-    if len(broken) > MAX_CORRUPT_SHARE * total:
+    if len(broken) > max_corrupt * total:
         reason = next(iter(broken.values()))
-        raise LayoutError(f"{root}: {text}, more than {MAX_CORRUPT_SHARE:.0%}; mend or remove them. First: {reason}")
+        raise LayoutError(f"{root}: {text}, more than {max_corrupt:.0%}; mend or remove them. First: {reason}")
     notes.append(f"{text} and are not used")
 
 

@@ -54,6 +54,7 @@ class PairedImages:
             layout=config.layout,
             keep_alpha=config.alpha == "keep",
             allow_unmatched=config.allow_unmatched,
+            max_corrupt=config.max_bad,
         )
         found = self.pairs
         if "train" not in found.splits:

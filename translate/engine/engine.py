@@ -28,6 +28,7 @@ from translate.checkpoint.run_state import (
     prefixed,
     restore_optimizer,
     save_state,
+    saved_states,
 )
 from translate.checkpoint.weights import save_weights
 from translate.config.base import ConfigError, to_dict
@@ -39,7 +40,7 @@ from translate.engine.ema import EMA
 from translate.engine.interrupt import Interrupt
 from translate.engine.log import RunLog
 from translate.engine.meter import Meter
-from translate.engine.resume import check_same_run, start_networks, without_paths
+from translate.engine.resume import check_same_run, network_configs, start_networks, without_paths
 from translate.inference.device import autocast, choose_precision
 from translate.inference.grid import image_grid, to_images
 from translate.recipes.base import Batch, Batches, Progress, Recipe, Scratch, TrainingData, Update
@@ -170,7 +171,7 @@ class Engine:
                     if self.due("checkpoint") or stopped:
                         self.save()
         except RuntimeError as error:
-            if not _out_of_memory(error):
+            if not out_of_memory(error):
                 raise
             raise TrainingError(
                 f"out of memory on {self.device} with --batch-size {self.run.batch_size}: lower it, give --micro-batch "
@@ -274,9 +275,11 @@ class Engine:
     def _refuse(self, broken: list[str]) -> None:
         """Stop the run where something is not finite."""
         if broken:
+            saved = saved_states(self.states)
+            kept = f"The last good state is kept in {self.states}" if saved else "No state had been saved yet"
             raise TrainingError(
                 f"{', '.join(broken)} {'is' if len(broken) == 1 else 'are'} not finite after {self.images} images. "
-                f"The last good state is kept in {self.states}. Try a lower --learning-rate, or --precision "
+                f"{kept}. Try a lower --learning-rate, or --precision "
                 f"{'bf16' if self.precision == 'fp16' else 'fp32'}"
             )
 
@@ -321,6 +324,7 @@ class Engine:
                 "world_size": self.world.size,
                 "scalers": {name: scaler.state_dict() for name, scaler in self.scalers.items()},
                 "config": to_dict(self.config),
+                "networks": network_configs(self.nets),
             }
             save_state(RunState(tensors=tensors, values=values), self.states, images=self.images, keep=self.run.keep)
             self.export()
@@ -363,7 +367,7 @@ class Engine:
     def _resume(self) -> None:
         found = latest_state(self.states)
         if found is not None:
-            check_same_run(found[0], self.config)
+            check_same_run(found[0], self.config, self.nets)
         if self.world.is_main:
             with written_beside(self.run.out / "config.json") as beside:
                 beside.write_text(json.dumps(to_dict(self.config), indent=2) + "\n", encoding="utf-8")
@@ -394,7 +398,10 @@ class Engine:
         else:
             self.display.say("another number of processes than before: dropout is drawn anew")
         self.log_file.cut(after=self.images)
-        self.display.say(f"resuming after {self.images:,} of {self.total:,} images")
+        if self.images < self.total:
+            self.display.say(f"resuming after {self.images:,} of {self.total:,} images")
+        else:
+            self.display.say(f"already trained: {self.images:,} of {self.total:,} images; give more to go on")
 
     def _start_from(self, source: Path) -> None:
         """Take over the networks of another run, or of weights."""
@@ -404,7 +411,7 @@ class Engine:
         self.display.say(f"starting from the networks {', '.join(names)} of {source}")
 
 
-def _out_of_memory(error: RuntimeError) -> bool:
+def out_of_memory(error: RuntimeError) -> bool:
     """Whether the device or, as its allocators put it, the host has no memory left."""
     phrases = ("out of memory", "not enough memory", "can't allocate memory")
     return isinstance(error, torch.OutOfMemoryError) or any(phrase in str(error) for phrase in phrases)

@@ -26,15 +26,15 @@ class RunLog:
 
     def cut(self, *, after: int) -> None:
         """Drop entries after so many images: a resumed run writes them again."""
-        if not self.enabled or not self.path.exists():
+        if not self.enabled or not self.path.is_file():
             return
         kept = []
-        for line in self.path.read_text(encoding="utf-8").splitlines(keepends=True):
+        for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True):
             try:
                 if line.endswith("\n") and json.loads(line)["images"] <= after:
                     kept.append(line)
-            except (json.JSONDecodeError, KeyError):
-                continue  # the last line of a process that was killed
+            except (ValueError, KeyError, TypeError):
+                continue  # the last line of a process that was killed, or one that somebody damaged
         with written_beside(self.path) as beside:
             beside.write_text("".join(kept), encoding="utf-8")
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
-from translate.checkpoint.run_state import RunState, latest_state, owned
+from translate.checkpoint.run_state import RunState, StateError, latest_state, owned
 from translate.checkpoint.weights import load_weights
 from translate.config.base import ConfigError, differences, flag, from_dict, to_dict
 from translate.config.training import TrainConfig
@@ -23,13 +24,21 @@ FREE_ON_RESUME = {
 }
 
 
-def check_same_run(state: RunState, config: TrainConfig) -> None:
+def check_same_run(state: RunState, config: TrainConfig, nets: dict[str, nn.Module]) -> None:
     """Refuse to go on with a run that was started with other settings; those in `FREE_ON_RESUME` may differ.
+
+    Args:
+        state: The run's.
+        config: Of now.
+        nets: The networks as they are built now; other data or another release may choose otherwise.
 
     Raises:
         ConfigError: names the flag, its value then, and its value now.
+        StateError: the state is not one that this release wrote.
     """
     out = config.run.out
+    if missing := {"config", "images", "seconds", "losses", "world_size", "scalers"} - state.values.keys():
+        raise StateError(f"the states in {out} lack {', '.join(sorted(missing))}: remove them to start over")
     try:
         started = to_dict(from_dict(type(config), state.values["config"]))  # what was not known then has its default
     except ConfigError as error:
@@ -45,6 +54,22 @@ def check_same_run(state: RunState, config: TrainConfig) -> None:
             + (f" (and {len(refused) - 1} more)" if len(refused) > 1 else "")
             + ": give the same, or another --out"
         )
+    networks = network_configs(nets)
+    for place, (old, new) in differences(state.values.get("networks", networks), networks).items():
+        network, _, field = place.partition(".")
+        raise ConfigError(
+            f"{out} has a network {network} with {field} {old}, and this data and these settings make one with {new}: "
+            "give the data it was started with (or name what was chosen, such as --depth), or another --out"
+        )
+    for name, net in nets.items():
+        shapes = {key: tensor.shape for key, tensor in net.state_dict().items()}
+        if shapes != {key: tensor.shape for key, tensor in owned(state.tensors, f"net.{name}").items()}:
+            raise StateError(f"the states in {out} hold another network {name}: remove them, or give another --out")
+
+
+def network_configs(nets: dict[str, nn.Module]) -> dict[str, dict[str, Any]]:
+    """What networks are made of, as JSON values."""
+    return {name: to_dict(net.config) for name, net in nets.items()}
 
 
 def start_networks(recipe: Recipe, source: Path) -> list[str]:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from filelock import FileLock, Timeout
 
-from translate.config.base import validate
+from translate.checkpoint.atomic import WriteError
+from translate.config.base import ConfigError, validate
 from translate.config.training import TrainConfig
 from translate.engine.display import Display, device_name
-from translate.engine.distributed import join_world
-from translate.engine.engine import Engine
+from translate.engine.distributed import World, join_world
+from translate.engine.engine import Engine, TrainingError, out_of_memory
 from translate.recipes import open_recipe
 
 
@@ -38,20 +43,36 @@ def train(config: TrainConfig, *, display: Display | None = None) -> Path:
     world = join_world(run.device)
     display = display or Display(enabled=world.is_main)
     torch.manual_seed(run.seed)
-    recipe, data = open_recipe(config, cache=run.out / "cache")
+    with _locked(run.out, enabled=world.is_main):
+        try:
+            return _train(config, world=world, display=display)
+        finally:
+            world.close()
+
+
+def _train(config: TrainConfig, *, world: World, display: Display) -> Path:
+    run = config.run
+    try:
+        recipe, data = open_recipe(config, cache=run.out / "cache")
+    except RuntimeError as error:
+        if not out_of_memory(error):
+            raise
+        raise TrainingError("these networks do not fit into memory: lower --width and --d-width") from error
     try:
         for line in data.announcement:
             display.say(line)
         engine = Engine(recipe, data, config=config, world=world, display=display)
         parameters = ", ".join(
-            f"{name} {sum(p.numel() for p in net.parameters()) / 1e6:.1f}M" for name, net in recipe.nets.items()
+            f"{name} {_count(sum(p.numel() for p in net.parameters()))}" for name, net in recipe.nets.items()
         )
         device = device_name(world.device)
         display.say(f"{recipe.name} at {data.size} px on {device}, {engine.precision}; parameters: {parameters}")
         complete = engine.train()
         weights = run.out / "weights"
         if complete:
-            display.say(f"done: {engine.images:,} images. Try it: translate apply {weights} IMAGE -o OUT")
+            display.say(
+                f"done: {engine.images:,} images. Try it: translate apply {shlex.quote(str(weights))} IMAGE -o OUT"
+            )
         else:
             display.say(
                 f"stopped after {engine.images:,} of {engine.total:,} images, saved in {run.out}. "
@@ -60,4 +81,28 @@ def train(config: TrainConfig, *, display: Display | None = None) -> Path:
         return weights
     finally:
         data.close()
-        world.close()
+
+
+@contextmanager
+def _locked(out: Path, *, enabled: bool) -> Iterator[None]:
+    """Keep other runs out of a run's folder; the lock ends with the process, however it ends."""
+    if not enabled:
+        yield
+        return
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(out / ".lock")
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ConfigError(f"{out} is being trained by another process: wait for it, or give another --out") from None
+    except OSError as error:
+        raise WriteError(f"{out} cannot be written ({error.strerror}): choose another --out") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _count(number: int) -> str:
+    """4300000 -> '4.3M', 33500 -> '34k', 120 -> '120'."""
+    return f"{number / 1e6:.1f}M" if number >= 1e6 else f"{number / 1e3:.0f}k" if number >= 1e4 else str(number)

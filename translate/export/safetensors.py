@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from translate.checkpoint.weights import DType, load_weights, save_weights
+from translate.checkpoint.weights import MODEL_FILE, DType, load_weights, save_weights, weights_file
 from translate.inference.translator import run_network
 
 # Rounding every weight to fp16 (11 bits) or bf16 (8 bits) moves an image in [-1, 1] by a few of its steps at most.
@@ -42,6 +42,9 @@ def export_safetensors(source: Path, target: Path, *, dtype: DType = "fp16", nam
         ExportError: the written network's mean output differs by more than rounding explains; the file is removed.
         WriteError: the target cannot be written.
     """
+    destination = target if target.suffix.lower() == ".safetensors" else target / MODEL_FILE
+    if destination.exists() and destination.samefile(weights_file(source)):
+        raise ExportError(f"{destination} is the source itself and would be overwritten: choose another --out")
     network, config = load_weights(source)
     file = save_weights(network, config if name is None else replace(config, name=name), target, dtype=dtype)
     generator = torch.Generator().manual_seed(0)

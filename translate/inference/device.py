@@ -51,10 +51,12 @@ def choose_precision(name: Precision, device: torch.device) -> Precision:
     """bf16 where the device is fast at it, else fp32, unless named.
 
     Raises:
-        DeviceError: fp16 on a device other than CUDA.
+        DeviceError: fp16 on a device other than CUDA, or a name that is none of these.
     """
     if name == "auto":
         return "bf16" if fast_bf16(device) else "fp32"
+    if name not in ("fp32", *DTYPES):
+        raise DeviceError(f"precision {name!r} is unknown: choose auto, fp32, bf16 or fp16")
     if name == "fp16" and device.type != "cuda":
         raise DeviceError(f"--precision fp16 needs CUDA, and this run is on {device.type}: choose bf16 or fp32")
     return name

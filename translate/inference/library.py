@@ -29,6 +29,8 @@ def find_weights(name: str | Path) -> Path:
     Raises:
         WeightsError: neither a path nor a name of what ships; lists what ships, and the nearest name.
     """
+    if not str(name):
+        raise WeightsError("the name of the weights is empty: give a name, a file or a folder")
     path = Path(os.path.expanduser(name))  # Path.expanduser raises for an unknown ~user
     shipped = shipped_weights()
     if str(name) in shipped and not _holds_weights(path):  # a data set may well lie in a folder of that name

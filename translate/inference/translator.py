@@ -140,6 +140,13 @@ class Translator:
         self._source = Format(channels=config.network.in_channels, bits=bits)
         self._turn = threading.Lock()  # dropout and its generator belong to one call at a time
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_turn"}  # a lock cannot be copied
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._turn = threading.Lock()
+
     def __repr__(self) -> str:
         domains = self.config.domains
         return f"Translator('{self.config.name}', {domains.source} -> {domains.target}, {self.device})"
@@ -161,6 +168,8 @@ class Translator:
             InferenceError: another kind, shape or range, or an image too large for memory.
         """
         if isinstance(image, Image.Image):
+            if 0 in image.size:
+                raise InferenceError(f"expected an image with pixels, not one of {image.width}x{image.height}")
             return to_pil(self.pictures([from_pil(image)], seed=seed)[0])
         if isinstance(image, np.ndarray):
             return self._array(image, seed=seed)
