@@ -234,3 +234,93 @@ def test_resnet_weights_open_too(tmp_path, image):
     with Image.open(tmp_path / "out.jpg") as written:
         assert written.size == (34, 21)
         assert written.format == "JPEG"
+
+
+def test_a_folder_is_trained_by_one_run_at_a_time(pairs, tmp_path, capsys):
+    from filelock import FileLock
+
+    out = tmp_path / "run"
+    out.mkdir()
+    with FileLock(out / ".lock"):
+        assert run("train", "pix2pix", pairs, "--out", out, *TRAIN) == 2
+    assert "being trained by another process" in capsys.readouterr().err
+    assert run("train", "pix2pix", pairs, "--out", out, *TRAIN) == 0
+
+
+def test_resuming_with_data_that_needs_another_network_is_explained(pairs, tmp_path, capsys):
+    out, grey = tmp_path / "run", tmp_path / "grey"
+    grey.mkdir()
+    for file in pairs.glob("*.png"):
+        with Image.open(file) as opened:
+            opened.convert("L").save(grey / file.name)
+    assert run("train", "pix2pix", pairs, "--out", out, *TRAIN) == 0
+    assert run("train", "pix2pix", grey, "--out", out, *TRAIN) == 2
+    assert "in_channels 3" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("damage", [b"[1]\n", b"\xff\xfe\n", b'{"images": "many"}\n', b"{"])
+def test_a_damaged_log_does_not_stop_a_run(damage, pairs, tmp_path):
+    out = tmp_path / "run"
+    assert run("train", "pix2pix", pairs, "--out", out, *TRAIN) == 0
+    log = out / "log.jsonl"
+    whole = log.read_bytes()
+    log.write_bytes(damage + whole)
+    assert run("train", "pix2pix", pairs, "--out", out, *TRAIN[:7], "10", *TRAIN[8:]) == 0
+    assert [json.loads(line)["images"] for line in log.read_text().splitlines()][-1] == 10
+
+
+def test_exporting_onto_the_source_is_refused(weights, capsys):
+    before = (weights / "model.safetensors").read_bytes()
+    assert run("export", weights, "-o", weights) == 2
+    assert "is the source itself" in capsys.readouterr().err
+    assert (weights / "model.safetensors").read_bytes() == before
+    assert run("export", weights, "-o", weights.parent / "weights.pt") == 2
+    assert ".safetensors file" in capsys.readouterr().err
+
+
+def test_names_are_not_read_as_markup(tmp_path, capsys):
+    config = WeightsConfig(
+        kind="translator",
+        name="[/b]",
+        network=UNetConfig(width=4, depth=3),
+        domains=Domains(source="[red]maps[/red]", target="[/i]"),
+    )
+    save_weights(build_network(config.network), config, tmp_path / "odd")
+    assert run("info", tmp_path / "odd") == 0
+    said = capsys.readouterr().out
+    assert "[/b]" in said
+    assert "[red]maps[/red] to [/i]" in said
+
+
+def test_flags_out_of_range_are_named_as_flags(pairs, tmp_path, capsys):
+    assert run("train", "pix2pix", pairs, "--out", tmp_path / "out", "--epochs", "inf") == 2
+    assert "--epochs inf" in capsys.readouterr().err
+    assert run("train", "pix2pix", pairs, "--out", tmp_path / "out", "--size", "7") == 2
+    assert "--size 7" in capsys.readouterr().err
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_any_work(weights, image, tmp_path, capsys):
+    assert run("apply", weights, image, "-o", tmp_path / "out.gif") == 2
+    assert ".gif cannot be written" in capsys.readouterr().err
+    assert run("apply", weights, image, "-o", image / "folder") == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_a_translator_can_be_copied(weights):
+    import copy
+    import pickle
+
+    model = translate.load(weights)
+    picture = np.zeros((9, 9, 3), np.uint8)
+    for copied in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert np.array_equal(copied(picture), model(picture))
+
+
+def test_the_demo_takes_weights_several_times(monkeypatch, weights):
+    pytest.importorskip("gradio")
+    import translate.demos.app as app
+
+    seen = {}
+    monkeypatch.setattr(app, "launch", lambda **given: seen.update(given))
+    assert run("demo", "-w", weights, "--weights", weights, "--no-browser", "--port", "7999") == 0
+    assert seen == {"port": 7999, "open_browser": False, "weights": [weights, weights]}

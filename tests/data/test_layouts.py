@@ -400,3 +400,24 @@ def test_reading_a_source_that_breaks_later(tmp_path: Path) -> None:
     pair.a.path.write_bytes(pair.a.path.read_bytes()[:45])
     with pytest.raises(ImageError, match=r"1\.png: cannot be read"):
         pair.read()
+
+
+def test_one_folder_under_two_names_is_no_pair(tmp_path):
+    (tmp_path / "A").mkdir()
+    for number in range(3):
+        Image.new("RGB", (8, 8)).save(tmp_path / "A" / f"{number}.png")
+    (tmp_path / "B").symlink_to(tmp_path / "A", target_is_directory=True)
+    with pytest.raises(LayoutError, match="are the same folder"):
+        find_pairs(tmp_path)
+
+
+@pytest.mark.parametrize(("share", "refused"), [(0.0, True), (0.2, True), (0.3, False)])
+def test_how_many_files_may_be_unreadable_is_given(tmp_path, share, refused):
+    for number in range(4):
+        Image.new("RGB", (16, 8)).save(tmp_path / f"{number}.png")
+    (tmp_path / "3.png").write_bytes(b"junk")
+    if refused:
+        with pytest.raises(LayoutError, match="more than"):
+            find_pairs(tmp_path, max_corrupt=share)
+    else:
+        assert len(find_pairs(tmp_path, max_corrupt=share).splits["train"]) == 3
