@@ -217,7 +217,8 @@ def facades(arguments: argparse.Namespace) -> dict[str, Any]:
 def speed(arguments: argparse.Namespace) -> dict[str, Any]:
     """Training step, inference and loading beside plain re-statements, interleaved."""
     out = FIGURES / "speed-raw.json"
-    said = recorded("speed", "scripts/benchmark_pix2pix.py", "--data", arguments.facades / "train", "--json", out)
+    options = ["--data", arguments.facades / "train", "--rounds", "5", "--calls", "1", "--warmup", "1"]
+    said = recorded("speed", "scripts/benchmark_pix2pix.py", *options, "--json", out)
     return {"said": said, **json.loads(out.read_text(encoding="utf-8"))}
 
 

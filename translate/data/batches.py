@@ -2,7 +2,7 @@
 
 Sample number p of a run is a pure function of the seed and p: which pair, which crop, which mirror. Nothing depends
 on threads, on processes or on where a run was interrupted, so resuming is starting at p, and each process of several
-takes its own stretch of every batch. Threads crop uint8; mirroring, colour and normalisation are done on the device for
+takes its own stretch of every batch. Threads crop and mirror uint8; colour and normalisation are done on the device for
 the whole batch at once.
 
 Shapes: N batch, C channels, S side of the crop.
@@ -78,7 +78,8 @@ def to_unit(pixels: Tensor) -> Tensor:
     top = 65535.0 if pixels.dtype == torch.uint16 else 255.0
     # A tensor on the device: CUDA multiplies by the rounded reciprocal of a plain number.
     half = torch.full((), top / 2, device=pixels.device)
-    return pixels.permute(0, 3, 1, 2).float().div(half).sub(1.0).contiguous()
+    planes = pixels.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
+    return planes.div_(half).sub_(1.0)
 
 
 def jitter_colour(images: Tensor, factors: Tensor) -> Tensor:
@@ -200,7 +201,8 @@ class PairBatches(Iterator[Batch]):
         rows: list[list[np.ndarray]] = [[], []]
         for offset, chosen in enumerate(draws):
             for half, pixels in zip(rows, self._read(position + offset), strict=True):
-                half.append(crop(pixels, size=self.size, left=chosen.left, top=chosen.top))
+                square = crop(pixels, size=self.size, left=chosen.left, top=chosen.top)
+                half.append(square[:, ::-1] if self.mirror and chosen.mirror else square)
         batch = [torch.from_numpy(np.stack(half)) for half in rows]
         return ([half.pin_memory() for half in batch] if self.device.type == "cuda" else batch), draws
 
@@ -208,9 +210,6 @@ class PairBatches(Iterator[Batch]):
         halves, draws = self._ahead.popleft().result()
         self._submit()
         images = [to_unit(half.to(self.device, non_blocking=True)) for half in halves]
-        if self.mirror:
-            mirrored = torch.tensor([chosen.mirror for chosen in draws]).to(self.device, non_blocking=True)
-            images = [torch.where(mirrored.view(-1, 1, 1, 1), half.flip(-1), half) for half in images]
         batch = dict(zip(("a", "b"), images, strict=True))
         if self.colour_jitter:
             factors = torch.tensor([chosen.colour for chosen in draws]) * self.colour_jitter
