@@ -98,7 +98,7 @@ def weights(arguments: argparse.Namespace) -> dict[str, Any]:
     options = ["--direction", "b2a", "--names", "photos", "labels", "--size", "256", "--width", "24", "--depth", "7"]
     # The published up-path and border: in so short a training they make livelier walls than the defaults.
     options += ["--upsampling", "transposed", "--padding", "zeros", "--d-width", "32", "--batch-size", "2"]
-    options += ["--images", "24000", "--ema-half-life", "500", "--log-every", "400"]
+    options += ["--images", "21000", "--ema-half-life", "500", "--log-every", "400"]
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command(*torchrun, "-m", "translate", "train", "pix2pix", arguments.facades, "--out", out, *options)
     command("-m", "translate", "export", out, "--dtype", "fp16", "-o", folder, "--name", "facades")

@@ -31,9 +31,9 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("readme")
     drawing = Image.new("RGB", (64, 48), (0, 48, 255))
     drawing.paste((0, 128, 255), (10, 10, 24, 30))
-    (folder / "drawings").mkdir()
-    drawing.save(folder / "drawing.png")
-    drawing.save(folder / "drawings" / "1.png")
+    for name in ("demos/assets/drawing.png", "my-drawings/1.png"):
+        (folder / name).parent.mkdir(parents=True)
+        drawing.save(folder / name)
     (folder / "my-pairs").mkdir()
     rng = np.random.default_rng(0)
     for number in range(3):
@@ -64,7 +64,7 @@ def test_commands_run_in_their_order(folder):
 def test_python_blocks_run(code, folder, monkeypatch):
     monkeypatch.chdir(folder)
     exec(compile(code, "README.md", "exec"), {})
-    with Image.open(folder / "photo.png") as photo, Image.open(folder / "drawing.png") as drawing:
+    with Image.open(folder / "photo.png") as photo, Image.open(folder / "demos/assets/drawing.png") as drawing:
         assert photo.size == drawing.size
 
 

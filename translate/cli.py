@@ -199,7 +199,7 @@ def _print_info(found: Description) -> None:
     domains = "" if config.kind == "discriminator" else f", {config.domains.source} to {config.domains.target}"
     rows = {
         config.name: f"{config.kind}{domains}",
-        "file": f"{found.file} ({found.file_bytes / 2**20:.1f} MB, {found.dtype})",
+        "file": f"{found.file} ({found.file_bytes / 1e6:.1f} MB, {found.dtype})",
         "network": f"{network.type}: " + ", ".join(f"{field} {value}" for field, value in made_of.items()),
         "parameters": f"{found.parameters:,}",
         "FLOPs": f"{found.flops / 1e9:.3g} G for {side}x{side}",
@@ -235,7 +235,7 @@ def _export(command: Export) -> int:
 
     written = export_safetensors(find_weights(command.weights), command.out, dtype=command.dtype, name=command.name)
     print(
-        f"{written.file} ({written.file_bytes / 2**20:.1f} MB, {command.dtype}); against its source, of a range of 2: "
+        f"{written.file} ({written.file_bytes / 1e6:.1f} MB, {command.dtype}); against its source, of a range of 2: "
         f"mean {written.mean_difference:.2g}, at most {written.max_difference:.2g}"
     )
     return 0
