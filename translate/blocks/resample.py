@@ -10,6 +10,8 @@ Shapes: N batch, C channels, H height, W width.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -39,6 +41,22 @@ class BlurPool(nn.Module):
         mode = "reflect" if min(x.shape[-2:]) > 1 else "replicate"
         x = F.pad(x, (1, 1, 1, 1), mode=mode)
         return F.conv2d(x, self.kernel.to(x.dtype), stride=2, groups=self.channels)  # [N, C, ceil(H/2), ceil(W/2)]
+
+
+class Enlarge(nn.Upsample):
+    """Twice the height and width, bilinear (``resize``) or by repeating pixels (``nearest``).
+
+    Channels go last in memory: there a CPU enlarges, and convolves what it enlarged, up to twice as fast.
+    """
+
+    def __init__(self, kind: Literal["resize", "nearest"]) -> None:
+        if kind == "nearest":
+            super().__init__(scale_factor=2, mode="nearest")
+        else:
+            super().__init__(scale_factor=2, mode="bilinear", align_corners=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.contiguous(memory_format=torch.channels_last))  # [N, C, 2H, 2W]
 
 
 def downsample(
@@ -90,13 +108,8 @@ def upsample(
         ValueError: an unknown kind.
     """
     if kind in ("resize", "nearest"):
-        enlarge = (
-            nn.Upsample(scale_factor=2, mode="nearest")
-            if kind == "nearest"
-            else nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
-        )
         return nn.Sequential(
-            enlarge, nn.Conv2d(in_channels, out_channels, 3, padding=1, padding_mode=padding, bias=bias)
+            Enlarge(kind), nn.Conv2d(in_channels, out_channels, 3, padding=1, padding_mode=padding, bias=bias)
         )
     if kind == "transposed":
         output_padding = kernel_size % 2  # an odd kernel would end one pixel short of twice the size
