@@ -269,7 +269,7 @@ def main() -> int:
     figures = "\n".join(f"  {name:10} {figure.hours:4.1f} h  {figure.what}" for name, figure in FIGURE_TABLE.items())
     parser = argparse.ArgumentParser(
         description=__doc__,
-        epilog=f"figures, with their hours on two CPU cores (facades and weights: added up from runs made in parts):\n{figures}",
+        epilog=f"figures, with their hours on two CPU cores (facades, weights: added up from parts):\n{figures}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("figure", nargs="+", choices=[*FIGURE_TABLE, "all"], metavar="FIGURE")
