@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from translate.checkpoint.weights import read_config, weights_file
+from translate.checkpoint.weights import read_config, weights_file, weights_files
 from translate.config.weights import WeightsConfig
 from translate.inference.library import load, shipped_weights
 from translate.inference.translator import InferenceError, Translator
@@ -70,7 +70,7 @@ class Catalogue:
             config = read_config(path)
             if config.kind == "translator":  # a segmenter may ship, too: it is no use here
                 self._add(path, config)
-        for path in extra:
+        for path in (folder for given in extra for folder in _each(given)):
             config = read_config(path)
             if config.kind != "translator":
                 raise InferenceError(f"{path} holds a {config.kind}: the demo needs the weights of a translator")
@@ -117,3 +117,9 @@ class Catalogue:
     def _try_to_open(self, name: str) -> None:
         with suppress(ValueError):  # said where it can be seen: when somebody uses these weights
             self.translator(name)
+
+
+def _each(path: Path) -> list[Path]:
+    """A path to weights, or the folder of each where it is a run that learned both directions."""
+    files = weights_files(path)
+    return [file.parent for file in files] if len(files) > 1 else [path]

@@ -159,15 +159,16 @@ def training(root: Path, folder: Path, given: argparse.Namespace, results: dict[
     contenders: dict[str, Contender] = {}
     engines = {
         f"translate, {same.precision}": same,
-        "translate, fp32": open_engine(root, folder / "fp32", given, upsampling="transposed", precision="fp32"),
         f"translate, {same.precision}, resize up-path": open_engine(root, folder / "resize", given),
     }
+    if same.precision != "fp32":
+        engines["translate, fp32"] = open_engine(
+            root, folder / "fp32", given, upsampling="transposed", precision="fp32"
+        )
     if given.compile:
         engines[f"translate, {same.precision}, compiled"] = open_engine(
             root, folder / "compiled", given, upsampling="transposed", compile=True
         )
-    if same.precision == "fp32":
-        del engines["translate, fp32"]
     shape = (given.batch_size, 3, given.size, given.size)
     batch = {name: torch.rand(shape, device=device) * 2 - 1 for name in ("source", "target")}
     plain = [copy.deepcopy(same.nets[name]).to(memory_format=torch.contiguous_format) for name in ("g", "d")]

@@ -1,10 +1,11 @@
 """Show that a run which is killed and started again ends with the very weights of one that was not.
 
-Trains Pix2Pix once without interruption; then again, killed with SIGKILL at random moments until it has been killed as
-often as asked, each time followed by the same command. Compares networks, averages, Adam's moments and the random
-state of the two last states. Everything that has state is on: dropout, R1, an average of the weights.
+Trains Pix2Pix or CycleGAN once without interruption; then again, killed with SIGKILL at random moments until it has
+been killed as often as asked, each time followed by the same command. Compares networks, averages, Adam's moments,
+image pools and the random state of the two last states. Everything that has state is on: dropout, R1, an average of the
+weights; and pools that fill during the first half of the run and swap during the second.
 
-    python scripts/check_resume.py [--data DIR] [--kills 10] [--processes 1]
+    python scripts/check_resume.py [--method cyclegan] [--data DIR] [--kills 10] [--processes 1]
 """
 
 import argparse
@@ -23,7 +24,18 @@ import torch
 from PIL import Image
 
 from translate.checkpoint import load_state, saved_states
-from translate.config import DataConfig, Pix2PixConfig, RunConfig, from_dict, to_dict
+from translate.config import (
+    CycleGANConfig,
+    DataConfig,
+    Pix2PixConfig,
+    RunConfig,
+    UnpairedDataConfig,
+    from_dict,
+    to_dict,
+)
+
+METHODS = {"pix2pix": Pix2PixConfig, "cyclegan": CycleGANConfig}
+MethodConfig = Pix2PixConfig | CycleGANConfig
 
 
 def draw_pairs(folder: Path, *, count: int, size: int, first: int = 0) -> Path:
@@ -46,7 +58,7 @@ def draw_pairs(folder: Path, *, count: int, size: int, first: int = 0) -> Path:
     return folder
 
 
-def start(config: Pix2PixConfig, *, processes: int) -> tuple[subprocess.Popen[str], list[Path]]:
+def start(config: MethodConfig, *, processes: int) -> tuple[subprocess.Popen[str], list[Path]]:
     """Train in processes of their own; the launcher, and the files that will hold the workers' ids."""
     file = config.run.out.with_suffix(".json")
     file.write_text(json.dumps(to_dict(config)), encoding="utf-8")
@@ -56,11 +68,12 @@ def start(config: Pix2PixConfig, *, processes: int) -> tuple[subprocess.Popen[st
     launcher = [sys.executable]
     if processes > 1:
         launcher += ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    command = [*launcher, __file__, "--worker", str(file)]
+    method = next(name for name, kind in METHODS.items() if isinstance(config, kind))
+    command = [*launcher, __file__, "--worker", str(file), "--method", method]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True), pids
 
 
-def finish(config: Pix2PixConfig, *, processes: int) -> None:
+def finish(config: MethodConfig, *, processes: int) -> None:
     """Train to the end."""
     command, _ = start(config, processes=processes)
     output, _ = command.communicate()
@@ -68,7 +81,7 @@ def finish(config: Pix2PixConfig, *, processes: int) -> None:
         sys.exit(output)
 
 
-def kill(config: Pix2PixConfig, *, processes: int, wait: tuple[float, float]) -> int | None:
+def kill(config: MethodConfig, *, processes: int, wait: tuple[float, float]) -> int | None:
     """Train, and kill every worker a random time after its first step; the images kept, None if it ended before."""
     states = config.run.out / "states"
     before = saved_states(states)
@@ -87,16 +100,17 @@ def kill(config: Pix2PixConfig, *, processes: int, wait: tuple[float, float]) ->
     return int(saved_states(states)[-1].stem)
 
 
-def worker(file: Path) -> None:
+def worker(file: Path, *, method: str) -> None:
     from translate.engine import train
 
     torch.set_num_threads(1)
     file.with_suffix(f".{os.environ.get('RANK', '0')}.pid").write_text(str(os.getpid()))
-    train(from_dict(Pix2PixConfig, json.loads(file.read_text(encoding="utf-8"))))
+    train(from_dict(METHODS[method], json.loads(file.read_text(encoding="utf-8"))))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--method", choices=METHODS, default="pix2pix")
     parser.add_argument("--data", type=Path, help="a paired folder; pairs drawn by code unless given")
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--processes", type=int, default=1)
@@ -108,7 +122,7 @@ def main() -> None:
     parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.worker is not None:
-        worker(given.worker)
+        worker(given.worker, method=given.method)
         return
     random.seed(given.seed)
     with tempfile.TemporaryDirectory() as folder:
@@ -116,25 +130,27 @@ def main() -> None:
         batch_size = 2 * given.processes
         total = given.steps * batch_size
 
-        def config(name: str) -> Pix2PixConfig:
-            return Pix2PixConfig(
-                data=DataConfig(root=root.resolve(), size=given.size, workers=1),
-                run=RunConfig(
-                    out=Path(folder) / name,
-                    images=total,
-                    batch_size=batch_size,
-                    ema_half_life=50,
-                    device=given.device,
-                    deterministic=given.device != "cpu",
-                    checkpoint_every=max(1, given.steps // 40) * batch_size,
-                    log_every=batch_size,
-                    sample_every=total,
-                    keep=2,
-                ),
-                width=given.width,
-                d_width=given.width,
-                d_layers=2,
-                r1_weight=1.0,
+        def config(name: str) -> MethodConfig:
+            run = RunConfig(
+                out=Path(folder) / name,
+                images=total,
+                batch_size=batch_size,
+                ema_half_life=50,
+                device=given.device,
+                deterministic=given.device != "cpu",
+                checkpoint_every=max(1, given.steps // 40) * batch_size,
+                log_every=batch_size,
+                sample_every=total,
+                keep=2,
+            )
+            shared = {"run": run, "width": given.width, "d_width": given.width, "d_layers": 2, "r1_weight": 1.0}
+            where = {"root": root.resolve(), "size": given.size, "workers": 1}
+            if given.method == "pix2pix":
+                return Pix2PixConfig(data=DataConfig(**where), **shared)
+            # Each process has a pool of its own, which its share of the images fills.
+            pool, augment = given.steps, ("colour", "translation", "cutout")
+            return CycleGANConfig(
+                data=UnpairedDataConfig(**where), num_blocks=1, pool_size=pool, augment=augment, **shared
             )
 
         whole, killed = config("whole"), config("killed")

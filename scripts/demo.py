@@ -30,7 +30,7 @@ def main(arguments: list) -> int:
     if "--install-only" in arguments:
         return 0
     # -P: a folder named `translate` where the user happens to be must not stand in for the package.
-    return hand_over([str(python), "-P", "-m", "translate.cli", "demo", *arguments], ENVIRONMENT)
+    return hand_over([str(python), "-P", "-m", "translate", "demo", *arguments], ENVIRONMENT)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 import translate
 from translate.checkpoint import save_weights
@@ -324,3 +325,187 @@ def test_the_demo_takes_weights_several_times(monkeypatch, weights):
     monkeypatch.setattr(app, "launch", lambda **given: seen.update(given))
     assert run("demo", "-w", weights, "--weights", weights, "--no-browser", "--port", "7999") == 0
     assert seen == {"port": 7999, "open_browser": False, "weights": [weights, weights]}
+
+
+def published_resnet(*, batch_norm: bool = False) -> torch.nn.Sequential:
+    """CycleGAN's generator without residual blocks, its members at the published numbers."""
+    nn = torch.nn
+    down, up = {"kernel_size": 3, "stride": 2, "padding": 1}, {"output_padding": 1}
+    convolutions = [nn.Conv2d(3, 4, 7), nn.Conv2d(4, 8, **down), nn.Conv2d(8, 16, **down)]
+    convolutions += [nn.ConvTranspose2d(16, 8, **down, **up), nn.ConvTranspose2d(8, 4, **down, **up)]
+    members = [nn.ReflectionPad2d(3)]
+    for convolution in convolutions:
+        norm = nn.BatchNorm2d if batch_norm else nn.InstanceNorm2d
+        if batch_norm:
+            convolution.bias = None
+        members += [convolution, norm(convolution.out_channels), nn.ReLU()]
+    return nn.Sequential(*members, nn.ReflectionPad2d(3), nn.Conv2d(4, 3, 7), nn.Tanh()).eval()
+
+
+def foreign_file(path, network):
+    torch.save({f"model.{key}": tensor for key, tensor in network.state_dict().items()}, path)
+    return path
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_import_opens_weights_of_another_project(batch_norm, tmp_path, capsys):
+    original = published_resnet(batch_norm=batch_norm)
+    file = foreign_file(tmp_path / "latest_net_G.pth", original)
+    assert run("import", file, "-o", tmp_path / "horse2zebra", "--source", "horse", "--target", "zebra") == 0
+    said = capsys.readouterr().out
+    norm = "batch" if batch_norm else "instance"
+    assert f"ResNet generator, 0 blocks, 4 wide, {norm} norm, RGB to RGB" in said
+    assert "values from -1 to 1 (--value-range); trained at 256 px (--size)" in said
+    assert ("--statistics image" in said) == batch_norm
+    assert "--source" not in said
+    model = translate.load(tmp_path / "horse2zebra", precision="fp32")
+    assert (model.config.name, model.config.domains) == ("horse2zebra", Domains(source="horse", target="zebra"))
+    images = torch.rand(1, 3, 20, 24, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = (original(images * 2 - 1) + 1) / 2
+    torch.testing.assert_close(model(images), expected, atol=1e-5, rtol=0)
+    assert run("info", tmp_path / "horse2zebra") == 0
+    assert "horse to zebra" in capsys.readouterr().out
+
+
+def test_import_refuses_in_a_line(tmp_path, weights, image, capsys):
+    whole = foreign_file(tmp_path / "latest_net_G.pth", published_resnet())
+    partial = tmp_path / "partial.pth"
+    torch.save({"model.1.weight": torch.zeros(4, 3, 7, 7)}, partial)
+    for arguments, expected in (
+        ([tmp_path / "none.pth"], "does not exist"),
+        ([partial], "nearest is a ResNet generator"),
+        ([weights / "model.safetensors"], "opens as it is"),
+        ([whole, "--noise", "always"], "without dropout"),
+        ([whole, "--value-range", "1", "-1"], "value_range"),
+        ([whole, "--size", "0"], "--size 0"),
+    ):
+        assert run("import", *arguments, "-o", tmp_path / "out") == 2
+        said = capsys.readouterr().err
+        assert expected in said
+        assert "Traceback" not in said
+        assert not (tmp_path / "out").exists()
+    safetensors = tmp_path / "same" / "model.safetensors"
+    safetensors.parent.mkdir()
+    save_file({f"model.{key}": tensor for key, tensor in published_resnet().state_dict().items()}, safetensors)
+    assert run("import", safetensors, "-o", safetensors.parent) == 2
+    assert "would overwrite" in capsys.readouterr().err
+    assert run("import", whole, "-o", tmp_path / "out.pth") == 2
+    assert "give a folder, or a .safetensors file" in capsys.readouterr().err
+    assert run("apply", whole, image, "-o", tmp_path / "out.png") == 2
+    assert f"translate import {whole} -o weights/latest_net_G" in capsys.readouterr().err
+
+
+def test_an_imported_discriminator_makes_no_images(tmp_path, image, capsys):
+    nn = torch.nn
+    pixel = nn.Sequential(nn.Conv2d(3, 4, 1), nn.LeakyReLU(0.2), nn.Conv2d(4, 8, 1), nn.InstanceNorm2d(8))
+    pixel = nn.Sequential(*pixel, nn.LeakyReLU(0.2), nn.Conv2d(8, 1, 1))
+    torch.save({f"net.{key}": tensor for key, tensor in pixel.state_dict().items()}, tmp_path / "latest_net_D.pth")
+    assert run("import", tmp_path / "latest_net_D.pth", "-o", tmp_path / "judge") == 0
+    said = capsys.readouterr().out
+    assert "pixel discriminator, 4 wide, instance norm, of RGB" in said
+    assert "judges images and makes none" in said
+    assert run("apply", tmp_path / "judge", image, "-o", tmp_path / "out.png") == 2
+    assert "discriminator" in capsys.readouterr().err
+
+
+def test_doctor_tells_what_is_wrong_and_what_to_type(pairs, tmp_path, capsys):
+    assert run("doctor", pairs) == 1
+    said = capsys.readouterr().out
+    assert f"{pairs.name}: pairs, side-by-side" in said
+    assert "only 6 pairs to train on" in said
+    assert f"translate train pix2pix {pairs} --out runs/pix2pix" in said
+    assert max(map(len, said.splitlines()[:-1])) <= 80
+    assert run("doctor", pairs, "--json") == 1
+    found = json.loads(capsys.readouterr().out)
+    assert (found["kind"], found["exit_code"]) == ("pairs", 1)
+    assert run("doctor", tmp_path / "nowhere") == 2
+    assert "no such folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("given", ["whole", "by hand"])
+def test_doctor_prints_names_as_they_are(pairs, tmp_path, capsys, given):
+    for side, left in (("[red]x", 0), ("y", 32)):
+        folder = tmp_path / "set" / side
+        folder.mkdir(parents=True)
+        for path in pairs.iterdir():
+            Image.open(path).crop((left, 0, left + 32, 32)).save(folder / f"{side[-1]}{path.name}")
+    root = tmp_path / "set"
+    assert run("doctor", *([root] if given == "whole" else [root / "[red]x", "--root-b", root / "y"])) == 1
+    said = capsys.readouterr().out
+    assert "[red]x" in said
+    assert "yes  cyclegan, cut, fastcut" in said
+    assert ("--root-b" in said) == (given == "by hand")
+
+
+def test_an_export_to_onnx_is_applied_and_described_like_its_source(weights, image, tmp_path, capsys):
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    model, out = tmp_path / "model.onnx", tmp_path / "out.png"
+    assert run("export", weights, "-o", model, "--dtype", "fp16") == 2
+    assert "--dtype fp16 belongs to safetensors" in capsys.readouterr().err
+    assert run("export", weights, "-o", tmp_path / "folder", "--format", "onnx") == 2
+    assert "a name that ends in .onnx" in capsys.readouterr().err
+    assert run("export", weights, "-o", model, "--format", "safetensors") == 2
+    assert "give a .safetensors file" in capsys.readouterr().err
+    assert run("export", weights, "-o", model) == 0
+    assert "model.onnx (0.0 MB, fp32); against its source" in capsys.readouterr().out
+    assert run("apply", model, image, "-o", out) == 0
+    assert run("apply", weights, image, "-o", tmp_path / "same.png", "--precision", "fp32") == 0
+    with Image.open(out) as found, Image.open(tmp_path / "same.png") as expected:
+        assert np.abs(np.asarray(found).astype(int) - np.asarray(expected)).max() <= 1
+    capsys.readouterr()
+    assert run("info", model, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["domains"] == {"source": "labels", "target": "photos"}
+
+
+@pytest.fixture
+def tested_pairs(pairs, tmp_path):
+    """The A|B files again, four to train and two to test."""
+    for number, file in enumerate(sorted(pairs.glob("*.png"))):
+        target = tmp_path / "tested" / ("train" if number < 4 else "test") / file.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(file.read_bytes())
+    return tmp_path / "tested"
+
+
+def test_evaluate_prints_a_table_of_80_columns_and_json(weights, tested_pairs, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "200")
+    out = tmp_path / "scores"
+    flags = ["--names", "photos", "labels", "--out", out, "--device", "cpu", "--precision", "fp32"]
+    assert run("evaluate", weights, tested_pairs, *flags) == 0
+    said = capsys.readouterr().out
+    for words in ("tiny: labels to photos, 2 test pairs, --direction b2a", "identity", "histogram matching", "SSIM"):
+        assert words in said
+    files, lines = said.splitlines()[-1], said.splitlines()[:-1]
+    assert files == f"{out / 'tiny.json'}, {out / 'tiny.png'}"
+    assert max(len(line) for line in lines) <= 80
+    assert run("evaluate", weights, tested_pairs, *flags, "--json") == 0
+    values = json.loads(capsys.readouterr().out)
+    assert values == json.loads((out / "tiny.json").read_text())
+    assert values["scores"]["identity"]["l1"]["value"] > 0
+
+    monkeypatch.chdir(tmp_path)
+    assert run("evaluate", weights, tested_pairs, *flags[:3], "--num-images", "2", "--json") == 0
+    assert (tmp_path / "evaluations" / "tested" / "tiny.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (["--names", "labels", "photos", "--direction", "b2a"], "the domains are swapped"),
+        ([], "which way cannot be told"),
+        (["--direction", "a2b", "--split", "val"], "has no val split"),
+        (["--direction", "a2b", "--num-images", "1"], "--num-images 1"),
+        (["--direction", "a2b", "--features", "inception_v3"], "as inception_v3=inception_v3.pth"),
+        (["--direction", "a2b", "--features", "inception_v3=x.pth"], "are for sets without pairs"),
+        (["--direction", "a2b", "--lpips", "nowhere.pth", "nothing.pth"], "nowhere.pth does not exist"),
+        (["--direction", "a2b", "--unpaired"], "these look like pairs"),
+    ],
+)
+def test_evaluate_refuses_in_a_line(flags, expected, weights, tested_pairs, tmp_path, capsys):
+    assert run("evaluate", weights, tested_pairs, "--out", tmp_path / "scores", *flags) == 2
+    said = capsys.readouterr().err
+    assert expected in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "scores").exists()

@@ -10,6 +10,7 @@ from translate.blocks import (
     ResidualBlock,
     UNetDown,
     UNetUp,
+    blur_after,
     downsample,
     norm_layer,
     patch_stage,
@@ -18,7 +19,7 @@ from translate.blocks import (
     upsample,
 )
 
-NORMS = ["instance", "batch", "group", "none"]
+NORMS = ["instance", "instance-affine", "batch", "group", "none"]
 PADDINGS = ["reflect", "replicate", "zeros"]
 UPS = ["resize", "nearest", "transposed"]
 DOWNS = ["strided", "blur"]
@@ -64,11 +65,11 @@ def test_padding_fills_the_border_as_named(padding, left):
     assert block(torch.tensor([[[[1.0, 2.0, 3.0]] * 3]]))[0, 0, 1].tolist() == [left, 1.0, 2.0]
 
 
-@pytest.mark.parametrize("kind", ["instance", "batch", "group"])
+@pytest.mark.parametrize("kind", ["instance", "instance-affine", "batch", "group"])
 def test_norms_normalise(kind):
     x = 5 + 3 * noise(4, 8, 6, 6)
     output = norm_layer(kind)(8)(x)
-    axes = {"instance": (2, 3), "batch": (0, 2, 3), "group": (2, 3)}[kind]  # 8 channels make 8 groups of 1
+    axes = (0, 2, 3) if kind == "batch" else (2, 3)  # 8 channels make 8 groups of 1
     assert output.mean(dim=axes).abs().max() < 1e-5
     torch.testing.assert_close(output.var(dim=axes, unbiased=False), torch.ones(()).expand_as(output.mean(dim=axes)))
 
@@ -81,6 +82,16 @@ def test_group_norm_takes_any_channels(channels):
     assert layer(noise(1, channels, 4, 4)).shape == (1, channels, 4, 4)
 
 
+def test_affine_instance_norm_is_batch_norm_of_a_single_image():
+    alone, batch = norm_layer("instance-affine")(3), norm_layer("batch")(3)
+    for layer in (alone, batch):
+        layer.weight.data, layer.bias.data = torch.tensor([0.5, 1.0, -2.0]), torch.tensor([1.0, 0.0, -1.0])
+    images = 2 + 3 * noise(2, 3, 5, 5)
+    assert set(alone.state_dict()) == {"weight", "bias"}
+    torch.testing.assert_close(alone(images), torch.cat([batch(image) for image in images.split(1)]))
+    assert torch.equal(alone.eval()(images), alone.train()(images))
+
+
 def test_instance_norm_has_no_state_and_none_changes_nothing():
     assert not norm_layer("instance")(4).state_dict()
     x = noise(1, 4, 3, 3)
@@ -88,9 +99,9 @@ def test_instance_norm_has_no_state_and_none_changes_nothing():
 
 
 def test_unknown_names_are_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match=r"norm 'layer' is unknown.*instance, batch, group, none"):
+    with pytest.raises(ValueError, match=r"norm 'layer' is unknown.*instance, instance-affine, batch, group, none"):
         norm_layer("layer")
-    with pytest.raises(ValueError, match=r"downsampling 'pool' is unknown.*strided or blur"):
+    with pytest.raises(ValueError, match=r"downsampling 'pool' is unknown.*strided, blur or blur-after"):
         downsample(1, 1, kernel_size=3, kind="pool", bias=True)
     with pytest.raises(ValueError, match=r"upsampling 'shuffle' is unknown.*resize, nearest or transposed"):
         upsample(1, 1, kernel_size=3, kind="shuffle", bias=True)
@@ -106,6 +117,26 @@ def test_downsample_halves(kind, kernel_size, size):
     layer = downsample(3, 5, kernel_size=kernel_size, kind=kind, bias=False)
     assert layer(noise(2, 3, *size)).shape == (2, 5, size[0] // 2, size[1] // 2)
     assert not [name for name in layer.state_dict() if name.endswith("bias")]
+
+
+@pytest.mark.parametrize("kernel_size", [3, 4])
+@pytest.mark.parametrize("size", [(2, 2), (8, 6), (16, 2)])
+def test_blur_after_halves_behind_the_activation(kernel_size, size):
+    layers = [downsample(3, 5, kernel_size=kernel_size, kind="blur-after", bias=False), relu()]
+    layers += blur_after(5, kind="blur-after")
+    assert nn.Sequential(*layers)(noise(2, 3, *size)).shape == (2, 5, size[0] // 2, size[1] // 2)
+    assert isinstance(layers[-1], BlurPool)
+    assert blur_after(5, kind="strided") == blur_after(5, kind="blur") == []
+
+
+def test_resize_is_the_filter_of_the_published_upsampling():
+    """CUT's: repeat the border, then a transposed convolution with [1, 3, 3, 1] x [1, 3, 3, 1] / 16, cut to size."""
+    x = noise(2, 3, 4, 6)
+    taps = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 4
+    kernel = torch.outer(taps, taps).expand(3, 1, 4, 4)
+    padded = nn.functional.pad(x, (1, 1, 1, 1), mode="replicate")
+    expected = nn.functional.conv_transpose2d(padded, kernel, stride=2, padding=2, groups=3)[..., 1:-1, 1:-1]
+    torch.testing.assert_close(upsample(3, 1, kernel_size=3, kind="resize", bias=False)[0](x), expected)
 
 
 @pytest.mark.parametrize("kind", UPS)
@@ -222,21 +253,26 @@ def test_receptive_field_of_nothing_and_of_pixels():
     assert receptive_field(patch_stage(3, 1, stride=1, norm_layer=None, kernel_size=1)) == 1
 
 
-def test_receptive_field_is_what_gradients_say():
-    stages = nn.Sequential(*[patch_stage(1, 1, stride=s, norm_layer=None) for s in (2, 2, 1, 1)])
+@pytest.mark.parametrize(("downsampling", "field"), [("strided", 34), ("blur-after", 40)])
+def test_receptive_field_is_what_gradients_say(downsampling, field):
+    stages = nn.Sequential(
+        *[patch_stage(1, 1, stride=s, norm_layer=None, downsampling=downsampling) for s in (2, 2, 1, 1)]
+    )
     for parameter in stages.parameters():
         nn.init.constant_(parameter, 0.1)
     x = torch.ones(1, 1, 96, 96, requires_grad=True)
     logits = stages(x)
     logits[0, 0, 10, 10].backward()
     rows = x.grad[0, 0].abs().sum(dim=1).nonzero()
-    assert int(rows.max() - rows.min()) + 1 == receptive_field(stages) == 34
+    assert int(rows.max() - rows.min()) + 1 == receptive_field(stages) == field
 
 
 @pytest.mark.parametrize("norm", NORMS)
-def test_patch_stage_shapes_and_bias(norm):
-    stage = patch_stage(3, 8, stride=2, norm_layer=norm_layer(norm))
+@pytest.mark.parametrize("downsampling", ["strided", "blur-after"])
+def test_patch_stage_shapes_and_bias(norm, downsampling):
+    stage = patch_stage(3, 8, stride=2, norm_layer=norm_layer(norm), downsampling=downsampling)
     assert stage(noise(2, 3, 16, 10)).shape == (2, 8, 8, 5)
+    assert stage(noise(2, 3, 15, 11)).shape == (2, 8, 7, 5)
     assert (stage[0].bias is None) == (norm != "none")
     assert patch_stage(3, 8, stride=1, norm_layer=None)(noise(2, 3, 16, 10)).shape == (2, 8, 15, 9)
 
@@ -258,9 +294,10 @@ def test_patch_stage_logits_are_linear():
         lambda: UNetDown(2, 3, norm_layer=norm_layer("instance"), downsampling="blur"),
         lambda: UNetUp(2, 3, norm_layer=norm_layer("instance"), upsampling="transposed"),
         lambda: patch_stage(2, 3, stride=2, norm_layer=norm_layer("batch")),
+        lambda: patch_stage(2, 3, stride=2, norm_layer=norm_layer("instance-affine"), downsampling="blur-after"),
         lambda: BlurPool(2),
     ],
-    ids=["residual", "residual-group", "unet-down", "unet-up", "patch", "blur"],
+    ids=["residual", "residual-group", "unet-down", "unet-up", "patch", "patch-blur", "blur"],
 )
 def test_gradients_are_those_of_finite_differences(block):
     torch.manual_seed(0)

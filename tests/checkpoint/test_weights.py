@@ -12,7 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from translate.checkpoint import WeightsError, WriteError, load_weights, read_config, save_weights, weights_file
-from translate.checkpoint.weights import CONFIG_FILE, METADATA_KEY, MODEL_FILE, stored_dtype
+from translate.checkpoint.weights import CONFIG_FILE, METADATA_KEY, MODEL_FILE, stored_dtype, weights_files
 from translate.config import PatchGANConfig, ResNetConfig, TrainingRecord, UNetConfig, WeightsConfig, to_dict
 from translate.networks import build_network
 
@@ -287,3 +287,31 @@ def test_a_file_in_place_of_the_folder_is_named(tmp_path, tiny_network, tiny_con
     with pytest.raises(WriteError, match=r"model\.safetensors cannot be written"):
         save_weights(tiny_network, tiny_config, tmp_path / "weights")
     assert (tmp_path / "weights").read_text() == "a file"
+
+
+def small_weights(folder: Path) -> None:
+    network = ResNetConfig(width=2, num_blocks=0)
+    save_weights(build_network(network), WeightsConfig(kind="translator", name="one", network=network), folder)
+
+
+def test_a_run_of_two_directions_asks_for_one(tmp_path):
+    for name in ("a2b", "b2a"):
+        small_weights(tmp_path / "run" / "weights" / name)
+    for path in (tmp_path / "run", tmp_path / "run" / "weights"):
+        with pytest.raises(WeightsError, match=r"holds several weights: choose one of .*a2b, .*b2a"):
+            weights_file(path)
+        assert [file.parent.name for file in weights_files(path)] == ["a2b", "b2a"]
+    for path in (tmp_path / "run" / "a2b", tmp_path / "run" / "weights" / "a2b"):
+        assert weights_file(path) == tmp_path / "run" / "weights" / "a2b" / MODEL_FILE
+
+
+def test_one_of_one_is_that_one(tmp_path):
+    small_weights(tmp_path / "run" / "weights" / "a2b")
+    assert weights_file(tmp_path / "run").parent.name == "a2b"
+
+
+def test_a_bare_name_is_not_one_of_the_weights_of_this_folder(tmp_path, monkeypatch):
+    small_weights(tmp_path / "weights" / "facades")
+    monkeypatch.chdir(tmp_path)
+    assert weights_files(Path("facades")) == []
+    assert weights_files(tmp_path / "facades") != []

@@ -97,7 +97,7 @@ def test_an_unknown_key_inside_is_named_with_its_place():
         (UNetConfig, {"width": 0}, "width = 0: Input should be greater than or equal to 1"),
         (UNetConfig, {"depth": 11}, "depth = 11: Input should be less than or equal to 10"),
         (UNetConfig, {"dropout": 1.0}, "dropout = 1.0: Input should be less than 1"),
-        (UNetConfig, {"norm": "layer"}, "norm = 'layer': Input should be 'instance', 'batch', 'group' or 'none'"),
+        (UNetConfig, {"norm": "layer"}, "norm = 'layer': Input should be 'instance', 'instance-affine', 'batch'"),
         (UNetConfig, {"width": "64"}, "width = '64': Input should be a valid integer"),
         (UNetConfig, {"width": True}, "width = True: Input should be a valid integer"),
         (UNetConfig, {"width": 1.5}, "width = 1.5: Input should be a valid integer"),
@@ -210,7 +210,7 @@ def test_what_is_no_weights_config_is_refused(values):
 
 @pytest.mark.parametrize("kind", ["upscaler", None])
 def test_another_kind_of_weights_is_refused(kind):
-    with pytest.raises(ConfigError, match=r"kind = .*'translator', 'segmenter' or 'discriminator'"):
+    with pytest.raises(ConfigError, match=r"kind = .*'translator', 'segmenter', 'discriminator' or 'classifier'"):
         weights_config({**to_dict(WEIGHTS), "kind": kind})
 
 

@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from translate.data import batches as batches_module
 from translate.data.batches import (
     DataError,
     PairBatches,
@@ -25,8 +26,8 @@ from translate.data.batches import (
     permutation,
     to_unit,
 )
-from translate.data.images import ImageError
-from translate.data.layouts import find_pairs
+from translate.data.images import ImageError, Picture, write_image
+from translate.data.layouts import ImageSource, Pair, find_pairs
 from translate.data.store import Format, PairStore
 
 RGB = Format(channels=3)
@@ -153,6 +154,73 @@ def test_another_seed_gives_other_samples(store):
 def test_a_stream_goes_on_where_it_is_started(store, start):
     whole, rest = take(store, 24), take(store, 24 - start, start=start)
     assert all(torch.equal(whole[name][start:], rest[name]) for name in ("a", "b"))
+
+
+@pytest.mark.parametrize("fmt", [RGB, Format(channels=1, bits=16), Format(channels=4)], ids=str)
+@pytest.mark.parametrize("cached", [False, True])
+@pytest.mark.parametrize("batch_size", [1, 6])
+def test_samples_are_the_crops_and_mirrors_that_were_drawn(tmp_path, fmt, cached, batch_size):
+    rng = np.random.default_rng(0)
+    pixels = [
+        [rng.integers(0, 2**fmt.bits, (SIDE, 30, fmt.channels)).astype(fmt.dtype) for _ in "ab"] for _ in range(3)
+    ]
+    pairs = []
+    for number, halves in enumerate(pixels):
+        sources = [ImageSource(path=tmp_path / f"{number}{half}.png") for half in "ab"]
+        for source, half in zip(sources, halves, strict=True):
+            write_image(source.path, Picture(pixels=half))
+        pairs.append(Pair(name=f"{number}", a=sources[0], b=sources[1]))
+    cache = tmp_path / "cache" if cached else None
+    store = PairStore(pairs, a=fmt, b=fmt, side=SIDE, cache=cache)
+    taken = take(store, 12, batch_size=batch_size)
+    for position in range(12):
+        chosen = draw(position, seed=3)
+        index = permutation(3, epoch=position // 3, seed=3)[position % 3]
+        for name, half in zip("ab", pixels[index], strict=True):
+            square = crop(half, size=SIZE, left=chosen.left, top=chosen.top)
+            square = square[:, ::-1] if chosen.mirror else square
+            values = torch.from_numpy(square.astype(np.float32) / np.iinfo(fmt.dtype).max).permute(2, 0, 1) * 2 - 1
+            assert torch.equal(taken[name][position], values)
+    store.close()
+
+
+@pytest.mark.parametrize("most", [1, 3, 8])
+@pytest.mark.parametrize("bytes_at_once", [1, 4000, 2**22])
+def test_how_many_batches_are_handed_over_at_once_does_not_matter(store, monkeypatch, most, bytes_at_once):
+    expected = take(store, 20, batch_size=1)
+    monkeypatch.setattr(batches_module, "MOST_AT_ONCE", most)
+    monkeypatch.setattr(batches_module, "BYTES_AT_ONCE", bytes_at_once)
+    assert equal(take(store, 20, batch_size=1), expected)
+    assert equal(take(store, 10, batch_size=1, start=10), {name: half[10:] for name, half in expected.items()})
+
+
+def test_a_batch_that_is_kept_does_not_change(store):
+    batches = PairBatches(store, size=SIZE, batch_size=2, seed=3)
+    kept = [next(batches) for _ in range(30)]
+    batches.close()
+    assert equal({name: torch.cat([batch[name] for batch in kept]) for name in ("a", "b")}, take(store, 60))
+
+
+def test_closing_does_not_wait_for_what_is_prepared_together(store, monkeypatch):
+    reads: list[int] = []
+    slow = threading.Event()
+    read = PairStore.read
+
+    def counted(self: PairStore, index: int) -> list[np.ndarray]:
+        reads.append(index)
+        if len(reads) == 3:
+            slow.wait(20)
+        return read(self, index)
+
+    monkeypatch.setattr(PairStore, "read", counted)
+    batches = PairBatches(store, size=SIZE, batch_size=1, workers=1)
+    closing = threading.Thread(target=batches.close)
+    closing.start()
+    while not batches._closed:
+        pass
+    slow.set()
+    closing.join()
+    assert len(reads) <= 4  # of the eight batches of one sample that are prepared together
 
 
 @pytest.mark.parametrize("world_size", [2, 4])

@@ -457,8 +457,9 @@ def test_lossless_formats_keep_pixels_and_alpha(tmp_path: Path, suffix: str, cha
 
 
 @pytest.mark.parametrize(("suffix", "bits"), [(".png", 16), (".tif", 16), (".webp", 8), (".bmp", 8), (".jpg", 8)])
-def test_16_bit_grey_is_kept_where_the_format_can(tmp_path: Path, suffix: str, bits: int) -> None:
-    pixels = np.linspace(0, 65535, 24 * 32).reshape(24, 32, 1).astype(np.uint16)
+@pytest.mark.parametrize("colours", [1, 3])
+def test_16_bits_are_kept_where_the_format_can(tmp_path: Path, suffix: str, bits: int, colours: int) -> None:
+    pixels = np.linspace(0, 65535, 24 * 32).reshape(24, 32, 1).astype(np.uint16).repeat(colours, axis=2)
     write_image(tmp_path / f"deep{suffix}", Picture(pixels=pixels))
     again = read_image(tmp_path / f"deep{suffix}")
     assert again.bits == bits
@@ -466,11 +467,21 @@ def test_16_bit_grey_is_kept_where_the_format_can(tmp_path: Path, suffix: str, b
     assert np.abs(again.pixels - expected).max() <= (3 if suffix == ".jpg" else 0)
 
 
-def test_16_bit_colour_is_rounded_to_8_bits(tmp_path: Path) -> None:
+def test_16_bit_colour_comes_back_to_the_last_bit(tmp_path: Path) -> None:
     for channels in (2, 3, 4):
-        pixels = noise(channels=channels, bits=16)
-        write_image(tmp_path / "deep.png", Picture(pixels=pixels))
-        np.testing.assert_array_equal(read_image(tmp_path / "deep.png").pixels, np.rint(pixels / 257))
+        for suffix in (".png", ".tif"):
+            pixels = noise(channels=channels, bits=16)
+            write_image(tmp_path / f"deep{suffix}", Picture(pixels=pixels))
+            np.testing.assert_array_equal(read_image(tmp_path / f"deep{suffix}").pixels, pixels)
+            assert_header_agrees(tmp_path / f"deep{suffix}")
+
+
+def test_an_image_that_pil_opened_has_8_bits(tmp_path: Path) -> None:
+    pixels = noise(bits=16)
+    write_image(tmp_path / "deep.png", Picture(pixels=pixels))
+    with Image.open(tmp_path / "deep.png") as image:
+        np.testing.assert_array_equal(from_pil(image).pixels, pixels >> 8)
+    np.testing.assert_array_equal(np.asarray(to_pil(Picture(pixels=pixels))), np.rint(pixels / 257))
 
 
 def test_jpeg_composites_and_has_a_quality(tmp_path: Path) -> None:

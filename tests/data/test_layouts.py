@@ -159,7 +159,7 @@ def test_depth_channels_and_sizes_that_differ_are_said(tmp_path: Path) -> None:
     assert (data.channels_a, data.bits_a, data.channels_b, data.bits_b) == (1, 16, 3, 8)
     assert (data.size, data.mixed_sizes) == ((8, 8), True)
     assert data.notes == (
-        "1 of 3 files of A have 8 bits: converted to 16",
+        "1 of 3 files of A has 8 bits: converted to 16",
         "2 of 3 files of B are grey: converted to RGB",
     )
     assert data.describe().endswith("mostly 8x8 (sizes differ), A 16-bit grey, B RGB")
@@ -171,7 +171,7 @@ def test_transparency_is_composited_or_kept(tmp_path: Path) -> None:
     save(tmp_path / "B" / "3.png", mode="RGBA", value=128)
     data = find_pairs(tmp_path)
     assert (data.channels_a, data.channels_b) == (3, 3)
-    assert data.notes == ("1 of 3 files of B have transparency: composited over white",)
+    assert data.notes == ("1 of 3 files of B has transparency: composited over white",)
     data = find_pairs(tmp_path, keep_alpha=True)
     assert (data.channels_a, data.channels_b) == (3, 4)
     assert data.notes == ("2 of 3 files of B have no alpha: taken as opaque",)
@@ -223,9 +223,7 @@ def test_side_by_side_of_another_shape_has_to_be_named(tmp_path: Path) -> None:
 def test_one_file_of_another_shape(tmp_path: Path) -> None:
     save_many(tmp_path, 5, (16, 8))
     save(tmp_path / "logo.png", (8, 8))
-    with pytest.raises(
-        LayoutError, match=r"1 of 6 files are not twice as wide as high.*first logo\.png is 8x8; remove"
-    ):
+    with pytest.raises(LayoutError, match=r"1 of 6 files is not twice as wide as high.*first logo\.png is 8x8; remove"):
         find_pairs(tmp_path)
 
 
@@ -260,7 +258,7 @@ def test_unmatched_stems(tmp_path: Path) -> None:
     with pytest.raises(LayoutError) as caught:
         find_pairs(tmp_path)
     text = str(caught.value)
-    assert f"4 files of {tmp_path / 'A'} and 1 of {tmp_path / 'B'} have no partner, 2 have" in text
+    assert f"4 of the files of {tmp_path / 'A'} and 1 of {tmp_path / 'B'} have no partner, 2 have" in text
     assert "only in A/: 3.png, 4.png, 5.png, ...; only in B/: extra.png" in text
     data = find_pairs(tmp_path, allow_unmatched=True)
     assert names(data.splits["train"]) == ["1", "2"]
@@ -289,7 +287,7 @@ def test_sizes_that_differ_within_a_pair(tmp_path: Path) -> None:
         save_many(tmp_path / side, 4)
     save(tmp_path / "B" / "2.png", (8, 9))
     save(tmp_path / "B" / "3.png", (9, 8))
-    with pytest.raises(LayoutError, match=r"in 2 of 4 pairs, first 2\.png is 8x8, 2\.png 8x9; resize"):
+    with pytest.raises(LayoutError, match=r"in 2 of 4 pairs, first 2\.png is 8x8, 2\.png is 8x9; resize"):
         find_pairs(tmp_path)
 
 
@@ -313,7 +311,7 @@ def test_loose_images_beside_folders_are_said(tmp_path: Path) -> None:
     for side in "AB":
         save_many(tmp_path / side, 3)
     save(tmp_path / "preview.png", (30, 30))
-    assert find_pairs(tmp_path).notes == ("1 images beside the folders are not used (preview.png)",)
+    assert find_pairs(tmp_path).notes == ("one image beside the folders is not used (preview.png)",)
 
 
 def test_two_names_for_one_split(tmp_path: Path) -> None:

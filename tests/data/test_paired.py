@@ -8,8 +8,10 @@ import torch
 from PIL import Image
 
 from translate.config import ConfigError, DataConfig
+from translate.data.folder_images import NUM_SAMPLES
 from translate.data.layouts import LayoutError
-from translate.data.paired import NUM_SAMPLES, PairedImages, default_size
+from translate.data.paired import PairedImages
+from translate.data.sizes import default_size
 
 CPU = torch.device("cpu")
 STREAM = {"batch_size": 2, "start": 0, "seed": 0, "rank": 0, "world_size": 1, "device": CPU, "report": print}

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from translate.data import store as store_module
-from translate.data.images import ImageError, Picture
+from translate.data.images import ImageError, Picture, write_image
 from translate.data.layouts import ImageSource, LayoutError, Pair, find_pairs
 from translate.data.store import Format, PairStore, _Segments, fitted_size, resize, to_format
 
@@ -20,8 +20,7 @@ RGB = Format(channels=3)
 
 def save(path: Path, pixels: np.ndarray) -> ImageSource:
     path.parent.mkdir(exist_ok=True)
-    flat = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
-    Image.fromarray(flat).save(path)
+    write_image(path, Picture(pixels=pixels))
     return ImageSource(path=path)
 
 
@@ -108,6 +107,31 @@ def test_resize_keeps_kind_and_constant_values(bits, channels, nearest):
     assert (np.abs(output.astype(int) - pixels[0, 0, 0]) <= (1 if channels in (2, 4) else 0)).all()
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    ("size", "target"),
+    [((64, 64), (72, 72)), ((256, 200), (97, 76)), ((37, 41), (70, 90)), ((3, 5), (8, 13)), ((40, 9), (11, 30))],
+)
+def test_resize_is_pillows_filter(size, target, channels):
+    (width, height), (wide, high) = size, target
+    pixels = noise(height, width, channels)
+    flat = pixels[..., 0] if channels == 1 else pixels
+    expected = np.asarray(Image.fromarray(flat).resize(target, Image.Resampling.BICUBIC)).reshape(high, wide, channels)
+    difference = np.abs(resize(pixels, width=wide, height=high).astype(int) - expected)
+    assert difference.max() <= 2  # both round between the two directions
+    assert (difference > 0).mean() < 0.03
+
+
+def test_resize_of_what_cannot_be_written_to(recwarn):
+    pixels = noise(9, 12)
+    expected = resize(pixels, width=20, height=15)
+    pixels.flags.writeable = False
+    assert np.array_equal(resize(pixels, width=20, height=15), expected)
+    half = noise(9, 24)[:, 12:]  # a view of a wider image
+    assert np.array_equal(resize(half, width=20, height=15), resize(half.copy(), width=20, height=15))
+    assert not recwarn.list
+
+
 def test_resize_to_the_same_size_copies_nothing():
     pixels = noise(4, 6)
     assert resize(pixels, width=6, height=4) is pixels
@@ -131,7 +155,7 @@ def test_resize_clips_the_overshoot_of_16_bits():
 
 @pytest.mark.parametrize("bits", [8, 16])
 def test_label_maps_keep_their_exact_colours(tmp_path, bits):
-    palette = noise(5, 1, 3 if bits == 8 else 1, bits=bits)[:, 0]
+    palette = noise(5, 1, bits=bits)[:, 0]
     labels = palette[np.random.default_rng(1).integers(0, 5, (23, 31))]
     photo = noise(23, 31)
     fmt = Format(channels=labels.shape[-1], bits=bits, nearest=True)
@@ -146,19 +170,27 @@ def test_label_maps_keep_their_exact_colours(tmp_path, bits):
 
 @pytest.mark.parametrize("bits", [8, 16])
 def test_the_second_read_does_not_decode_and_is_equal(tmp_path, decoded, bits):
-    channels = 3 if bits == 8 else 1
     pairs = [
-        pair_of(tmp_path, noise(9, 11, channels, bits=bits, seed=n), noise(9, 11, seed=9 + n), name=f"{n}")
-        for n in range(5)
+        pair_of(tmp_path, noise(9, 11, bits=bits, seed=n), noise(9, 11, seed=9 + n), name=f"{n}") for n in range(5)
     ]
-    store = PairStore(pairs, a=Format(channels=channels, bits=bits), b=RGB, side=9, cache=tmp_path / "cache")
+    store = PairStore(pairs, a=Format(channels=3, bits=bits), b=RGB, side=9, cache=tmp_path / "cache")
     first = [[half.copy() for half in store.read(index)] for index in range(5)]
     second = [store.read(index) for index in range(5)]
     assert len(decoded) == 5
-    assert np.array_equal(first[3][0], noise(9, 11, channels, bits=bits, seed=3))  # kept exactly
+    assert np.array_equal(first[3][0], noise(9, 11, bits=bits, seed=3))  # kept exactly
     for halves, again in zip(first, second, strict=True):
         assert all(np.array_equal(*half) for half in zip(halves, again, strict=True))
         assert [half.dtype for half in halves] == [half.dtype for half in again]
+    store.close()
+
+
+def test_the_cache_holds_channels_one_after_the_other(tmp_path):
+    pair = pair_of(tmp_path, noise(9, 11), noise(9, 11, bits=16))
+    store = PairStore([pair], a=RGB, b=Format(channels=3, bits=16), side=9, cache=tmp_path / "cache")
+    first, again = store.read(0), store.read(0)
+    for decoded, kept in zip(first, again, strict=True):
+        assert kept.transpose(2, 0, 1).flags.c_contiguous
+        assert np.array_equal(decoded, kept)
     store.close()
 
 

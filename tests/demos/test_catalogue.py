@@ -36,6 +36,12 @@ def test_equal_names_are_told_apart(tmp_path: Path, make_weights: Callable[..., 
     assert [offer.path for offer in catalogue.offers.values()] == paths
 
 
+def test_a_run_of_two_directions_is_two_offers(tmp_path: Path, make_weights: Callable[..., Path]) -> None:
+    for name in ("a2b", "b2a"):
+        make_weights(tmp_path / "run" / "weights" / name)
+    assert list(Catalogue([tmp_path / "run"]).offers) == ["a2b", "b2a"]
+
+
 def test_painters_take_labels_and_256_px_comes_first(tmp_path: Path, make_weights: Callable[..., Path]) -> None:
     paths = [
         make_weights(tmp_path / "small", size=128),

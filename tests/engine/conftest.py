@@ -14,12 +14,28 @@ import torch
 from PIL import Image
 from rich.console import Console
 
-from translate.config import DataConfig, Pix2PixConfig, RunConfig, SegmentationConfig
+from translate.config import (
+    CUTConfig,
+    CycleGANConfig,
+    DataConfig,
+    FastCUTConfig,
+    Pix2PixConfig,
+    RunConfig,
+    SegmentationConfig,
+    UnpairedDataConfig,
+)
 from translate.data.paired import PairedImages
 from translate.engine import Display, Engine
 from translate.engine.distributed import World
 from translate.recipes import open_recipe
 
+METHODS: dict[str, Any] = {
+    "pix2pix": Pix2PixConfig,
+    "segmentation": SegmentationConfig,
+    "cyclegan": CycleGANConfig,
+    "cut": CUTConfig,
+    "fastcut": FastCUTConfig,
+}
 PALETTE = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
 SIZE = 32
 
@@ -71,13 +87,14 @@ def pairs(tmp_path_factory: pytest.TempPathFactory, draw_pairs: Callable[..., Pa
 
 @pytest.fixture
 def make_config(pairs: Path, tmp_path: Path) -> Callable[..., Any]:
-    """``make_config(batch_size=2, width=8, ...)``: a tiny Pix2Pix (or, with a palette, segmentation) configuration.
+    """``make_config(batch_size=2, width=8, ...)``: a tiny configuration of Pix2Pix, or of another ``method``.
 
     Fields of data, run and method are given side by side.
     """
 
-    def make(**given: Any) -> Pix2PixConfig | SegmentationConfig:
-        kind = SegmentationConfig if "palette" in given else Pix2PixConfig
+    def make(method: str = "pix2pix", **given: Any) -> Any:
+        kind = METHODS[method]
+        data_kind = UnpairedDataConfig if method in ("cyclegan", "cut", "fastcut") else DataConfig
         values: dict[str, Any] = {
             "root": pairs,
             "out": tmp_path / "run",
@@ -88,7 +105,11 @@ def make_config(pairs: Path, tmp_path: Path) -> Callable[..., Any]:
             "cache_gb": 0.0,
             "width": 4,
         }
-        values |= {"d_width": 4, "d_layers": 2} if kind is Pix2PixConfig else {"depth": 3}
+        values |= {"depth": 3} if method == "segmentation" else {"d_width": 4, "d_layers": 2}
+        if method in ("cut", "fastcut"):
+            values |= {"projection": 8, "num_patches": 8}
+        if data_kind is UnpairedDataConfig and given.get("generator", "resnet") == "resnet":
+            values |= {"num_blocks": 1}
         values |= given
         if kind is Pix2PixConfig and values.get("generator", "unet") == "unet":
             # At depth 5 the innermost level is one pixel; enlarged to 2x2 and normalised, the middle weight of its
@@ -98,7 +119,7 @@ def make_config(pairs: Path, tmp_path: Path) -> Callable[..., Any]:
         def taken(group: type) -> dict[str, Any]:
             return {field.name: values.pop(field.name) for field in fields(group) if field.name in values}
 
-        data, run = DataConfig(**taken(DataConfig)), RunConfig(**taken(RunConfig))
+        data, run = data_kind(**taken(data_kind)), RunConfig(**taken(RunConfig))
         return kind(data=data, run=run, **values)
 
     return make
@@ -137,6 +158,7 @@ class Session:
         for name, optimizer in engine.optimizers.items():
             for number, state in optimizer.state_dict()["state"].items():
                 found |= {f"adam.{name}.{number}.{key}": value for key, value in state.items()}
+        found |= {f"recipe.{name}": value for name, value in engine.recipe.state_dict().items()}
         return {name: value.clone() for name, value in found.items()} | {"rng": torch.get_rng_state()}
 
 

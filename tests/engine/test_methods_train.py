@@ -69,7 +69,14 @@ def test_other_kinds_of_images(make_config, open_session, draw_pairs, tmp_path, 
 def test_segmentation(make_config, open_session):
     """Learns the three colours of drawn label maps from noisy renderings of them."""
     palette = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
-    given = {"palette": palette, "class_names": ("r", "g", "b"), "direction": "b2a", "width": 8, "depth": 2}
+    given = {
+        "method": "segmentation",
+        "palette": palette,
+        "class_names": ("r", "g", "b"),
+        "direction": "b2a",
+        "width": 8,
+        "depth": 2,
+    }
     engine = trained(make_config, open_session, **given, learning_rate=1e-2, beta1=0.9, images=120, log_every=12)
     network, config = load_weights(engine.run.out)
     assert (config.kind, config.classes) == ("segmenter", ("r", "g", "b"))
@@ -78,6 +85,47 @@ def test_segmentation(make_config, open_session):
     assert agreement > 0.9  # a third by chance
     with pytest.raises(ValueError, match="segmenter"):
         translate.load(engine.run.out, device="cpu")
+
+
+UNPAIRED = {
+    "cyclegan": {},
+    "cyclegan-unet": {"generator": "unet", "depth": 3},
+    "cyclegan-batch-norm": {"norm": "batch", "batch_size": 2, "images": 8, "pool_size": 3},
+    "cyclegan-everything": {"augment": ("colour", "translation", "cutout"), "r1_weight": 1.0, "ema_half_life": 4.0},
+    "cyclegan-parts": {"batch_size": 2, "micro_batch": 1, "images": 8, "identity_weight": 0.0},
+    **{f"cyclegan-{kind}": {"adversarial": kind} for kind in ("vanilla", "hinge", "wasserstein")},
+}
+
+
+@pytest.mark.parametrize("given", UNPAIRED.values(), ids=UNPAIRED.keys())
+def test_cyclegan(make_config, open_session, given):
+    engine = trained(make_config, open_session, method="cyclegan", **given)
+    assert {path.name for path in engine.weights.iterdir()} == {"A2B", "B2A"}
+    for name, (source, target) in {"A2B": "AB", "B2A": "BA"}.items():
+        model = translate.load(engine.weights / name, device="cpu")
+        assert (model.config.domains.source, model.config.domains.target) == (source, target)
+        assert model(np.zeros((20, 24, 3), np.uint8)).shape == (20, 24, 3)
+        assert model.config.training.recipe == "cyclegan"
+
+
+@pytest.mark.parametrize("method", ["cut", "fastcut"])
+@pytest.mark.parametrize(
+    "given", [{}, {"direction": "b2a", "ema_half_life": 4.0}, {"batch_size": 2, "micro_batch": 1, "images": 8}]
+)
+def test_cut(make_config, open_session, method, given):
+    engine = trained(make_config, open_session, method=method, **given)
+    model = translate.load(engine.run.out, device="cpu")
+    assert model.config.name == ("B2A" if given.get("direction") == "b2a" else "A2B")
+    assert model(np.zeros((20, 24, 3), np.uint8)).shape == (20, 24, 3)
+
+
+def test_start_from_another_run_or_its_weights(make_config, open_session, tmp_path):
+    first = trained(make_config, open_session, method="cyclegan")
+    kernels = {name: net.state_dict()["stem.conv.weight"] for name, net in first.nets.items() if name.startswith("g")}
+    for number, source in enumerate((first.run.out, first.weights)):
+        config = make_config(method="cyclegan", start_from=source, out=tmp_path / f"next-{number}")
+        nets = open_session(config).engine.nets
+        assert all(torch.equal(nets[name].state_dict()["stem.conv.weight"], kernel) for name, kernel in kernels.items())
 
 
 def test_l1_falls(make_config, open_session):

@@ -120,6 +120,21 @@ def test_two_processes_signalled_killed_and_resumed_equal_uninterrupted(long_con
     assert images == sorted(set(images))
 
 
+def test_each_of_two_processes_gets_its_own_pool_back(make_config, assert_equal):
+    config = make_config(
+        method="cyclegan", images=160, batch_size=2, pool_size=60, checkpoint_every=14, log_every=10, sample_every=500
+    )
+    whole = elsewhere(config, "whole")
+    finish(whole, processes=2)
+    signal_in_the_midst(config, signal.SIGKILL, processes=2)
+    pool = load_state(saved_states(config.run.out / "states")[-1]).tensors["recipe/pool_a.images"]
+    assert pool.shape[:2] == (2, 60)
+    assert not torch.equal(pool[0], pool[1])
+    assert (pool[:, -1] == 0).all()  # not full when it was killed
+    finish(config, processes=2)
+    assert_equal(final(config)[0], final(whole)[0])
+
+
 def test_two_processes_equal_one(make_config, open_session):
     """Exactly, where one process takes the two shares as micro-batches; but for rounding, where it takes them at once.
 

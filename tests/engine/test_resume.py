@@ -34,9 +34,26 @@ def stop_after(session, images):
     [
         {"noise": "training", "r1_weight": 1.0, "ema_half_life": 4.0, "schedule": "cosine", "decay_from": 0.0},
         {"noise": "always", "norm": "batch", "batch_size": 2, "micro_batch": 1, "images": 12, "colour_jitter": 0.3},
-        {"palette": ((255, 0, 0), (0, 255, 0), (0, 0, 255)), "class_names": ("r", "g", "b"), "direction": "b2a"},
+        {
+            "method": "segmentation",
+            "palette": ((255, 0, 0), (0, 255, 0), (0, 0, 255)),
+            "class_names": ("r", "g", "b"),
+            "direction": "b2a",
+        },
+        {"method": "cyclegan", "pool_size": 8, "ema_half_life": 4.0, "augment": ("colour", "cutout")},
+        {"method": "cyclegan", "pool_size": 2, "batch_size": 2, "micro_batch": 1, "images": 12},
+        {"method": "cut", "r1_weight": 1.0},
+        {"method": "fastcut", "direction": "b2a"},
     ],
-    ids=["dropout-r1-ema", "batch-norm-micro-batches", "segmentation"],
+    ids=[
+        "dropout-r1-ema",
+        "batch-norm-micro-batches",
+        "segmentation",
+        "cyclegan-pool-half-full",
+        "cyclegan-pool-swaps",
+        "cut",
+        "fastcut",
+    ],
 )
 def test_stopping_at_step_3_of_6_changes_nothing(make_config, open_session, assert_equal, given):
     config = make_config(**given)
@@ -49,12 +66,13 @@ def test_stopping_at_step_3_of_6_changes_nothing(make_config, open_session, asse
     assert resumed.engine.images == 3 * size
     assert_equal(resumed.train().tensors(), whole.tensors())
     assert resumed.engine.images == whole.engine.images == 6 * size
-    for name in (f"states/{6 * size:010d}.safetensors", "weights/model.safetensors"):
-        a, b = (c.run.out / name for c in (config, elsewhere(config, "whole")))
-        if "weights" in name:
-            assert_equal(load_weights(a)[0].state_dict(), load_weights(b)[0].state_dict())
-        else:
-            assert_equal(load_state(a).tensors, load_state(b).tensors)
+    a, b = (c.run.out / f"states/{6 * size:010d}.safetensors" for c in (config, elsewhere(config, "whole")))
+    assert_equal(load_state(a).tensors, load_state(b).tensors)
+    files = sorted(path.relative_to(config.run.out) for path in (config.run.out / "weights").rglob("*.safetensors"))
+    assert files
+    for file in files:
+        a, b = (c.run.out / file for c in (config, elsewhere(config, "whole")))
+        assert_equal(load_weights(a)[0].state_dict(), load_weights(b)[0].state_dict())
 
 
 def test_dropout_is_part_of_that(make_config, open_session):
@@ -74,7 +92,7 @@ def test_another_configuration_is_refused_with_its_flag(make_config, open_sessio
         open_session(make_config(width=8))
     with pytest.raises(ConfigError, match=r"--batch-size 1, and now it is 2 \(and 1 more\)"):
         open_session(make_config(batch_size=2, d_width=8))
-    palette = {"palette": ((255, 0, 0), (0, 255, 0)), "class_names": ("r", "g")}
+    palette = {"method": "segmentation", "palette": ((255, 0, 0), (0, 255, 0)), "class_names": ("r", "g")}
     with pytest.raises(ConfigError, match="a run of another method, or of another release"):
         open_session(make_config(**palette))
 

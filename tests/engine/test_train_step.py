@@ -175,6 +175,7 @@ def test_what_an_update_does_not_train_is_frozen(scripted_engine):
     assert seen == {"d": {"g": True, "d": True}, "g": {"g": True, "d": False}}
 
 
+PALETTE = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
 HOST_READS = ("item", "cpu", "tolist", "numpy", "__bool__", "__float__", "__int__", "__index__", "nonzero")
 
 
@@ -183,9 +184,11 @@ HOST_READS = ("item", "cpu", "tolist", "numpy", "__bool__", "__float__", "__int_
     [
         {"adversarial": "hinge", "ema_half_life": 10.0, "r1_weight": 1.0, "feature_matching_weight": 1.0},
         {"batch_size": 2, "micro_batch": 1, "d_layers": 1, "d_scales": 2, "norm": "batch", "reconstruction": "ssim"},
-        {"palette": ((255, 0, 0), (0, 255, 0), (0, 0, 255)), "class_names": ("r", "g", "b"), "direction": "b2a"},
+        {"method": "segmentation", "palette": PALETTE, "class_names": ("r", "g", "b"), "direction": "b2a"},
+        {"method": "cyclegan", "pool_size": 1, "augment": ("colour", "translation", "cutout"), "r1_weight": 1.0},
+        {"method": "fastcut"},
     ],
-    ids=["pix2pix", "micro-batches", "segmentation"],
+    ids=["pix2pix", "micro-batches", "segmentation", "cyclegan", "fastcut"],
 )
 def test_a_step_never_waits_for_the_device(make_config, open_session, monkeypatch, given):
     engine = open_session(make_config(**given)).engine

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import torch
 
-from translate.config import Pix2PixConfig, from_dict
+from translate.config import CycleGANConfig, Pix2PixConfig, from_dict
 from translate.engine import train
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     given = Path(sys.argv[1])
     given.with_suffix(f".{os.environ.get('RANK', '0')}.pid").write_text(str(os.getpid()))
-    train(from_dict(Pix2PixConfig, json.loads(given.read_text(encoding="utf-8"))))
+    values = json.loads(given.read_text(encoding="utf-8"))
+    train(from_dict(CycleGANConfig if "cycle_weight" in values else Pix2PixConfig, values))

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from translate.config import ResNetConfig, WeightsConfig
-from translate.data.images import Picture
+from translate.data.images import Picture, composite, read_image, write_image
 from translate.inference import InferenceError, Translator, files, translate_files
 from translate.inference.files import output_paths
 from translate.networks import Generator
@@ -151,6 +151,32 @@ def test_formats(tmp_path, translator, out, suffix):
     translate_files(translator, inputs, [output], quality=90 if suffix != ".png" else None)
     pixel = Image.open(output).convert("RGB").getpixel((3, 3))
     assert np.abs(np.subtract(pixel, (255, 155, 55))).max() < 8
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_16_bits_go_from_file_to_file(tmp_path, translator, out, suffix, channels):
+    # The weights are of 8 bits: what they are given is not, and a network computes in floats.
+    rng = np.random.default_rng(0)
+    (tmp_path / "in").mkdir()
+    inputs, pixels = [], []
+    for number in range(3):  # one batch, an 8-bit neighbour in it
+        bits = 8 if number == 1 else 16
+        values = rng.integers(0, 2**bits, (8, 12, channels)).astype(np.uint8 if bits == 8 else np.uint16)
+        inputs.append(tmp_path / "in" / f"{number}{suffix}")
+        pixels.append(values)
+        write_image(inputs[-1], Picture(pixels=values))
+    outputs = output_paths(inputs, out, suffix=suffix)
+    translate_files(translator, inputs, outputs)
+    for values, path in zip(pixels, outputs, strict=True):
+        result = read_image(path)
+        alpha = channels in (2, 4)
+        assert result.pixels.dtype == values.dtype
+        expected = np.iinfo(values.dtype).max - composite(Picture(pixels=values)).pixels
+        assert np.array_equal(result.colour, expected.repeat(3 if channels < 3 else 1, axis=2))
+        if alpha:
+            assert np.array_equal(result.alpha, values[..., -1:])
+        assert result.bits == 8 or (result.pixels % 257 != 0).any()
 
 
 def test_bad_files_are_named_and_the_rest_is_done(tmp_path, translator, out):

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 import translate
+import translate.inference.device as device_module
 from translate.checkpoint import WeightsError, save_weights
 from translate.config import PatchGANConfig, WeightsConfig
 from translate.inference import (
@@ -169,3 +170,21 @@ def test_a_grid_holds_every_image_under_its_heading():
             part = pixels[22 + row * 28 : 22 + row * 28 + 24, column * 36 : column * 36 + 32]
             assert (part == (red, row, 7)).all()
     assert (pixels[:22] < 128).any()  # the headings
+
+
+@pytest.mark.parametrize(
+    ("has", "faster", "expected"), [(True, True, "bf16"), (True, False, "fp32"), (False, True, "fp32")]
+)
+def test_a_cpu_takes_bf16_where_it_has_it_and_it_is_faster(monkeypatch, has, faster, expected):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": has}, raising=False)
+    monkeypatch.setattr(device_module, "_faster_on_this_cpu", lambda: faster)
+    assert choose_precision("auto", torch.device("cpu")) == expected
+
+
+def test_measuring_a_cpu_draws_nothing_and_is_done_once(monkeypatch):
+    device_module._faster_on_this_cpu.cache_clear()
+    state = torch.get_rng_state()
+    first = device_module._faster_on_this_cpu()
+    assert torch.equal(torch.get_rng_state(), state)
+    monkeypatch.setattr(device_module.F, "conv2d", None)
+    assert device_module._faster_on_this_cpu() is first

@@ -12,10 +12,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from translate.blocks import upsample
-from translate.config import PatchGANConfig, ResNetConfig, UNetConfig, from_dict, to_dict, unet_depth
+from translate.config import ConfigError, PatchGANConfig, ResNetConfig, UNetConfig, from_dict, to_dict, unet_depth
 from translate.networks import Generator, PatchGANDiscriminator, build_network, initialise
 
-NORMS = ["instance", "batch", "group", "none"]
+NORMS = ["instance", "instance-affine", "batch", "group", "none"]
 GOLDEN = Path(__file__).parents[1] / "golden"
 
 
@@ -41,7 +41,7 @@ def normed_channels(network: nn.Module) -> int:
 
 
 @pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("downsampling", ["strided", "blur"])
+@pytest.mark.parametrize("downsampling", ["strided", "blur", "blur-after"])
 @pytest.mark.parametrize("upsampling", ["resize", "transposed"])
 @pytest.mark.parametrize("padding", ["reflect", "replicate", "zeros"])
 def test_resnet_of_every_kind_keeps_the_size(norm, downsampling, upsampling, padding):
@@ -133,6 +133,21 @@ def test_patchgan_shapes_and_minimum_size(norm, num_layers, num_scales):
     if norm == "instance" and num_layers:
         with pytest.raises((ValueError, RuntimeError), match=r"spatial|Kernel size"):
             network(noise(1, 4, side // 2, side // 2))
+
+
+@pytest.mark.parametrize("num_layers", [1, 2, 3])
+@pytest.mark.parametrize("extra", [0, 1, 2, 3])
+def test_patchgan_with_filters_has_as_many_logits(num_layers, extra):
+    strided = build_network(PatchGANConfig(width=1, num_layers=num_layers))
+    blurred = build_network(PatchGANConfig(width=1, num_layers=num_layers, downsampling="blur-after"))
+    images = noise(1, 6, blurred.minimum_size, blurred.minimum_size + extra)
+    assert blurred(images).logits[0].shape == strided(images).logits[0].shape
+    assert blurred.state_dict().keys() == strided.state_dict().keys()
+
+
+def test_unet_has_no_place_for_a_filter_behind_its_activations():
+    with pytest.raises(ConfigError, match=r"--downsampling blur-after is not for a U-Net: choose strided or blur"):
+        UNetConfig(downsampling="blur-after")
 
 
 @pytest.mark.parametrize(("num_layers", "field"), [(0, 1), (1, 16), (2, 34), (3, 70), (4, 142)])

@@ -3,7 +3,7 @@
 from translate.blocks.conv import ConvBlock, leaky_relu, relu
 from translate.blocks.norm import NormLayer, norm_layer
 from translate.blocks.patch import patch_stage, receptive_field
-from translate.blocks.resample import BlurPool, downsample, upsample
+from translate.blocks.resample import BlurPool, blur_after, downsample, upsample
 from translate.blocks.residual import ResidualBlock
 from translate.blocks.unet import UNetDown, UNetUp
 
@@ -14,6 +14,7 @@ __all__ = [
     "ResidualBlock",
     "UNetDown",
     "UNetUp",
+    "blur_after",
     "downsample",
     "leaky_relu",
     "norm_layer",

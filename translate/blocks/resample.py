@@ -3,7 +3,9 @@
 Up: ``resize`` is bilinear enlargement and a convolution, which leaves no checkerboard (Odena et al., 2016) and no
 blocks: with ``nearest`` enlargement the edges of a deep level's pixels show in the image as a plaid. ``transposed`` is
 the published transposed convolution, kept for imported weights. Down: ``strided`` convolution, or ``blur``: a
-convolution, then a binomial low-pass filter with stride 2 (Zhang, 2019).
+convolution, then a binomial low-pass filter with stride 2 (Zhang, 2019); ``blur-after``: the same filter behind the
+normalisation and activation that follow the convolution, as Zhang puts it and CUT (Park et al., 2020) published it.
+CUT's up-sampling, its [1, 3, 3, 1] filter and a convolution, is ``resize``: the filter is bilinear enlargement.
 
 Shapes: N batch, C channels, H height, W width.
 """
@@ -70,6 +72,8 @@ def downsample(
 ) -> nn.Module:
     """A convolution to half the size: [N, C_in, H, W] -> [N, C_out, H/2, W/2] for even H and W.
 
+    That of ``blur-after`` keeps the size (less one with an even kernel): `blur_after` halves, behind the activation.
+
     Raises:
         ValueError: an unknown kind.
     """
@@ -78,11 +82,19 @@ def downsample(
         return nn.Conv2d(
             in_channels, out_channels, kernel_size, stride=2, padding=border, padding_mode=padding, bias=bias
         )
+    if kind == "blur-after":  # `blur_after` halves
+        border = (kernel_size - 1) // 2
+        return nn.Conv2d(in_channels, out_channels, kernel_size, padding=border, padding_mode=padding, bias=bias)
     if kind == "blur":
         # An even kernel cannot be centred at stride 1: the filter follows a 3x3 convolution instead.
         conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, padding_mode=padding, bias=bias)
         return nn.Sequential(conv, BlurPool(out_channels))
-    raise ValueError(f"downsampling '{kind}' is unknown: choose strided or blur")
+    raise ValueError(f"downsampling '{kind}' is unknown: choose strided, blur or blur-after")
+
+
+def blur_after(channels: int, *, kind: Downsampling) -> list[nn.Module]:
+    """What belongs behind the activation that follows `downsample`: a filter for ``blur-after``, else nothing."""
+    return [BlurPool(channels)] if kind == "blur-after" else []
 
 
 def upsample(

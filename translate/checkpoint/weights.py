@@ -23,6 +23,7 @@ from translate.networks import build_network
 
 METADATA_KEY = "translate"
 MODEL_FILE, CONFIG_FILE = "model.safetensors", "config.json"
+FOREIGN_SUFFIXES = (".pth", ".pt")
 DType = Literal["fp32", "fp16", "bf16"]
 DTYPES: dict[DType, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -66,24 +67,45 @@ def save_weights(network: nn.Module, config: WeightsConfig, path: Path, *, dtype
     return file
 
 
-def weights_file(path: Path) -> Path:
-    """The safetensors file that a path stands for: a file, a weights folder, or a run folder.
+def weights_files(path: Path) -> list[Path]:
+    """The safetensors files that a path stands for; a run that learned both directions has two.
 
-    Raises:
-        WeightsError: nothing is there that could be opened.
+    Args:
+        path: A file, a weights folder, a run folder, or ``RUN/NAME`` for one of the weights of a run.
     """
     if path.is_file():
-        return path
-    for folder in (path, path / "weights"):
+        return [path]
+    # A bare name is no RUN/NAME: in a folder that holds weights/facades, "facades" still means what ships.
+    in_run = [path.parent / "weights" / path.name] if len(path.parts) > 1 else []
+    for folder in (path, path / "weights", *in_run):
         if (folder / MODEL_FILE).is_file():
-            return folder / MODEL_FILE
+            return [folder / MODEL_FILE]
+    return next((found for root in (path / "weights", path) if (found := sorted(root.glob(f"*/{MODEL_FILE}")))), [])
+
+
+def weights_file(path: Path) -> Path:
+    """The one safetensors file that a path stands for, as in `weights_files`.
+
+    Raises:
+        WeightsError: nothing is there that could be opened, or there are several.
+    """
+    files = weights_files(path)
+    if len(files) == 1:
+        return files[0]
+    if files:
+        names = ", ".join(str(file.parent) for file in files[:6]) + (", ..." if len(files) > 6 else "")
+        raise WeightsError(f"{path} holds several weights: choose one of {names}")
     if not path.exists():
         raise WeightsError(f"{path} does not exist")
     if (path / "states").is_dir():
         raise WeightsError(
             f"{path} is a run that has exported no weights yet: run its train command again to finish it"
         )
-    raise WeightsError(f"{path} has no {MODEL_FILE}: expected a weights folder, a run folder or a .safetensors file")
+    foreign = sorted(file for file in path.iterdir() if file.suffix in FOREIGN_SUFFIXES)
+    advice = f". {_how_to_import(foreign[0])}" if foreign else ""
+    raise WeightsError(
+        f"{path} has no {MODEL_FILE}: expected a weights folder, a run folder or a .safetensors file{advice}"
+    )
 
 
 def read_config(path: Path) -> WeightsConfig:
@@ -97,8 +119,7 @@ def read_config(path: Path) -> WeightsConfig:
         metadata = opened.metadata() or {}
     if METADATA_KEY not in metadata:
         raise WeightsError(
-            f"{file} does not say what network it holds: it was not written by translate. "
-            "Weights of other projects cannot be opened yet"
+            f"{file} does not say what network it holds: it was not written by translate. {_how_to_import(file)}"
         )
     try:
         values = json.loads(metadata[METADATA_KEY])
@@ -170,6 +191,10 @@ def renamed(config: WeightsConfig, name: str) -> WeightsConfig:
     return replace(config, name=name)
 
 
+def _how_to_import(file: Path) -> str:
+    return f"Weights of pytorch-CycleGAN-and-pix2pix or CUT open with: translate import {file} -o weights/{file.stem}"
+
+
 def _opened(file: Path) -> safe_open:
     try:
         return safe_open(file, framework="pt")
@@ -179,7 +204,7 @@ def _opened(file: Path) -> safe_open:
         if head[:2] == b"PK" or (head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05"):
             raise WeightsError(
                 f"{file} is a pickle, whatever its name says; pickles can run code and are not opened. "
-                "Weights of other projects cannot be opened yet"
+                f"{_how_to_import(file)}"
             ) from None
         raise WeightsError(f"{file} is not a whole safetensors file ({error}): copy or download it again") from None
     except OSError as error:

@@ -2,14 +2,28 @@
 
 from translate.config.base import Config, ConfigError, differences, from_dict, to_dict, validate
 from translate.config.networks import (
+    ClassifierNetworkConfig,
     GeneratorConfig,
     NetworkConfig,
     PatchGANConfig,
+    PatchHeadsConfig,
     ResNetConfig,
     UNetConfig,
     unet_depth,
 )
-from translate.config.training import DataConfig, Pix2PixConfig, RunConfig, SegmentationConfig, TrainConfig
+from translate.config.training import (
+    ClassifierConfig,
+    CUTConfig,
+    CycleGANConfig,
+    DataConfig,
+    FastCUTConfig,
+    FolderConfig,
+    Pix2PixConfig,
+    RunConfig,
+    SegmentationConfig,
+    TrainConfig,
+    UnpairedDataConfig,
+)
 from translate.config.weights import (
     FORMAT_VERSION,
     Domains,
@@ -21,13 +35,20 @@ from translate.config.weights import (
 
 __all__ = [
     "FORMAT_VERSION",
+    "CUTConfig",
+    "ClassifierConfig",
+    "ClassifierNetworkConfig",
     "Config",
     "ConfigError",
+    "CycleGANConfig",
     "DataConfig",
     "Domains",
+    "FastCUTConfig",
+    "FolderConfig",
     "GeneratorConfig",
     "NetworkConfig",
     "PatchGANConfig",
+    "PatchHeadsConfig",
     "Pix2PixConfig",
     "Preprocessing",
     "ResNetConfig",
@@ -36,6 +57,7 @@ __all__ = [
     "TrainConfig",
     "TrainingRecord",
     "UNetConfig",
+    "UnpairedDataConfig",
     "WeightsConfig",
     "differences",
     "from_dict",

@@ -9,10 +9,10 @@ from annotated_types import Ge, Le, Lt
 
 from translate.config.base import Config, ConfigError
 
-Norm = Literal["instance", "batch", "group", "none"]
+Norm = Literal["instance", "instance-affine", "batch", "group", "none"]
 Padding = Literal["reflect", "replicate", "zeros"]
 Upsampling = Literal["resize", "nearest", "transposed"]
-Downsampling = Literal["strided", "blur"]
+Downsampling = Literal["strided", "blur", "blur-after"]
 Initialisation = Literal["normal", "xavier", "kaiming", "orthogonal"]
 
 
@@ -34,6 +34,8 @@ class ResNetConfig(Config):
     downsampling: Downsampling = "strided"
     dropout: Annotated[float, Ge(0.0), Lt(1.0)] = 0.0
     """Probability of dropping a channel's value inside each residual block."""
+    residual: bool = False
+    """The network makes a change of its input instead of its output."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +58,12 @@ class UNetConfig(Config):
     """Probability of dropping a value in the inner up-blocks, three of them at depth 8 as in the paper."""
     output: Literal["tanh", "linear"] = "tanh"
     """``tanh`` for images in [-1, 1]; ``linear`` for logits, as in segmentation."""
+    residual: bool = False
+    """The network makes a change of its input instead of its output."""
+
+    def __post_init__(self) -> None:
+        if self.downsampling == "blur-after":  # its activations come before its convolutions
+            raise ConfigError("--downsampling blur-after is not for a U-Net: choose strided or blur")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,14 +79,45 @@ class PatchGANConfig(Config):
     num_scales: Annotated[int, Ge(1), Le(5)] = 1
     """Copies at full, half, quarter ... resolution, as in pix2pixHD (Wang et al., 2018)."""
     norm: Norm = "instance"
+    downsampling: Literal["strided", "blur-after"] = "strided"
+    """``strided`` as published with pix2pix; ``blur-after`` as with CUT."""
 
     def __post_init__(self) -> None:
         if self.num_layers == 0 and self.num_scales > 1:
             raise ConfigError("--num-scales needs a discriminator with layers: set --num-layers to 1 or more")
 
 
+@dataclass(frozen=True, kw_only=True)
+class PatchHeadsConfig(Config):
+    """What CUT compares features by (Park et al., 2020): two linear layers for each layer of the generator."""
+
+    type: Literal["patch-heads"] = "patch-heads"
+    channels: tuple[int, ...]
+    """Of each layer's features."""
+    projection: Annotated[int, Ge(1)] = 256
+    """Channels in which they are compared."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierNetworkConfig(Config):
+    """A small convolutional network that names the class of a whole image, and describes it by a few features."""
+
+    type: Literal["classifier"] = "classifier"
+    in_channels: Annotated[int, Ge(1)] = 3
+    num_classes: Annotated[int, Ge(2)] = 2
+    size: Annotated[int, Ge(16)] = 64
+    """Side in pixels of the square to which every image is squeezed."""
+    width: Annotated[int, Ge(1)] = 32
+    """Channels after the first convolution; doubled twice."""
+    num_features: Annotated[int, Ge(1)] = 64
+    """Values that describe an image: few, so that small sets can be compared by them."""
+    norm: Norm = "batch"
+    dropout: Annotated[float, Ge(0.0), Lt(1.0)] = 0.2
+    """Probability of dropping a feature while training."""
+
+
 GeneratorConfig = ResNetConfig | UNetConfig
-NetworkConfig = ResNetConfig | UNetConfig | PatchGANConfig
+NetworkConfig = ResNetConfig | UNetConfig | PatchGANConfig | ClassifierNetworkConfig
 
 
 def unet_depth(size: int) -> int:

@@ -13,22 +13,48 @@ from translate.config.base import Config, ConfigError
 from translate.config.networks import Downsampling, Initialisation, Norm, Padding, Upsampling
 
 Layout = Literal["auto", "side-by-side", "ab-folders", "split-ab-folders", "trainA-trainB", "two-folders"]
+UnpairedLayout = Literal["auto", "ab-folders", "split-ab-folders", "trainA-trainB", "two-folders"]
 Direction = Literal["a2b", "b2a"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Schedule = Literal["linear", "cosine", "constant"]
 Adversarial = Literal["vanilla", "non-saturating", "saturating", "lsgan", "hinge", "wasserstein"]
 Reconstruction = Literal["l1", "l2", "charbonnier", "ssim"]
 Noise = Literal["training", "always", "never"]
+Augmentation = Literal["colour", "translation", "cutout"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataConfig(Config):
-    """Which images, and how they are drawn."""
+class FolderConfig(Config):
+    """Which images, and how they are drawn; what paired and unpaired data share."""
 
     root: Positional[Path]
-    """The data set: a folder of A|B files, of A/ and B/, of train/ val/ test/ ... or domain A of two folders."""
+    """The data set's folder, laid out in one of the known ways; or domain A of two folders."""
     root_b: Path | None = None
     """Domain B, where A and B are two folders given by hand."""
+    size: Annotated[int, Ge(8), Le(4096)] | None = None
+    """Side of the square training crop in pixels; the images' own size, at most 256, unless given."""
+    enlarge: Annotated[float, Ge(1.0), Le(32.0)] = 286 / 256
+    """The shorter side is resized to this times the size before a random crop (286 for 256, as in the papers)."""
+    fit: Literal["cover", "stretch"] = "cover"
+    """Keep the aspect ratio and crop (cover), or squash to a square (stretch, as published)."""
+    flip: bool = True
+    """Mirror half of the samples."""
+    alpha: Literal["composite", "keep"] = "composite"
+    """Transparent images: over white, or as a fourth channel."""
+    cache_gb: Annotated[float, Ge(0.0)] = 4.0
+    """Decoded images are kept on disk beside the run up to this size; 0 decodes them each time."""
+    workers: Annotated[int, Ge(1), Le(64)] | None = None
+    """Decoding threads; chosen from the machine unless given."""
+    hold_out: Annotated[float, Ge(0.0), Lt(1.0)] = 0.0
+    """Share of the training images kept apart for validation, where there is no such split."""
+    max_bad: Annotated[float, Ge(0.0), Le(1.0)] = 0.05
+    """Share of unreadable files above which a run stops."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig(FolderConfig):
+    """Pairs of images."""
+
     layout: Layout = "auto"
     """How the folder is laid out; found by looking unless given."""
     allow_unmatched: bool = False
@@ -37,24 +63,18 @@ class DataConfig(Config):
     """Which half is translated into which."""
     names: tuple[str, str] = ("A", "B")
     """What the two domains show, in a word or two each: ``--names photos labels``."""
-    size: Annotated[int, Ge(8), Le(4096)] | None = None
-    """Side of the square training crop in pixels; the images' own size, at most 256, unless given."""
-    enlarge: Annotated[float, Ge(1.0), Le(4.0)] = 286 / 256
-    """The shorter side is resized to this times the size before a random crop (286 for 256, as in the paper)."""
-    fit: Literal["cover", "stretch"] = "cover"
-    """Keep the aspect ratio and crop (cover), or squash to a square (stretch, as published)."""
-    flip: bool = True
-    """Mirror half of the pairs."""
     colour_jitter: Annotated[float, Ge(0.0), Le(1.0)] = 0.0
     """Strength of brightness, contrast and saturation changes; inputs only."""
-    alpha: Literal["composite", "keep"] = "composite"
-    """Transparent images: over white, or as a fourth channel."""
-    cache_gb: Annotated[float, Ge(0.0)] = 4.0
-    """Decoded images are kept on disk beside the run up to this size; 0 decodes them each time."""
-    workers: Annotated[int, Ge(1), Le(64)] | None = None
-    """Decoding threads; chosen from the machine unless given."""
-    max_bad: Annotated[float, Ge(0.0), Le(1.0)] = 0.05
-    """Share of unreadable files above which a run stops."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnpairedDataConfig(FolderConfig):
+    """Two sets of images, of any counts and sizes."""
+
+    layout: UnpairedLayout = "auto"
+    """How the folder is laid out; found by looking unless given."""
+    names: tuple[str, str] | None = None
+    """What the two domains show, in a word or two each; the names of their folders unless given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,16 +135,12 @@ class RunConfig(Config):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pix2PixConfig(Config):
-    """Paired translation (Isola et al., 2017): a conditional GAN with an L1 term."""
+class TranslatorConfig(Config):
+    """The networks of a translator in training: a generator and a PatchGAN against it."""
 
-    data: DataConfig
     run: RunConfig
-    generator: Literal["unet", "resnet"] = "unet"
     width: Annotated[int, Ge(1)] = 64
     """Channels of the generator's outermost level."""
-    depth: Annotated[int, Ge(1), Le(10)] | None = None
-    """U-Net halvings; chosen from the size unless given."""
     num_blocks: Annotated[int, Ge(0)] | None = None
     """Residual blocks of a ResNet; 6 up to 128 px, 9 above unless given."""
     norm: Norm = "instance"
@@ -132,29 +148,103 @@ class Pix2PixConfig(Config):
     """How the generator's convolutions fill the border; zeros leave lines along it."""
     upsampling: Upsampling = "resize"
     downsampling: Downsampling = "strided"
-    noise: Noise = "training"
-    """When dropout is on: while training, also when translating (the paper's noise), or never."""
+    residual: bool = False
+    """The generator learns what to change of its input instead of all of its output; for short trainings."""
     d_width: Annotated[int, Ge(1)] = 64
     """Channels of the discriminator's first stage."""
     d_layers: Annotated[int, Ge(0), Le(8)] = 3
     """Strided stages of the discriminator: 3 sees 70x70 pixels, 0 single pixels."""
     d_scales: Annotated[int, Ge(1), Le(5)] = 1
     """Discriminators at full, half, quarter ... size (pix2pixHD)."""
+    r1_weight: Annotated[float, Ge(0.0)] = 0.0
+    """Weight gamma of the R1 penalty on real images, taken every 16 steps."""
+
+    def __post_init__(self) -> None:
+        if self.d_layers == 0 and self.d_scales > 1:
+            raise ConfigError("--d-scales needs a discriminator with stages: set --d-layers to 1 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pix2PixConfig(TranslatorConfig):
+    """Paired translation (Isola et al., 2017): a conditional GAN with an L1 term."""
+
+    data: DataConfig
+    generator: Literal["unet", "resnet"] = "unet"
+    depth: Annotated[int, Ge(1), Le(10)] | None = None
+    """U-Net halvings; chosen from the size unless given."""
+    noise: Noise = "training"
+    """When dropout is on: while training, also when translating (the paper's noise), or never."""
     adversarial: Adversarial = "vanilla"
     reconstruction: Reconstruction = "l1"
     reconstruction_weight: Annotated[float, Ge(0.0)] = 100.0
     feature_matching_weight: Annotated[float, Ge(0.0)] = 0.0
     """Weight of the distance between discriminator features; pix2pixHD's 10 is 40 here, a mean over layers."""
-    r1_weight: Annotated[float, Ge(0.0)] = 0.0
-    """Weight gamma of the R1 penalty on real pairs, taken every 16 steps."""
 
     def __post_init__(self) -> None:
-        if self.generator == "resnet" and self.depth is not None:
-            raise ConfigError("--depth belongs to the U-Net: leave it out, or choose --generator unet")
-        if self.generator == "unet" and self.num_blocks is not None:
-            raise ConfigError("--num-blocks belongs to the ResNet: leave it out, or choose --generator resnet")
-        if self.d_layers == 0 and self.d_scales > 1:
-            raise ConfigError("--d-scales needs a discriminator with stages: set --d-layers to 1 or more")
+        super().__post_init__()
+        _check_generator(self.generator, depth=self.depth, num_blocks=self.num_blocks)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CycleGANConfig(TranslatorConfig):
+    """Unpaired translation, both directions (Zhu et al., 2017): two GANs, and there and back again is the same."""
+
+    data: UnpairedDataConfig
+    generator: Literal["resnet", "unet"] = "resnet"
+    depth: Annotated[int, Ge(1), Le(10)] | None = None
+    """U-Net halvings; chosen from the size unless given."""
+    adversarial: Adversarial = "lsgan"
+    cycle_weight: Annotated[float, Ge(0.0)] = 10.0
+    """Of the L1 distance between an image and its way there and back."""
+    identity_weight: Annotated[float, Ge(0.0)] = 0.5
+    """Of the L1 distance between an image and its translation into its own domain, times the cycle weight."""
+    pool_size: Annotated[int, Ge(0)] = 50
+    """Earlier translations that the discriminators go on seeing."""
+    augment: tuple[Augmentation, ...] = ()
+    """What changes all that the discriminators see, real or not (DiffAugment), for small sets."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_generator(self.generator, depth=self.depth, num_blocks=self.num_blocks)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CUTConfig(TranslatorConfig):
+    """Unpaired translation, one direction (Park et al., 2020): patches stay closer to their origin than to others."""
+
+    data: UnpairedDataConfig
+    direction: Direction = "a2b"
+    """Which domain is translated into which."""
+    adversarial: Adversarial = "lsgan"
+    nce_weight: Annotated[float, Ge(0.0)] = 1.0
+    """Of the contrastive loss."""
+    identity_nce: bool = True
+    """Take the contrastive loss of the target domain's images too; it counts as much."""
+    flip_equivariance: bool = False
+    """Mirror half of the steps' inputs and compare the features mirrored back."""
+    temperature: Annotated[float, Gt(0.0)] = 0.07
+    num_patches: Annotated[int, Ge(2)] = 256
+    """Places compared in each layer."""
+    projection: Annotated[int, Ge(1)] = 256
+    """Channels in which they are compared."""
+    augment: tuple[Augmentation, ...] = ()
+    """What changes all that the discriminator sees, real or not (DiffAugment), for small sets."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FastCUTConfig(CUTConfig):
+    """CUT with less to compute (Park et al., 2020): no identity, a heavier contrastive loss, mirrored inputs."""
+
+    nce_weight: Annotated[float, Ge(0.0)] = 10.0
+    identity_nce: bool = False
+    flip_equivariance: bool = True
+
+
+def _check_generator(generator: str, *, depth: int | None, num_blocks: int | None) -> None:
+    if generator == "resnet" and depth is not None:
+        raise ConfigError("--depth belongs to the U-Net: leave it out, or choose --generator unet")
+    if generator == "unet" and num_blocks is not None:
+        raise ConfigError("--num-blocks belongs to the ResNet: leave it out, or choose --generator resnet")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,4 +269,27 @@ class SegmentationConfig(Config):
             )
 
 
-TrainConfig = Pix2PixConfig | SegmentationConfig
+@dataclass(frozen=True, kw_only=True)
+class ClassifierConfig(Config):
+    """A small network that tells domains apart, and whose features describe images; for scores of translations."""
+
+    data: UnpairedDataConfig
+    run: RunConfig
+    width: Annotated[int, Ge(1)] = 32
+    """Channels after the first convolution."""
+    num_features: Annotated[int, Ge(1)] = 64
+    """Values that describe an image."""
+    norm: Norm = "batch"
+    dropout: Annotated[float, Ge(0.0), Lt(1.0)] = 0.2
+    """Probability of dropping a feature."""
+    colour_jitter: Annotated[float, Ge(0.0), Le(1.0)] = 0.1
+    """Strength of brightness, contrast and saturation changes."""
+    outliers: Annotated[float, Ge(0.0), Le(1.0)] = 0.25
+    """Share of the images that are shown once more, distorted until they are of no class, which then is one of its own:
+    what failed is not taken for one of the others."""
+    label_smoothing: Annotated[float, Ge(0.0), Lt(1.0)] = 0.1
+    """Probability that the other classes are given, so that the features do not grow without bound."""
+    weight_decay: Annotated[float, Ge(0.0)] = 0.02
+
+
+TrainConfig = Pix2PixConfig | CycleGANConfig | CUTConfig | FastCUTConfig | SegmentationConfig | ClassifierConfig

@@ -49,9 +49,23 @@ class TrainingRecord(Config):
     precision: str = ""
     losses: dict[str, float] = field(default_factory=dict)
     """Last logged mean of each term."""
+    validation: dict[str, float] = field(default_factory=dict)
+    """Scores on the validation split, lower for better, where there is one."""
     versions: dict[str, str] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
     """The training configuration as given; its paths are reduced to their last part."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin(Config):
+    """The file of another project that weights were imported from."""
+
+    file: str
+    """Its name."""
+    sha256: str
+    """Of its bytes, in hexadecimal."""
+    key: str = ""
+    """Where in it the network was, for a file that held more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +73,7 @@ class WeightsConfig(Config):
     """Everything that is needed to rebuild a network and use it, with no flags."""
 
     format_version: int = FORMAT_VERSION
-    kind: Literal["translator", "segmenter", "discriminator"]
+    kind: Literal["translator", "segmenter", "discriminator", "classifier"]
     """What the network is for; a command that needs another kind says so."""
     name: Annotated[str, Len(1)]
     network: Annotated[NetworkConfig, Field(discriminator="type")]
@@ -68,8 +82,9 @@ class WeightsConfig(Config):
     noise: Noise = "training"
     """Whether dropout stays on when translating (``always``)."""
     classes: tuple[str, ...] = ()
-    """Class names of a segmenter, in the order of its logits."""
+    """Class names of a segmenter or a classifier, in the order of its logits."""
     training: TrainingRecord | None = None
+    origin: Origin | None = None
 
     def __post_init__(self) -> None:
         if self.kind == "translator" and not isinstance(self.network, ResNetConfig | UNetConfig):

@@ -75,11 +75,15 @@ def crop(pixels: np.ndarray, *, size: int, left: float, top: float) -> np.ndarra
 
 def to_unit(pixels: Tensor) -> Tensor:
     """uint8 or uint16 [N, S, S, C] to float32 [N, C, S, S] in [-1, 1]."""
-    top = 65535.0 if pixels.dtype == torch.uint16 else 255.0
+    return _planes_to_unit(pixels.permute(0, 3, 1, 2))
+
+
+def _planes_to_unit(planes: Tensor) -> Tensor:
+    """uint8 or uint16 [N, C, S, S] to float32 in [-1, 1]."""
+    top = 65535.0 if planes.dtype == torch.uint16 else 255.0
     # A tensor on the device: CUDA multiplies by the rounded reciprocal of a plain number.
-    half = torch.full((), top / 2, device=pixels.device)
-    planes = pixels.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
-    return planes.div_(half).sub_(1.0)
+    half = torch.full((), top / 2, device=planes.device)
+    return planes.to(torch.float32, memory_format=torch.contiguous_format).div_(half).sub_(1.0)
 
 
 def jitter_colour(images: Tensor, factors: Tensor) -> Tensor:
@@ -103,6 +107,10 @@ def jitter_colour(images: Tensor, factors: Tensor) -> Tensor:
     return torch.cat([(x * 2 - 1).clamp(-1, 1), images[:, colour:]], dim=1)
 
 
+Prepared = tuple[list[Tensor], list[Draw]]
+MOST_AT_ONCE, BYTES_AT_ONCE = 8, 2**22
+
+
 class PairBatches(Iterator[Batch]):
     """An infinite stream of batches ``{"a": [N, C_a, S, S], "b": [N, C_b, S, S]}`` in [-1, 1] on the device.
 
@@ -117,7 +125,8 @@ class PairBatches(Iterator[Batch]):
         mirror: Mirror half of the samples.
         colour_jitter: Strength, 0 to 1, of the changes of colour.
         jitter_domain: ``a`` or ``b``, the domain that is a network's input; the other keeps its colours.
-        workers: Threads that decode and crop; as many batches are prepared ahead.
+        workers: Threads that decode and crop; so many batches and one more are prepared ahead, of small ones up to
+            eight times as many.
         max_bad: Share of the pairs that may be unreadable.
         device: Where the batches are wanted.
         report: Called once with a line for each unreadable pair, from a thread.
@@ -161,14 +170,21 @@ class PairBatches(Iterator[Batch]):
         self.position = start + rank * self.share
         self.bad: dict[int, str] = {}
         self._lock = threading.Lock()
+        self._closed = False
+        # Small batches are handed over several at a time: waking a thread costs as much as cropping a sample.
+        sample_bytes = size**2 * sum(fmt.channels * np.dtype(fmt.dtype).itemsize for fmt in store.formats)
+        self._at_once = max(1, min(MOST_AT_ONCE, BYTES_AT_ONCE // (self.share * sample_bytes)))
+        self._ready: deque[Prepared] = deque()
+        self._spare: deque[list[Tensor]] = deque()
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
-        self._ahead: deque[Future[tuple[list[Tensor], list[Draw]]]] = deque()
+        self._ahead: deque[Future[list[Prepared]]] = deque()
         for _ in range(workers + 1):
             self._submit()
 
     def _submit(self) -> None:
-        self._ahead.append(self._pool.submit(self._load, self.position))
-        self.position += self.batch_size
+        positions = [self.position + number * self.batch_size for number in range(self._at_once)]
+        self._ahead.append(self._pool.submit(self._load_several, positions))
+        self.position += self._at_once * self.batch_size
 
     def _read(self, position: int) -> list[np.ndarray]:
         """The pair of a sample; an unreadable one gives way to the next of the epoch's order."""
@@ -189,6 +205,10 @@ class PairBatches(Iterator[Batch]):
             if index not in self.bad:
                 self.bad[index] = reason
                 self.report(f"skipped: {reason}")
+        self._check_bad()
+
+    def _check_bad(self) -> None:
+        with self._lock:
             if len(self.bad) > self.max_bad * len(self.store):
                 named = "; ".join(list(self.bad.values())[:3])
                 raise DataError(
@@ -196,20 +216,42 @@ class PairBatches(Iterator[Batch]):
                     f"{self.max_bad:.0%} that --max-bad allows: {named}. Mend or remove them, or raise --max-bad"
                 )
 
-    def _load(self, position: int) -> tuple[list[Tensor], list[Draw]]:
+    def _load_several(self, positions: Sequence[int]) -> list[Prepared]:
+        return [self._load(position) for position in positions if not self._closed]
+
+    def _load(self, position: int) -> Prepared:
+        """The halves of this process's share of a batch, [N, C, S, S] as stored, and their draws."""
         draws = [draw(position + offset, seed=self.seed) for offset in range(self.share)]
-        rows: list[list[np.ndarray]] = [[], []]
-        for offset, chosen in enumerate(draws):
-            for half, pixels in zip(rows, self._read(position + offset), strict=True):
+        samples = [self._read(position + offset) for offset in range(self.share)]
+        try:
+            halves = self._spare.pop()
+        except IndexError:
+            halves = self._empty(samples[0])
+        for half, images in zip(halves, zip(*samples, strict=True), strict=True):
+            rows = half.numpy()
+            for number, (pixels, chosen) in enumerate(zip(images, draws, strict=True)):
                 square = crop(pixels, size=self.size, left=chosen.left, top=chosen.top)
-                half.append(square[:, ::-1] if self.mirror and chosen.mirror else square)
-        batch = [torch.from_numpy(np.stack(half)) for half in rows]
-        return ([half.pin_memory() for half in batch] if self.device.type == "cuda" else batch), draws
+                rows[number] = square.transpose(2, 0, 1)
+                if self.mirror and chosen.mirror:
+                    half[number] = half[number].flip(-1)  # six times as fast as NumPy's view from behind
+        return halves, draws
+
+    def _empty(self, sample: Sequence[np.ndarray]) -> list[Tensor]:
+        """Room for the halves of a batch; a GPU copies from pinned memory."""
+        pinned = self.device.type == "cuda"
+        shapes = [(self.share, pixels.shape[2], self.size, self.size) for pixels in sample]
+        dtypes = [torch.uint16 if pixels.dtype == np.uint16 else torch.uint8 for pixels in sample]
+        return [torch.empty(shape, dtype=dtype, pin_memory=pinned) for shape, dtype in zip(shapes, dtypes, strict=True)]
 
     def __next__(self) -> Batch:
-        halves, draws = self._ahead.popleft().result()
-        self._submit()
-        images = [to_unit(half.to(self.device, non_blocking=True)) for half in halves]
+        if not self._ready:
+            self._ready.extend(self._ahead.popleft().result())
+            self._submit()
+            self._check_bad()  # the thread that met one too many may be at work on a later batch
+        halves, draws = self._ready.popleft()
+        images = [_planes_to_unit(half.to(self.device, non_blocking=True)) for half in halves]
+        if self.device.type == "cpu":  # read by now, and fresh memory is slow; elsewhere the copy may still go on
+            self._spare.append(halves)
         batch = dict(zip(("a", "b"), images, strict=True))
         if self.colour_jitter:
             factors = torch.tensor([chosen.colour for chosen in draws]) * self.colour_jitter
@@ -219,8 +261,10 @@ class PairBatches(Iterator[Batch]):
 
     def close(self) -> None:
         """Stop the threads, and let go of what was prepared."""
+        self._closed = True
         self._pool.shutdown(wait=True, cancel_futures=True)
-        self._ahead.clear()
+        for prepared in (self._ahead, self._ready, self._spare):
+            prepared.clear()
 
 
 def fixed_batch(store: PairStore, *, indices: Sequence[int], device: torch.device | str = "cpu") -> Batch:

@@ -1,11 +1,11 @@
 """Image files in, upright sRGB pixels out, and back again.
 
 Everything that a camera, a scanner or an editor put into a file is settled here, once: EXIF orientation, palettes,
-CMYK, Lab, ICC profiles, transparency, 16-bit grey. Past this module an image is an array [H, W, C] of uint8 or uint16
-in sRGB.
+CMYK, Lab, ICC profiles, transparency, 16 bits. Past this module an image is an array [H, W, C] of uint8 or uint16 in
+sRGB.
 
-What Pillow cannot do, this module cannot either: 16-bit colour (RGB, RGBA, grey with alpha) is read and written as
-8 bits; 16-bit grey keeps its depth.
+PNG and TIFF keep 16 bits, grey and colour alike (`translate.data.deep`), but for TIFFs whose channels lie apart and are
+compressed by other than deflate, 16-bit CMYK, and PIL images, which have no such modes: those come as 8 bits.
 
 Legend: H height, W width, C channels: 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha.
 """
@@ -17,12 +17,23 @@ import re
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
+
+from translate.data.deep import (
+    DeepTiff,
+    deep_channels,
+    encode_png,
+    encode_tiff,
+    lies_apart,
+    open_deep_tiff,
+    read_deep,
+)
+from translate.data.profiles import deep_from_srgb, deep_to_srgb, from_srgb, to_srgb
 
 MAX_PIXELS = 178_956_970
 """Largest image that is opened, in pixels: the limit at which Pillow itself refuses a decompression bomb."""
@@ -50,16 +61,15 @@ WRITABLE_SUFFIXES = tuple(_WRITE_FORMATS)
 """What `write_image` takes."""
 
 # ImageOps.exif_transpose also rewrites the EXIF block, which raises where the block is broken; only the turn is needed.
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+_TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+    2: lambda pixels: pixels[:, ::-1],
+    3: lambda pixels: pixels[::-1, ::-1],
+    4: lambda pixels: pixels[::-1],
+    5: lambda pixels: pixels.swapaxes(0, 1),
+    6: lambda pixels: pixels.swapaxes(0, 1)[:, ::-1],
+    7: lambda pixels: pixels[::-1, ::-1].swapaxes(0, 1),
+    8: lambda pixels: pixels.swapaxes(0, 1)[::-1],
 }
-_PROFILE_SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK", "LAB": "Lab"}
 _OPAQUE_MODES = ("I", "F", "CMYK", "LAB")
 _GREY_MODES = ("1", "L", "LA", "La", "I", "F")
 
@@ -131,8 +141,8 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
     """Read the first frame of an image file, upright and in sRGB.
 
     Palettes, 1-bit, CMYK, YCbCr and Lab become grey or RGB, with alpha where the file has transparency; a broken ICC
-    profile or EXIF block is ignored. 16-bit grey keeps its depth; 16-bit colour comes as 8 bits, since Pillow has no
-    mode for it. 32-bit grey becomes 16-bit (see `from_pil`). Safe to call from many threads.
+    profile or EXIF block is ignored. 16-bit PNG and TIFF keep their depth, as does 16-bit grey of any format; 32-bit
+    grey becomes 16-bit (see `from_pil`). Safe to call from many threads.
 
     Args:
         path: the file; its content decides the format, not its name.
@@ -142,7 +152,12 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
         ImageError: the file is missing, empty, truncated, too large or no image.
     """
     with _opened(path, max_pixels) as image:
-        return from_pil(image)
+        if isinstance(image, DeepTiff):
+            return _deep_picture(image.read(), image.icc_profile, orientation=image.orientation)
+        if deep_channels(image) is None:
+            return from_pil(image)
+        pixels, icc = read_deep(image, path), image.info.get("icc_profile")
+        return _deep_picture(pixels, icc, orientation=_orientation(image.getexif))
 
 
 def read_header(path: str | os.PathLike[str]) -> ImageHeader:
@@ -154,21 +169,44 @@ def read_header(path: str | os.PathLike[str]) -> ImageHeader:
         ImageError: the file is missing, empty, too large or no image. A truncated one may pass.
     """
     with _opened(path, MAX_PIXELS) as image:
-        width, height = image.size
-        # A TIFF's size is upright already; PngImageFile.getexif would decode the pixels, its base class does not.
-        if image.format != "TIFF" and _orientation(lambda: Image.Image.getexif(image)) >= 5:
+        width, height = image.width, image.height
+        if isinstance(image, DeepTiff):
+            orientation = image.orientation
+            channels, bits, alpha = image.channels, 16, image.channels in (2, 4)
+        else:
+            # A TIFF's size is upright already; PngImageFile.getexif would decode the pixels, its base class does not.
+            orientation = 1 if image.format == "TIFF" else _orientation(lambda: Image.Image.getexif(image))
+            channels, bits, alpha = _layout(image)
+        if orientation >= 5:
             width, height = height, width
-        deep = image.mode in ("I", "F") or image.mode.startswith("I;16")
-        alpha = image.has_transparency_data and image.mode not in _OPAQUE_MODES
-        channels = (1 if deep or image.mode in _GREY_MODES else 3) + alpha
-        return ImageHeader(width=width, height=height, channels=channels, bits=16 if deep else 8, alpha=alpha)
+        return ImageHeader(width=width, height=height, channels=channels, bits=bits, alpha=alpha)
+
+
+def _layout(image: Image.Image) -> tuple[int, int, bool]:
+    """Channels, bits and whether there is alpha, as `read_image` will give them."""
+    channels = deep_channels(image)
+    if channels is not None:
+        return channels, 16, channels in (2, 4)
+    deep = image.mode in ("I", "F") or image.mode.startswith("I;16")
+    alpha = image.has_transparency_data and image.mode not in _OPAQUE_MODES
+    return (1 if deep or image.mode in _GREY_MODES else 3) + alpha, 16 if deep else 8, alpha
 
 
 @contextmanager
-def _opened(path: str | os.PathLike[str], max_pixels: int) -> Iterator[Image.Image]:
+def _opened(path: str | os.PathLike[str], max_pixels: int) -> Iterator[ImageFile.ImageFile | DeepTiff]:
     name = _one_line(path)
     try:
-        with Image.open(path, formats=_READ_FORMATS) as image:
+        with ExitStack() as stack:
+            image: ImageFile.ImageFile | DeepTiff
+            try:
+                image = stack.enter_context(Image.open(path, formats=_READ_FORMATS))
+                if lies_apart(image):
+                    image = open_deep_tiff(path) or image
+            except UnidentifiedImageError:
+                tiff = open_deep_tiff(path)
+                if tiff is None:
+                    raise
+                image = tiff
             if image.width * image.height > max_pixels:
                 raise ImageError(f"{name}: {image.width}x{image.height} is over the limit of {max_pixels:,} pixels")
             yield image
@@ -189,31 +227,46 @@ def from_pil(image: Image.Image) -> Picture:
     """Convert a PIL image of any mode, as `read_image` does, with its EXIF orientation and ICC profile.
 
     32-bit grey becomes 16-bit: integers in [0, 65535] are kept; floats in [0, 1] or [0, 255] use the full range;
-    any other range is stretched from its smallest to its largest value.
+    any other range is stretched from its smallest to its largest value. An image that PIL opened from a file of 16-bit
+    colour has 8 bits: `read_image` keeps them all.
     """
     image.load()  # before the orientation: a TIFF turns itself here, a PNG may store its EXIF behind the pixels
-    turn = _TURNS.get(_orientation(image.getexif))
+    orientation = _orientation(image.getexif)
     icc = image.info.get("icc_profile")
-    if turn is not None:
-        image = image.transpose(turn)
 
     has_alpha = image.has_transparency_data and image.mode not in _OPAQUE_MODES
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         grey = _to_uint16(np.asarray(image))[:, :, None]
-        if not has_alpha:
-            return Picture(pixels=grey)
-        alpha = np.where(grey == image.info["transparency"], 0, 65535).astype(np.uint16)
-        return Picture(pixels=np.concatenate([grey, alpha], axis=2))
+        if has_alpha:
+            alpha = np.where(grey == image.info["transparency"], 0, 65535).astype(np.uint16)
+            grey = np.concatenate([grey, alpha], axis=2)
+        # A profile says nothing of 32-bit values.
+        return _deep_picture(grey, icc if image.mode.startswith("I;16") else None, orientation=orientation)
 
     if image.mode not in ("CMYK", "LAB"):
         base = "L" if image.mode in _GREY_MODES else "RGB"
         target = base + "A" if has_alpha else base
         image = image if image.mode == target else image.convert(target)  # to its own mode would be a copy
     if not has_alpha:
-        colour, profile = _to_srgb(image, icc)
-        return Picture(pixels=_array(colour), icc_profile=profile)
-    colour, profile = _to_srgb(image.convert(base), icc)
-    return Picture(pixels=np.concatenate([_array(colour), _array(image.getchannel("A"))], axis=2), icc_profile=profile)
+        colour, profile = to_srgb(image, icc)
+        pixels = _array(colour)
+    else:
+        colour, profile = to_srgb(image.convert(base), icc)
+        pixels = np.concatenate([_array(colour), _array(image.getchannel("A"))], axis=2)
+    return Picture(pixels=_upright(pixels, orientation), icc_profile=profile)
+
+
+def _deep_picture(pixels: np.ndarray, icc: bytes | None, *, orientation: int) -> Picture:
+    """From [H, W, 1 to 4] uint16 in the profile, as stored."""
+    colours = 1 if pixels.shape[2] < 3 else 3
+    colour, profile = deep_to_srgb(pixels[:, :, :colours], icc)
+    if profile is not None:
+        pixels = np.concatenate([colour, pixels[:, :, colours:]], axis=2)
+    return Picture(pixels=_upright(pixels, orientation), icc_profile=profile)
+
+
+def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    return _TURNS[orientation](pixels) if orientation in _TURNS else pixels
 
 
 def to_pil(picture: Picture) -> Image.Image:
@@ -267,9 +320,9 @@ def convert(pixels: np.ndarray, *, channels: int, bits: int) -> np.ndarray:
 def write_image(path: str | os.PathLike[str], picture: Picture, *, quality: int | None = None) -> None:
     """Write a picture in the format that the file name asks for, beside the target and renamed.
 
-    PNG, TIFF and WebP keep alpha; JPEG and BMP composite it over white. PNG and TIFF keep 16-bit grey; all else is
-    8 bits. `picture.icc_profile` is applied and embedded by PNG, TIFF, WebP and JPEG; where it does not fit the
-    pixels (grey profile, RGB pixels; 16 bits), the file is plain sRGB without a profile.
+    PNG, TIFF and WebP keep alpha; JPEG and BMP composite it over white. PNG and TIFF keep 16 bits; all else is 8 bits.
+    `picture.icc_profile` is applied and embedded by PNG, TIFF, WebP and JPEG; where it does not fit the pixels (grey
+    profile, RGB pixels), the file is plain sRGB without a profile.
 
     Args:
         path: .png, .jpg, .jpeg, .webp, .tif, .tiff or .bmp, in a folder that exists.
@@ -300,14 +353,19 @@ def write_image(path: str | os.PathLike[str], picture: Picture, *, quality: int 
 def _encode(picture: Picture, file_format: str, quality: int | None) -> bytes:
     if file_format in ("JPEG", "BMP"):
         picture = composite(picture)
-    pixels, alpha = picture.colour, picture.alpha
-    if picture.bits == 16 and (alpha is not None or file_format not in ("PNG", "TIFF")):
-        pixels = _to_bits(pixels, 8)
-    image, profile = to_pil(Picture(pixels=pixels)), None
-    if picture.icc_profile is not None and file_format != "BMP":
-        image, profile = _from_srgb(image, picture.icc_profile)
-    if alpha is not None:
-        image.putalpha(Image.fromarray(_to_bits(alpha, 8)[:, :, 0]))
+    pixels, alpha, icc = picture.colour, picture.alpha, picture.icc_profile if file_format != "BMP" else None
+    if picture.bits == 16 and file_format in ("PNG", "TIFF"):
+        pixels, profile = deep_from_srgb(pixels, icc)
+        if picture.channels > 1:
+            encode = encode_png if file_format == "PNG" else encode_tiff
+            return encode(pixels if alpha is None else np.concatenate([pixels, alpha], axis=2), profile)
+        image = Image.fromarray(pixels[:, :, 0])
+    else:
+        image, profile = to_pil(Picture(pixels=_to_bits(pixels, 8))), None
+        if icc is not None:
+            image, profile = from_srgb(image, icc)
+        if alpha is not None:
+            image.putalpha(Image.fromarray(_to_bits(alpha, 8)[:, :, 0]))
     options: dict[str, object] = {"icc_profile": profile}
     if file_format == "JPEG":
         # Full chroma resolution: label maps and drawings have hard colour edges.
@@ -377,49 +435,6 @@ def _to_bits(pixels: np.ndarray, bits: int) -> np.ndarray:
 def _array(image: Image.Image) -> np.ndarray:
     pixels = np.array(image)
     return pixels if pixels.ndim == 3 else pixels[:, :, None]
-
-
-def _to_srgb(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, bytes | None]:
-    """L, RGB, CMYK or LAB to L or RGB in sRGB, and the profile if it can be embedded again."""
-    output_mode = "L" if image.mode == "L" else "RGB"
-    try:
-        if icc:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(icc))
-            if source.profile.xcolor_space.strip() == _PROFILE_SPACES[image.mode]:
-                converted = _transform(image, source, ImageCms.createProfile("sRGB"), "RGB")
-                # The three channels of a converted grey image are equal.
-                return (converted.getchannel("G") if output_mode == "L" else converted), (
-                    icc if image.mode == output_mode else None
-                )
-    except (ImageCms.PyCMSError, OSError, ValueError):
-        pass
-    if image.mode == "LAB":
-        return _transform(image, ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "RGB"), None
-    return image if image.mode == output_mode else image.convert(output_mode), None
-
-
-def _from_srgb(image: Image.Image, icc: bytes) -> tuple[Image.Image, bytes | None]:
-    """L or RGB in sRGB into the profile; unchanged and without one where that does not work."""
-    try:
-        target = ImageCms.ImageCmsProfile(io.BytesIO(icc))
-        if target.profile.xcolor_space.strip() == _PROFILE_SPACES.get(image.mode):
-            return _transform(image.convert("RGB"), ImageCms.createProfile("sRGB"), target, image.mode), icc
-    except (ImageCms.PyCMSError, OSError, ValueError):
-        pass
-    return image, None
-
-
-def _transform(image: Image.Image, source: object, target: object, mode: str) -> Image.Image:
-    converted = ImageCms.profileToProfile(
-        image,
-        source,  # type: ignore[arg-type]
-        target,  # type: ignore[arg-type]
-        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-        outputMode=mode,
-        flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
-    )
-    assert converted is not None  # only in-place conversion returns None
-    return converted
 
 
 def _one_line(path: str | os.PathLike[str]) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -12,20 +11,12 @@ import torch
 from translate.config.base import ConfigError
 from translate.config.training import DataConfig
 from translate.data.batches import Batch, PairBatches, fixed_batch
+from translate.data.folder_images import NUM_SAMPLES, NUM_VALIDATION, FolderImages, held_out
 from translate.data.layouts import Pair, PairedData, find_pairs
 from translate.data.store import Format, PairStore
 
-NUM_SAMPLES = 6
-LARGEST_DEFAULT_SIZE = 256
 
-
-def default_size(width: int, height: int) -> int:
-    """The training size for images of this size: the shorter side, at most 256, down to a multiple of 32, or 16, 8."""
-    shorter = min(width, height, LARGEST_DEFAULT_SIZE)
-    return shorter // 32 * 32 if shorter >= 32 else 16 if shorter >= 16 else 8
-
-
-class PairedImages:
+class PairedImages(FolderImages):
     """The pairs of a run.
 
     Args:
@@ -47,7 +38,7 @@ class PairedImages:
     """
 
     def __init__(self, config: DataConfig, *, cache: Path | None = None, nearest_target: bool = False) -> None:
-        self.config, self.cache = config, cache
+        self.config = config
         self.pairs: PairedData = find_pairs(
             config.root,
             root_b=config.root_b,
@@ -59,7 +50,10 @@ class PairedImages:
         found = self.pairs
         if "train" not in found.splits:
             raise ConfigError(f"{config.root} has no training pairs: {found.describe()}")
-        self.size = config.size if config.size is not None else default_size(*found.size)
+        if "val" not in found.splits and config.hold_out:
+            train, val = held_out(found.splits["train"], config.hold_out)
+            self.pairs = found = replace(found, splits={**found.splits, "train": train, "val": val})
+        super().__init__(config, image_size=found.size, cache=cache)
         self.reversed = config.direction == "b2a"
         a = Format(channels=found.channels_a, bits=found.bits_a, nearest=nearest_target and self.reversed)
         b = Format(channels=found.channels_b, bits=found.bits_b, nearest=nearest_target and not self.reversed)
@@ -67,7 +61,6 @@ class PairedImages:
         self.source_format, self.target_format = (b, a) if self.reversed else (a, b)
         names = config.names[::-1] if self.reversed else config.names
         self.source_name, self.target_name = names
-        self._stores: list[PairStore] = []
 
     @property
     def num_images(self) -> int:
@@ -85,35 +78,16 @@ class PairedImages:
         a, b = self.pairs.sides
         source, target = (f"B ({b})", f"A ({a})") if self.reversed else (f"A ({a})", f"B ({b})")
         other = "a2b" if self.reversed else "b2a"
-        width, height = self.pairs.size
-        small = f"the images ({width}x{height}) are enlarged to --size {self.size}"
         return [
             self.pairs.describe(),
             f"translating {source} to {target}; --direction {other} is the other way",
-            *([small] if min(width, height) < self.size else []),
+            *self._enlarged,
             *self.pairs.notes,
         ]
 
     def split(self, name: str) -> tuple[Pair, ...]:
         """The pairs of train, val or test; empty where there is no such split."""
         return self.pairs.splits.get(name, ())
-
-    def check_size(self, *, stride: int, minimum: int) -> None:
-        """Refuse a training size that the networks cannot take.
-
-        Raises:
-            ConfigError: names the sizes that would do.
-        """
-        if self.size % stride:
-            upper = max((self.size // stride + 1) * stride, -(-minimum // stride) * stride)
-            lower = self.size // stride * stride
-            choice = f"{lower} or {upper}" if lower >= max(stride, minimum) else f"{upper}"
-            raise ConfigError(f"--size {self.size} is not a multiple of {stride}, the network's step: choose {choice}")
-        if self.size < minimum:
-            raise ConfigError(
-                f"--size {self.size} is smaller than the {minimum} px that these networks need: "
-                "choose a larger size, or fewer --d-layers and --d-scales"
-            )
 
     def store(self, split: str, *, side: int, cache: Path | None = None, cache_bytes: int = 0) -> PairStore:
         """Random access to a split whose shorter side is resized to `side`; closed with this object.
@@ -124,17 +98,17 @@ class PairedImages:
             cache: Folder for decoded pixels, of this store alone; None decodes each time.
             cache_bytes: Bound of that folder.
         """
-        store = PairStore(
-            self.split(split),
-            a=self._formats["a"],
-            b=self._formats["b"],
-            side=side,
-            fit=self.config.fit,
-            cache=cache,
-            cache_bytes=cache_bytes,
+        return self._keep(
+            PairStore(
+                self.split(split),
+                a=self._formats["a"],
+                b=self._formats["b"],
+                side=side,
+                fit=self.config.fit,
+                cache=cache,
+                cache_bytes=cache_bytes,
+            )
         )
-        self._stores.append(store)
-        return store
 
     def batches(
         self,
@@ -148,23 +122,15 @@ class PairedImages:
         report: Callable[[str], None],
     ) -> RoleBatches:
         """The training batches from sample `start` on, named ``source`` and ``target``."""
-        side = round(self.size * self.config.enlarge)
-        # A folder for each stream: one opened anew, as for another size, must not write into the maps of the last.
-        cache = self.cache / f"decoded-{rank}-{len(self._stores)}" if self.cache is not None else None
-        budget = int(self.config.cache_gb * 2**30) // world_size
-        stream = PairBatches(
-            self.store("train", side=side, cache=cache, cache_bytes=budget),
-            size=self.size,
+        stream = self._stream(
+            self.store,
             batch_size=batch_size,
             start=start,
             seed=seed,
             rank=rank,
             world_size=world_size,
-            mirror=self.config.flip,
             colour_jitter=self.config.colour_jitter,
             jitter_domain="b" if self.reversed else "a",
-            workers=self.config.workers or min(8, os.cpu_count() or 1),
-            max_bad=self.config.max_bad,
             device=device,
             report=report,
         )
@@ -174,21 +140,19 @@ class PairedImages:
         """The first few validation pairs (test or training ones where there are none), undisturbed."""
         split = next(name for name in ("val", "test", "train") if self.split(name))
         count = min(NUM_SAMPLES, len(self.split(split)))
-        return self.roles(fixed_batch(self.store(split, side=self.size), indices=range(count), device=device))
+        return self.roles(fixed_batch(self.store(split, side=self.shown_side), indices=range(count), device=device))
+
+    def validation(self, device: torch.device) -> Batch | None:
+        """The first validation pairs, as many as there are up to 64; None where there are none."""
+        if not self.split("val"):
+            return None
+        store = self.store("val", side=self.shown_side)
+        return self.roles(fixed_batch(store, indices=range(min(NUM_VALIDATION, len(store))), device=device))
 
     def roles(self, batch: Batch) -> Batch:
         """Domains a and b as source and target."""
         source, target = ("b", "a") if self.reversed else ("a", "b")
         return {"source": batch[source], "target": batch[target]}
-
-    def close(self) -> None:
-        """Remove what was cached."""
-        for store in self._stores:
-            store.close()
-        self._stores.clear()
-        if self.cache is not None:
-            with suppress(OSError):  # not empty: another process still has its own folder there
-                self.cache.rmdir()
 
 
 class RoleBatches:

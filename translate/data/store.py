@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 from PIL import Image
 
 from translate.data.images import MAX_PIXELS, ImageError, Picture, composite, convert
@@ -64,13 +66,21 @@ def to_format(picture: Picture, fmt: Format) -> np.ndarray:
 def resize(pixels: np.ndarray, *, width: int, height: int, nearest: bool = False) -> np.ndarray:
     """Resize [H, W, C] pixels with an anti-aliased bicubic filter, or to the nearest pixel.
 
-    Pillow resizes 16-bit values only as floats, so those go channel by channel; 8-bit colour is weighted by its alpha.
+    Pillow's filter throughout: for 8-bit grey and RGB in PyTorch's form, four to eight times as fast for RGB and within
+    2 of 255. Pillow itself weights 8-bit colour by its alpha, and resizes 16-bit values only as floats, so those go
+    channel by channel.
     """
     if pixels.shape[:2] == (height, width):
         return pixels
+    channels = pixels.shape[2]
+    if pixels.dtype == np.uint8 and channels in (1, 3) and not nearest:
+        writable = pixels if pixels.flags.writeable else pixels.copy()  # PyTorch warns of others
+        images = torch.from_numpy(writable)[None].permute(0, 3, 1, 2)
+        images = F.interpolate(images, (height, width), mode="bicubic", antialias=True)
+        return np.ascontiguousarray(images[0].permute(1, 2, 0).numpy())
     method = Image.Resampling.NEAREST if nearest else Image.Resampling.BICUBIC
     if pixels.dtype == np.uint8:
-        flat = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
+        flat = pixels[..., 0] if channels == 1 else pixels
         return np.asarray(Image.fromarray(flat).resize((width, height), method)).reshape(height, width, -1)
     planes = [
         np.asarray(Image.fromarray(plane.astype(np.float32)).resize((width, height), method))
@@ -176,6 +186,8 @@ class PairStore:
     def read(self, index: int) -> list[np.ndarray]:
         """Pixels of both halves, [H, W, C_a] and [H, W, C_b], of equal size; safe from many threads. Not to be changed.
 
+        What comes from the cache lies there channel by channel, as batches want it.
+
         Raises:
             ImageError: the file cannot be read, the halves differ in size, or they are too narrow to be enlarged.
             LayoutError: a file of two halves has an odd width.
@@ -185,9 +197,10 @@ class PairStore:
             return kept
         arrays = self._decode(self.pairs[index])
         if self._segments is not None:
+            planes = [np.moveaxis(array, -1, 0) for array in arrays]
             with self._lock:
-                if index not in self._kept and (copies := self._segments.append(arrays)) is not None:
-                    self._kept[index] = copies
+                if index not in self._kept and (copies := self._segments.append(planes)) is not None:
+                    self._kept[index] = [np.moveaxis(copy, 0, -1) for copy in copies]
         return arrays
 
     def _decode(self, pair: Pair) -> list[np.ndarray]:

@@ -4,7 +4,8 @@ A recipe says what is optimised against what; this loop freezes, zeroes, runs ea
 chosen precision, backpropagates, averages over processes, and steps. Time is counted in images, events fire on crossing
 a boundary, and the host reads the device once a log interval.
 
-A run folder holds ``config.json``, ``log.jsonl``, ``samples/*.png``, ``states/*.safetensors`` and ``weights/``.
+A run folder holds ``config.json``, ``log.jsonl``, ``samples/*.png``, ``states/*.safetensors``, the last ``weights/``
+and, where there is a validation split, the ``best/`` ones.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from translate.checkpoint.weights import save_weights
 from translate.config.base import ConfigError, to_dict
 from translate.config.training import TrainConfig
 from translate.config.weights import TrainingRecord
+from translate.engine.detectors import PREFIX, Detectors
 from translate.engine.display import Display, device_name, memory_gb
 from translate.engine.distributed import World
 from translate.engine.ema import EMA
@@ -84,6 +86,8 @@ class Engine:
         self.recipe, self.data, self.config, self.run = recipe, data, config, run
         self.world, self.device, self.display = world, world.device, display
         self.precision = choose_precision(run.precision, self.device)
+        if run.precision == "auto" and world.any(self.precision == "fp32"):  # one for all processes
+            self.precision = "fp32"
         local_batch = run.batch_size // world.size
         self.micro_batch = min(run.micro_batch or local_batch, local_batch)
         if local_batch % self.micro_batch:
@@ -102,17 +106,18 @@ class Engine:
             )
             for update in recipe.updates
         }
-        self.meter = Meter(world)
+        self.meter, self.detectors = Meter(world), Detectors(recipe)
         self.images, self.previous, self.seconds = 0, 0, 0.0
         self.losses: dict[str, float] = {}
+        self.best: dict[str, float] = {}  # images and score of the best weights so far
         self.total = run.images if run.images is not None else math.ceil(run.epochs * data.num_images)
         on_gpu = self.device.type == "cuda"
         self.intervals = {
-            "log": run.log_every or (1000 if on_gpu else 100),
+            "log": run.log_every or (min(1000, 100 * run.batch_size) if on_gpu else 100),
             "sample": run.sample_every or _between(data.num_images, 200, 5000),
             "checkpoint": run.checkpoint_every or _between(5 * data.num_images, 1000, 20000),
         }
-        self.states, self.weights = run.out / "states", run.out / "weights"
+        self.states, self.weights, self.best_weights = run.out / "states", run.out / "weights", run.out / "best"
         self.interrupt = Interrupt()
         # After the networks: every process starts from the same weights and draws its own noise.
         torch.manual_seed(run.seed + 1_000_003 * (world.rank + 1))
@@ -183,7 +188,7 @@ class Engine:
             self.log_file.close()
             self.display.stop()
         if self.images > 0 and self.world.is_main and not self.weights.exists():
-            self.export()
+            self.export(self.weights)
         self.world.wait()
         return self.images >= self.total
 
@@ -219,11 +224,13 @@ class Engine:
                     scaler.scale(total).backward()
                     self.meter.add(terms)
                     if not keeps_graph:  # memory is that of one micro-batch: the next update computes anew
-                        scratch.clear()
+                        for name in scratch.keys() - set(self.recipe.kept):
+                            del scratch[name]
             parameters = (p for name in update.trains for p in self.nets[name].parameters())
             self.world.average_gradients(parameters)
             scaler.step(optimizer)
             scaler.update()
+        self.meter.add(self.detectors.signals(self.recipe.watched(micro_batches[0], scratches[0])))
         if self.ema is not None:
             self.ema.update(self.run.batch_size)
 
@@ -255,6 +262,8 @@ class Engine:
         means = self.meter.read()  # the only device-to-host copy
         if not means:
             return
+        alarms, new_alarms = self.detectors.judge(means, broken=self.meter.broken)
+        means = {name: mean for name, mean in means.items() if not name.startswith(PREFIX)}
         now = time.monotonic()
         seconds = now - self.interval_start
         entry = {
@@ -265,10 +274,13 @@ class Engine:
             "memory_gb": round(memory_gb(self.device), 3),
             "learning_rate": self.run.learning_rate * self.factor,
             "losses": means,
+            "alarms": [alarm.line for alarm in alarms],
         }
         self.seconds, self.interval_start, self.interval_images = self.seconds + seconds, now, self.images
         self.log_file.write(entry)
         self.display.report(entry)
+        for alarm in new_alarms:
+            self.display.say(f"warning: {alarm.line}")
         self._refuse(self.meter.broken)
         self.losses = means
 
@@ -295,6 +307,23 @@ class Engine:
         with written_beside(self.run.out / "samples" / f"{self.images:010d}.png") as beside:
             grid.save(beside, format="PNG")
 
+    def validate(self) -> dict[str, float]:
+        """Score the networks on the validation split, and keep their weights in ``best/`` where none were better."""
+        if self.validation is None:
+            return {}
+        nets = {**self.nets, **(self.ema.nets if self.ema is not None else {})}
+        with torch.compiler.set_stance("force_eager") if self.run.compile else nullcontext(), torch.no_grad():
+            scores = self.recipe.validate(nets, self.validation, precision=self.precision)
+        if not scores:
+            return {}
+        values = dict(zip(scores, torch.stack(list(scores.values())).tolist(), strict=True))
+        self.log_file.write({"images": self.images, "validation": values})
+        total = sum(values.values())
+        if not self.best or total < self.best["score"]:
+            self.best = {"images": self.images, "score": total}
+            self.export(self.best_weights, validation=values)
+        return values
+
     def save(self) -> None:
         """Save the state and export the weights, once the losses and the networks are known to be finite.
 
@@ -308,7 +337,11 @@ class Engine:
         rng = {"rng/cpu": torch.stack(self.world.gather_bytes(torch.get_rng_state()))}
         if self.device.type == "cuda":
             rng["rng/cuda"] = torch.stack(self.world.gather_bytes(torch.cuda.get_rng_state(self.device)))
+        kept = {  # [processes, ...] each
+            name: torch.stack(self.world.gather_bytes(tensor)) for name, tensor in self.recipe.state_dict().items()
+        }
         if self.world.is_main:
+            validation = self.validate()
             tensors: dict[str, Tensor] = dict(rng)
             for name, net in self.nets.items():
                 tensors |= prefixed(net.state_dict(), f"net.{name}")
@@ -316,21 +349,22 @@ class Engine:
                 tensors |= prefixed(net.state_dict(), f"ema.{name}")
             for name, optimizer in self.optimizers.items():
                 tensors |= prefixed(optimizer_tensors(optimizer), f"optimizer.{name}")
-            tensors |= prefixed(self.recipe.state_dict(), "recipe")
+            tensors |= prefixed(kept, "recipe")
             values = {
                 "images": self.images,
                 "seconds": self.seconds,
                 "losses": self.losses,
+                "best": self.best,
                 "world_size": self.world.size,
                 "scalers": {name: scaler.state_dict() for name, scaler in self.scalers.items()},
                 "config": to_dict(self.config),
                 "networks": network_configs(self.nets),
             }
             save_state(RunState(tensors=tensors, values=values), self.states, images=self.images, keep=self.run.keep)
-            self.export()
+            self.export(self.weights, validation=validation)
 
-    def export(self) -> None:
-        """Write ``weights/``: what ``translate apply`` and the demo open."""
+    def export(self, target: Path, *, validation: dict[str, float] | None = None) -> None:
+        """Write a folder of weights: what ``translate apply`` and the demo open."""
         record = TrainingRecord(
             recipe=self.recipe.name,
             images_seen=self.images,
@@ -339,13 +373,14 @@ class Engine:
             device=device_name(self.device) + (f" x {self.world.size}" if self.world.size > 1 else ""),
             precision=self.precision,
             losses={name: round(mean, 6) for name, mean in self.losses.items()},
+            validation={name: round(score, 6) for name, score in (validation or {}).items()},
             versions={"torch": torch.__version__},
             config=without_paths(to_dict(self.config)),
         )
         for folder, (name, weights_config) in self.recipe.exports().items():
             averaged = self.ema is not None and name in self.ema.nets
             network: nn.Module = self.ema.nets[name] if averaged and self.ema is not None else self.nets[name]
-            save_weights(network, replace(weights_config, training=record), self.weights / folder)
+            save_weights(network, replace(weights_config, training=record), target / folder)
 
     # Opening and resuming
 
@@ -355,7 +390,7 @@ class Engine:
             try:
                 for folder in (out, out / "samples", self.states):
                     folder.mkdir(parents=True, exist_ok=True)
-                for folder in (out, out / "samples", self.states, self.weights):
+                for folder in (out, out / "samples", self.states, self.weights, self.best_weights):
                     for orphan in folder.glob(".*.part"):  # left by a process that was killed while writing
                         orphan.unlink(missing_ok=True)
             except OSError as error:
@@ -363,6 +398,7 @@ class Engine:
         self.world.wait()
         self.log_file = RunLog(out, enabled=self.world.is_main)
         self.sample_batch = self.data.samples(self.device)
+        self.validation = self.data.validation(self.device) if self.world.is_main else None
 
     def _resume(self) -> None:
         found = latest_state(self.states)
@@ -388,9 +424,11 @@ class Engine:
         for name, scaler in self.scalers.items():
             if kept := state.values["scalers"].get(name):  # empty where the precision was another
                 scaler.load_state_dict(kept)
-        self.recipe.load_state_dict(owned(state.tensors, "recipe"))
+        kept = owned(state.tensors, "recipe")
+        self.recipe.load_state_dict({name: tensor[self.world.rank % len(tensor)] for name, tensor in kept.items()})
         self.images = self.previous = state.values["images"]
         self.seconds, self.losses = state.values["seconds"], state.values["losses"]
+        self.best = state.values.get("best", {})
         if state.values["world_size"] == self.world.size:
             torch.set_rng_state(state.tensors["rng/cpu"][self.world.rank].clone())
             if self.device.type == "cuda" and "rng/cuda" in state.tensors:

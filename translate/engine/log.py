@@ -56,10 +56,12 @@ class RunLog:
                 from torch.utils.tensorboard import SummaryWriter
 
                 self._writer = SummaryWriter(str(self._folder), purge_step=entry["images"])
-            for name, value in entry["losses"].items():
-                self._writer.add_scalar(f"loss/{name}", value, entry["images"])
+            for group, prefix in (("losses", "loss"), ("validation", "validation")):
+                for name, value in entry.get(group, {}).items():
+                    self._writer.add_scalar(f"{prefix}/{name}", value, entry["images"])
             for name in ("images_per_second", "learning_rate", "memory_gb"):
-                self._writer.add_scalar(name, entry[name], entry["images"])
+                if name in entry:
+                    self._writer.add_scalar(name, entry[name], entry["images"])
 
     def close(self) -> None:
         if self._writer is not None:

@@ -94,8 +94,10 @@ def start_networks(recipe: Recipe, source: Path) -> list[str]:
         for name in recipe.ema_nets:
             given[name] = owned(tensors, f"ema.{name}") or given[name]
     else:
-        exported, _ = recipe.exports()["."]
-        given = {exported: load_weights(source)[0].state_dict()}
+        given = {
+            exported: load_weights(source / folder if folder != "." else source)[0].state_dict()
+            for folder, (exported, _) in recipe.exports().items()
+        }
     for name, network in given.items():
         try:
             recipe.nets[name].load_state_dict(network)

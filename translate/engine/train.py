@@ -59,7 +59,7 @@ def _train(config: TrainConfig, *, world: World, display: Display) -> Path:
             raise
         raise TrainingError("these networks do not fit into memory: lower --width and --d-width") from error
     try:
-        for line in data.announcement:
+        for line in (*data.announcement, *recipe.announcement):
             display.say(line)
         engine = Engine(recipe, data, config=config, world=world, display=display)
         parameters = ", ".join(
@@ -70,9 +70,8 @@ def _train(config: TrainConfig, *, world: World, display: Display) -> Path:
         complete = engine.train()
         weights = run.out / "weights"
         if complete:
-            display.say(
-                f"done: {engine.images:,} images. Try it: translate apply {shlex.quote(str(weights))} IMAGE -o OUT"
-            )
+            one = shlex.quote(str(weights / min(recipe.exports())))
+            display.say(f"done: {engine.images:,} images. Try it: translate apply {one} IMAGE -o OUT")
         else:
             display.say(
                 f"stopped after {engine.images:,} of {engine.total:,} images, saved in {run.out}. "

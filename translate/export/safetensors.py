@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from translate.checkpoint.weights import MODEL_FILE, DType, load_weights, save_weights, weights_file
+from translate.checkpoint.weights import MODEL_FILE, DType, load_weights, save_weights
+from translate.export.exported import Exported, ExportError, source_file
 from translate.inference.translator import run_network
 
 # Rounding every weight to fp16 (11 bits) or bf16 (8 bits) moves an image in [-1, 1] by a few of its steps at most.
 TOLERANCE: dict[DType, float] = {"fp32": 0.0, "fp16": 0.02, "bf16": 0.2}
-
-
-class ExportError(ValueError):
-    """An export that would not do what its source does."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Exported:
-    """What was written, and how far its output is from the source's on a test image (range 2)."""
-
-    file: Path
-    file_bytes: int
-    mean_difference: float
-    max_difference: float
 
 
 def export_safetensors(source: Path, target: Path, *, dtype: DType = "fp16", name: str | None = None) -> Exported:
@@ -39,13 +26,12 @@ def export_safetensors(source: Path, target: Path, *, dtype: DType = "fp16", nam
 
     Raises:
         WeightsError: the source cannot be opened, or its values do not fit `dtype`.
-        ExportError: the written network's mean output differs by more than rounding explains; the file is removed.
+        ExportError: the target is the source itself, or the source is ONNX; or the written network's mean output
+            differs by more than rounding explains, and the file is removed.
         WriteError: the target cannot be written.
     """
     destination = target if target.suffix.lower() == ".safetensors" else target / MODEL_FILE
-    if destination.exists() and destination.samefile(weights_file(source)):
-        raise ExportError(f"{destination} is the source itself and would be overwritten: choose another --out")
-    network, config = load_weights(source)
+    network, config = load_weights(source_file(source, destination=destination))
     file = save_weights(network, config if name is None else replace(config, name=name), target, dtype=dtype)
     generator = torch.Generator().manual_seed(0)
     size = config.preprocessing.size

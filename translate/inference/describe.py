@@ -8,8 +8,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from translate.checkpoint.weights import load_weights, stored_dtype, weights_file
+from translate.checkpoint.weights import stored_dtype, weights_file
 from translate.config.weights import WeightsConfig
+from translate.inference.library import open_network
+from translate.inference.onnx import is_onnx
+from translate.networks import build_network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,10 +49,12 @@ def describe(path: Path) -> Description:
     """Open a file of weights and count.
 
     Raises:
-        WeightsError: as `load_weights`.
+        WeightsError: as `open_network`.
     """
     file = weights_file(path)
-    network, config = load_weights(file)
+    _, config = open_network(file)
+    with torch.device("meta"):
+        network = build_network(config.network)
     parameters = sum(parameter.numel() for parameter in network.parameters())
     step = getattr(network, "stride", 1)
     side = -(-config.preprocessing.size // step) * step
@@ -58,7 +63,7 @@ def describe(path: Path) -> Description:
         file=file,
         config=config,
         file_bytes=file.stat().st_size,
-        dtype=stored_dtype(file),
+        dtype="fp32" if is_onnx(file) else stored_dtype(file),
         parameters=parameters,
         flops=flops,
     )

@@ -7,8 +7,12 @@ from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 
+from torch import nn
+
 from translate.checkpoint.weights import MODEL_FILE, WeightsError, load_weights, weights_file
 from translate.config.training import Precision
+from translate.config.weights import WeightsConfig
+from translate.inference.onnx import is_onnx, load_onnx
 from translate.inference.translator import Translator
 
 
@@ -35,7 +39,7 @@ def find_weights(name: str | Path) -> Path:
     shipped = shipped_weights()
     if str(name) in shipped and not _holds_weights(path):  # a data set may well lie in a folder of that name
         return shipped[str(name)]
-    if path.exists():
+    if path.exists() or _holds_weights(path):  # RUN/NAME, one of the weights of a run
         return path
     close = get_close_matches(str(name), shipped, n=1)
     hint = f" Did you mean {close[0]}?" if close else ""
@@ -53,21 +57,32 @@ def _holds_weights(path: Path) -> bool:
     return True
 
 
+def open_network(path: Path) -> tuple[nn.Module, WeightsConfig]:
+    """The network of a path, and what its file says of it: PyTorch's from safetensors, onnxruntime's from ONNX.
+
+    Raises:
+        WeightsError: not there, torn, of another format or version, or onnxruntime is needed and not installed.
+    """
+    file = weights_file(path)
+    return load_onnx(file) if is_onnx(file) else load_weights(file)
+
+
 def load(name: str | Path, *, device: str = "auto", precision: Precision = "auto") -> Translator:
     """Open weights, ready to translate; no flags about what they are.
 
     Args:
-        name: The name of weights that ship, a ``.safetensors`` file, a weights folder, or a run folder.
-        device: cuda, mps, cpu, or auto for the best there is.
-        precision: auto takes bf16 where the device is fast at it.
+        name: The name of weights that ship, a ``.safetensors`` or ``.onnx`` file, a weights folder, or a run folder.
+        device: cuda, mps, cpu, or auto for the best there is; the CPU for ONNX.
+        precision: auto takes bf16 where the device is fast at it; fp32 for ONNX.
 
     Raises:
-        WeightsError: not there, torn, of another format, or not safetensors.
+        WeightsError: as `open_network`.
         InferenceError: the weights are not a translator's.
+        DeviceError: this machine, or ONNX, does not have the device or precision.
 
     Example:
         >>> model = load("facades")
         >>> photo = model(Image.open("labels.png"))
     """
-    network, config = load_weights(find_weights(name))
+    network, config = open_network(find_weights(name))
     return Translator(network, config, device=device, precision=precision)

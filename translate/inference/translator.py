@@ -20,12 +20,13 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from translate.config.networks import PatchGANConfig
+from translate.config.networks import ResNetConfig, UNetConfig
 from translate.config.training import Noise, Precision
 from translate.config.weights import WeightsConfig
 from translate.data.images import Picture, from_pil, to_pil
 from translate.data.store import Format, to_format
 from translate.inference.device import autocast, choose_device, choose_precision
+from translate.inference.onnx import OnnxNetwork, cpu_and_fp32
 from translate.networks import Generator
 
 
@@ -33,8 +34,13 @@ class InferenceError(ValueError):
     """An image that cannot be translated; the message says what was wrong and what to give."""
 
 
-# What PyTorch says when memory is short: CUDA and MPS, Linux and macOS, Windows.
-_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+_OTHER_KINDS = {
+    "discriminator": ", which judges images and makes none",
+    "segmenter": ", which names the class of each pixel",
+    "classifier": ", which names the class of an image",
+}
+# What PyTorch says when memory is short: CUDA and MPS, Linux and macOS, Windows; and what onnxruntime says.
+_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "failed to allocate memory", "bad_alloc")
 
 
 def pad_to(images: Tensor, *, multiple: int, minimum: int) -> Tensor:
@@ -109,8 +115,8 @@ class Translator:
     Args:
         network: Built from ``config.network``.
         config: What the weights say.
-        device: cuda, mps, cpu or auto.
-        precision: auto takes bf16 where the device is fast at it.
+        device: cuda, mps, cpu or auto; a network from ONNX is on the CPU.
+        precision: auto takes bf16 where the device is fast at it; a network from ONNX computes in fp32.
 
     Attributes:
         network: The ``nn.Module``.
@@ -118,15 +124,19 @@ class Translator:
 
     Raises:
         InferenceError: the weights are not a translator's.
+        DeviceError: this machine, or a network from ONNX, does not have the device or precision.
     """
 
     def __init__(
         self, network: nn.Module, config: WeightsConfig, *, device: str = "auto", precision: Precision = "auto"
     ) -> None:
-        if config.kind != "translator" or isinstance(config.network, PatchGANConfig):
+        if config.kind != "translator" or not isinstance(config.network, ResNetConfig | UNetConfig):
             raise InferenceError(
-                f"'{config.name}' holds a {config.kind}: translating needs the weights of a translator"
+                f"'{config.name}' holds a {config.kind}{_OTHER_KINDS.get(config.kind, '')}: translating needs the "
+                "weights of a translator"
             )
+        if isinstance(network, OnnxNetwork):
+            device, precision = cpu_and_fp32(device, precision)
         self.device = choose_device(device)
         self.precision = choose_precision(precision, self.device)
         # As in training, so that a preview and its weights are the same arithmetic.
@@ -188,9 +198,10 @@ class Translator:
                 f"'{self.config.name}' takes {self._channels[0]} channels and makes {self._channels[1]}: "
                 "pictures have 1 to 4, so give and take tensors or arrays of floats"
             )
-        inputs = np.stack([to_format(picture, self._source) for picture in pictures])
-        top = np.iinfo(inputs.dtype).max
-        images = torch.from_numpy(inputs.astype(np.float32) / top).permute(0, 3, 1, 2)
+        # Each at its own depth, whatever depth the weights were trained at: v / 255 is 257 v / 65535 to the last bit.
+        inputs = [to_format(picture, replace(self._source, bits=picture.bits)) for picture in pictures]
+        scaled = np.stack([pixels.astype(np.float32) / np.iinfo(pixels.dtype).max for pixels in inputs])
+        images = torch.from_numpy(scaled).permute(0, 3, 1, 2)
         outputs = self.unit(images, seed=seed).permute(0, 2, 3, 1).numpy()
         return [self._picture(output, like=picture) for output, picture in zip(outputs, pictures, strict=True)]
 
@@ -201,7 +212,8 @@ class Translator:
             InferenceError: memory runs out.
         """
         try:
-            scaled = images.to(self.device, torch.float32) * self._span + self._low
+            # In one layout, since dropout draws in the order in which values lie in memory.
+            scaled = images.to(self.device, torch.float32).contiguous() * self._span + self._low
             with self._turn:
                 if self.config.noise == "always":  # noise is drawn for each image alone, whatever its batch
                     rows = [

@@ -9,10 +9,12 @@ from translate.losses.adversarial import (
     discriminator_loss,
     discriminator_real_loss,
     generator_loss,
+    guessing_loss,
     hinge,
     least_squares,
     wasserstein,
 )
+from translate.losses.contrastive import patch_nce_loss
 from translate.losses.penalties import gradient_penalty, r1_penalty
 from translate.losses.perceptual import Features, feature_matching_loss
 from translate.losses.reconstruction import charbonnier_loss, l1_loss, l2_loss, ssim_loss
@@ -30,10 +32,12 @@ __all__ = [
     "feature_matching_loss",
     "generator_loss",
     "gradient_penalty",
+    "guessing_loss",
     "hinge",
     "l1_loss",
     "l2_loss",
     "least_squares",
+    "patch_nce_loss",
     "r1_penalty",
     "ssim_loss",
     "wasserstein",

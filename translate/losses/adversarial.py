@@ -65,6 +65,21 @@ def discriminator_gain(kind: AdversarialKind) -> float:
     return 0.5 if kind in ("vanilla", "lsgan") else 1.0
 
 
+def guessing_loss(kind: AdversarialKind) -> float | None:
+    """The discriminator's loss when it cannot tell real from fake and says so; None where it has no such value.
+
+    ln 2 for vanilla, 2 ln 2 for the other cross-entropies, 1/4 for lsgan, 2 for hinge; a Wasserstein critic's loss is
+    an estimate of a distance.
+
+    Raises:
+        ValueError: `kind` is unknown.
+    """
+    if kind == "wasserstein":
+        return None
+    undecided = torch.full((1,), 0.5 if kind == "lsgan" else 0.0)
+    return float(discriminator_loss(undecided, undecided, kind=kind))
+
+
 def discriminator_real_loss(real_logits: Logits, *, kind: AdversarialKind) -> Tensor:
     """The discriminator's term for real images, without `discriminator_gain`.
 

@@ -6,9 +6,18 @@ from typing import overload
 
 from torch import nn
 
-from translate.config.networks import GeneratorConfig, NetworkConfig, PatchGANConfig, ResNetConfig, UNetConfig
+from translate.config.networks import (
+    ClassifierNetworkConfig,
+    GeneratorConfig,
+    NetworkConfig,
+    PatchGANConfig,
+    ResNetConfig,
+    UNetConfig,
+)
+from translate.networks.classifier import Classifier
 from translate.networks.generator import Generator
 from translate.networks.initialise import initialise
+from translate.networks.patch_heads import PatchHeads, draw_places
 from translate.networks.patchgan import PatchGANDiscriminator, PatchOutput
 from translate.networks.resnet import ResNetGenerator
 from translate.networks.unet import UNetGenerator
@@ -18,6 +27,8 @@ from translate.networks.unet import UNetGenerator
 def build_network(config: GeneratorConfig) -> Generator: ...
 @overload
 def build_network(config: PatchGANConfig) -> PatchGANDiscriminator: ...
+@overload
+def build_network(config: ClassifierNetworkConfig) -> Classifier: ...
 @overload
 def build_network(config: NetworkConfig) -> nn.Module: ...
 def build_network(config: NetworkConfig) -> nn.Module:
@@ -29,14 +40,19 @@ def build_network(config: NetworkConfig) -> nn.Module:
             return UNetGenerator(config)
         case PatchGANConfig():
             return PatchGANDiscriminator(config)
+        case ClassifierNetworkConfig():
+            return Classifier(config)
 
 
 __all__ = [
+    "Classifier",
     "Generator",
     "PatchGANDiscriminator",
+    "PatchHeads",
     "PatchOutput",
     "ResNetGenerator",
     "UNetGenerator",
     "build_network",
+    "draw_places",
     "initialise",
 ]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+
+LIMIT = 0.99  # of values that are changed: beyond it the inverse of tanh is too steep
 
 
 class Generator(nn.Module):
@@ -15,3 +18,11 @@ class Generator(nn.Module):
 
     stride: int
     minimum_size: int
+
+
+def changed(images: Tensor, change: Tensor) -> Tensor:
+    """What a generator makes that learns a change of its input: ``tanh(atanh(0.99 x) + change)``, in [-1, 1].
+
+    A network whose last convolution starts near 0 starts as the identity and has only the difference to learn.
+    """
+    return torch.tanh(torch.atanh(images.clamp(-1, 1) * LIMIT) + change)

@@ -50,12 +50,13 @@ class PatchGANDiscriminator(nn.Module):
                     patch_stage(2 * width, 1, stride=1, norm_layer=None, kernel_size=1, activate=False),
                 ]
             )
-        stages = [patch_stage(config.in_channels, width, stride=2, norm_layer=None)]
+        down = config.downsampling
+        stages = [patch_stage(config.in_channels, width, stride=2, norm_layer=None, downsampling=down)]
         channels = width
         for layer in range(1, config.num_layers + 1):
             wider = width * min(2**layer, 8)
             stride = 1 if layer == config.num_layers else 2
-            stages.append(patch_stage(channels, wider, stride=stride, norm_layer=norm))
+            stages.append(patch_stage(channels, wider, stride=stride, norm_layer=norm, downsampling=down))
             channels = wider
         stages.append(patch_stage(channels, 1, stride=1, norm_layer=None, activate=False))
         return nn.ModuleList(stages)

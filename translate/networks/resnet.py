@@ -7,14 +7,16 @@ Shapes: N batch, C channels, H height, W width.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
 from translate.blocks.conv import ConvBlock, relu
 from translate.blocks.norm import norm_layer
-from translate.blocks.resample import downsample, upsample
+from translate.blocks.resample import blur_after, downsample, upsample
 from translate.blocks.residual import ResidualBlock
 from translate.config.networks import ResNetConfig
-from translate.networks.generator import Generator
+from translate.networks.generator import Generator, changed
 
 
 class ResNetGenerator(Generator):
@@ -41,7 +43,7 @@ class ResNetGenerator(Generator):
         for _ in range(config.num_downsamplings):
             conv = downsample(width, width * 2, kernel_size=3, kind=config.downsampling, bias=bias)
             width *= 2
-            down.append(nn.Sequential(conv, norm(width), relu()))
+            down.append(nn.Sequential(conv, norm(width), relu(), *blur_after(width, kind=config.downsampling)))
         self.down = nn.Sequential(*down)
         self.blocks = nn.Sequential(
             *[
@@ -55,8 +57,56 @@ class ResNetGenerator(Generator):
             width //= 2
             up.append(nn.Sequential(conv, norm(width), relu()))
         self.up = nn.Sequential(*up)
-        self.head = ConvBlock(width, config.out_channels, kernel_size=7, padding=config.padding, activation=nn.Tanh)
+        self.head = ConvBlock(
+            width,
+            config.out_channels,
+            kernel_size=7,
+            padding=config.padding,
+            activation=None if config.residual else nn.Tanh,
+        )
 
     def forward(self, images: Tensor) -> Tensor:
         """Args: images: [N, C_in, H, W] in [-1, 1]. Returns: [N, C_out, H, W] in [-1, 1]."""
-        return self.head(self.up(self.blocks(self.down(self.stem(images)))))
+        return self._output(images, self.blocks(self.down(self.stem(images))))
+
+    def _output(self, images: Tensor, x: Tensor) -> Tensor:
+        output = self.head(self.up(x))
+        return changed(images, output) if self.config.residual else output
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        """What CUT compares (Park et al., 2020): the image, each size on the way down, two residual blocks.
+
+        The blocks are the first and the middle one (the fifth of nine). Blocks behind it are not computed.
+
+        Args:
+            images: [N, C_in, H, W] in [-1, 1].
+
+        Returns:
+            [N, C, h, w] each, of `feature_channels`; `finish` goes on from them.
+        """
+        found, x = [images], self.stem(images)
+        for stage in self.down:
+            x = stage(x)
+            found.append(x)
+        for number, block in enumerate(self.blocks[: self._middle + 1]):
+            x = block(x)
+            if number in (0, self._middle):
+                found.append(x)
+        return found
+
+    def finish(self, features: Sequence[Tensor]) -> Tensor:
+        """The output [N, C_out, H, W] that belongs to `features`, computed from where they end."""
+        return self._output(features[0], self.blocks[self._middle + 1 :](features[-1]))
+
+    @property
+    def feature_channels(self) -> tuple[int, ...]:
+        """Channels of each of `features`."""
+        config = self.config
+        down = tuple(config.width * 2 ** (level + 1) for level in range(config.num_downsamplings))
+        widest = config.width * 2**config.num_downsamplings
+        blocks = len({0, self._middle}) if config.num_blocks else 0
+        return (config.in_channels, *down, *[widest] * blocks)
+
+    @property
+    def _middle(self) -> int:
+        return self.config.num_blocks // 2

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from translate.blocks.norm import norm_layer
 from translate.blocks.unet import UNetDown, UNetUp
 from translate.config.networks import UNetConfig
-from translate.networks.generator import Generator
+from translate.networks.generator import Generator, changed
 
 
 class UNetGenerator(Generator):
@@ -55,7 +55,7 @@ class UNetGenerator(Generator):
             )
             for level in reversed(range(config.depth))
         )
-        self.output = nn.Tanh() if config.output == "tanh" else nn.Identity()
+        self.output = nn.Tanh() if config.output == "tanh" and not config.residual else nn.Identity()
 
     def forward(self, images: Tensor) -> Tensor:
         """Args: images: [N, C_in, H, W] in [-1, 1]. Returns: [N, C_out, H, W], in [-1, 1] for a tanh output."""
@@ -67,4 +67,4 @@ class UNetGenerator(Generator):
         skips[-1] = None  # the innermost level is the decoder's input, not a skip
         for up, skip in zip(self.up, reversed(skips), strict=True):
             x = up(x, skip)
-        return self.output(x)
+        return changed(images, x) if self.config.residual else self.output(x)

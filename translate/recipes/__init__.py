@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from translate.config.training import Pix2PixConfig, SegmentationConfig, TrainConfig
+from translate.config.training import (
+    ClassifierConfig,
+    CUTConfig,
+    CycleGANConfig,
+    Pix2PixConfig,
+    SegmentationConfig,
+    TrainConfig,
+)
 from translate.data.paired import PairedImages
+from translate.data.unpaired import UnpairedImages
 from translate.recipes.base import Progress, Recipe, TrainingData, Update
+from translate.recipes.classifier import Classification
+from translate.recipes.cut import CUT
+from translate.recipes.cyclegan import CycleGAN
 from translate.recipes.pix2pix import Pix2Pix
 from translate.recipes.segmentation import Segmentation
 
 
-def open_recipe(config: TrainConfig, *, cache: Path | None = None) -> tuple[Recipe, PairedImages]:
+def open_recipe(config: TrainConfig, *, cache: Path | None = None) -> tuple[Recipe, PairedImages | UnpairedImages]:
     """The recipe that a configuration names, and its data.
 
     Raises:
@@ -19,11 +30,31 @@ def open_recipe(config: TrainConfig, *, cache: Path | None = None) -> tuple[Reci
     """
     match config:
         case Pix2PixConfig():
-            data = PairedImages(config.data, cache=cache)
-            return Pix2Pix(config, data), data
+            pairs = PairedImages(config.data, cache=cache)
+            return Pix2Pix(config, pairs), pairs
+        case CycleGANConfig():
+            domains = UnpairedImages(config.data, cache=cache)
+            return CycleGAN(config, domains), domains
+        case CUTConfig():  # FastCUT too
+            domains = UnpairedImages(config.data, cache=cache)
+            return CUT(config, domains), domains
         case SegmentationConfig():
-            data = PairedImages(config.data, cache=cache, nearest_target=True)
-            return Segmentation(config, data), data
+            pairs = PairedImages(config.data, cache=cache, nearest_target=True)
+            return Segmentation(config, pairs), pairs
+        case ClassifierConfig():
+            domains = UnpairedImages(config.data, cache=cache)
+            return Classification(config, domains), domains
 
 
-__all__ = ["Pix2Pix", "Progress", "Recipe", "Segmentation", "TrainingData", "Update", "open_recipe"]
+__all__ = [
+    "CUT",
+    "Classification",
+    "CycleGAN",
+    "Pix2Pix",
+    "Progress",
+    "Recipe",
+    "Segmentation",
+    "TrainingData",
+    "Update",
+    "open_recipe",
+]

@@ -8,8 +8,9 @@ To add a method: a file beside this one, a configuration, and a test.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
 
 import torch
@@ -19,6 +20,8 @@ from torch.optim import Optimizer
 from translate.config.training import Precision, RunConfig
 from translate.config.weights import WeightsConfig
 from translate.recipes.schedule import learning_rate_factor
+
+R1_EVERY = 16  # steps between two R1 penalties, as in StyleGAN2
 
 Batch = dict[str, Tensor]
 Scratch = dict[str, Tensor]
@@ -58,6 +61,16 @@ class Progress:
         return min(1.0, self.images / self.total)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Watched:
+    """What a translator made in a step, for the detectors: [N, C, H, W] each, without gradients."""
+
+    source: Tensor
+    output: Tensor
+    target: Tensor | None = None
+    """What it should have made, where that is known."""
+
+
 class Batches(Protocol):
     """A stream of batches that can be closed."""
 
@@ -93,6 +106,9 @@ class TrainingData(Protocol):
     def samples(self, device: torch.device) -> Batch:
         """A few fixed examples for the grids, of the validation split where there is one."""
 
+    def validation(self, device: torch.device) -> Batch | None:
+        """Images of the validation split, undisturbed; None where there is no such split."""
+
     def close(self) -> None:
         """Remove what was cached."""
 
@@ -104,6 +120,10 @@ class Recipe(ABC):
         nets: The networks by name.
         ema_nets: Names of those of which the engine keeps an average.
         updates: The steps, in their order.
+        kept: What of the scratch stays for later updates where a step is made in parts; without gradients, so that it
+            holds no graph in memory.
+        guessing_losses: By the name of a discriminator's loss, what it is for one that cannot tell real from fake.
+        remedies: What to try, by the kind of alarm (`translate.engine.detectors`).
     """
 
     name: str
@@ -111,6 +131,17 @@ class Recipe(ABC):
     ema_nets: tuple[str, ...] = ()
     updates: tuple[Update, ...]
     run: RunConfig
+    kept: tuple[str, ...] = ()
+    guessing_losses: Mapping[str, float] = MappingProxyType({})
+    remedies: Mapping[str, str] = MappingProxyType(
+        {
+            "nothing": "a lower weight of what keeps the output like the input, or another --init",
+            "inverted": "another --seed, or a higher weight of what keeps the output like the input",
+            "collapsed": "a lower --learning-rate, --r1-weight 1, or more images",
+            "overpowered": "--r1-weight 1, a smaller --d-width, or more images",
+            "not finite": "a lower --learning-rate, or --precision fp32",
+        }
+    )
 
     @abstractmethod
     def optimizers(self) -> dict[str, Optimizer]:
@@ -119,6 +150,10 @@ class Recipe(ABC):
     @abstractmethod
     def sample(self, nets: dict[str, nn.Module], batch: Batch, *, precision: Precision) -> dict[str, Tensor]:
         """Columns of a sample grid, heading to [N, C, H, W] in [-1, 1]."""
+
+    def validate(self, nets: dict[str, nn.Module], batch: Batch, *, precision: Precision) -> dict[str, Tensor]:
+        """Scores on the validation split, lower for better; their sum picks the weights in ``best/``. None: no best."""
+        return {}
 
     @abstractmethod
     def exports(self) -> dict[str, tuple[str, WeightsConfig]]:
@@ -132,12 +167,31 @@ class Recipe(ABC):
                 group["lr"] = group["initial_lr"] * factor
         return factor
 
+    def watched(self, batch: Batch, scratch: Scratch) -> dict[str, Watched]:
+        """By the name of a generator, what it made of a micro-batch; nothing where the step did not run it."""
+        return {}
+
+    @property
+    def announcement(self) -> list[str]:
+        """What should be said aloud of the method before training starts, beside what the data says of itself."""
+        return []
+
     def state_dict(self) -> dict[str, Tensor]:
-        """What a method keeps beyond networks and optimizers, such as an image pool."""
+        """What a method keeps beyond networks and optimizers, such as an image pool.
+
+        Each process of several has its own, of the same names and shapes.
+        """
         return {}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:  # noqa: B027 (most methods keep nothing)
         """Put back what `state_dict` took."""
+
+
+def lazy_r1(trains: tuple[str, ...], losses: tuple[LossFn, ...]) -> Update:
+    """The update of a discriminator's R1 penalty, taken every 16 steps and weighted for it (Karras et al., 2020)."""
+    return Update(
+        name="d_r1", optimizer="d", trains=trains, losses=losses, every=R1_EVERY, gain=R1_EVERY, double_backward=True
+    )
 
 
 def adam(parameters: Iterable[nn.Parameter], run: RunConfig, *, lazy: int = 0) -> Optimizer:

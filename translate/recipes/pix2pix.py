@@ -14,9 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from translate.config.networks import GeneratorConfig, PatchGANConfig, ResNetConfig, UNetConfig, unet_depth
 from translate.config.training import Pix2PixConfig, Precision
-from translate.config.weights import Domains, Preprocessing, WeightsConfig
+from translate.config.weights import WeightsConfig
 from translate.data.paired import PairedImages
 from translate.inference.translator import run_network
 from translate.losses import (
@@ -24,54 +23,18 @@ from translate.losses import (
     discriminator_loss,
     feature_matching_loss,
     generator_loss,
+    guessing_loss,
     l1_loss,
     l2_loss,
     r1_penalty,
     ssim_loss,
 )
-from translate.networks import PatchGANDiscriminator, PatchOutput, ResNetGenerator, UNetGenerator, initialise
-from translate.recipes.base import Batch, Recipe, Scratch, Update, adam
+from translate.networks import PatchOutput
+from translate.recipes.base import R1_EVERY, Batch, Recipe, Scratch, Update, Watched, adam, lazy_r1
+from translate.recipes.generators import generator_config, new_discriminator, new_generator, translator_weights
 
 RECONSTRUCTIONS = {"l1": l1_loss, "l2": l2_loss, "charbonnier": charbonnier_loss, "ssim": ssim_loss}
-R1_EVERY = 16  # steps between two penalties, as in StyleGAN2
 DROPOUT = 0.5  # the paper's
-
-
-def generator_config(config: Pix2PixConfig, data: PairedImages) -> GeneratorConfig:
-    """The generator that a configuration and its data ask for.
-
-    Raises:
-        ConfigError: the size does not suit the network.
-    """
-    in_channels, out_channels = data.source_format.channels, data.target_format.channels
-    dropout = 0.0 if config.noise == "never" else DROPOUT
-    if config.generator == "resnet":
-        return ResNetConfig(
-            in_channels=in_channels,
-            out_channels=out_channels,
-            width=config.width,
-            num_blocks=config.num_blocks if config.num_blocks is not None else (6 if data.size <= 128 else 9),
-            norm=config.norm,
-            padding=config.padding,
-            upsampling=config.upsampling,
-            downsampling=config.downsampling,
-            dropout=dropout,
-        )
-    return UNetConfig(
-        in_channels=in_channels,
-        out_channels=out_channels,
-        width=config.width,
-        depth=config.depth if config.depth is not None else unet_depth(data.size),
-        norm=config.norm,
-        padding=config.padding,
-        upsampling=config.upsampling,
-        downsampling=config.downsampling,
-        dropout=dropout,
-    )
-
-
-def build_generator(config: GeneratorConfig) -> ResNetGenerator | UNetGenerator:
-    return ResNetGenerator(config) if isinstance(config, ResNetConfig) else UNetGenerator(config)
 
 
 class Pix2Pix(Recipe):
@@ -83,22 +46,20 @@ class Pix2Pix(Recipe):
     """
 
     name = "pix2pix"
+    kept = ("seen",)
 
     def __init__(self, config: Pix2PixConfig, data: PairedImages) -> None:
         self.config, self.run, self.data = config, config.run, data
-        self.generator_config = generator_config(config, data)
-        channels = self.generator_config.in_channels + self.generator_config.out_channels
-        d_config = PatchGANConfig(
-            in_channels=channels,
-            width=config.d_width,
-            num_layers=config.d_layers,
-            num_scales=config.d_scales,
-            norm=config.norm,
+        in_channels, out_channels = data.source_format.channels, data.target_format.channels
+        self.generator_config = generator_config(
+            config,
+            size=data.size,
+            in_channels=in_channels,
+            out_channels=out_channels,
+            dropout=0.0 if config.noise == "never" else DROPOUT,
         )
-        self.g = build_generator(self.generator_config)
-        initialise(self.g, kind=config.run.init)
-        self.d = PatchGANDiscriminator(d_config)
-        initialise(self.d, kind=config.run.init)
+        self.g = new_generator(self.generator_config, config)
+        self.d = new_discriminator(config, in_channels=in_channels + out_channels)
         data.check_size(stride=self.g.stride, minimum=max(self.g.minimum_size, self.d.minimum_size))
         self.nets = {"g": self.g, "d": self.d}
         self.ema_nets = ("g",) if config.run.ema_half_life else ()
@@ -109,26 +70,30 @@ class Pix2Pix(Recipe):
             Update(name="g", optimizer="g", trains=("g",), losses=(self.g_loss,)),
         ]
         if config.r1_weight:
-            updates.append(
-                Update(
-                    name="d_r1",
-                    optimizer="d",
-                    trains=("d",),
-                    losses=(self.r1_loss,),
-                    every=R1_EVERY,
-                    gain=R1_EVERY,
-                    double_backward=True,
-                )
-            )
+            updates.append(lazy_r1(("d",), (self.r1_loss,)))
         self.updates = tuple(updates)
+        if (guessing := guessing_loss(config.adversarial)) is not None:
+            self.guessing_losses = {"d": guessing}
+        self.remedies = {
+            **Recipe.remedies,
+            "nothing": "a higher --reconstruction-weight, or look whether A and B are the same images",
+            "inverted": "a higher --reconstruction-weight, or look whether the pairs are pairs",
+            "collapsed": "--generator resnet, a smaller --depth, or a higher --reconstruction-weight",
+        }
 
     def optimizers(self) -> dict[str, Optimizer]:
         lazy = R1_EVERY if self.config.r1_weight else 0
         return {"g": adam(self.g.parameters(), self.run), "d": adam(self.d.parameters(), self.run, lazy=lazy)}
 
+    def watched(self, batch: Batch, scratch: Scratch) -> dict[str, Watched]:
+        if "seen" not in scratch:
+            return {}
+        return {"g": Watched(source=batch["source"], output=scratch["seen"], target=batch["target"])}
+
     def _fake(self, batch: Batch, scratch: Scratch) -> Tensor:
         if "fake" not in scratch:
             scratch["fake"] = self.g(batch["source"])
+            scratch["seen"] = scratch["fake"].detach()
         return scratch["fake"]
 
     def _judge(self, batch: Batch, images: Tensor) -> PatchOutput:
@@ -164,22 +129,28 @@ class Pix2Pix(Recipe):
         return {"d_r1": self.config.r1_weight / 2 * r1_penalty(self.d(pairs).logits, pairs)}
 
     def sample(self, nets: dict[str, nn.Module], batch: Batch, *, precision: Precision) -> dict[str, Tensor]:
+        outputs = self._outputs(nets["g"], batch["source"], precision=precision)
+        return {"input": batch["source"], "output": outputs, "target": batch["target"]}
+
+    def _outputs(self, g: nn.Module, images: Tensor, *, precision: Precision) -> Tensor:
         # One by one, as the translator takes them: noise and rounding depend on what else is in a batch.
         outputs = [
-            run_network(nets["g"], image, noise=self.config.noise, seed=self.run.seed, precision=precision)
-            for image in batch["source"].split(1)
+            run_network(g, image, noise=self.config.noise, seed=self.run.seed, precision=precision)
+            for image in images.split(1)
         ]
-        return {"input": batch["source"], "output": torch.cat(outputs), "target": batch["target"]}
+        return torch.cat(outputs)
+
+    def validate(self, nets: dict[str, nn.Module], batch: Batch, *, precision: Precision) -> dict[str, Tensor]:
+        return {"l1": l1_loss(self._outputs(nets["g"], batch["source"], precision=precision), batch["target"])}
 
     def exports(self) -> dict[str, tuple[str, WeightsConfig]]:
-        config = WeightsConfig(
-            kind="translator",
+        config = translator_weights(
+            self.generator_config,
             name=self.run.out.resolve().name,
-            network=self.generator_config,
-            preprocessing=Preprocessing(
-                size=self.data.size, bits=16 if self.data.target_format.bits == 16 else 8, alpha=self.config.data.alpha
-            ),
-            domains=Domains(source=self.data.source_name, target=self.data.target_name),
+            domains=(self.data.source_name, self.data.target_name),
+            size=self.data.size,
+            bits=self.data.target_format.bits,
+            alpha=self.config.data.alpha,
             noise=self.config.noise,
         )
         return {".": ("g", config)}

@@ -99,6 +99,10 @@ class Segmentation(Recipe):
         colours = palette[logits.argmax(dim=1)].permute(0, 3, 1, 2)
         return {"input": batch["source"], "classes": colours, "target": batch["target"]}
 
+    def validate(self, nets: dict[str, nn.Module], batch: Batch, *, precision: Precision) -> dict[str, Tensor]:
+        logits = [run_network(nets["g"], image, precision=precision) for image in batch["source"].split(1)]
+        return {"cross_entropy": F.cross_entropy(torch.cat(logits), nearest_class(batch["target"], self.palette))}
+
     def exports(self) -> dict[str, tuple[str, WeightsConfig]]:
         config = WeightsConfig(
             kind="segmenter",

@@ -1,0 +1,1 @@
+"""The parts of `translate.applications.evaluate`: data with roles, candidates, scores, the picture."""

@@ -1,0 +1,5 @@
+"""The command line: ``translate --help``."""
+
+from translate.cli.main import main
+
+__all__ = ["main"]

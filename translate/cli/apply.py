@@ -1,0 +1,89 @@
+"""``translate apply WEIGHTS INPUT... -o OUT``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Le, Lt
+from rich.console import Console
+from tyro.conf import Positional, arg
+
+from translate.config.base import Config, ConfigError, validate
+from translate.config.training import Precision
+
+EXIT_PARTLY = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Apply(Config):
+    """Translate images: a file, several, a folder, or a pattern. Every output has its input's size."""
+
+    weights: Positional[str]
+    """A name (such as facades), a weights folder, a run folder, or a .safetensors file."""
+    inputs: Positional[tuple[str, ...]]
+    """Images, folders, patterns."""
+    out: Annotated[Path, arg(aliases=["-o"])]
+    """A folder; or a file, for a single image: its suffix decides the format."""
+    format: Literal["png", "jpg", "webp", "tif"] = "png"
+    """Format of the files in a folder."""
+    quality: Annotated[int, Ge(1), Le(100)] | None = None
+    """Of JPEG and WebP (WebP is lossless unless given)."""
+    batch_size: Annotated[int, Ge(1)] = 8
+    """Most images in one pass; neighbours of equal size go together."""
+    device: str = "auto"
+    """cuda, mps or cpu; the best there is unless given."""
+    precision: Precision = "auto"
+    """bf16 where the device is fast at it, else fp32."""
+    seed: Annotated[int, Ge(0), Lt(2**63)] = 0
+    """Of the noise, for weights that keep their dropout on."""
+
+
+def apply(command: Apply) -> int:
+    validate(command)
+    from translate.checkpoint.atomic import make_folder
+    from translate.data.images import IMAGE_SUFFIXES, WRITABLE_SUFFIXES
+    from translate.data.layouts import list_inputs
+    from translate.inference.files import output_paths, translate_files
+    from translate.inference.library import load
+
+    inputs = list_inputs(command.inputs)
+    if command.out.suffix.lower() in IMAGE_SUFFIXES and not command.out.is_dir():
+        if len(inputs) != 1:
+            raise ConfigError(f"--out {command.out} is one file, and there are {len(inputs)} inputs: name a folder")
+        if command.out.resolve() == inputs[0].resolve():
+            raise ConfigError(f"--out {command.out} is the input itself: choose another name")
+        if command.out.suffix.lower() not in WRITABLE_SUFFIXES:
+            known = " ".join(WRITABLE_SUFFIXES)
+            raise ConfigError(f"--out {command.out}: {command.out.suffix} cannot be written; use one of {known}")
+        outputs = [command.out]
+    else:
+        outputs = output_paths(inputs, command.out, suffix=f".{command.format}")
+    translator = load(command.weights, device=command.device, precision=command.precision)
+    make_folder(outputs[0].parent)
+
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    errors = Console(stderr=True, highlight=False)
+    columns = (TextColumn("translating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as progress:
+        task = progress.add_task("", total=len(inputs))
+
+        def on_done(source: Path, reason: str | None) -> None:
+            progress.advance(task)
+            if reason is not None:
+                errors.print(f"failed: {reason}", markup=False, soft_wrap=True)
+
+        summary = translate_files(
+            translator,
+            inputs,
+            outputs,
+            batch_size=command.batch_size,
+            quality=command.quality,
+            seed=command.seed,
+            on_done=on_done,
+        )
+    where = outputs[0] if len(outputs) == 1 else command.out
+    print(f"{len(summary.written)} of {len(inputs)} translated" + (f" to {where}" if summary.written else ""))
+    return EXIT_PARTLY if summary.failed else 0

@@ -1,0 +1,90 @@
+"""``translate import FILE.pth -o weights/NAME``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from annotated_types import Ge
+from tyro.conf import Positional, arg
+
+from translate.config.base import Config, ConfigError, validate
+from translate.config.training import Noise
+
+if TYPE_CHECKING:
+    from translate.config.weights import WeightsConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Import(Config):
+    """Open weights of pytorch-CycleGAN-and-pix2pix or CUT: what the network is, the file says; nothing of it is run."""
+
+    file: Positional[Path]
+    """The .pth file, such as latest_net_G.pth."""
+    out: Annotated[Path, arg(aliases=["-o"])]
+    """A folder, such as weights/horse2zebra; or a .safetensors file."""
+    name: str | None = None
+    """What the weights are called; as the folder unless given."""
+    source: str = "input"
+    """What the generator takes, in a word or two."""
+    target: str = "output"
+    """What it makes."""
+    value_range: tuple[float, float] = (-1.0, 1.0)
+    """What the darkest and the brightest value of an image become for the network."""
+    size: Annotated[int, Ge(1)] | None = None
+    """Side in pixels that it was trained at; 256, or as the U-Net's depth says, unless given."""
+    statistics: Literal["running", "image"] = "running"
+    """Of batch norm: the training's running averages (their test.py --eval), or each image's own (without it)."""
+    noise: Noise = "training"
+    """When dropout is on: while training, also when translating (their test.py without --eval), or never."""
+    key: str | None = None
+    """Which network of a file that holds several, such as netG_A."""
+
+
+def import_weights(command: Import) -> int:
+    validate(command)
+    if command.out.suffix.lower() not in ("", ".safetensors"):
+        raise ConfigError(f"--out {command.out}: give a folder, or a .safetensors file")
+    from translate.checkpoint import peers
+    from translate.checkpoint.weights import MODEL_FILE
+    from translate.config.weights import Domains
+
+    target = command.out if command.out.suffix else command.out / MODEL_FILE
+    if target.exists() and command.file.exists() and target.samefile(command.file):
+        raise ConfigError(f"--out {command.out} would overwrite {command.file} itself: choose another name")
+    network, config = peers.import_weights(
+        command.file,
+        name=command.out.resolve().stem if command.name is None else command.name,
+        domains=Domains(source=command.source, target=command.target),
+        value_range=command.value_range,
+        size=command.size,
+        statistics=command.statistics,
+        noise=command.noise,
+        key=command.key,
+    )
+    file = peers.save_checked(network, config, command.out)
+    print(f"{file} ({file.stat().st_size / 1e6:.1f} MB): {peers.in_words(config)}")
+    if assumed := _assumed(command, config):
+        print(f"assumed: {'; '.join(assumed)}")
+    if config.kind == "discriminator":
+        print("A discriminator judges images and makes none.")
+    return 0
+
+
+def _assumed(command: Import, config: WeightsConfig) -> list[str]:
+    """What neither the file nor a flag said, each with its flag."""
+    (low, high), size, network = config.preprocessing.value_range, config.preprocessing.size, config.network
+    lines = []
+    if config.kind == "translator" and (command.source, command.target) == (Import.source, Import.target):
+        lines.append(f"from '{command.source}' to '{command.target}' (--source, --target)")
+    if command.value_range == Import.value_range:
+        lines.append(f"values from {low:g} to {high:g} (--value-range)")
+    if command.size is None:
+        lines.append(f"trained at {size} px (--size)")
+    if getattr(network, "norm", None) == "batch":
+        lines.append("batch norm by its running averages (--statistics image: by each image's own)")
+    if config.noise == "training":
+        where = ", if it has any," if network.type == "unet" else ""  # whose files do not say
+        lines.append(f"dropout{where} off when translating (--noise always)")
+    return lines

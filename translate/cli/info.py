@@ -1,0 +1,91 @@
+"""``translate info WEIGHTS``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from tyro.conf import Positional
+
+from translate.config.base import Config
+
+if TYPE_CHECKING:
+    from translate.inference.describe import Description
+
+
+@dataclass(frozen=True, kw_only=True)
+class Info(Config):
+    """Say what weights are: network, sizes, FLOPs, how they were trained."""
+
+    weights: Positional[str]
+    """A name, a weights folder, a run folder, or a .safetensors file."""
+    json: bool = False
+    """As JSON."""
+
+
+def info(command: Info) -> int:
+    from translate.config.base import to_dict
+    from translate.inference.describe import describe
+    from translate.inference.library import find_weights
+
+    found = describe(find_weights(command.weights))
+    if command.json:
+        import json
+
+        values = {
+            "file": str(found.file),
+            "bytes": found.file_bytes,
+            "dtype": found.dtype,
+            "parameters": found.parameters,
+            "flops": found.flops,
+            **to_dict(found.config),
+        }
+        print(json.dumps(values, indent=2))
+    else:
+        _print(found)
+    return 0
+
+
+def _print(found: Description) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    config, network = found.config, found.config.network
+    side = config.preprocessing.size
+    made_of = {
+        field: value
+        for field, value in vars(network).items()
+        if field not in ("type", "in_channels", "out_channels") and value is not None
+    }
+    domains = "" if config.kind == "discriminator" else f", {config.domains.source} to {config.domains.target}"
+    rows = {
+        config.name: f"{config.kind}{domains}",
+        "file": f"{found.file} ({found.file_bytes / 1e6:.1f} MB, {found.dtype})",
+        "network": f"{network.type}: " + ", ".join(f"{field} {value}" for field, value in made_of.items()),
+        "parameters": f"{found.parameters:,}",
+        "FLOPs": f"{found.flops / 1e9:.3g} G for {side}x{side}",
+        "images": f"{config.preprocessing.bits}-bit, trained at {side}x{side} px, any size translated",
+    }
+    if config.kind == "translator":
+        rows["dropout"] = {
+            "always": "on when translating: another seed, another picture",
+            "training": "while training only",
+            "never": "none",
+        }[config.noise]
+    if config.classes:
+        rows["classes"] = ", ".join(config.classes)
+    if (origin := config.origin) is not None:
+        inside = f", {origin.key}" if origin.key else ""
+        rows["imported"] = f"{origin.file}{inside} (SHA-256 {origin.sha256[:12]}...)"
+    if (record := config.training) is not None:
+        rows["trained"] = f"{record.recipe}, {record.images_seen:,} images, {record.hours:.2f} h, {record.precision}"
+        rows["on"] = record.device
+        rows["data"] = record.data
+        rows["last losses"] = ", ".join(f"{term} {value:.3g}" for term, value in record.losses.items())
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows.items():
+        table.add_row(Text(name), Text(value))  # plain text: names may hold what rich reads as markup
+    Console(highlight=False).print(table)

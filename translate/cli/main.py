@@ -1,0 +1,78 @@
+"""The commands, one file each. Torch and gradio are imported inside them, so that ``--help`` answers at once.
+
+A command is a frozen dataclass, whose fields are its flags, and a function that runs it and returns the exit code.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import tyro
+from rich.console import Console
+from tyro.conf import OmitSubcommandPrefixes, subcommand
+
+from translate.cli.apply import Apply, apply
+from translate.cli.demo import Demo, demo
+from translate.cli.doctor import Doctor, doctor
+from translate.cli.evaluate import Evaluate, evaluate
+from translate.cli.export import Export, export
+from translate.cli.import_ import Import, import_weights
+from translate.cli.info import Info, info
+from translate.cli.train import Train, train
+
+EXIT_FAILED = 2
+
+Command = (
+    Annotated[Train, subcommand("train")]
+    | Annotated[Apply, subcommand("apply")]
+    | Annotated[Evaluate, subcommand("evaluate")]
+    | Annotated[Info, subcommand("info")]
+    | Annotated[Export, subcommand("export")]
+    | Annotated[Import, subcommand("import")]
+    | Annotated[Doctor, subcommand("doctor")]
+    | Annotated[Demo, subcommand("demo")]
+)
+
+_RUN: dict[type, Callable[[Any], int]] = {
+    Train: train,
+    Apply: apply,
+    Evaluate: evaluate,
+    Info: info,
+    Export: export,
+    Import: import_weights,
+    Doctor: doctor,
+    Demo: demo,
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; returns the exit code: 0 done, 1 some images failed, 2 nothing could be done.
+
+    What a user can mend is said in a line, without a traceback; TRANSLATE_TRACEBACK=1 shows it.
+    """
+    try:
+        command = tyro.cli(
+            Command,  # type: ignore[arg-type]
+            prog="translate",
+            description="Translate images, train on your own folders, export safetensors.",
+            args=arguments,
+            config=(OmitSubcommandPrefixes,),
+        )
+        return _RUN[type(command)](command)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except (ValueError, OSError, RuntimeError) as error:
+        if os.environ.get("TRANSLATE_TRACEBACK") or not _is_ours(error):
+            raise
+        if os.environ.get("RANK", "0") == "0":  # processes of one run fail alike
+            Console(stderr=True, highlight=False).print(f"translate: {error}", markup=False, soft_wrap=True)
+        return EXIT_FAILED
+
+
+def _is_ours(error: Exception) -> bool:
+    """Whether an error was raised by this package's own checks, with a message made for users."""
+    return type(error).__module__.startswith("translate.")

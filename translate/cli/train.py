@@ -1,0 +1,35 @@
+"""``translate train METHOD DATA --out RUN``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from tyro.conf import OmitArgPrefixes, arg, subcommand
+
+from translate.config.base import validate
+from translate.config.training import CUTConfig, CycleGANConfig, FastCUTConfig, Pix2PixConfig, SegmentationConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train:
+    """Train on your own folders."""
+
+    method: Annotated[
+        Annotated[OmitArgPrefixes[Pix2PixConfig], subcommand("pix2pix", description=Pix2PixConfig.__doc__)]
+        | Annotated[OmitArgPrefixes[CycleGANConfig], subcommand("cyclegan", description=CycleGANConfig.__doc__)]
+        | Annotated[OmitArgPrefixes[CUTConfig], subcommand("cut", description=CUTConfig.__doc__)]
+        | Annotated[OmitArgPrefixes[FastCUTConfig], subcommand("fastcut", description=FastCUTConfig.__doc__)]
+        | Annotated[
+            OmitArgPrefixes[SegmentationConfig], subcommand("segmentation", description=SegmentationConfig.__doc__)
+        ],
+        arg(name=""),
+    ]
+
+
+def train(command: Train) -> int:
+    validate(command.method)
+    from translate.engine import train
+
+    train(command.method)
+    return 0

@@ -1,0 +1,285 @@
+"""What a data set is good for and what is wrong with it: every file decoded, every problem told with its mend.
+
+The folders are looked at by the same `find_pairs` and `find_domains` that training uses, told to collect what they
+would refuse, and the images are read by the same `Pair.read` and `ImageSource.read`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from translate.data.doctor_checks import Subject, run_checks
+from translate.data.doctor_images import (
+    Look,
+    domain_examples,
+    examine_all,
+    few_colours,
+    looks_of,
+    loose_examples,
+    pair_examples,
+)
+from translate.data.layouts import LayoutError, PairedData, UnpairedData, find_domains, find_pairs
+from translate.data.layouts_common import CHANNEL_NAMES, SPLIT_NAMES, existing_folder, relative
+from translate.data.problems import Problem, Problems, Severity
+
+_SEVERITIES: tuple[Severity, ...] = ("error", "warning", "hint")
+_UNREAD_SUFFIXES = frozenset(
+    {".heic", ".heif", ".tga", ".exr", ".hdr", ".dcm", ".nii", ".npy", ".npz", ".mat", ".h5", ".svg", ".psd"}
+    | {".raw", ".dng", ".cr2", ".nef", ".arw", ".mp4", ".mov", ".avi", ".mkv", ".zip", ".tar", ".gz", ".tgz", ".7z"}
+)
+_Data = TypeVar("_Data", PairedData, UnpairedData)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """Whether a method can train on a data set."""
+
+    name: str
+    suits: bool
+    reason: str = ""
+    """Why it cannot."""
+    flags: str = ""
+    """What its command needs beside the folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DomainReport:
+    """The images of one domain."""
+
+    name: str
+    """A or B, or what its folder is called; empty where there are no domains."""
+    where: str
+    """In words: "left half", "trainA/"."""
+    counts: dict[str, int]
+    """Images that can be read, by split."""
+    size: tuple[int, int]
+    """The most common (width, height)."""
+    smallest: tuple[int, int]
+    largest: tuple[int, int]
+    channels: int
+    """1 grey, 3 RGB; one more where a pixel is transparent."""
+    bits: int
+    formats: dict[str, int]
+    """Images by "RGB", "16-bit grey" and so on, the most common first."""
+    few_colours: bool
+    """Whether they look like label maps or drawings: flat areas of a few colours."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """All that was found about a data set."""
+
+    root: Path
+    root_b: Path | None
+    kind: str
+    """pairs, unpaired, images (in no layout that a method takes) or nothing."""
+    layout: str | None
+    """One of `LAYOUTS`, where there is one."""
+    num_files: int
+    """Image files that were looked at."""
+    domains: tuple[DomainReport, ...]
+    methods: tuple[Method, ...]
+    problems: tuple[Problem, ...]
+    """The gravest first."""
+
+    @property
+    def exit_code(self) -> int:
+        """0: nothing is wrong; 1: training would survive it; 2: no method can train on it."""
+        if not any(method.suits for method in self.methods):
+            return 2
+        return 1 if any(problem.severity != "hint" for problem in self.problems) else 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON; files relative to the root where they are below it."""
+        return {
+            "root": str(self.root),
+            "root_b": str(self.root_b) if self.root_b is not None else None,
+            "kind": self.kind,
+            "layout": self.layout,
+            "num_files": self.num_files,
+            "domains": [vars(domain) for domain in self.domains],
+            "methods": [vars(method) for method in self.methods],
+            "problems": [
+                {**vars(problem), "files": [relative(path, self.root) for path in problem.files]}
+                for problem in self.problems
+            ],
+            "exit_code": self.exit_code,
+        }
+
+
+def examine(
+    root: str | os.PathLike[str],
+    *,
+    root_b: str | os.PathLike[str] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Diagnosis:
+    """Look at a data set, and decode every image of it.
+
+    Args:
+        root: The data set; with `root_b`, the folder of A.
+        root_b: The folder of B, where the two are given by hand.
+        progress: Called from this thread with the pairs or images that are done, and their number.
+
+    Raises:
+        LayoutError: there is no such folder.
+    """
+    root = existing_folder(root)
+    root_b = existing_folder(root_b) if root_b is not None else None
+    pairs, unpaired = _attempt(find_pairs, root, root_b), _attempt(find_domains, root, root_b)
+    kind = _kind(pairs, unpaired)
+    problems = Problems(collect=True)
+    found: PairedData | UnpairedData | None = None
+    names: tuple[str, ...] = ("A", "B")
+    if kind == "pairs" and pairs.found is not None:
+        found, examples = pairs.found, pair_examples(pairs.found)
+        problems.found += pairs.problems
+    elif kind == "unpaired" and unpaired.found is not None:
+        found, examples, names = unpaired.found, domain_examples(unpaired.found), unpaired.found.names
+        problems.found += unpaired.problems
+    else:
+        examples, names = loose_examples(root, root_b), ("",)
+    examine_all(examples, progress)
+    where = found.sides if found is not None else ("",)
+    looks = [looks_of(examples, domain) for domain in range(len(names))]
+    reports = tuple(_report(*domain) for domain in zip(names, where, looks, strict=True) if domain[2])
+    subject = Subject(
+        root=root,
+        paired=kind == "pairs",
+        names=names,
+        sizes=tuple(report.size for report in reports),
+        few_colours=tuple(few_colours([look for *_, look in domain]) for domain in looks),
+        examples=examples,
+        problems=problems,
+    )
+    run_checks(subject)
+    _note_unread(root, problems)
+    return Diagnosis(
+        root=root,
+        root_b=root_b,
+        kind=kind if examples else "nothing",
+        layout=found.layout if found is not None else None,
+        num_files=len({source.path for example in examples for source in example.sources}),
+        domains=reports,
+        methods=(*_paired_methods(pairs, kind, reports, problems), *_unpaired_methods(unpaired, kind, problems)),
+        problems=tuple(sorted(problems.found, key=lambda problem: _SEVERITIES.index(problem.severity))),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Attempt(Generic[_Data]):
+    """What one of the two ways of looking found, and what training would say of it."""
+
+    found: _Data | None
+    problems: list[Problem]
+
+    @property
+    def refused(self) -> list[Problem]:
+        return [problem for problem in self.problems if problem.severity == "error"]
+
+
+def _attempt(find: Callable[..., _Data], root: Path, root_b: Path | None) -> _Attempt[_Data]:
+    problems = Problems(collect=True)
+    found: _Data | None = None
+    try:
+        found = find(root, root_b=root_b, problems=problems)
+    except LayoutError as error:
+        if not problems.refused:  # else it only follows from those
+            problems.refuse("layout", error.what, error.mend)
+    else:
+        if "train" not in found.splits:
+            problems.refuse("no-train", f"there is no train split, only {' and '.join(found.splits)}", "add train")
+    return _Attempt(found=found, problems=problems.found)
+
+
+def _kind(pairs: _Attempt[PairedData], unpaired: _Attempt[UnpairedData]) -> str:
+    """Two folders are pairs if most names meet: the rest are then amiss. Where few do, it is by chance."""
+    if pairs.found is None:
+        return "images" if unpaired.found is None else "unpaired"
+    if unpaired.found is None:
+        return "pairs"
+    paired_files = 2 * sum(map(len, pairs.found.splits.values()))
+    astray = max((len(problem.files) for problem in pairs.refused), default=0)
+    return "pairs" if astray <= paired_files / 4 else "unpaired"
+
+
+def _report(name: str, where: str, looks: Sequence[tuple[str, Path, Look]]) -> DomainReport:
+    counts = Counter(split for split, *_ in looks)
+    sizes = Counter(look.size for *_, look in looks)
+    by_area = sorted(sizes, key=lambda size: size[0] * size[1])
+    return DomainReport(
+        name=name,
+        where=where,
+        counts={split: counts[split] for split in (*SPLIT_NAMES, "images") if split in counts},
+        size=sizes.most_common(1)[0][0],
+        smallest=by_area[0],
+        largest=by_area[-1],
+        channels=max(1 if look.channels < 3 else 3 for *_, look in looks) + any(look.transparent for *_, look in looks),
+        bits=max(look.bits for *_, look in looks),
+        formats=dict(Counter(_format(look) for *_, look in looks).most_common()),
+        few_colours=few_colours([look for *_, look in looks]),
+    )
+
+
+def _format(look: Look) -> str:
+    channels = (1 if look.channels < 3 else 3) + look.transparent
+    return ("16-bit " if look.bits == 16 else "") + CHANNEL_NAMES[channels]
+
+
+def _paired_methods(
+    pairs: _Attempt[PairedData], kind: str, reports: Sequence[DomainReport], problems: Problems
+) -> tuple[Method, ...]:
+    reason = _reason(pairs, problems, told=kind == "pairs")
+    labels = [domain for domain, report in enumerate(reports) if report.few_colours]
+    no_labels = ""
+    if not labels:
+        no_labels = "neither A nor B is like label maps: flat areas of a few colours"
+    elif all(reports[domain].channels != 3 for domain in labels):
+        no_labels = "the label maps are not RGB, as --palette is: save each class as a colour"
+    return (
+        Method(name="pix2pix", suits=not reason, reason=reason),
+        Method(
+            name="segmentation",
+            suits=not (reason or no_labels),
+            reason=reason or no_labels,
+            flags="--direction b2a" if labels == [0] else "",
+        ),
+    )
+
+
+def _unpaired_methods(unpaired: _Attempt[UnpairedData], kind: str, problems: Problems) -> tuple[Method, ...]:
+    reason = _reason(unpaired, problems, told=kind == "unpaired")
+    found = unpaired.found
+    differ, flags = "", ""
+    if found is not None and found.channels_a != found.channels_b:
+        a, b = (CHANNEL_NAMES[channels] for channels in (found.channels_a, found.channels_b))
+        differ = f"A is {a} and B {b}: they need the same channels in both"
+        flags = "--identity-weight 0"
+    return (
+        Method(name="cyclegan", suits=not reason, reason=reason, flags=flags),
+        *(Method(name=name, suits=not (reason or differ), reason=reason or differ) for name in ("cut", "fastcut")),
+    )
+
+
+def _reason(attempt: _Attempt[Any], problems: Problems, *, told: bool) -> str:
+    """Why training would refuse; in short where the errors are `told` among the problems."""
+    if attempt.refused and not told:
+        return f"{attempt.refused[0].what}; {attempt.refused[0].mend}"
+    errors = [problem for problem in problems.refused if told or problem.kind == "damaged"]
+    return "not before the errors are mended" if errors else ""
+
+
+def _note_unread(root: Path, problems: Problems) -> None:
+    """Files that hold images, and that nothing here opens."""
+    endings: Counter[str] = Counter()
+    for _, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        endings.update(Path(name).suffix.lower() for name in files if not name.startswith("."))
+    named = [f"{count} {ending}" for ending, count in endings.most_common() if ending in _UNREAD_SUFFIXES]
+    if named:
+        what = f"files that are not read: {', '.join(named[:3])}"
+        problems.note("unread", what, "convert or unpack them to PNG or JPEG", severity="hint")

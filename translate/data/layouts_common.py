@@ -1,0 +1,370 @@
+"""What the layouts of paired and of unpaired data share: looking into folders, and saying what is there."""
+
+import glob
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from translate.data.images import (
+    IMAGE_SUFFIXES,
+    ImageError,
+    ImageHeader,
+    Picture,
+    list_images,
+    natural_key,
+    read_header,
+    read_image,
+)
+from translate.data.problems import LayoutError, Problem, Problems, be, have
+
+MAX_CORRUPT_SHARE = 0.05
+"""Above this share of unreadable files a data set is refused, unless given otherwise."""
+
+SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+"""Folder names to splits, in the order in which splits are told."""
+CHANNEL_NAMES = {1: "grey", 2: "grey with alpha", 3: "RGB", 4: "RGBA"}
+
+Folders = Mapping[str, tuple[Path, Path | None]]
+"""By split, the folder of A and the folder of B; None where one file holds both."""
+TwoFolders = dict[str, tuple[Path, Path]]
+_Folder = TypeVar("_Folder")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSource:
+    """Where one side of a pair is: a file, or half of one."""
+
+    path: Path
+    half: Literal["left", "right"] | None = None
+
+    def read(self) -> Picture:
+        """Read the file and crop the half.
+
+        Raises:
+            ImageError: the file cannot be read.
+            LayoutError: a half is asked for and the width is odd.
+        """
+        return self.crop(read_image(self.path))
+
+    def crop(self, picture: Picture) -> Picture:
+        if self.half is None:
+            return picture
+        width, height = picture.size
+        if width % 2:
+            raise LayoutError(odd_width(self.path, width, height), "crop or resize it by one pixel")
+        columns = slice(width // 2) if self.half == "left" else slice(width // 2, None)
+        return Picture(pixels=picture.pixels[:, columns], icc_profile=picture.icc_profile)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundData:
+    """What a paired and an unpaired data set have in common."""
+
+    root: Path
+    layout: str
+    """One of `LAYOUTS`."""
+    sides: tuple[str, str]
+    """Where A and B are, in words: ("left half", "right half")."""
+    channels_a: int
+    """1 grey, 3 RGB; one more with `keep_alpha` where a file of A has transparency. Mixed sides count as RGB."""
+    channels_b: int
+    bits_a: int
+    """8 or 16; the larger where files differ."""
+    bits_b: int
+    mixed_sizes: bool
+    """Whether a domain has images of different sizes."""
+    problems: tuple[Problem, ...]
+    """Files left out, transparency, mixed channels; also what training would refuse, where that was collected."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What should be said aloud."""
+        return tuple(problem.what for problem in self.problems)
+
+    @property
+    def colours(self) -> str:
+        """For example "RGB", or "A 16-bit grey, B RGB"."""
+        a, b = (
+            ("16-bit " if bits == 16 else "") + CHANNEL_NAMES[channels]
+            for channels, bits in ((self.channels_a, self.bits_a), (self.channels_b, self.bits_b))
+        )
+        return a if a == b else f"A {a}, B {b}"
+
+
+def list_inputs(inputs: Sequence[str | os.PathLike[str]]) -> list[Path]:
+    """List the images that a command line names: files, folders (not searched deeper), globs.
+
+    Returns:
+        Paths in the order given, each folder and glob in natural order, without duplicates.
+
+    Raises:
+        LayoutError: a name matches nothing.
+    """
+    found: dict[Path, Path] = {}
+    for item in inputs:
+        if not str(item):
+            raise LayoutError("an input is empty: give an image, a folder of images or a pattern")
+        path = Path(item)
+        if path.is_dir():
+            matches = list_images(path)
+            if not matches:
+                raise LayoutError(
+                    f"{path}: no images in this folder (deeper folders are not searched; try {path}/**/*)"
+                )
+        elif path.exists():
+            matches = [path]
+        elif glob.has_magic(str(path)):
+            matches = [Path(name) for name in glob.glob(str(path), recursive=True)]
+            matches = [match for match in matches if match.suffix.lower() in IMAGE_SUFFIXES and match.is_file()]
+            matches.sort(key=natural_key)
+            if not matches:
+                raise LayoutError(f"{path}: no image matches this pattern")
+        else:
+            raise LayoutError(f"{path}: no such file or folder")
+        for match in matches:
+            found.setdefault(match.resolve(), match)
+    if not found:
+        raise LayoutError("no input: give an image, a folder of images or a pattern such as 'photos/*.jpg'")
+    return list(found.values())
+
+
+def existing_folder(path: str | os.PathLike[str]) -> Path:
+    path = Path(path)
+    if not path.exists():
+        raise LayoutError(f"{path}: no such folder")
+    if not path.is_dir():
+        raise LayoutError(f"{path}: is a file; give the folder that holds the data set")
+    if not os.access(path, os.R_OK | os.X_OK):
+        raise LayoutError(f"{path}: permission to read this folder is denied")
+    return path
+
+
+def children_of(folder: Path) -> dict[str, Path]:
+    """Sub-folders by lower-case name, without hidden ones."""
+    return {
+        path.name.lower(): path
+        for path in sorted(folder.iterdir(), key=natural_key)
+        if path.is_dir() and not path.name.startswith(".")
+    }
+
+
+def splits_of(folder: Path) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for name, path in children_of(folder).items():
+        split = SPLIT_NAMES.get(name)
+        if split in found:
+            raise LayoutError(f"{folder}: both {found[split].name}/ and {path.name}/ are here", "keep one of them")
+        if split is not None:
+            found[split] = path
+    return found
+
+
+def split_folders(a: Path, b: Path) -> TwoFolders:
+    """Two folders of images, or two folders of splits."""
+    splits_a, splits_b = splits_of(a), splits_of(b)
+    if not splits_a and not splits_b:
+        return {"train": (a, b)}
+    if splits_a.keys() != splits_b.keys():
+        seen = " but ".join(
+            f"{folder} has {', '.join(splits) or 'none'}" for folder, splits in ((a, splits_a), (b, splits_b))
+        )
+        raise LayoutError(f"the two sides have different splits: {seen}", "give both the same, or none")
+    return {split: (splits_a[split], splits_b[split]) for split in splits_a}
+
+
+def given_folders(root: Path, root_b: str | os.PathLike[str], layout: str) -> TwoFolders:
+    """The two folders that were given by hand."""
+    root_b = existing_folder(root_b)
+    if os.path.samefile(root, root_b):
+        raise LayoutError(f"{root}: A and B are the same folder", "give the folder of A and then that of B")
+    if layout not in ("auto", "two-folders"):
+        raise LayoutError(f"layout {layout} is one folder, but two were given; leave one out, or the layout")
+    return split_folders(root, root_b)
+
+
+def look_for_sides(root: Path) -> dict[str, TwoFolders]:
+    """Every layout that names its folders A and B and is here."""
+    seen: dict[str, TwoFolders] = {}
+    children = children_of(root)
+    if {"a", "b"} & children.keys():
+        seen["ab-folders"] = split_folders(*both(root, children, "a", "b"))
+
+    joined: TwoFolders = {}
+    for name, path in children.items():
+        match = re.fullmatch(rf"({'|'.join(SPLIT_NAMES)})([_-]?)([ab])", name)
+        if match:
+            split = SPLIT_NAMES[match[1]]
+            folders = both(root, children, f"{match[1]}{match[2]}a", f"{match[1]}{match[2]}b")
+            if joined.setdefault(split, folders) != folders:
+                raise LayoutError(
+                    f"{root}: two folders for {split} A: {joined[split][0].name} and {path.name}", "keep one"
+                )
+    if joined:
+        seen["trainA-trainB"] = joined
+
+    inner = {split: (path, children_of(path)) for split, path in splits_of(root).items()}
+    nested: TwoFolders = {
+        split: both(path, children, "a", "b")
+        for split, (path, children) in inner.items()
+        if {"a", "b"} & children.keys()
+    }
+    if nested:
+        seen["split-ab-folders"] = nested
+    return seen
+
+
+def both(folder: Path, children: Mapping[str, Path], name_a: str, name_b: str) -> tuple[Path, Path]:
+    if name_a not in children or name_b not in children:
+        present, missing = (name_a, name_b) if name_a in children else (name_b, name_a)
+        raise LayoutError(
+            f"{folder}: {children[present].name}/ is here but its partner {missing!r} is not",
+            "add it or rename this one",
+        )
+    return children[name_a], children[name_b]
+
+
+def refuse_several(root: Path, seen: Iterable[str]) -> None:
+    """There is one layout, or the user has to say which."""
+    if len(names := list(seen)) > 1:
+        raise LayoutError(
+            f"{root}: several layouts at once: {' and '.join(names)}: {contents(root)}",
+            "move one away, or name the layout",
+        )
+
+
+def note_loose(loose: Sequence[Path], problems: Problems) -> None:
+    if loose:
+        subject = f"{len(loose)} images beside the folders are" if len(loose) > 1 else "one image beside the folders is"
+        problems.note(
+            "loose", f"{subject} not used ({first_names(loose)})", "put them where they belong, or away", files=loose
+        )
+
+
+def list_or_refuse(folder: Path, problems: Problems) -> list[Path]:
+    """The images of a folder that should have some."""
+    paths = list_images(folder)
+    if not paths:
+        what = f"{folder}: no images in this folder (deeper folders are not searched)"
+        problems.refuse("empty", what, "fill or remove it")
+    return paths
+
+
+def refuse_same(a: Path, b: Path) -> None:
+    """One folder under two names, as by a link."""
+    if a.samefile(b):
+        raise LayoutError(f"{a} and {b} are the same folder", "A and B must be two")
+
+
+def contents(folder: Path) -> str:
+    """What is in a folder, in words: "it holds 3 images and the folders x/ (4 images), y/ (0 images)"."""
+    count = len(list_images(folder))
+    others = [] if count else _other_files(folder)
+    images = f"{count or 'no'} images" + (f" ({', '.join(others)})" if others else "")
+    children = [f"{path.name}/ ({len(list_images(path))} images)" for path in children_of(folder).values()]
+    more = f" and {len(children) - 6} more" if len(children) > 6 else ""
+    folders = f"the folders {', '.join(children[:6])}{more}" if children else "no folders"
+    return f"it holds {images} and {folders}"
+
+
+def _other_files(folder: Path) -> list[str]:
+    """The endings of a folder's other files: ["4 .gz files"]."""
+    endings = Counter(path.suffix for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    return [f"{count} {ending or 'other'} file{'s' * (count != 1)}" for ending, count in endings.most_common(2)]
+
+
+def is_side_by_side(header: ImageHeader) -> bool:
+    return abs(header.width - 2 * header.height) <= max(1, header.height / 10)
+
+
+def scan(paths: Iterable[Path]) -> tuple[dict[Path, ImageHeader], dict[Path, str]]:
+    """Headers of the files that have one, and the errors of those that do not, in the order given."""
+
+    def header_or_reason(path: Path) -> ImageHeader | str:
+        try:
+            return read_header(path)
+        except ImageError as error:
+            return str(error)
+
+    paths = list(dict.fromkeys(paths))
+    with ThreadPoolExecutor(max_workers=8) as pool:  # for the latency of network disks
+        results = dict(zip(paths, pool.map(header_or_reason, paths), strict=True))
+    headers = {path: result for path, result in results.items() if isinstance(result, ImageHeader)}
+    return headers, {path: result for path, result in results.items() if isinstance(result, str)}
+
+
+def refuse_many_broken(
+    root: Path,
+    headers: Mapping[Path, ImageHeader],
+    broken: Mapping[Path, str],
+    problems: Problems,
+    *,
+    max_corrupt: float,
+) -> None:
+    if not broken:
+        return
+    total, files = len(headers) + len(broken), list(broken)
+    what = f"{len(files)} of {total} files cannot be read ({first_names(files, root=root)})"
+    if len(files) > max_corrupt * total:
+        what = f"{root}: {what}, more than {max_corrupt:.0%}. First: {next(iter(broken.values()))}"
+        problems.refuse("unreadable", what, "mend or remove them", files=files)
+    else:
+        problems.note("unreadable", f"{what} and {be(len(files))} not used", "mend or remove them", files=files)
+
+
+def common_format(
+    headers: Mapping[Path, ImageHeader], side: str, problems: Problems, *, keep_alpha: bool
+) -> tuple[int, int]:
+    """Channels and bits that hold every file of a side."""
+    grey = [path for path, header in headers.items() if header.channels < 3]
+    deep = [path for path, header in headers.items() if header.bits == 16]
+    alpha = [path for path, header in headers.items() if header.alpha]
+    total = len(headers)
+    if 0 < len(grey) < total:
+        what = f"{len(grey)} of {total} files of {side} {be(len(grey))} grey: converted to RGB"
+        problems.note("mixed-channels", what, "leave it so, or move them away if they are there by mistake", files=grey)
+    if 0 < len(deep) < total:
+        shallow = [path for path, header in headers.items() if header.bits != 16]
+        what = f"{len(shallow)} of {total} files of {side} {have(len(shallow))} 8 bits: converted to 16"
+        problems.note("mixed-bits", what, "save all at the same depth", files=shallow)
+    if alpha and not keep_alpha:
+        what = f"{len(alpha)} of {total} files of {side} {have(len(alpha))} transparency: composited over white"
+        problems.note("transparent", what, "leave it so, or keep it as a channel with --alpha keep", files=alpha)
+    elif 0 < len(alpha) < total:
+        opaque = [path for path, header in headers.items() if not header.alpha]
+        what = f"{len(opaque)} of {total} files of {side} {have(len(opaque))} no alpha: taken as opaque"
+        mend = "leave it so, or composite the others with --alpha composite"
+        problems.note("mixed-channels", what, mend, files=opaque)
+    return (1 if len(grey) == total else 3) + bool(alpha and keep_alpha), 16 if deep else 8
+
+
+def in_order(folders: Mapping[str, _Folder]) -> dict[str, _Folder]:
+    """train, val, test: the order in which problems are told."""
+    return {split: folders[split] for split in SPLIT_NAMES if split in folders}
+
+
+def side_names(root: Path, layout: str, folders: TwoFolders) -> tuple[str, str]:
+    """Where A and B are, in words, relative to the root."""
+    a, b = (folder.relative_to(root) for folder in folders["train" if "train" in folders else next(iter(folders))])
+    if layout in ("ab-folders", "two-folders"):  # A/ even where the files are in A/train
+        return f"{a.parts[0]}/", f"{b.parts[0]}/"
+    return f"{a.as_posix()}/", f"{b.as_posix()}/"
+
+
+def odd_width(path: Path, width: int, height: int) -> str:
+    return f"{path} is {width}x{height}: a file with A and B side by side has an even width, each half of it"
+
+
+def first_names(paths: Sequence[Path], *, root: Path | None = None) -> str:
+    """The first few of many files, by their names, or relative to a root."""
+    names = [path.name if root is None else relative(path, root) for path in paths[:3]]
+    return ", ".join(names) + (", ..." if len(paths) > 3 else "")
+
+
+def relative(path: Path, root: Path) -> str:
+    """A path as the owner of a data set knows it."""
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)

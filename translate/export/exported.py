@@ -1,0 +1,38 @@
+"""What exports of every format share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from translate.checkpoint.weights import weights_file
+from translate.inference.onnx import is_onnx
+
+
+class ExportError(ValueError):
+    """An export that would not do what its source does."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """What was written, and how far its output is from the source's on test images (range 2)."""
+
+    file: Path
+    file_bytes: int
+    mean_difference: float
+    max_difference: float
+
+
+def source_file(source: Path, *, destination: Path) -> Path:
+    """The file that is exported from, which the destination must not be.
+
+    Raises:
+        WeightsError: nothing is there that could be opened.
+        ExportError: it is the destination, or it was exported to ONNX itself.
+    """
+    file = weights_file(source)
+    if destination.exists() and destination.samefile(file):
+        raise ExportError(f"{destination} is the source itself and would be overwritten: choose another --out")
+    if is_onnx(file):
+        raise ExportError(f"{file} was exported already: export from the weights that it was made of")
+    return file

@@ -1,0 +1,272 @@
+"""One self-describing ONNX file, in fp32 and for images of any size and number, checked against its network.
+
+It is for onnxruntime: `translate apply model.onnx`, a browser, a phone. What lies around the network is not in the
+graph: images are in [-1, 1] (or ``value_range``), height and width are multiples of the stride. The file's description
+says so, and its metadata hold the same JSON as those of safetensors.
+Shapes: N batch, C channels, H height, W width.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from translate.checkpoint.atomic import written_beside
+from translate.checkpoint.weights import METADATA_KEY, load_weights
+from translate.config.base import to_dict
+from translate.config.networks import GeneratorConfig
+from translate.config.weights import WeightsConfig
+from translate.export.exported import Exported, ExportError, source_file
+from translate.inference.onnx import (
+    INPUT,
+    INSTALL,
+    NOISE_KEY,
+    ONNX_SUFFIX,
+    OUTPUT,
+    NoiseInput,
+    load_onnx,
+)
+from translate.inference.translator import run_network
+from translate.networks import Generator
+
+TOLERANCE = 1e-4  # of a range of 2: an eightieth of a step of 8 bits; sums in another order differ by a tenth of it
+MAX_BYTES = 2 * 10**9  # what one ONNX file can hold
+CHECKED_SIZE = 256  # the side of the largest images of the check, in pixels
+
+
+class _GivenNoise(nn.Module):
+    """A network whose dropouts multiply by what they are given, in the order in which the network comes to them."""
+
+    def __init__(self, network: Generator) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor, *noise: Tensor) -> Tensor:
+        waiting = iter(noise)
+
+        def multiply(dropout: nn.Module, given: Any, output: Tensor) -> Tensor:
+            # ONNX's own operator: PyTorch's would look for how the noise's sizes follow from the images', and may fail.
+            return torch.onnx.ops.symbolic("Mul", (output, next(waiting)), dtype=output.dtype, shape=output.shape)
+
+        hooks = [dropout.register_forward_hook(multiply) for dropout in _dropouts(self.network)]
+        try:
+            return self.network(images)
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+
+def _dropouts(network: nn.Module) -> list[nn.Dropout]:
+    """Those that drop anything while they are on."""
+    return [module for module in network.modules() if isinstance(module, nn.Dropout) and module.p > 0]
+
+
+def export_onnx(source: Path, target: Path, *, name: str | None = None) -> Exported:
+    """Write a translator or segmenter as ONNX, then let onnxruntime compute it and compare outputs at five sizes.
+
+    Args:
+        source: A weights folder, a run folder or a file.
+        target: An ``.onnx`` file.
+        name: What the weights are called from now on; as before unless given.
+
+    Raises:
+        WeightsError: the source cannot be opened.
+        ExportError: a library is not installed; the weights are not a translator's or segmenter's, or more than one
+            file can hold; the target is the source itself or no ``.onnx`` file; or an output differs from the network's
+            by more than 1e-4, and nothing is kept.
+        WriteError: the target cannot be written.
+    """
+    if target.suffix.lower() != ONNX_SUFFIX:
+        raise ExportError(f"{target}: ONNX is one file, so give a name that ends in {ONNX_SUFFIX}")
+    _require_libraries()
+    network, config = load_weights(source_file(source, destination=target))
+    if not isinstance(config.network, GeneratorConfig):
+        raise ExportError(
+            f"'{config.name}' holds a {config.kind}: translators and segmenters are exported to ONNX, "
+            f"a {config.kind} stays a .safetensors file"
+        )
+    assert isinstance(network, Generator)
+    config = config if name is None else replace(config, name=name)
+    size = sum(tensor.nbytes for tensor in network.state_dict().values())
+    if size > MAX_BYTES:
+        raise ExportError(
+            f"'{config.name}' has {size / 1e9:.1f} GB of weights, and one ONNX file holds {MAX_BYTES / 1e9:.1f} GB: "
+            "keep the .safetensors file"
+        )
+    from onnxscript import ir
+
+    model = _onnx_model(network, config)
+    with written_beside(target) as beside:
+        ir.save(model, beside)
+        mean, highest = _check(network, config, beside)
+    return Exported(file=target, file_bytes=target.stat().st_size, mean_difference=mean, max_difference=highest)
+
+
+def _require_libraries() -> None:
+    for library in ("onnx", "onnxscript", "onnxruntime"):
+        try:
+            import_module(library)
+        except ModuleNotFoundError:
+            raise ExportError(f"exporting ONNX needs {library}: {INSTALL}") from None
+
+
+def _onnx_model(network: Generator, config: WeightsConfig) -> Any:
+    """The network as onnxscript's ``ir.Model``, described."""
+    from onnxscript import ir
+    from onnxscript.ir.passes.common import ClearMetadataAndDocStringPass
+
+    assert isinstance(config.network, GeneratorConfig)
+    noise = _noise_inputs(network, config) if config.noise == "always" else []
+    # Twice the least size, since a side of one value, at the innermost level too, would be taken for a constant.
+    height = 2 * network.minimum_size
+    width = height + network.stride
+    example = [torch.zeros(2, config.network.in_channels, height, width)]
+    shapes = [{0: "batch", 2: "height", 3: "width"}]
+    for one in noise:
+        example.append(torch.ones(2, one.channels, height // one.stride, width // one.stride))
+        shapes.append({0: "batch", 2: f"{one.name}_height", 3: f"{one.name}_width"})
+    module = _GivenNoise(network).eval() if noise else network
+    hooks = [norm.register_forward_pre_hook(_from_first_value) for norm in _norms_of_channels(network)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what changes in PyTorch's exporter from release to release
+        try:
+            program = torch.onnx.export(
+                module,
+                tuple(example),
+                dynamo=True,
+                dynamic_shapes=(shapes[0], tuple(shapes[1:])) if noise else (shapes[0],),
+                input_names=[INPUT, *(one.name for one in noise)],
+                output_names=[OUTPUT],
+                verbose=False,
+            )
+        except torch.onnx.OnnxExporterError as error:
+            raise ExportError(
+                f"PyTorch {torch.__version__} cannot write the {config.network.type} '{config.name}' as ONNX: "
+                "update torch and onnxscript, or keep the .safetensors file"
+            ) from error
+        finally:
+            for hook in hooks:
+                hook.remove()
+    assert program is not None
+    model = program.model
+    ClearMetadataAndDocStringPass()(model)  # each node has the traceback of where it was made, with the machine's paths
+    model.graph.outputs[0].shape = ir.Shape(["batch", config.network.out_channels, "height", "width"])
+    model.graph.name = config.name
+    model.doc_string = _description(network, config, noise)
+    model.metadata_props[METADATA_KEY] = json.dumps(to_dict(config))
+    if noise:
+        model.metadata_props[NOISE_KEY] = json.dumps([to_dict(one) for one in noise])
+    return model
+
+
+def _norms_of_channels(network: nn.Module) -> list[nn.Module]:
+    """The normalisations by each channel's own mean and deviation."""
+    return [
+        module
+        for module in network.modules()
+        if isinstance(module, nn.InstanceNorm2d)
+        or (isinstance(module, nn.GroupNorm) and module.num_groups == module.num_channels)
+    ]
+
+
+def _from_first_value(norm: nn.Module, given: tuple[Tensor]) -> tuple[Tensor]:
+    """Take the first value of each channel from all of them: a flat one is 0 from now on, and no other changes.
+
+    Without it onnxruntime divides what rounding leaves of a flat channel by next to nothing, in every layer again, and
+    of an image of one colour, or one pixel, it makes noise.
+    """
+    (x,) = given
+    return (x - x[..., :1, :1],)  # [N, C, H, W]
+
+
+@torch.inference_mode()
+def _noise_inputs(network: Generator, config: WeightsConfig) -> list[NoiseInput]:
+    """An input for each dropout, in the order in which the network comes to them; it is run to see."""
+    side = network.minimum_size
+    found: list[NoiseInput] = []
+
+    def note(dropout: nn.Module, given: Any, output: Tensor) -> None:
+        assert isinstance(dropout, nn.Dropout)
+        found.append(
+            NoiseInput(
+                name=f"noise_{len(found)}",
+                probability=dropout.p,
+                channels=output.shape[1],
+                stride=side // output.shape[-1],
+                channels_last=not output.is_contiguous(),
+            )
+        )
+
+    hooks = [dropout.register_forward_hook(note) for dropout in _dropouts(network)]
+    network(torch.zeros(1, config.network.in_channels, side, side))
+    for hook in hooks:
+        hook.remove()
+    return found
+
+
+def _description(network: Generator, config: WeightsConfig, noise: Sequence[NoiseInput]) -> str:
+    """What somebody who has nothing but the file needs to know."""
+    assert isinstance(config.network, GeneratorConfig)
+    low, high = config.preprocessing.value_range
+    logits = f", the logits of {', '.join(config.classes)}" if config.classes else ""
+    lines = [
+        f"{config.domains.source} to {config.domains.target}, written by translate.",
+        f"{INPUT}: [N, {config.network.in_channels}, H, W], values from {low:g} to {high:g}, H and W multiples of "
+        f"{network.stride} and at least {network.minimum_size}.",
+        f"{OUTPUT}: [N, {config.network.out_channels}, H, W]{logits}.",
+    ]
+    lines += [
+        f"{one.name}: [N, {one.channels}, H / {one.stride}, W / {one.stride}], 0 with probability {one.probability:g}, "
+        f"else {1 / (1 - one.probability):g}; all 1 for no noise."
+        for one in noise
+    ]
+    return "\n".join(lines)
+
+
+def _check(network: Generator, config: WeightsConfig, file: Path) -> tuple[float, float]:
+    """Mean and highest difference of the file's outputs from the network's.
+
+    Raises:
+        ExportError: the highest is above the tolerance.
+    """
+    exported, _ = load_onnx(file)
+    random = torch.Generator().manual_seed(0)
+    low, high = config.preprocessing.value_range
+    means, highest, wrong = [], [], []
+    for number, height, width in _checked_shapes(network, config):
+        # Not flat: instance norm enlarges whatever rounding leaves of a flat image.
+        images = torch.rand(number, config.network.in_channels, height, width, generator=random) * (high - low) + low
+        expected, found = (run_network(one, images, noise=config.noise, seed=number) for one in (network, exported))
+        # Logits are as large as they like; images are at most 1.
+        difference = (expected - found).abs() / expected.abs().max().clamp(min=1.0)
+        means.append(float(difference.mean()))
+        highest.append(float(difference.max()))
+        if not highest[-1] <= TOLERANCE:
+            wrong.append(f"{highest[-1]:.2g} for {number} of {width}x{height}")
+    if wrong:
+        raise ExportError(
+            f"onnxruntime's output differs from the network's by more than {TOLERANCE:g}: {'; '.join(wrong)}. "
+            "Nothing was kept: update torch, onnxscript and onnxruntime, or keep the .safetensors file"
+        )
+    return sum(means) / len(means), max(highest)
+
+
+def _checked_shapes(network: Generator, config: WeightsConfig) -> list[tuple[int, int, int]]:
+    """Five numbers of images with their height and width; some are no multiples of the stride, and are padded."""
+    least, step = network.minimum_size, network.stride
+    side = max(least, min(config.preprocessing.size, CHECKED_SIZE))
+    return [
+        (1, side, side),
+        (2, least, least + step),
+        (3, least + step, least),
+        (1, side // 2 + 1, side + 3),
+        (2, least + 2 * step, side),
+    ]

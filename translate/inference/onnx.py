@@ -1,0 +1,179 @@
+"""Networks in ONNX, run by onnxruntime on the CPU, where they are often faster than in PyTorch.
+
+The file says what it holds as safetensors do, by the same JSON under the same key of its metadata, so that everything
+around the network stays the translator's. Arithmetic is fp32. ONNX knows no seed: weights that keep their dropout on
+(noise ``always``) have an input for the noise of each dropout. It is drawn here, by PyTorch's own dropout, so that a
+seed gives the picture that it gives from safetensors. Shapes: N batch, C channels, H height, W width.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+from annotated_types import Ge, Gt, Lt
+from torch import Tensor, nn
+
+from translate.checkpoint.weights import METADATA_KEY, WeightsError
+from translate.config.base import Config, ConfigError, from_dict
+from translate.config.networks import GeneratorConfig
+from translate.config.training import Precision
+from translate.config.weights import WeightsConfig, weights_config
+from translate.inference.device import DeviceError
+from translate.networks import Generator, build_network
+
+ONNX_SUFFIX = ".onnx"
+INPUT, OUTPUT = "images", "output"
+NOISE_KEY = f"{METADATA_KEY}.noise"  # the noise inputs in the metadata, where there are any
+INSTALL = "pip install 'image-translate[onnx]'"
+KEPT_PIXELS = 2**20  # above this onnxruntime gives its memory back after each run: 17 megapixels would hold 5 GB
+
+
+def is_onnx(file: Path) -> bool:
+    """Whether a file goes by the name of ONNX."""
+    return file.suffix.lower() == ONNX_SUFFIX
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoiseInput(Config):
+    """What a dropout that stays on multiplies by, [N, C, H / stride, W / stride]: 0, or 1 / (1 - probability)."""
+
+    name: str
+    probability: Annotated[float, Gt(0.0), Lt(1.0)]
+    channels: Annotated[int, Ge(1)]
+    stride: Annotated[int, Ge(1)]
+    channels_last: bool
+    """How the values lie in memory in PyTorch, whose dropout draws in that order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _NoiseInputs(Config):
+    inputs: tuple[NoiseInput, ...]
+
+
+class OnnxNetwork(Generator):
+    """A generator (or segmenter) that onnxruntime computes, in fp32, on as many threads as PyTorch has.
+
+    Args:
+        file: What it was read from, to be read again by a copy of this network.
+        session: The opened file.
+        config: What the file says.
+        noise: Its inputs beside the images, one for each dropout that stays on.
+
+    Raises:
+        WeightsError: the graph has other inputs or outputs than the network that `config` describes.
+    """
+
+    def __init__(self, file: Path, session: Any, config: WeightsConfig, *, noise: Sequence[NoiseInput] = ()) -> None:
+        super().__init__()
+        if not isinstance(config.network, GeneratorConfig):
+            raise WeightsError(f"{file} holds a {config.kind}: only translators and segmenters are run from ONNX")
+        with torch.device("meta"):
+            described = build_network(config.network)
+        self.config = config.network
+        self.stride, self.minimum_size = described.stride, described.minimum_size
+        self._noise = tuple(noise)
+        self.dropouts = nn.ModuleList(nn.Dropout(one.probability) for one in noise)
+        self._file, self._session = file, session
+        expected = {
+            INPUT: config.network.in_channels,
+            **{one.name: one.channels for one in noise},
+            OUTPUT: config.network.out_channels,
+        }
+        values = (*session.get_inputs(), *session.get_outputs())
+        found = {value.name: value.shape[1] if len(value.shape) == 4 else None for value in values}
+        if found != expected:
+            raise WeightsError(
+                f"{file} does not fit the {config.network.type} that it describes: its channels are {_listed(found)}, "
+                f"expected {_listed(expected)}. Export it again"
+            )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_session": None}  # a session cannot be copied
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        session, _ = _open(state["_file"])
+        super().__setstate__({**state, "_session": session})
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Args: images: [N, C_in, H, W] in [-1, 1], on the CPU. Returns: [N, C_out, H, W]."""
+        number, _, height, width = images.shape
+        values = {INPUT: images}
+        for one, dropout in zip(self._noise, self.dropouts, strict=True):
+            layout = torch.channels_last if one.channels_last else torch.contiguous_format
+            shape = number, one.channels, height // one.stride, width // one.stride
+            values[one.name] = dropout(torch.ones(shape).contiguous(memory_format=layout))
+        options = _giving_memory_back() if number * height * width > KEPT_PIXELS else None
+        arrays = {name: value.numpy(force=True) for name, value in values.items()}
+        try:
+            (output,) = self._session.run([OUTPUT], arrays, options)
+        except Exception as error:  # onnxruntime's errors have no base of their own
+            raise RuntimeError(f"onnxruntime: {error}") from None
+        return torch.from_numpy(output)
+
+
+def load_onnx(file: Path) -> tuple[OnnxNetwork, WeightsConfig]:
+    """Open a network that `translate export --format onnx` wrote.
+
+    Raises:
+        WeightsError: torn, not written by translate, of another format version, or onnxruntime is not installed.
+    """
+    session, metadata = _open(file)
+    if METADATA_KEY not in metadata:
+        raise WeightsError(
+            f"{file} does not say what network it holds: it was not written by translate. "
+            "Only what `translate export WEIGHTS --format onnx` writes can be opened"
+        )
+    try:
+        config = weights_config(json.loads(metadata[METADATA_KEY]))
+        noise = from_dict(_NoiseInputs, {"inputs": json.loads(metadata.get(NOISE_KEY, "[]"))}).inputs
+    except (json.JSONDecodeError, ConfigError) as error:
+        raise WeightsError(f"{file}: {error}") from None
+    return OnnxNetwork(file, session, config, noise=noise), config
+
+
+def cpu_and_fp32(device: str, precision: Precision) -> tuple[str, Precision]:
+    """What ONNX is run on and in, where nothing else was asked for.
+
+    Raises:
+        DeviceError: something else was asked for.
+    """
+    if device not in ("auto", "cpu"):
+        raise DeviceError(f"ONNX runs on the CPU, not on {device}: leave --device out, or take the safetensors file")
+    if precision not in ("auto", "fp32"):
+        raise DeviceError(f"ONNX runs in fp32, not in {precision}: leave --precision out, or take the safetensors file")
+    return "cpu", "fp32"
+
+
+def _open(file: Path) -> tuple[Any, dict[str, str]]:
+    """An ``onnxruntime.InferenceSession``, and the metadata of the file."""
+    try:
+        import onnxruntime
+    except ModuleNotFoundError:
+        raise WeightsError(f"{file} needs onnxruntime: {INSTALL}") from None
+    onnxruntime.disable_telemetry_events()  # on by default on Windows
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 4  # what goes wrong is raised as well
+    try:
+        session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+        return session, session.get_modelmeta().custom_metadata_map
+    except Exception as error:  # onnxruntime's errors have no base of their own
+        reason = str(error).partition("failed:")[2] or str(error)
+        raise WeightsError(f"{file} is not a whole ONNX file ({reason.rstrip('.')}): copy or export it again") from None
+
+
+def _giving_memory_back() -> Any:
+    import onnxruntime
+
+    options = onnxruntime.RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options
+
+
+def _listed(channels: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {number}" for name, number in channels.items())

@@ -1,0 +1,200 @@
+"""CUT (Park et al., 2020): one direction, kept to its input by a contrastive loss over patches; and FastCUT.
+
+Networks: ``g`` translates, ``d`` judges, ``heads`` project features of ``g``. The input and, for the identity term, an
+image of the target domain go through ``g`` together, once; the features of that pass are the keys. Only the way
+down and half the residual blocks are computed again, for the features of the outputs. The generator's graph is made
+while the discriminator is updated and used for its own update, as in pix2pix.
+FastCUT is the same without the identity term, with a heavier contrastive loss and mirrored inputs.
+
+Shapes: N batch, C channels, H height, W width.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from translate.config.base import ConfigError
+from translate.config.networks import PatchHeadsConfig, ResNetConfig
+from translate.config.training import CUTConfig, FastCUTConfig, Precision
+from translate.config.weights import WeightsConfig
+from translate.data.augment import diff_augment
+from translate.data.unpaired import UnpairedImages
+from translate.inference.translator import run_network
+from translate.losses import discriminator_loss, generator_loss, guessing_loss, patch_nce_loss, r1_penalty
+from translate.metrics.sliced_wasserstein import sliced_wasserstein
+from translate.networks import PatchHeads, ResNetGenerator, draw_places, initialise
+from translate.recipes.base import R1_EVERY, Batch, Progress, Recipe, Scratch, Update, Watched, adam, lazy_r1
+from translate.recipes.chance import MIRROR, chance
+from translate.recipes.generators import (
+    file_names,
+    generator_config,
+    new_discriminator,
+    new_generator,
+    translator_weights,
+)
+
+
+class CUT(Recipe):
+    """The recipe.
+
+    Args:
+        config: The configuration; a `FastCUTConfig` differs in its defaults alone.
+        data: The two domains, which decide channels, depth and size.
+
+    Raises:
+        ConfigError: the size does not suit the networks, or the identity is asked for where the domains differ in
+            their channels.
+    """
+
+    kept = ("seen",)
+
+    def __init__(self, config: CUTConfig, data: UnpairedImages) -> None:
+        self.name = "fastcut" if isinstance(config, FastCUTConfig) else "cut"
+        self.config, self.run, self.data = config, config.run, data
+        domains = [(data.name_a, data.format_a, "a"), (data.name_b, data.format_b, "b")]
+        source, target = domains if config.direction == "a2b" else domains[::-1]
+        self.source_name, source_format, self.source = source
+        self.target_name, self.target_format, self.target = target
+        channels = self.target_format.channels
+        if source_format.channels != channels:
+            raise ConfigError(
+                f"{self.source_name} has {source_format.channels} channels and {self.target_name} {channels}: CUT "
+                "compares inputs with outputs and needs as many in both; translate cyclegan does not"
+            )
+        network = generator_config(config, size=data.size, in_channels=channels, out_channels=channels)
+        assert isinstance(network, ResNetConfig)
+        self.generator_config = network
+        generator = new_generator(network, config)
+        assert isinstance(generator, ResNetGenerator)
+        self.g = generator
+        self.d = new_discriminator(config, in_channels=channels)
+        self.heads = PatchHeads(PatchHeadsConfig(channels=self.g.feature_channels, projection=config.projection))
+        initialise(self.heads, kind=config.run.init)
+        data.check_size(stride=self.g.stride, minimum=max(self.g.minimum_size, self.d.minimum_size))
+        self.nets = {"g": self.g, "d": self.d, "heads": self.heads}
+        self.ema_nets = ("g",) if config.run.ema_half_life else ()
+        self.mirrored = False  # whether this step's inputs are
+        # frozen=(): the generator's graph, made while D is updated, is backpropagated in G's own update.
+        updates = [
+            Update(name="d", optimizer="d", trains=("d",), losses=(self.d_loss,), frozen=()),
+            Update(name="g", optimizer="g", trains=("g", "heads"), losses=(self.g_loss,)),
+        ]
+        if config.r1_weight:
+            updates.append(lazy_r1(("d",), (self.r1_loss,)))
+        self.updates = tuple(updates)
+        if (guessing := guessing_loss(config.adversarial)) is not None:
+            self.guessing_losses = {"d": guessing}
+        self.remedies = {
+            **Recipe.remedies,
+            "nothing": "a lower --nce-weight, or --no-identity-nce",
+            "inverted": "--identity-nce, a higher --nce-weight, or another --seed",
+            "collapsed": "a higher --nce-weight, a lower --learning-rate, or --augment colour translation cutout",
+            "overpowered": "--augment colour translation cutout, --r1-weight 1, or a smaller --d-width",
+        }
+
+    @property
+    def announcement(self) -> list[str]:
+        other = "b2a" if self.config.direction == "a2b" else "a2b"
+        return [f"translating {self.source_name} to {self.target_name}; --direction {other} is the other way"]
+
+    def advance(self, progress: Progress, optimizers: dict[str, Optimizer]) -> float:
+        if self.config.flip_equivariance:
+            generator = chance(seed=self.run.seed, stream=MIRROR, number=progress.images)
+            self.mirrored = generator.random() < 0.5
+        return super().advance(progress, optimizers)
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        lazy = R1_EVERY if self.config.r1_weight else 0
+        return {
+            "g": adam([*self.g.parameters(), *self.heads.parameters()], self.run),
+            "d": adam(self.d.parameters(), self.run, lazy=lazy),
+        }
+
+    def watched(self, batch: Batch, scratch: Scratch) -> dict[str, Watched]:
+        if "seen" not in scratch:
+            return {}
+        source = batch[self.source]
+        return {"g": Watched(source=source.flip(-1) if self.mirrored else source, output=scratch["seen"])}
+
+    def _translate(self, batch: Batch, scratch: Scratch) -> None:
+        """Put the ``outputs``, the translations ``fake`` among them, and the keys into the scratch, once a step."""
+        if "fake" in scratch:
+            return
+        source, target = batch[self.source], batch[self.target]
+        images = torch.cat([source, target]) if self.config.identity_nce else source
+        if self.mirrored:
+            images = images.flip(-1)
+        features = self.g.features(images)
+        outputs = self.g.finish(features)
+        scratch["fake"] = outputs[: len(source)]
+        scratch["outputs"], scratch["seen"] = outputs, scratch["fake"].detach()
+        if self.mirrored:  # what the outputs are compared with has not been mirrored
+            with torch.no_grad():
+                features = self.g.features(images.flip(-1))
+        scratch |= {f"key_{number}": layer.detach() for number, layer in enumerate(features)}
+
+    def _judge(self, images: Tensor) -> list[Tensor]:
+        """What d says of images, changed by chance where that was asked for: one tensor a scale."""
+        return self.d(diff_augment(images, self.config.augment)).logits
+
+    def d_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
+        self._translate(batch, scratch)
+        real, fake = batch[self.target], scratch["fake"].detach().to(batch[self.target].dtype)
+        if self.config.norm == "batch":  # statistics of real and fake must not mix
+            real_logits, fake_logits = self._judge(real), self._judge(fake)
+        else:
+            both = [scale.chunk(2) for scale in self._judge(torch.cat([real, fake]))]
+            real_logits, fake_logits = [first for first, _ in both], [second for _, second in both]
+        return {"d": discriminator_loss(real_logits, fake_logits, kind=self.config.adversarial)}
+
+    def g_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
+        self._translate(batch, scratch)
+        config, count = self.config, len(scratch["fake"])
+        terms = {"g_gan": generator_loss(self._judge(scratch["fake"]), kind=config.adversarial)}
+        queries = self.g.features(scratch["outputs"])
+        keys = [scratch[f"key_{number}"] for number in range(len(queries))]
+        if self.mirrored:
+            queries = [layer.flip(-1) for layer in queries]
+        places = draw_places(keys, count=config.num_patches)
+        with torch.no_grad():  # the loss holds the keys fixed
+            key_vectors = self.heads(keys, places)
+        pairs = list(zip(self.heads(queries, places), key_vectors, strict=True))
+
+        def contrast(rows: slice) -> Tensor:
+            layers = [patch_nce_loss(query[rows], key[rows], temperature=config.temperature) for query, key in pairs]
+            return config.nce_weight * torch.stack(layers).mean()
+
+        # Both contrastive terms count half, as in the published code.
+        share = 0.5 if config.identity_nce else 1.0
+        terms["nce"] = share * contrast(slice(count))
+        if config.identity_nce:
+            terms["nce_identity"] = share * contrast(slice(count, None))
+        return terms
+
+    def r1_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
+        real = batch[self.target].detach().requires_grad_()
+        return {"d_r1": self.config.r1_weight / 2 * r1_penalty(self._judge(real), real)}
+
+    def sample(self, nets: dict[str, nn.Module], batch: Batch, *, precision: Precision) -> dict[str, Tensor]:
+        # One by one, as the translator takes them: rounding depends on what else is in a batch.
+        images = batch[self.source]
+        outputs = torch.cat([run_network(nets["g"], image, precision=precision) for image in images.split(1)])
+        return {self.source_name: images, f"to {self.target_name}": outputs}
+
+    def validate(self, nets: dict[str, nn.Module], batch: Batch, *, precision: Precision) -> dict[str, Tensor]:
+        images = [run_network(nets["g"], image, precision=precision) for image in batch[self.source].split(1)]
+        return {"swd": sliced_wasserstein(torch.cat(images), batch[self.target])}
+
+    def exports(self) -> dict[str, tuple[str, WeightsConfig]]:
+        source, target = file_names(self.source_name, self.target_name)
+        config = translator_weights(
+            self.generator_config,
+            name=f"{source}2{target}",
+            domains=(self.source_name, self.target_name),
+            size=self.data.size,
+            bits=self.target_format.bits,
+            alpha=self.config.data.alpha,
+        )
+        return {".": ("g", config)}

@@ -1,0 +1,222 @@
+"""CycleGAN (Zhu et al., 2017): two translators that undo each other, each judged in its target domain; eq. 3.
+
+Networks: ``g_ab`` and ``g_ba`` translate, ``d_a`` and ``d_b`` judge. Each runs once for each role that it has in a
+step: an image's translation and the other domain's identity go through a generator together, and the discriminators see
+the translations that the generators were trained on. The two ways around are backpropagated one after the other, so
+that memory holds the activations of one of them.
+Differs from the published code in its default up-path (resize and convolution).
+
+Shapes: N batch, C channels, H height, W width.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from translate.config.base import ConfigError
+from translate.config.training import CycleGANConfig, Precision
+from translate.config.weights import WeightsConfig
+from translate.data.augment import diff_augment
+from translate.data.unpaired import UnpairedImages
+from translate.inference.translator import run_network
+from translate.losses import discriminator_loss, generator_loss, guessing_loss, l1_loss, r1_penalty
+from translate.metrics.sliced_wasserstein import sliced_wasserstein
+from translate.recipes.base import R1_EVERY, Batch, Recipe, Scratch, Update, Watched, adam, lazy_r1
+from translate.recipes.generators import (
+    file_names,
+    generator_config,
+    new_discriminator,
+    new_generator,
+    translator_weights,
+)
+from translate.recipes.pool import ImagePool
+
+
+class CycleGAN(Recipe):
+    """The recipe.
+
+    Args:
+        config: The configuration.
+        data: The two domains, which decide channels, depth and size.
+
+    Raises:
+        ConfigError: the size does not suit the networks, or the identity is asked for where the domains differ in
+            their channels.
+    """
+
+    name = "cyclegan"
+    kept = ("fake_a", "fake_b")
+
+    def __init__(self, config: CycleGANConfig, data: UnpairedImages) -> None:
+        self.config, self.run, self.data = config, config.run, data
+        channels_a, channels_b = data.format_a.channels, data.format_b.channels
+        if config.identity_weight and channels_a != channels_b:
+            raise ConfigError(
+                f"{data.name_a} has {channels_a} channels and {data.name_b} {channels_b}: an image of one is none of "
+                "the other, so give --identity-weight 0"
+            )
+        self.configs = {
+            "g_ab": generator_config(config, size=data.size, in_channels=channels_a, out_channels=channels_b),
+            "g_ba": generator_config(config, size=data.size, in_channels=channels_b, out_channels=channels_a),
+        }
+        self.g_ab, self.g_ba = (new_generator(network, config) for network in self.configs.values())
+        self.d_a = new_discriminator(config, in_channels=channels_a)
+        self.d_b = new_discriminator(config, in_channels=channels_b)
+        data.check_size(stride=self.g_ab.stride, minimum=max(self.g_ab.minimum_size, self.d_a.minimum_size))
+        self.nets = {"g_ab": self.g_ab, "g_ba": self.g_ba, "d_a": self.d_a, "d_b": self.d_b}
+        self.ema_nets = ("g_ab", "g_ba") if config.run.ema_half_life else ()
+        self.pools = {domain: ImagePool(config.pool_size, seed=config.run.seed) for domain in "ab"}
+        generators, discriminators = ("g_ab", "g_ba"), ("d_a", "d_b")
+        updates = [
+            Update(name="g", optimizer="g", trains=generators, losses=(self.g_ab_loss, self.g_ba_loss)),
+            Update(name="d", optimizer="d", trains=discriminators, losses=(self.d_a_loss, self.d_b_loss)),
+        ]
+        if config.r1_weight:
+            updates.append(lazy_r1(discriminators, (self.d_a_r1_loss, self.d_b_r1_loss)))
+        self.updates = tuple(updates)
+        if (guessing := guessing_loss(config.adversarial)) is not None:
+            self.guessing_losses = {"d_a": guessing, "d_b": guessing}
+        self.remedies = {
+            **Recipe.remedies,
+            "nothing": "a lower --identity-weight, a lower --cycle-weight, or another --init",
+            "inverted": "--identity-weight 0.5 or more, or another --seed",
+            "collapsed": "a higher --cycle-weight, a lower --learning-rate, or --augment colour translation cutout",
+            "overpowered": "--augment colour translation cutout, --r1-weight 1, or a smaller --d-width",
+        }
+
+    @property
+    def announcement(self) -> list[str]:
+        return [f"translating {self.data.name_a} to {self.data.name_b}, and back"]
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        lazy = R1_EVERY if self.config.r1_weight else 0
+        return {
+            "g": adam([*self.g_ab.parameters(), *self.g_ba.parameters()], self.run),
+            "d": adam([*self.d_a.parameters(), *self.d_b.parameters()], self.run, lazy=lazy),
+        }
+
+    def watched(self, batch: Batch, scratch: Scratch) -> dict[str, Watched]:
+        return {
+            name: Watched(source=batch[start], output=scratch[f"fake_{goal}"])
+            for name, start, goal in (("g_ab", "a", "b"), ("g_ba", "b", "a"))
+            if f"fake_{goal}" in scratch
+        }
+
+    # Generators
+
+    def g_ab_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
+        """From a to b and back: fools d_b, comes home, leaves b alone."""
+        return self._around(batch, scratch, there="ab", start="a", goal="b")
+
+    def g_ba_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
+        """From b to a and back."""
+        return self._around(batch, scratch, there="ba", start="b", goal="a")
+
+    def _around(self, batch: Batch, scratch: Scratch, *, there: str, start: str, goal: str) -> dict[str, Tensor]:
+        config = self.config
+        forth, back = self.nets[f"g_{there}"], self.nets[f"g_{there[::-1]}"]
+        if not config.identity_weight:
+            fake, same = forth(batch[start]), None
+        elif config.norm == "batch":  # statistics of the two domains must not mix
+            fake, same = forth(batch[start]), forth(batch[goal])
+        else:
+            fake, same = forth(torch.cat([batch[start], batch[goal]])).chunk(2)
+        scratch[f"fake_{goal}"] = fake.detach()
+        judged = self._judge(goal, fake)
+        terms = {
+            f"g_{there}_gan": generator_loss(judged, kind=config.adversarial),
+            f"cycle_{start}": config.cycle_weight * l1_loss(back(fake), batch[start]),
+        }
+        if same is not None:
+            terms[f"identity_{goal}"] = config.cycle_weight * config.identity_weight * l1_loss(same, batch[goal])
+        return terms
+
+    # Discriminators
+
+    def _judge(self, domain: str, images: Tensor) -> list[Tensor]:
+        """What d_a or d_b says of images, changed by chance where that was asked for: one tensor a scale."""
+        return self.nets[f"d_{domain}"](diff_augment(images, self.config.augment)).logits
+
+    def d_a_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
+        return self._tell_apart(batch, scratch, domain="a")
+
+    def d_b_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
+        return self._tell_apart(batch, scratch, domain="b")
+
+    def _tell_apart(self, batch: Batch, scratch: Scratch, *, domain: str) -> dict[str, Tensor]:
+        real = batch[domain]
+        fake = self.pools[domain].exchange(scratch[f"fake_{domain}"]).to(real.dtype)
+        if self.config.norm == "batch":
+            real_logits, fake_logits = self._judge(domain, real), self._judge(domain, fake)
+        else:
+            both = [scale.chunk(2) for scale in self._judge(domain, torch.cat([real, fake]))]
+            real_logits, fake_logits = [first for first, _ in both], [second for _, second in both]
+        return {f"d_{domain}": discriminator_loss(real_logits, fake_logits, kind=self.config.adversarial)}
+
+    def d_a_r1_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
+        return self._r1(batch, domain="a")
+
+    def d_b_r1_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
+        return self._r1(batch, domain="b")
+
+    def _r1(self, batch: Batch, *, domain: str) -> dict[str, Tensor]:
+        real = batch[domain].detach().requires_grad_()
+        return {f"d_{domain}_r1": self.config.r1_weight / 2 * r1_penalty(self._judge(domain, real), real)}
+
+    # What it shows and leaves
+
+    def sample(self, nets: dict[str, nn.Module], batch: Batch, *, precision: Precision) -> dict[str, Tensor]:
+        def translated(network: str, images: Tensor) -> Tensor:
+            # One by one, as the translator takes them: rounding depends on what else is in a batch.
+            return torch.cat([run_network(nets[network], image, precision=precision) for image in images.split(1)])
+
+        count = min(len(batch["a"]), len(batch["b"]))
+        a, b = batch["a"][:count], batch["b"][:count]
+        fake_b, fake_a = translated("g_ab", a), translated("g_ba", b)
+        name_a, name_b = self.data.name_a, self.data.name_b
+        return {
+            name_a: a,
+            f"to {name_b}": fake_b,
+            f"back to {name_a}": translated("g_ba", fake_b),
+            name_b: b,
+            f"to {name_a}": fake_a,
+            f"back to {name_b}": translated("g_ab", fake_a),
+        }
+
+    def validate(self, nets: dict[str, nn.Module], batch: Batch, *, precision: Precision) -> dict[str, Tensor]:
+        found = {}
+        for network, start, goal in (("g_ab", "a", "b"), ("g_ba", "b", "a")):
+            images = [run_network(nets[network], image, precision=precision) for image in batch[start].split(1)]
+            found[f"swd_{goal}"] = sliced_wasserstein(torch.cat(images), batch[goal])
+        return found
+
+    def exports(self) -> dict[str, tuple[str, WeightsConfig]]:
+        data, alpha = self.data, self.config.data.alpha
+        a, b = file_names(data.name_a, data.name_b)
+        forth = translator_weights(
+            self.configs["g_ab"], name=f"{a}2{b}", domains=(data.name_a, data.name_b), size=data.size,
+            bits=data.format_b.bits, alpha=alpha,
+        )  # fmt: skip
+        back = translator_weights(
+            self.configs["g_ba"], name=f"{b}2{a}", domains=(data.name_b, data.name_a), size=data.size,
+            bits=data.format_a.bits, alpha=alpha,
+        )  # fmt: skip
+        return {forth.name: ("g_ab", forth), back.name: ("g_ba", back)}
+
+    # The pools
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {
+            f"pool_{domain}.{name}": tensor
+            for domain, pool in self.pools.items()
+            for name, tensor in pool.state_dict().items()
+        }
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        device = next(self.g_ab.parameters()).device
+        for domain, pool in self.pools.items():
+            start = f"pool_{domain}."
+            own = {key.removeprefix(start): tensor for key, tensor in state.items() if key.startswith(start)}
+            pool.load_state_dict(own, device=device)
