@@ -11,7 +11,7 @@ from pathlib import Path
 
 from translate.checkpoint.weights import read_config, weights_file, weights_files
 from translate.config.weights import WeightsConfig
-from translate.inference.library import load, shipped_weights
+from translate.inference.library import load_translator, shipped_weights
 from translate.inference.translator import InferenceError, Translator
 
 MAX_OPEN = 2  # networks kept in memory
@@ -102,7 +102,7 @@ class Catalogue:
         """
         with self._lock:
             if name not in self._open:
-                self._open[name] = load(self.offers[name].path)
+                self._open[name] = load_translator(self.offers[name].path)
                 while len(self._open) > MAX_OPEN:
                     self._open.popitem(last=False)
             self._open.move_to_end(name)

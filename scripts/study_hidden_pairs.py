@@ -98,8 +98,8 @@ def main() -> None:
         return {"accuracy": score.pixel_accuracy, "iou": score.class_iou, "l1": float(distance.mean())}
 
     references = np.random.default_rng(0).integers(0, len(labels), len(labels))
-    matched = torch.stack(
-        [match_histograms((p + 1) / 2, (labels[r] + 1) / 2) for p, r in zip(photos, references, strict=True)]
+    matched = torch.cat(
+        [match_histograms((p[None] + 1) / 2, (labels[[r]] + 1) / 2) for p, r in zip(photos, references, strict=True)]
     )
     counts = torch.bincount(truth.flatten(), minlength=len(palette))
     majority = palette[counts.argmax()].view(1, 3, 1, 1).expand_as(photos)

@@ -268,7 +268,7 @@ def test_unmatched_stems(tmp_path):
     (root / "train" / "B" / "8.png").unlink()
     found = examine(root)
     problem = only(found, "unmatched")
-    assert (found.kind, problem.severity, found.exit_code) == ("pairs", "error", 1)
+    assert (found.kind, problem.severity, found.exit_code) == ("pairs", "error", 2)
     assert {path.name for path in problem.files} == {"7.png", "8.png"}
     assert "--allow-unmatched" in problem.mend
     assert suiting(found) == ["cyclegan", "cut", "fastcut"]

@@ -15,14 +15,19 @@ from PIL import Image
 from rich.console import Console
 
 from translate.config import (
+    AutoencoderConfig,
     CUTConfig,
     CycleGANConfig,
     DataConfig,
     FastCUTConfig,
+    ImageSetConfig,
+    LearningRunConfig,
     Pix2PixConfig,
     RunConfig,
     SegmentationConfig,
     UnpairedDataConfig,
+    VAEConfig,
+    VQVAEConfig,
 )
 from translate.data.paired import PairedImages
 from translate.engine import Display, Engine
@@ -35,7 +40,11 @@ METHODS: dict[str, Any] = {
     "cyclegan": CycleGANConfig,
     "cut": CUTConfig,
     "fastcut": FastCUTConfig,
+    "ae": AutoencoderConfig,
+    "vae": VAEConfig,
+    "vqvae": VQVAEConfig,
 }
+LEARNERS = ("ae", "vae", "vqvae")
 PALETTE = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
 SIZE = 32
 
@@ -95,6 +104,8 @@ def make_config(pairs: Path, tmp_path: Path) -> Callable[..., Any]:
     def make(method: str = "pix2pix", **given: Any) -> Any:
         kind = METHODS[method]
         data_kind = UnpairedDataConfig if method in ("cyclegan", "cut", "fastcut") else DataConfig
+        if method in LEARNERS:
+            return learner(method, **given)
         values: dict[str, Any] = {
             "root": pairs,
             "out": tmp_path / "run",
@@ -115,14 +126,36 @@ def make_config(pairs: Path, tmp_path: Path) -> Callable[..., Any]:
             # At depth 5 the innermost level is one pixel; enlarged to 2x2 and normalised, the middle weight of its
             # kernel has no effect: its gradient is rounding alone, which Adam makes steps of.
             values = {"depth": 4} | values
-
-        def taken(group: type) -> dict[str, Any]:
-            return {field.name: values.pop(field.name) for field in fields(group) if field.name in values}
-
-        data, run = data_kind(**taken(data_kind)), RunConfig(**taken(RunConfig))
+        data, run = data_kind(**_taken(data_kind, values)), RunConfig(**_taken(RunConfig, values))
         return kind(data=data, run=run, **values)
 
+    def learner(method: str, **given: Any) -> Any:
+        values: dict[str, Any] = {
+            "root": pairs / "A",
+            "out": tmp_path / "run",
+            "device": "cpu",
+            "precision": "fp32",
+            "images": 8,
+            "batch_size": 2,
+            "workers": 1,
+            "cache_gb": 0.0,
+            "size": 16,
+        }
+        values |= (
+            {"width": 4, "prior_width": 8, "prior_layers": 1, "num_codes": 8} if method == "vqvae" else {"latent": 3}
+        )
+        if given.get("body", "conv") == "conv":
+            values["width"] = 4
+        values |= given
+        data = ImageSetConfig(**_taken(ImageSetConfig, values))
+        run = LearningRunConfig(**_taken(LearningRunConfig, values))
+        return METHODS[method](data=data, run=run, **values)
+
     return make
+
+
+def _taken(group: type, values: dict[str, Any]) -> dict[str, Any]:
+    return {field.name: values.pop(field.name) for field in fields(group) if field.name in values}
 
 
 class Session:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import translate
 from translate.checkpoint import load_weights
@@ -29,7 +30,7 @@ VARIANTS = {
 
 def trained(make_config, open_session, **given):
     session = open_session(make_config(**{"images": 4, "log_every": 2, **given}))
-    before = {name: value for name, value in session.tensors().items() if name.endswith("weight")}
+    before = {name: value for name, value in session.tensors().items() if name.endswith(("weight", "total"))}
     session.train()
     engine = session.engine
     after = session.tensors()
@@ -117,6 +118,66 @@ def test_cut(make_config, open_session, method, given):
     model = translate.load(engine.run.out, device="cpu")
     assert model.config.name == ("B2A" if given.get("direction") == "b2a" else "A2B")
     assert model(np.zeros((20, 24, 3), np.uint8)).shape == (20, 24, 3)
+
+
+LEARNERS = {
+    "ae": {"method": "ae"},
+    "ae-dense": {"method": "ae", "body": "dense", "hidden": (12, 6), "loss": "bce", "denoise": 0.3},
+    "ae-ema": {"method": "ae", "ema_half_life": 4.0, "norm": "batch", "flip": True, "enlarge": 1.5},
+    "vae": {"method": "vae"},
+    "vae-gaussian": {"method": "vae", "likelihood": "gaussian", "beta": 2.0, "warm_up": 4, "free_bits": 0.1},
+    "vae-binarised": {"method": "vae", "binarise": "always", "importance_samples": 3, "body": "dense"},
+    "vqvae": {"method": "vqvae"},
+    "vqvae-parts": {"method": "vqvae", "micro_batch": 1, "ema_half_life": 4.0},
+    "vqvae-no-prior": {"method": "vqvae", "prior_layers": 0},
+}
+
+
+@pytest.mark.parametrize("given", LEARNERS.values(), ids=LEARNERS.keys())
+def test_learners(make_config, open_session, given):
+    engine = trained(make_config, open_session, **given)
+    model = translate.load(engine.run.out, device="cpu")
+    image = Image.fromarray(np.zeros((20, 24, 3), np.uint8))
+    (made,) = model.reconstruct([image])
+    assert (made.size, made.mode) == ((16, 16), "RGB")
+    assert model.encode([image]).shape == (1, model.latent_size)
+    if model.can_sample:
+        assert model.sample(2, seed=1)[0].size == (16, 16)
+    assert model.config.training.recipe == given["method"]
+    with pytest.raises(ValueError, match="makes images again"):
+        translate.Translator(model.network, model.config)
+
+
+def test_learners_go_on_where_they_stopped(make_config, open_session, assert_equal, tmp_path):
+    for method in ("vae", "vqvae"):
+        whole = open_session(make_config(method=method, out=tmp_path / f"{method}-whole", ema_half_life=8.0)).train()
+        parts = {"out": tmp_path / f"{method}-parts", "ema_half_life": 8.0}
+        # One schedule: a run of eight images that is stopped after four.
+        stopped = open_session(make_config(method=method, **parts))
+        advance, seen = stopped.engine.recipe.advance, []
+
+        def stop(progress, optimizers, advance=advance, seen=seen, engine=stopped.engine):
+            seen.append(progress.images)
+            if progress.images == 2:
+                engine.interrupt.requested = True
+            return advance(progress, optimizers)
+
+        stopped.engine.recipe.advance = stop
+        stopped.train()
+        assert stopped.engine.images == 4
+        resumed = open_session(make_config(method=method, **parts))
+        assert resumed.engine.images == 4
+        assert_equal(resumed.train().tensors(), whole.tensors())
+
+
+def test_start_from_the_parts_of_a_vqvae(make_config, open_session, tmp_path):
+    first = trained(make_config, open_session, method="vqvae")
+    for number, source in enumerate((first.run.out, first.weights)):
+        config = make_config(method="vqvae", start_from=source, out=tmp_path / f"next-{number}")
+        nets = open_session(config).engine.nets
+        for name, net in first.nets.items():
+            for key, tensor in net.state_dict().items():
+                assert torch.equal(nets[name].state_dict()[key], tensor), (name, key)
 
 
 def test_start_from_another_run_or_its_weights(make_config, open_session, tmp_path):

@@ -36,7 +36,7 @@ from translate.checkpoint.weights import WeightsError
 from translate.config.base import ConfigError
 from translate.config.training import Direction, Layout, Precision
 from translate.data.layouts import PairedData, UnpairedData
-from translate.inference.library import load
+from translate.inference.library import load_translator
 from translate.inference.translator import Translator
 from translate.metrics import LPIPS
 from translate.networks.features import FeatureNetwork, FeaturesError, feature_network
@@ -109,7 +109,9 @@ def evaluate(
     """
     out = Path(EVALUATIONS) / (Path(root).resolve().name or "data") if out is None else Path(out)
     console = console or Console(stderr=True, highlight=False)
-    translator = weights if isinstance(weights, Translator) else load(weights, device=device, precision=precision)
+    translator = (
+        weights if isinstance(weights, Translator) else load_translator(weights, device=device, precision=precision)
+    )
     found = find_data(root, root_b=root_b, layout=layout, names=names, unpaired=unpaired)
     data, notes = open_data(
         found, translator.config, names=names, direction=direction, split=split, num_images=num_images, seed=seed

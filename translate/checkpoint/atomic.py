@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PART_SUFFIX = ".part"
@@ -35,11 +35,13 @@ def written_beside(path: Path) -> Iterator[Path]:
         WriteError: the folder cannot be written, or the disk is full.
     """
     beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}{PART_SUFFIX}")
+    is_new = not path.parent.exists()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         beside.touch(exist_ok=False)
         mode = beside.stat().st_mode  # what the user's mask gives; safetensors would make the file private
     except OSError as error:
+        _remove_empty(path.parent, when=is_new)
         raise _write_error(path, error) from error
     try:
         yield beside
@@ -49,10 +51,18 @@ def written_beside(path: Path) -> Iterator[Path]:
         os.replace(beside, path)
     except BaseException as error:
         beside.unlink(missing_ok=True)
+        _remove_empty(path.parent, when=is_new)
         # safetensors wraps the operating system's errors in its own type
         if isinstance(error, OSError) or type(error).__name__ == "SafetensorError":
             raise _write_error(path, error) from error
         raise
+
+
+def _remove_empty(folder: Path, *, when: bool) -> None:
+    """Take back a folder that was made for a file that could not be written."""
+    if when:
+        with suppress(OSError):  # it may have other files by now
+            folder.rmdir()
 
 
 def _write_error(path: Path, error: BaseException) -> WriteError:

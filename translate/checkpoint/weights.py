@@ -52,7 +52,10 @@ def save_weights(network: nn.Module, config: WeightsConfig, path: Path, *, dtype
     for name, tensor in network.state_dict().items():
         stored = tensor.detach().to("cpu", DTYPES[dtype] if tensor.is_floating_point() else tensor.dtype).contiguous()
         if stored.is_floating_point() and not torch.isfinite(stored).all():
-            raise WeightsError(f"{name} has values that are not finite in {dtype}: nothing was written to {path}")
+            mend = "give --dtype fp32" if dtype == "fp16" else "its training diverged, so take weights from before that"
+            raise WeightsError(
+                f"{name} has values that are not finite in {dtype}: {mend}. Nothing was written to {path}"
+            )
         tensors[name] = stored
     values = to_dict(config)
     in_folder = path.suffix.lower() != ".safetensors"

@@ -46,7 +46,7 @@ def apply(command: Apply) -> int:
     from translate.data.images import IMAGE_SUFFIXES, WRITABLE_SUFFIXES
     from translate.data.layouts import list_inputs
     from translate.inference.files import output_paths, translate_files
-    from translate.inference.library import load
+    from translate.inference.library import load_translator
 
     inputs = list_inputs(command.inputs)
     if command.out.suffix.lower() in IMAGE_SUFFIXES and not command.out.is_dir():
@@ -60,7 +60,7 @@ def apply(command: Apply) -> int:
         outputs = [command.out]
     else:
         outputs = output_paths(inputs, command.out, suffix=f".{command.format}")
-    translator = load(command.weights, device=command.device, precision=command.precision)
+    translator = load_translator(command.weights, device=command.device, precision=command.precision)
     make_folder(outputs[0].parent)
 
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

@@ -32,7 +32,7 @@ _KINDS = {
 class Doctor(Config):
     """Say what a data set is good for and what is wrong with it, with the mend; every image is decoded.
 
-    The exit code is 0 where nothing is wrong, 1 where training would survive it, 2 where no method can train on it.
+    The exit code is 0 where nothing is wrong, 1 where training would survive it, 2 where it would not start.
     """
 
     root: Positional[Path]
@@ -147,6 +147,8 @@ def _verdict(found: Diagnosis) -> str:
     files = f"{found.num_files:,} file{'s' * (found.num_files != 1)}"
     wrong = sum(problem.severity != "hint" for problem in found.problems)
     problems = f"{wrong} problem{'s' * (wrong != 1)} in {files}" if wrong else f"Nothing is wrong in {files}"
+    if found.exit_code == 2 and any(method.suits for method in found.methods):
+        return f"{problems}: mend the errors before training on {_KINDS[found.kind]}."
     if found.exit_code == 2:
         return f"No method can train on this: {problems}." if wrong else f"No method can train on this ({files})."
     return f"{problems}{', which training would survive' if wrong else ''}."

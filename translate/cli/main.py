@@ -17,10 +17,13 @@ from tyro.conf import OmitSubcommandPrefixes, subcommand
 from translate.cli.apply import Apply, apply
 from translate.cli.demo import Demo, demo
 from translate.cli.doctor import Doctor, doctor
+from translate.cli.embed import Embed, embed
 from translate.cli.evaluate import Evaluate, evaluate
 from translate.cli.export import Export, export
 from translate.cli.import_ import Import, import_weights
 from translate.cli.info import Info, info
+from translate.cli.reconstruct import Reconstruct, reconstruct
+from translate.cli.sample import Sample, sample
 from translate.cli.train import Train, train
 
 EXIT_FAILED = 2
@@ -29,6 +32,9 @@ Command = (
     Annotated[Train, subcommand("train")]
     | Annotated[Apply, subcommand("apply")]
     | Annotated[Evaluate, subcommand("evaluate")]
+    | Annotated[Reconstruct, subcommand("reconstruct")]
+    | Annotated[Sample, subcommand("sample")]
+    | Annotated[Embed, subcommand("embed")]
     | Annotated[Info, subcommand("info")]
     | Annotated[Export, subcommand("export")]
     | Annotated[Import, subcommand("import")]
@@ -40,6 +46,9 @@ _RUN: dict[type, Callable[[Any], int]] = {
     Train: train,
     Apply: apply,
     Evaluate: evaluate,
+    Reconstruct: reconstruct,
+    Sample: sample,
+    Embed: embed,
     Info: info,
     Export: export,
     Import: import_weights,
@@ -57,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
         command = tyro.cli(
             Command,  # type: ignore[arg-type]
             prog="translate",
-            description="Translate images, train on your own folders, export safetensors.",
+            description="Translate images, learn and make them, train on your own folders, export safetensors.",
             args=arguments,
             config=(OmitSubcommandPrefixes,),
         )

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from tyro.conf import OmitArgPrefixes, arg, subcommand
 
+from translate.config.autoencoders import AutoencoderConfig, VAEConfig, VQVAEConfig
 from translate.config.base import validate
 from translate.config.training import CUTConfig, CycleGANConfig, FastCUTConfig, Pix2PixConfig, SegmentationConfig
 
@@ -20,6 +21,9 @@ class Train:
         | Annotated[OmitArgPrefixes[CycleGANConfig], subcommand("cyclegan", description=CycleGANConfig.__doc__)]
         | Annotated[OmitArgPrefixes[CUTConfig], subcommand("cut", description=CUTConfig.__doc__)]
         | Annotated[OmitArgPrefixes[FastCUTConfig], subcommand("fastcut", description=FastCUTConfig.__doc__)]
+        | Annotated[OmitArgPrefixes[AutoencoderConfig], subcommand("ae", description=AutoencoderConfig.__doc__)]
+        | Annotated[OmitArgPrefixes[VAEConfig], subcommand("vae", description=VAEConfig.__doc__)]
+        | Annotated[OmitArgPrefixes[VQVAEConfig], subcommand("vqvae", description=VQVAEConfig.__doc__)]
         | Annotated[
             OmitArgPrefixes[SegmentationConfig], subcommand("segmentation", description=SegmentationConfig.__doc__)
         ],

@@ -1,14 +1,23 @@
 """Configurations: what networks are made of, what a run does, what a file of weights says of itself. No torch here."""
 
+from translate.config.autoencoders import AutoencoderConfig, LearningRunConfig, VAEConfig, VQVAEConfig
 from translate.config.base import Config, ConfigError, differences, from_dict, to_dict, validate
+from translate.config.methods import TrainConfig
 from translate.config.networks import (
     ClassifierNetworkConfig,
+    CodecConfig,
+    CodePriorConfig,
+    ConvAutoencoderConfig,
+    DenseAutoencoderConfig,
     GeneratorConfig,
     NetworkConfig,
     PatchGANConfig,
     PatchHeadsConfig,
+    QuantizerConfig,
     ResNetConfig,
     UNetConfig,
+    VectorAutoencoderConfig,
+    VQVAENetworkConfig,
     unet_depth,
 )
 from translate.config.training import (
@@ -18,10 +27,10 @@ from translate.config.training import (
     DataConfig,
     FastCUTConfig,
     FolderConfig,
+    ImageSetConfig,
     Pix2PixConfig,
     RunConfig,
     SegmentationConfig,
-    TrainConfig,
     UnpairedDataConfig,
 )
 from translate.config.weights import (
@@ -35,22 +44,30 @@ from translate.config.weights import (
 
 __all__ = [
     "FORMAT_VERSION",
+    "AutoencoderConfig",
     "CUTConfig",
     "ClassifierConfig",
     "ClassifierNetworkConfig",
+    "CodePriorConfig",
+    "CodecConfig",
     "Config",
     "ConfigError",
+    "ConvAutoencoderConfig",
     "CycleGANConfig",
     "DataConfig",
+    "DenseAutoencoderConfig",
     "Domains",
     "FastCUTConfig",
     "FolderConfig",
     "GeneratorConfig",
+    "ImageSetConfig",
+    "LearningRunConfig",
     "NetworkConfig",
     "PatchGANConfig",
     "PatchHeadsConfig",
     "Pix2PixConfig",
     "Preprocessing",
+    "QuantizerConfig",
     "ResNetConfig",
     "RunConfig",
     "SegmentationConfig",
@@ -58,6 +75,10 @@ __all__ = [
     "TrainingRecord",
     "UNetConfig",
     "UnpairedDataConfig",
+    "VAEConfig",
+    "VQVAEConfig",
+    "VQVAENetworkConfig",
+    "VectorAutoencoderConfig",
     "WeightsConfig",
     "differences",
     "from_dict",

@@ -14,6 +14,7 @@ Padding = Literal["reflect", "replicate", "zeros"]
 Upsampling = Literal["resize", "nearest", "transposed"]
 Downsampling = Literal["strided", "blur", "blur-after"]
 Initialisation = Literal["normal", "xavier", "kaiming", "orthogonal"]
+Likelihood = Literal["bernoulli", "gaussian"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,8 +117,146 @@ class ClassifierNetworkConfig(Config):
     """Probability of dropping a feature while training."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class DenseAutoencoderConfig(Config):
+    """Fully connected layers to a latent vector, and the same back (Hinton and Salakhutdinov, 2006)."""
+
+    type: Literal["dense-autoencoder"] = "dense-autoencoder"
+    channels: Annotated[int, Ge(1)] = 1
+    size: Annotated[int, Ge(1)] = 28
+    """Side in pixels of the square images."""
+    latent: Annotated[int, Ge(1)] = 32
+    hidden: tuple[Annotated[int, Ge(1)], ...] = (256,)
+    """Units between image and latent."""
+    likelihood: Likelihood = "bernoulli"
+    """Whether an output is the logit of a white pixel, or a value in [-1, 1]."""
+    variational: bool = False
+    """The encoder gives a mean and a log-variance."""
+
+    @property
+    def in_channels(self) -> int:
+        return self.channels
+
+    @property
+    def out_channels(self) -> int:
+        return self.channels
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvAutoencoderConfig(Config):
+    """Strided convolutions to a latent vector, and enlarging ones back."""
+
+    type: Literal["conv-autoencoder"] = "conv-autoencoder"
+    channels: Annotated[int, Ge(1)] = 1
+    size: Annotated[int, Ge(1)] = 28
+    """Side in pixels of the square images, a multiple of ``2 ** num_downsamplings``."""
+    latent: Annotated[int, Ge(1)] = 32
+    width: Annotated[int, Ge(1)] = 32
+    """Channels of the first convolution, doubled by each halving up to 4 times."""
+    num_downsamplings: Annotated[int, Ge(0), Le(8)] = 2
+    norm: Norm = "group"
+    likelihood: Likelihood = "bernoulli"
+    """Whether an output is the logit of a white pixel, or a value in [-1, 1]."""
+    variational: bool = False
+    """The encoder gives a mean and a log-variance."""
+
+    def __post_init__(self) -> None:
+        if self.size % 2**self.num_downsamplings:
+            raise ConfigError(f"--size {self.size} cannot be halved {self.num_downsamplings} times")
+
+    @property
+    def in_channels(self) -> int:
+        return self.channels
+
+    @property
+    def out_channels(self) -> int:
+        return self.channels
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodePriorConfig(Config):
+    """A transformer that says which code comes next, row by row."""
+
+    type: Literal["code-prior"] = "code-prior"
+    num_codes: Annotated[int, Ge(2)] = 256
+    side: Annotated[int, Ge(1)] = 7
+    """Of the square of codes."""
+    width: Annotated[int, Ge(4)] = 128
+    num_layers: Annotated[int, Ge(1)] = 4
+    num_heads: Annotated[int, Ge(1)] = 4
+    dropout: Annotated[float, Ge(0.0), Lt(1.0)] = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizerConfig(Config):
+    """A codebook."""
+
+    type: Literal["quantizer"] = "quantizer"
+    num_codes: Annotated[int, Ge(2)] = 256
+    code_dim: Annotated[int, Ge(1)] = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodecConfig(Config):
+    """The two halves around a codebook: images to vectors at a coarser grid, and back."""
+
+    type: Literal["codec"] = "codec"
+    channels: Annotated[int, Ge(1)] = 3
+    size: Annotated[int, Ge(1)] = 96
+    """Side in pixels of the square images."""
+    width: Annotated[int, Ge(1)] = 64
+    num_downsamplings: Annotated[int, Ge(1), Le(5)] = 3
+    num_blocks: Annotated[int, Ge(0)] = 2
+    code_dim: Annotated[int, Ge(1)] = 16
+    norm: Norm = "group"
+
+    def __post_init__(self) -> None:
+        if self.size % 2**self.num_downsamplings:
+            raise ConfigError(f"--size {self.size} cannot be halved {self.num_downsamplings} times")
+
+    @property
+    def side(self) -> int:
+        """Of the square of codes."""
+        return self.size // 2**self.num_downsamplings
+
+
+@dataclass(frozen=True, kw_only=True)
+class VQVAENetworkConfig(Config):
+    """A codec, its codebook, and the prior of its codes, in one file."""
+
+    type: Literal["vqvae"] = "vqvae"
+    codec: CodecConfig
+    quantizer: QuantizerConfig
+    prior: CodePriorConfig | None = None
+
+    def __post_init__(self) -> None:
+        if self.codec.code_dim != self.quantizer.code_dim:
+            raise ConfigError(f"codes of {self.codec.code_dim} numbers do not fit words of {self.quantizer.code_dim}")
+        prior = self.prior
+        if prior is not None and (prior.num_codes, prior.side) != (self.quantizer.num_codes, self.codec.side):
+            raise ConfigError("the prior is of another number or another square of codes than the codebook")
+
+    @property
+    def in_channels(self) -> int:
+        return self.codec.channels
+
+    @property
+    def out_channels(self) -> int:
+        return self.codec.channels
+
+
 GeneratorConfig = ResNetConfig | UNetConfig
-NetworkConfig = ResNetConfig | UNetConfig | PatchGANConfig | ClassifierNetworkConfig
+VectorAutoencoderConfig = DenseAutoencoderConfig | ConvAutoencoderConfig
+NetworkConfig = (
+    ResNetConfig
+    | UNetConfig
+    | PatchGANConfig
+    | ClassifierNetworkConfig
+    | DenseAutoencoderConfig
+    | ConvAutoencoderConfig
+    | VQVAENetworkConfig
+)
+"""What a file of weights may hold."""
 
 
 def unet_depth(size: int) -> int:

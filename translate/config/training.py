@@ -14,6 +14,7 @@ from translate.config.networks import Downsampling, Initialisation, Norm, Paddin
 
 Layout = Literal["auto", "side-by-side", "ab-folders", "split-ab-folders", "trainA-trainB", "two-folders"]
 UnpairedLayout = Literal["auto", "ab-folders", "split-ab-folders", "trainA-trainB", "two-folders"]
+ImageSetLayout = Literal["auto", "folder", "class-folders", "idx", "npz", "celeba"]
 Direction = Literal["a2b", "b2a"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Schedule = Literal["linear", "cosine", "constant"]
@@ -25,12 +26,10 @@ Augmentation = Literal["colour", "translation", "cutout"]
 
 @dataclass(frozen=True, kw_only=True)
 class FolderConfig(Config):
-    """Which images, and how they are drawn; what paired and unpaired data share."""
+    """Which images, and how they are drawn; what all kinds of data share."""
 
     root: Positional[Path]
     """The data set's folder, laid out in one of the known ways; or domain A of two folders."""
-    root_b: Path | None = None
-    """Domain B, where A and B are two folders given by hand."""
     size: Annotated[int, Ge(8), Le(4096)] | None = None
     """Side of the square training crop in pixels; the images' own size, at most 256, unless given."""
     enlarge: Annotated[float, Ge(1.0), Le(32.0)] = 286 / 256
@@ -55,6 +54,8 @@ class FolderConfig(Config):
 class DataConfig(FolderConfig):
     """Pairs of images."""
 
+    root_b: Path | None = None
+    """Domain B, where A and B are two folders given by hand."""
     layout: Layout = "auto"
     """How the folder is laid out; found by looking unless given."""
     allow_unmatched: bool = False
@@ -71,10 +72,30 @@ class DataConfig(FolderConfig):
 class UnpairedDataConfig(FolderConfig):
     """Two sets of images, of any counts and sizes."""
 
+    root_b: Path | None = None
+    """Domain B, where A and B are two folders given by hand."""
     layout: UnpairedLayout = "auto"
     """How the folder is laid out; found by looking unless given."""
     names: tuple[str, str] | None = None
     """What the two domains show, in a word or two each; the names of their folders unless given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSetConfig(FolderConfig):
+    """Images of one kind, with labels or without."""
+
+    root: Positional[Path]
+    """A folder of images, of one folder a class, of idx files or of CelebA; or an .npz or idx file."""
+    enlarge: Annotated[float, Ge(1.0), Le(32.0)] = 1.0
+    """The shorter side is resized to this times the size before a random crop."""
+    flip: bool = False
+    """Mirror half of the samples; not for digits and letters."""
+    layout: ImageSetLayout = "auto"
+    """How the images are kept; found by looking unless given."""
+    classes: tuple[str, ...] = ()
+    """Of a labelled set, only the images of these classes."""
+    attribute: str | None = None
+    """Of CelebA, what the two classes differ in: ``--attribute Smiling``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -290,6 +311,3 @@ class ClassifierConfig(Config):
     label_smoothing: Annotated[float, Ge(0.0), Lt(1.0)] = 0.1
     """Probability that the other classes are given, so that the features do not grow without bound."""
     weight_decay: Annotated[float, Ge(0.0)] = 0.02
-
-
-TrainConfig = Pix2PixConfig | CycleGANConfig | CUTConfig | FastCUTConfig | SegmentationConfig | ClassifierConfig

@@ -73,7 +73,7 @@ class WeightsConfig(Config):
     """Everything that is needed to rebuild a network and use it, with no flags."""
 
     format_version: int = FORMAT_VERSION
-    kind: Literal["translator", "segmenter", "discriminator", "classifier"]
+    kind: Literal["translator", "segmenter", "discriminator", "classifier", "autoencoder"]
     """What the network is for; a command that needs another kind says so."""
     name: Annotated[str, Len(1)]
     network: Annotated[NetworkConfig, Field(discriminator="type")]

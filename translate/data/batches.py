@@ -160,7 +160,7 @@ class PairBatches(Iterator[Batch]):
         if size > store.side:
             raise DataError(f"a crop of {size} px does not fit into images of {store.side} px")
         if len(store) == 0:
-            raise DataError("there are no pairs to make batches of")
+            raise DataError(f"there are no {store.noun} to make batches of")
         if batch_size % world_size:
             raise DataError(f"a batch of {batch_size} images cannot be shared by {world_size} processes")
         self.store, self.size, self.seed, self.report = store, size, seed, report
@@ -198,7 +198,7 @@ class PairBatches(Iterator[Batch]):
                 return self.store.read(index)
             except (ImageError, LayoutError) as error:
                 self._count_bad(index, str(error))
-        raise DataError(f"none of the {len(self.store)} pairs can be read: {next(iter(self.bad.values()))}")
+        raise DataError(f"none of the {len(self.store)} {self.store.noun} can be read: {next(iter(self.bad.values()))}")
 
     def _count_bad(self, index: int, reason: str) -> None:
         with self._lock:  # two threads may meet the same file at once
@@ -212,7 +212,7 @@ class PairBatches(Iterator[Batch]):
             if len(self.bad) > self.max_bad * len(self.store):
                 named = "; ".join(list(self.bad.values())[:3])
                 raise DataError(
-                    f"{len(self.bad)} of {len(self.store)} pairs cannot be read, more than the "
+                    f"{len(self.bad)} of {len(self.store)} {self.store.noun} cannot be read, more than the "
                     f"{self.max_bad:.0%} that --max-bad allows: {named}. Mend or remove them, or raise --max-bad"
                 )
 
@@ -292,6 +292,6 @@ def fixed_batch(store: PairStore, *, indices: Sequence[int], device: torch.devic
         for half, pixels in zip(rows, halves, strict=True):
             half.append(crop(pixels, size=store.side, left=0.5, top=0.5))
     if not rows[0]:
-        raise DataError(f"none of the {len(indices)} pairs for the samples can be read")
+        raise DataError(f"none of the {len(indices)} {store.noun} for the samples can be read")
     a, b = (to_unit(torch.from_numpy(np.stack(half)).to(device)) for half in rows)
     return {"a": a, "b": b}

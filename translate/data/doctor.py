@@ -88,9 +88,14 @@ class Diagnosis:
     """The gravest first."""
 
     @property
+    def refused(self) -> bool:
+        """Whether something is wrong that the methods for such a layout do not start with."""
+        return any(problem.severity == "error" for problem in self.problems)
+
+    @property
     def exit_code(self) -> int:
-        """0: nothing is wrong; 1: training would survive it; 2: no method can train on it."""
-        if not any(method.suits for method in self.methods):
+        """0: nothing is wrong; 1: training would survive it; 2: what it is laid out for cannot train on it."""
+        if not any(method.suits for method in self.methods) or self.refused:
             return 2
         return 1 if any(problem.severity != "hint" for problem in self.problems) else 0
 

@@ -137,6 +137,8 @@ def _duplicates(subject: Subject) -> None:
 def _tell_duplicates(subject: Subject, pairs: Sequence[tuple[Example, Example]], *, nearly: bool = False) -> None:
     kinds: dict[tuple[str, str, str], list[tuple[Example, Example]]] = defaultdict(list)
     for one, other in pairs:
+        if one.path == other.path:  # one file, seen twice because its folder was given twice
+            continue
         if one.domains != other.domains:
             kinds["domains", subject.names[0], subject.names[1]].append((one, other))
         else:

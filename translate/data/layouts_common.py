@@ -32,7 +32,7 @@ CHANNEL_NAMES = {1: "grey", 2: "grey with alpha", 3: "RGB", 4: "RGBA"}
 Folders = Mapping[str, tuple[Path, Path | None]]
 """By split, the folder of A and the folder of B; None where one file holds both."""
 TwoFolders = dict[str, tuple[Path, Path]]
-_Folder = TypeVar("_Folder")
+_Split = TypeVar("_Split")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -342,8 +342,8 @@ def common_format(
     return (1 if len(grey) == total else 3) + bool(alpha and keep_alpha), 16 if deep else 8
 
 
-def in_order(folders: Mapping[str, _Folder]) -> dict[str, _Folder]:
-    """train, val, test: the order in which problems are told."""
+def in_order(folders: Mapping[str, _Split]) -> dict[str, _Split]:
+    """train, val, test: the order in which splits are told."""
     return {split: folders[split] for split in SPLIT_NAMES if split in folders}
 
 

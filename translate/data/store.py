@@ -162,7 +162,12 @@ class PairStore:
         fit: ``cover`` keeps the aspect ratio, ``stretch`` makes a square.
         cache: Folder for the decoded pixels, of this store alone; removed by `close`. None decodes each time.
         cache_bytes: Bound of that folder.
+
+    Attributes:
+        noun: What it holds, for messages.
     """
+
+    noun = "pairs"
 
     def __init__(
         self,

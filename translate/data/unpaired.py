@@ -196,6 +196,8 @@ class ImageStore(PairStore):
         cache_bytes: Bound of that folder.
     """
 
+    noun = "images"
+
     def __init__(
         self,
         sources: Sequence[ImageSource],

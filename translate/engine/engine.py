@@ -33,7 +33,7 @@ from translate.checkpoint.run_state import (
 )
 from translate.checkpoint.weights import save_weights
 from translate.config.base import ConfigError, to_dict
-from translate.config.training import TrainConfig
+from translate.config.methods import TrainConfig
 from translate.config.weights import TrainingRecord
 from translate.engine.detectors import PREFIX, Detectors
 from translate.engine.display import Display, device_name, memory_gb
@@ -295,14 +295,18 @@ class Engine:
                 f"{'bf16' if self.precision == 'fp16' else 'fp32'}"
             )
 
+    @property
+    def _averaged(self) -> dict[str, nn.Module]:
+        """The networks, and of those that have one the average."""
+        return {**self.nets, **(self.ema.nets if self.ema is not None else {})}
+
     def save_samples(self) -> None:
         """Write the fixed examples as a grid: input, output, target."""
         if not self.world.is_main:
             return
-        nets = {**self.nets, **(self.ema.nets if self.ema is not None else {})}
         # Eager, as whoever opens the weights runs them: a grid equals what its weights make.
         with torch.compiler.set_stance("force_eager") if self.run.compile else nullcontext():
-            columns = self.recipe.sample(nets, self.sample_batch, precision=self.precision)
+            columns = self.recipe.sample(self._averaged, self.sample_batch, precision=self.precision)
         grid = image_grid({heading: to_images(images) for heading, images in columns.items()})
         with written_beside(self.run.out / "samples" / f"{self.images:010d}.png") as beside:
             grid.save(beside, format="PNG")
@@ -311,9 +315,8 @@ class Engine:
         """Score the networks on the validation split, and keep their weights in ``best/`` where none were better."""
         if self.validation is None:
             return {}
-        nets = {**self.nets, **(self.ema.nets if self.ema is not None else {})}
         with torch.compiler.set_stance("force_eager") if self.run.compile else nullcontext(), torch.no_grad():
-            scores = self.recipe.validate(nets, self.validation, precision=self.precision)
+            scores = self.recipe.validate(self._averaged, self.validation, precision=self.precision)
         if not scores:
             return {}
         values = dict(zip(scores, torch.stack(list(scores.values())).tolist(), strict=True))
@@ -377,9 +380,9 @@ class Engine:
             versions={"torch": torch.__version__},
             config=without_paths(to_dict(self.config)),
         )
-        for folder, (name, weights_config) in self.recipe.exports().items():
-            averaged = self.ema is not None and name in self.ema.nets
-            network: nn.Module = self.ema.nets[name] if averaged and self.ema is not None else self.nets[name]
+        nets = self._averaged
+        for folder, (names, weights_config) in self.recipe.exports().items():
+            network = nets[names] if isinstance(names, str) else nn.ModuleDict({name: nets[name] for name in names})
             save_weights(network, replace(weights_config, training=record), target / folder)
 
     # Opening and resuming

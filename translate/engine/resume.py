@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from translate.checkpoint.run_state import RunState, StateError, latest_state, owned
 from translate.checkpoint.weights import load_weights
 from translate.config.base import ConfigError, differences, flag, from_dict, to_dict
-from translate.config.training import TrainConfig
+from translate.config.methods import TrainConfig
 from translate.recipes.base import Recipe
 
 # What may differ when a run is resumed: where things lie, how long, how often, on what.
@@ -94,10 +94,15 @@ def start_networks(recipe: Recipe, source: Path) -> list[str]:
         for name in recipe.ema_nets:
             given[name] = owned(tensors, f"ema.{name}") or given[name]
     else:
-        given = {
-            exported: load_weights(source / folder if folder != "." else source)[0].state_dict()
-            for folder, (exported, _) in recipe.exports().items()
-        }
+        given = {}
+        for folder, (names, _) in recipe.exports().items():
+            tensors = load_weights(source / folder if folder != "." else source)[0].state_dict()
+            if isinstance(names, str):
+                given[names] = tensors
+                continue
+            for name in names:  # the parts of one network
+                start = f"{name}."
+                given[name] = {key.removeprefix(start): part for key, part in tensors.items() if key.startswith(start)}
     for name, network in given.items():
         try:
             recipe.nets[name].load_state_dict(network)
@@ -114,6 +119,6 @@ def without_paths(values: dict) -> dict:
     """The configuration without the folders of the machine it ran on."""
     plain = json.loads(json.dumps(values))
     for group, name in (("data", "root"), ("data", "root_b"), ("run", "out"), ("run", "start_from")):
-        if plain[group][name] is not None:
+        if plain[group].get(name) is not None:
             plain[group][name] = os.path.basename(plain[group][name].rstrip("/"))
     return plain

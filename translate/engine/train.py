@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from translate.checkpoint.atomic import WriteError
 from translate.config.base import ConfigError, validate
-from translate.config.training import TrainConfig
+from translate.config.methods import TrainConfig
 from translate.engine.display import Display, device_name
 from translate.engine.distributed import World, join_world
 from translate.engine.engine import Engine, TrainingError, out_of_memory
@@ -70,8 +70,8 @@ def _train(config: TrainConfig, *, world: World, display: Display) -> Path:
         complete = engine.train()
         weights = run.out / "weights"
         if complete:
-            one = shlex.quote(str(weights / min(recipe.exports())))
-            display.say(f"done: {engine.images:,} images. Try it: translate apply {one} IMAGE -o OUT")
+            one = shlex.quote(str(weights / next(iter(recipe.exports()))))
+            display.say(f"done: {engine.images:,} images. Try it: translate {recipe.command} {one} IMAGE -o OUT")
         else:
             display.say(
                 f"stopped after {engine.images:,} of {engine.total:,} images, saved in {run.out}. "
@@ -88,6 +88,7 @@ def _locked(out: Path, *, enabled: bool) -> Iterator[None]:
     if not enabled:
         yield
         return
+    is_new = not out.exists()
     try:
         out.mkdir(parents=True, exist_ok=True)
         lock = FileLock(out / ".lock")
@@ -100,6 +101,10 @@ def _locked(out: Path, *, enabled: bool) -> Iterator[None]:
         yield
     finally:
         lock.release()
+        if is_new and [path.name for path in out.iterdir()] == [".lock"]:  # a refused run leaves nothing behind
+            with suppress(OSError):
+                (out / ".lock").unlink()
+                out.rmdir()
 
 
 def _count(number: int) -> str:

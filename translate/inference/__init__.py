@@ -3,11 +3,13 @@
 from translate.inference.device import DeviceError, choose_device, choose_precision
 from translate.inference.files import Summary, translate_files
 from translate.inference.grid import image_grid, to_images
-from translate.inference.library import find_weights, load, shipped_weights
+from translate.inference.image_model import ImageModel
+from translate.inference.library import find_weights, load, load_image_model, load_translator, shipped_weights
 from translate.inference.translator import InferenceError, Translator
 
 __all__ = [
     "DeviceError",
+    "ImageModel",
     "InferenceError",
     "Summary",
     "Translator",
@@ -16,6 +18,8 @@ __all__ = [
     "find_weights",
     "image_grid",
     "load",
+    "load_image_model",
+    "load_translator",
     "shipped_weights",
     "to_images",
     "translate_files",

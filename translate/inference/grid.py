@@ -40,3 +40,31 @@ def image_grid(columns: dict[str, list[Image.Image]]) -> Image.Image:
         for row, image in enumerate(images):
             canvas.paste(image, (left, HEADING + row * (height + GAP)))
     return canvas
+
+
+def enlarged(images: list[Image.Image], *, least: int = 64) -> list[Image.Image]:
+    """Small images with their pixels repeated until they are `least` wide or nearly so; others as they are."""
+    factor = max(1, round(least / images[0].width)) if images else 1
+    return [image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST) for image in images]
+
+
+def contact_sheet(images: list[Image.Image], *, columns: int | None = None, gap: int = 2) -> Image.Image:
+    """Images of one size in rows, as near to a square as can be unless the columns are given.
+
+    Args:
+        images: At least one.
+        columns: In a row.
+        gap: Between them, in pixels.
+
+    Returns:
+        An RGB image.
+    """
+    shown = enlarged([image.convert("RGB") for image in images], least=56)
+    columns = columns or max(1, round(len(shown) ** 0.5))
+    rows = -(-len(shown) // columns)
+    width, height = shown[0].size
+    canvas = Image.new("RGB", (columns * (width + gap) - gap, rows * (height + gap) - gap), PAPER)
+    for number, image in enumerate(shown):
+        row, column = divmod(number, columns)
+        canvas.paste(image, (column * (width + gap), row * (height + gap)))
+    return canvas

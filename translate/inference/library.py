@@ -12,6 +12,7 @@ from torch import nn
 from translate.checkpoint.weights import MODEL_FILE, WeightsError, load_weights, weights_file
 from translate.config.training import Precision
 from translate.config.weights import WeightsConfig
+from translate.inference.image_model import ImageModel
 from translate.inference.onnx import is_onnx, load_onnx
 from translate.inference.translator import Translator
 
@@ -67,17 +68,20 @@ def open_network(path: Path) -> tuple[nn.Module, WeightsConfig]:
     return load_onnx(file) if is_onnx(file) else load_weights(file)
 
 
-def load(name: str | Path, *, device: str = "auto", precision: Precision = "auto") -> Translator:
-    """Open weights, ready to translate; no flags about what they are.
+def load(name: str | Path, *, device: str = "auto", precision: Precision = "auto") -> Translator | ImageModel:
+    """Open weights, ready to use; no flags about what they are.
 
     Args:
         name: The name of weights that ship, a ``.safetensors`` or ``.onnx`` file, a weights folder, or a run folder.
         device: cuda, mps, cpu, or auto for the best there is; the CPU for ONNX.
-        precision: auto takes bf16 where the device is fast at it; fp32 for ONNX.
+        precision: Of a translator: auto takes bf16 where the device is fast at it; fp32 for ONNX.
+
+    Returns:
+        A `Translator`, or for the weights of an autoencoder an `ImageModel`.
 
     Raises:
         WeightsError: as `open_network`.
-        InferenceError: the weights are not a translator's.
+        InferenceError: the weights are for neither.
         DeviceError: this machine, or ONNX, does not have the device or precision.
 
     Example:
@@ -85,4 +89,26 @@ def load(name: str | Path, *, device: str = "auto", precision: Precision = "auto
         >>> photo = model(Image.open("labels.png"))
     """
     network, config = open_network(find_weights(name))
+    if config.kind == "autoencoder":
+        return ImageModel(network, config, device=device)
     return Translator(network, config, device=device, precision=precision)
+
+
+def load_translator(name: str | Path, *, device: str = "auto", precision: Precision = "auto") -> Translator:
+    """As `load`, for what must translate.
+
+    Raises:
+        InferenceError: the weights are not a translator's.
+    """
+    network, config = open_network(find_weights(name))
+    return Translator(network, config, device=device, precision=precision)
+
+
+def load_image_model(name: str | Path, *, device: str = "auto") -> ImageModel:
+    """As `load`, for what must have latents.
+
+    Raises:
+        InferenceError: the weights are not an autoencoder's.
+    """
+    network, config = open_network(find_weights(name))
+    return ImageModel(network, config, device=device)

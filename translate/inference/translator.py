@@ -38,7 +38,14 @@ _OTHER_KINDS = {
     "discriminator": ", which judges images and makes none",
     "segmenter": ", which names the class of each pixel",
     "classifier": ", which names the class of an image",
+    "autoencoder": ", which makes images again (translate reconstruct)",
 }
+
+
+def _a(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+
+
 # What PyTorch says when memory is short: CUDA and MPS, Linux and macOS, Windows; and what onnxruntime says.
 _NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "failed to allocate memory", "bad_alloc")
 
@@ -132,7 +139,7 @@ class Translator:
     ) -> None:
         if config.kind != "translator" or not isinstance(config.network, ResNetConfig | UNetConfig):
             raise InferenceError(
-                f"'{config.name}' holds a {config.kind}{_OTHER_KINDS.get(config.kind, '')}: translating needs the "
+                f"'{config.name}' holds {_a(config.kind)}{_OTHER_KINDS.get(config.kind, '')}: translating needs the "
                 "weights of a translator"
             )
         if isinstance(network, OnnxNetwork):

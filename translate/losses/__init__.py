@@ -15,6 +15,14 @@ from translate.losses.adversarial import (
     wasserstein,
 )
 from translate.losses.contrastive import patch_nce_loss
+from translate.losses.likelihood import (
+    bernoulli_log_likelihood,
+    gaussian_kl,
+    gaussian_log_likelihood,
+    importance_weighted_bound,
+    log_weights,
+    reparameterised,
+)
 from translate.losses.penalties import gradient_penalty, r1_penalty
 from translate.losses.perceptual import Features, feature_matching_loss
 from translate.losses.reconstruction import charbonnier_loss, l1_loss, l2_loss, ssim_loss
@@ -23,6 +31,7 @@ __all__ = [
     "AdversarialKind",
     "Features",
     "Logits",
+    "bernoulli_log_likelihood",
     "binary_cross_entropy",
     "charbonnier_loss",
     "discriminator_fake_loss",
@@ -30,15 +39,20 @@ __all__ = [
     "discriminator_loss",
     "discriminator_real_loss",
     "feature_matching_loss",
+    "gaussian_kl",
+    "gaussian_log_likelihood",
     "generator_loss",
     "gradient_penalty",
     "guessing_loss",
     "hinge",
+    "importance_weighted_bound",
     "l1_loss",
     "l2_loss",
     "least_squares",
+    "log_weights",
     "patch_nce_loss",
     "r1_penalty",
+    "reparameterised",
     "ssim_loss",
     "wasserstein",
 ]

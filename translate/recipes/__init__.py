@@ -4,25 +4,32 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from translate.config.autoencoders import AutoencoderConfig, VAEConfig, VQVAEConfig
+from translate.config.methods import TrainConfig
 from translate.config.training import (
     ClassifierConfig,
     CUTConfig,
     CycleGANConfig,
     Pix2PixConfig,
     SegmentationConfig,
-    TrainConfig,
 )
+from translate.data.image_set import ImageSet
 from translate.data.paired import PairedImages
 from translate.data.unpaired import UnpairedImages
+from translate.recipes.autoencoder import AE
 from translate.recipes.base import Progress, Recipe, TrainingData, Update
 from translate.recipes.classifier import Classification
 from translate.recipes.cut import CUT
 from translate.recipes.cyclegan import CycleGAN
 from translate.recipes.pix2pix import Pix2Pix
 from translate.recipes.segmentation import Segmentation
+from translate.recipes.vae import VAE
+from translate.recipes.vqvae import VQVAE
 
 
-def open_recipe(config: TrainConfig, *, cache: Path | None = None) -> tuple[Recipe, PairedImages | UnpairedImages]:
+def open_recipe(
+    config: TrainConfig, *, cache: Path | None = None
+) -> tuple[Recipe, PairedImages | UnpairedImages | ImageSet]:
     """The recipe that a configuration names, and its data.
 
     Raises:
@@ -38,6 +45,15 @@ def open_recipe(config: TrainConfig, *, cache: Path | None = None) -> tuple[Reci
         case CUTConfig():  # FastCUT too
             domains = UnpairedImages(config.data, cache=cache)
             return CUT(config, domains), domains
+        case AutoencoderConfig():
+            images = ImageSet(config.data, cache=cache)
+            return AE(config, images), images
+        case VAEConfig():
+            images = ImageSet(config.data, cache=cache, binarise=config.binarise == "once")
+            return VAE(config, images), images
+        case VQVAEConfig():
+            images = ImageSet(config.data, cache=cache)
+            return VQVAE(config, images), images
         case SegmentationConfig():
             pairs = PairedImages(config.data, cache=cache, nearest_target=True)
             return Segmentation(config, pairs), pairs
@@ -47,7 +63,10 @@ def open_recipe(config: TrainConfig, *, cache: Path | None = None) -> tuple[Reci
 
 
 __all__ = [
+    "AE",
     "CUT",
+    "VAE",
+    "VQVAE",
     "Classification",
     "CycleGAN",
     "Pix2Pix",

@@ -25,6 +25,8 @@ R1_EVERY = 16  # steps between two R1 penalties, as in StyleGAN2
 
 Batch = dict[str, Tensor]
 Scratch = dict[str, Tensor]
+Exported = tuple[str | tuple[str, ...], WeightsConfig]
+"""The name of a network, or the names of the parts of one, and what its file says of it."""
 LossFn = Callable[[Batch, Scratch], dict[str, Tensor]]
 
 
@@ -117,6 +119,7 @@ class Recipe(ABC):
     """A training method.
 
     Attributes:
+        command: Of ``translate``, for trying what was trained.
         nets: The networks by name.
         ema_nets: Names of those of which the engine keeps an average.
         updates: The steps, in their order.
@@ -127,6 +130,7 @@ class Recipe(ABC):
     """
 
     name: str
+    command: str = "apply"
     nets: dict[str, nn.Module]
     ema_nets: tuple[str, ...] = ()
     updates: tuple[Update, ...]
@@ -156,8 +160,8 @@ class Recipe(ABC):
         return {}
 
     @abstractmethod
-    def exports(self) -> dict[str, tuple[str, WeightsConfig]]:
-        """What becomes a file: sub-folder of ``weights/`` (``.`` for itself) to network name and configuration."""
+    def exports(self) -> dict[str, Exported]:
+        """What becomes a file: by sub-folder of ``weights/`` (``.`` for itself)."""
 
     def advance(self, progress: Progress, optimizers: dict[str, Optimizer]) -> float:
         """Before each step: set the learning rates; the share of the full rate, for the log."""

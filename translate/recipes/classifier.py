@@ -23,7 +23,7 @@ from translate.data.distort import distort
 from translate.data.unpaired import UnpairedImages
 from translate.inference.device import autocast
 from translate.networks import Classifier, initialise
-from translate.recipes.base import Batch, Recipe, Scratch, Update
+from translate.recipes.base import Batch, Exported, Recipe, Scratch, Update
 
 NO_CLASS = "none of them"
 """What the class of distorted images is called; the last one, where it is there."""
@@ -99,7 +99,7 @@ class Classification(Recipe):
         shown = torch.where(right.view(-1, 1, 1, 1), images, (images + 1) * 0.25 - 1)
         return dict(zip(self.classes.values(), shown.chunk(len(self.classes)), strict=True))
 
-    def exports(self) -> dict[str, tuple[str, WeightsConfig]]:
+    def exports(self) -> dict[str, Exported]:
         config = WeightsConfig(
             kind="classifier",
             name=self.run.out.resolve().name,

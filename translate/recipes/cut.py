@@ -18,14 +18,13 @@ from torch.optim import Optimizer
 from translate.config.base import ConfigError
 from translate.config.networks import PatchHeadsConfig, ResNetConfig
 from translate.config.training import CUTConfig, FastCUTConfig, Precision
-from translate.config.weights import WeightsConfig
 from translate.data.augment import diff_augment
 from translate.data.unpaired import UnpairedImages
 from translate.inference.translator import run_network
 from translate.losses import discriminator_loss, generator_loss, guessing_loss, patch_nce_loss, r1_penalty
 from translate.metrics.sliced_wasserstein import sliced_wasserstein
 from translate.networks import PatchHeads, ResNetGenerator, draw_places, initialise
-from translate.recipes.base import R1_EVERY, Batch, Progress, Recipe, Scratch, Update, Watched, adam, lazy_r1
+from translate.recipes.base import R1_EVERY, Batch, Exported, Progress, Recipe, Scratch, Update, Watched, adam, lazy_r1
 from translate.recipes.chance import MIRROR, chance
 from translate.recipes.generators import (
     file_names,
@@ -187,7 +186,7 @@ class CUT(Recipe):
         images = [run_network(nets["g"], image, precision=precision) for image in batch[self.source].split(1)]
         return {"swd": sliced_wasserstein(torch.cat(images), batch[self.target])}
 
-    def exports(self) -> dict[str, tuple[str, WeightsConfig]]:
+    def exports(self) -> dict[str, Exported]:
         source, target = file_names(self.source_name, self.target_name)
         config = translator_weights(
             self.generator_config,

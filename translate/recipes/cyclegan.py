@@ -17,13 +17,12 @@ from torch.optim import Optimizer
 
 from translate.config.base import ConfigError
 from translate.config.training import CycleGANConfig, Precision
-from translate.config.weights import WeightsConfig
 from translate.data.augment import diff_augment
 from translate.data.unpaired import UnpairedImages
 from translate.inference.translator import run_network
 from translate.losses import discriminator_loss, generator_loss, guessing_loss, l1_loss, r1_penalty
 from translate.metrics.sliced_wasserstein import sliced_wasserstein
-from translate.recipes.base import R1_EVERY, Batch, Recipe, Scratch, Update, Watched, adam, lazy_r1
+from translate.recipes.base import R1_EVERY, Batch, Exported, Recipe, Scratch, Update, Watched, adam, lazy_r1
 from translate.recipes.generators import (
     file_names,
     generator_config,
@@ -192,7 +191,7 @@ class CycleGAN(Recipe):
             found[f"swd_{goal}"] = sliced_wasserstein(torch.cat(images), batch[goal])
         return found
 
-    def exports(self) -> dict[str, tuple[str, WeightsConfig]]:
+    def exports(self) -> dict[str, Exported]:
         data, alpha = self.data, self.config.data.alpha
         a, b = file_names(data.name_a, data.name_b)
         forth = translator_weights(

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from translate.config.training import Pix2PixConfig, Precision
-from translate.config.weights import WeightsConfig
 from translate.data.paired import PairedImages
 from translate.inference.translator import run_network
 from translate.losses import (
@@ -30,7 +29,7 @@ from translate.losses import (
     ssim_loss,
 )
 from translate.networks import PatchOutput
-from translate.recipes.base import R1_EVERY, Batch, Recipe, Scratch, Update, Watched, adam, lazy_r1
+from translate.recipes.base import R1_EVERY, Batch, Exported, Recipe, Scratch, Update, Watched, adam, lazy_r1
 from translate.recipes.generators import generator_config, new_discriminator, new_generator, translator_weights
 
 RECONSTRUCTIONS = {"l1": l1_loss, "l2": l2_loss, "charbonnier": charbonnier_loss, "ssim": ssim_loss}
@@ -143,7 +142,7 @@ class Pix2Pix(Recipe):
     def validate(self, nets: dict[str, nn.Module], batch: Batch, *, precision: Precision) -> dict[str, Tensor]:
         return {"l1": l1_loss(self._outputs(nets["g"], batch["source"], precision=precision), batch["target"])}
 
-    def exports(self) -> dict[str, tuple[str, WeightsConfig]]:
+    def exports(self) -> dict[str, Exported]:
         config = translator_weights(
             self.generator_config,
             name=self.run.out.resolve().name,

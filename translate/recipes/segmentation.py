@@ -21,7 +21,7 @@ from translate.config.weights import Domains, Preprocessing, WeightsConfig
 from translate.data.paired import PairedImages
 from translate.inference.translator import run_network
 from translate.networks import UNetGenerator, initialise
-from translate.recipes.base import Batch, Recipe, Scratch, Update, adam
+from translate.recipes.base import Batch, Exported, Recipe, Scratch, Update, adam
 
 
 def to_palette(palette: tuple[tuple[int, int, int], ...]) -> Tensor:
@@ -103,7 +103,7 @@ class Segmentation(Recipe):
         logits = [run_network(nets["g"], image, precision=precision) for image in batch["source"].split(1)]
         return {"cross_entropy": F.cross_entropy(torch.cat(logits), nearest_class(batch["target"], self.palette))}
 
-    def exports(self) -> dict[str, tuple[str, WeightsConfig]]:
+    def exports(self) -> dict[str, Exported]:
         config = WeightsConfig(
             kind="segmenter",
             name=self.run.out.resolve().name,

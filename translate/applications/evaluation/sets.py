@@ -40,6 +40,8 @@ from translate.metrics.ssim import WINDOW_SIZE
 from translate.networks.features import FeatureNetwork
 
 CHUNK = 8
+SWAPPED = 0.3  # share of real images below which the classifier knows each domain by the other's name, of
+FEW = 20  # images or more
 
 
 class Describer:
@@ -202,6 +204,11 @@ def _notes(candidates: Candidates, space: FeatureSpace, accuracy: float, *, ceil
         notes.append(
             "the classifier was trained on these very images: how often it is right, and what it says of outputs, "
             "is too good"
+        )
+    elif accuracy < SWAPPED and space.num_outputs + space.num_targets >= FEW:
+        notes.append(
+            f"the domain classifier is right on only {accuracy:.0%} of held-out real images, far below chance: "
+            f"{data.source.name} and {data.target.name} seem to be exchanged in this split or in that it learned from"
         )
     elif accuracy < UNRELIABLE:
         notes.append(

@@ -1,0 +1,322 @@
+"""Image sets: every layout, labels, splits, what is broken; and streams that are functions of seed and position."""
+
+import gzip
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from translate.config import ConfigError, ImageSetConfig
+from translate.data.array_batches import ArrayBatches, draws
+from translate.data.batches import DataError, permutation
+from translate.data.image_set import ImageSet, binarised
+from translate.data.images import ImageError
+from translate.data.layouts import LayoutError
+from translate.data.layouts_images import find_images
+
+CPU = torch.device("cpu")
+STREAM = {"batch_size": 2, "start": 0, "seed": 3, "rank": 0, "world_size": 1, "device": CPU, "report": print}
+
+
+def write_idx(path: Path, values: np.ndarray, *, zipped: bool = False, head: bytes | None = None) -> None:
+    head = head if head is not None else bytes([0, 0, 8, values.ndim]) + struct.pack(f">{values.ndim}I", *values.shape)
+    data = head + values.astype(np.uint8).tobytes()
+    path.write_bytes(gzip.compress(data) if zipped else data)
+
+
+def digits(count: int, *, side: int = 12) -> np.ndarray:
+    """Images that say where they are: position in the values, the number in a corner."""
+    y, x = np.mgrid[:side, :side]
+    images = np.repeat((y * side + x)[None] % 200, count, axis=0).astype(np.uint8)
+    images[:, 0, 0] = np.arange(count)
+    return images
+
+
+@pytest.fixture
+def mnist(tmp_path):
+    """9 training and 4 test images of classes 3, 5 and 8, one half gzipped."""
+    folder = tmp_path / "digits"
+    folder.mkdir()
+    write_idx(folder / "train-images-idx3-ubyte.gz", digits(9), zipped=True)
+    write_idx(folder / "train-labels-idx1-ubyte.gz", np.array([3, 5, 8] * 3), zipped=True)
+    write_idx(folder / "t10k-images.idx3-ubyte", digits(4))
+    write_idx(folder / "t10k-labels.idx1-ubyte", np.array([8, 8, 5, 3]))
+    return folder
+
+
+def write_images(folder: Path, count: int, *, side: int = 12, shade: int = 0) -> None:
+    folder.mkdir(parents=True)
+    for number in range(count):
+        Image.fromarray(np.full((side, side, 3), shade + number, np.uint8)).save(folder / f"{number}.png")
+
+
+def test_idx(mnist):
+    found = find_images(mnist)
+    assert (found.layout, found.class_names, found.size, found.channels) == ("idx", ("3", "5", "8"), (12, 12), 1)
+    assert {name: len(part) for name, part in found.splits.items()} == {"train": 9, "test": 4}
+    assert found.splits["test"].labels.tolist() == [2, 2, 1, 0]
+    assert found.describe() == "9 training, 4 test images of 3 classes; idx; 12x12, grey"
+    assert len(find_images(mnist / "t10k-images.idx3-ubyte").splits["test"]) == 4
+
+
+def test_classes_can_be_chosen(mnist):
+    found = find_images(mnist, classes=("8", "3"))
+    assert found.class_names == ("8", "3")
+    assert found.splits["train"].labels.tolist() == [1, 0] * 3
+    assert found.splits["train"].pixels[:, 0, 0, 0].tolist() == [0, 2, 3, 5, 6, 8]
+    with pytest.raises(LayoutError, match="has no class '7'; choose among 3, 5, 8"):
+        find_images(mnist, classes=("7",))
+
+
+BROKEN = {
+    "magic": ({"head": b"\x89PNG"}, "is no idx file: it starts with 89 50 4e 47"),
+    "type": ({"head": bytes([0, 0, 13, 3]) + struct.pack(">3I", 9, 12, 12)}, "values of type 0x0d"),
+    "short": (
+        {"head": bytes([0, 0, 8, 3]) + struct.pack(">3I", 10, 12, 12)},
+        r"says 1,440 values \(10x12x12\) and has 1,296",
+    ),
+    "long": ({"head": bytes([0, 0, 8, 3]) + struct.pack(">3I", 8, 12, 12)}, "and has more"),
+    "huge": ({"head": bytes([0, 0, 8, 3]) + struct.pack(">3I", 2**31, 2**10, 2**10)}, "not read"),
+    "head": ({"head": bytes([0, 0, 8, 3, 0, 0])}, "is cut short: it ends within its head"),
+}
+
+
+@pytest.mark.parametrize(("given", "said"), BROKEN.values(), ids=BROKEN.keys())
+@pytest.mark.parametrize("zipped", [False, True])
+def test_broken_idx_files_are_refused_in_a_line(mnist, given, said, zipped):
+    path = mnist / "train-images-idx3-ubyte.gz"
+    values = np.zeros(0) if "cut" in said else digits(9)
+    write_idx(path, values, zipped=zipped, **given)
+    with pytest.raises(ImageError, match=said) as caught:
+        find_images(mnist)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_torn_gzip_is_refused(mnist):
+    path = mnist / "train-images-idx3-ubyte.gz"
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(ImageError, match="cannot be read"):
+        find_images(mnist)
+
+
+def test_more_labels_than_images_are_refused(mnist):
+    write_idx(mnist / "t10k-labels.idx1-ubyte", np.zeros(5))
+    with pytest.raises(LayoutError, match=r"are 4, and the labels of .* 5; give the files that belong together"):
+        find_images(mnist)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("x_train", "y_train", "x_test", "y_test"), ("train_images", "train_labels", "test_images", "test_labels")],
+)
+def test_npz(tmp_path, names):
+    arrays = dict(zip(names, (digits(6), np.arange(6) % 2, digits(3), np.array([[1], [0], [1]])), strict=True))
+    np.savez(tmp_path / "set.npz", **arrays)
+    for root in (tmp_path, tmp_path / "set.npz"):
+        found = find_images(root)
+        assert (found.layout, found.class_names) == ("npz", ("0", "1"))
+        assert {name: len(part) for name, part in found.splits.items()} == {"train": 6, "test": 3}
+        assert found.splits["test"].labels.tolist() == [1, 0, 1]
+
+
+def test_npz_files_that_will_not_do(tmp_path):
+    path = tmp_path / "set.npz"
+    np.savez(path, images=digits(3).astype(np.float32))
+    with pytest.raises(LayoutError, match="are float32; save them as uint8"):
+        find_images(path)
+    np.savez(path, things=digits(3))
+    with pytest.raises(LayoutError, match="has things; name arrays x_train"):
+        find_images(path)
+    np.savez(path, images=np.array([{"a": 1}], dtype=object))
+    with pytest.raises(ImageError, match="can run code and are not read"):
+        find_images(path)
+    path.write_bytes(path.read_bytes()[:40])
+    with pytest.raises(ImageError, match=r"no whole \.npz file"):
+        find_images(path)
+    np.savez(path, images=digits(3), labels=np.zeros((3, 2)))
+    with pytest.raises(LayoutError, match="labels of 2 numbers each"):
+        find_images(path)
+
+
+def test_a_flat_folder_and_its_splits(tmp_path):
+    write_images(tmp_path / "flat", 3)
+    assert (find_images(tmp_path / "flat").layout, find_images(tmp_path / "flat").class_names) == ("folder", ())
+    write_images(tmp_path / "split" / "train", 3)
+    write_images(tmp_path / "split" / "valid", 2)
+    assert {name: len(part) for name, part in find_images(tmp_path / "split").splits.items()} == {"train": 3, "val": 2}
+
+
+def test_folders_of_classes(tmp_path):
+    for split in ("train", "test"):
+        write_images(tmp_path / split / "dogs", 2, shade=100)
+        write_images(tmp_path / split / "cats", 3)
+    found = find_images(tmp_path)
+    assert (found.layout, found.class_names) == ("class-folders", ("cats", "dogs"))
+    assert found.splits["train"].labels.tolist() == [0, 0, 0, 1, 1]
+    assert find_images(tmp_path / "train").class_names == ("cats", "dogs")
+    assert find_images(tmp_path, classes=("dogs",)).splits["test"].labels.tolist() == [0, 0]
+
+
+def write_celeba(root: Path, *, partition: bool) -> None:
+    write_images(root / "img_align_celeba", 4)
+    lines = ["4", "Bald Smiling", "0.png -1  1", "1.png  1 -1", "2.png -1 -1", "3.png -1  1", ""]
+    (root / "list_attr_celeba.txt").write_text("\n".join(lines))
+    if partition:
+        (root / "list_eval_partition.txt").write_text("0.png 0\n1.png 0\n2.png 1\n3.png 2\n")
+
+
+def test_celeba(tmp_path):
+    write_celeba(tmp_path, partition=True)
+    found = find_images(tmp_path, attribute="Smiling")
+    assert (found.layout, found.class_names) == ("celeba", ("not Smiling", "Smiling"))
+    assert {name: part.labels.tolist() for name, part in found.splits.items()} == {
+        "train": [1, 0],
+        "val": [0],
+        "test": [1],
+    }
+    assert find_images(tmp_path).class_names == ()
+    with pytest.raises(LayoutError, match="no attribute 'Old'; choose among Bald, Smiling"):
+        find_images(tmp_path, attribute="Old")
+
+
+def test_celeba_without_a_partition_is_all_training(tmp_path):
+    write_celeba(tmp_path, partition=False)
+    assert {name: len(part) for name, part in find_images(tmp_path).splits.items()} == {"train": 4}
+    (tmp_path / "list_attr_celeba.txt").write_text("1\nBald Smiling\n0.png 1\n")
+    with pytest.raises(LayoutError, match=r"the line of 0\.png has 1 values, and there are 2 attributes"):
+        find_images(tmp_path)
+
+
+def test_what_is_no_set_is_refused(tmp_path, mnist):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(LayoutError, match="no image set found: it holds no images and no folders"):
+        find_images(tmp_path / "empty")
+    with pytest.raises(LayoutError, match="no such folder"):
+        find_images(tmp_path / "nowhere")
+    (tmp_path / "a.txt").write_text("hello")
+    with pytest.raises(LayoutError, match=r"neither an \.npz nor an idx file"):
+        find_images(tmp_path / "a.txt")
+    np.savez(mnist / "set.npz", images=digits(3))
+    with pytest.raises(LayoutError, match="several layouts at once: idx and npz"):
+        find_images(mnist)
+    assert find_images(mnist, layout="npz").layout == "npz"
+    with pytest.raises(LayoutError, match="--attribute is for CelebA"):
+        find_images(mnist, layout="idx", attribute="Bald")
+
+
+def open_set(root: Path, **given) -> ImageSet:
+    binarise = given.pop("binarise", False)
+    return ImageSet(ImageSetConfig(root=root, **given), binarise=binarise)
+
+
+def take(images: ImageSet, count: int, **options) -> torch.Tensor:
+    given = STREAM | options
+    stream = images.batches(**given)
+    share = given["batch_size"] // given["world_size"]
+    taken = torch.cat([next(stream)["images"] for _ in range(-(-count // share))])[:count]
+    stream.close()
+    images.close()
+    return ((taken + 1) * 127.5).round().long()
+
+
+def test_an_epoch_of_an_array_has_every_image_once(mnist):
+    taken = take(open_set(mnist), 9, batch_size=3)
+    assert taken.shape == (9, 1, 12, 12)
+    assert taken[:, 0, 0, 0].tolist() == permutation(9, epoch=0, seed=3).tolist()
+
+
+@pytest.mark.parametrize("given", [{}, {"flip": True}, {"size": 8, "enlarge": 1.5, "flip": True}])
+def test_streams_do_not_depend_on_batches_starts_or_processes(mnist, given):
+    whole = take(open_set(mnist, **given), 24, batch_size=4)
+    assert torch.equal(whole, take(open_set(mnist, **given), 24, batch_size=1))
+    assert torch.equal(whole[8:], take(open_set(mnist, **given), 16, batch_size=4, start=8))
+    halves = [take(open_set(mnist, **given), 12, batch_size=4, rank=rank, world_size=2) for rank in (0, 1)]
+    joined = torch.cat([half.split(2)[number] for number in range(6) for half in halves])
+    assert torch.equal(whole, joined)
+
+
+def test_crops_and_mirrors_are_where_they_were_drawn(mnist):
+    images = open_set(mnist, size=8, enlarge=1.5, flip=True)
+    taken, decisions = take(images, 18, batch_size=6), draws(0, 18, seed=3)
+    order = [permutation(9, epoch=epoch, seed=3) for epoch in (0, 1)]
+    source = digits(9).astype(np.int64)
+    for number, (left, top, mirrored, _) in enumerate(decisions):
+        x, y = int(left * 5), int(top * 5)
+        expected = source[order[number // 9][number % 9], y : y + 8, x : x + 8]
+        assert np.array_equal(taken[number, 0], expected[:, ::-1] if mirrored < 0.5 else expected)
+
+
+def test_files_stream_as_pairs_do(tmp_path):
+    write_images(tmp_path / "flat", 5)
+    images = open_set(tmp_path / "flat")
+    taken = take(images, 10, batch_size=2)
+    assert sorted(taken[:5, 0, 0, 0].tolist()) == [0, 1, 2, 3, 4]
+    assert torch.equal(taken[4:], take(open_set(tmp_path / "flat"), 6, start=4))
+
+
+def test_what_a_run_asks(mnist, tmp_path):
+    images = open_set(mnist, hold_out=0.25)
+    assert (images.num_images, images.size, images.class_names) == (7, 12, ("3", "5", "8"))
+    assert images.validation(CPU)["images"].shape == (2, 1, 12, 12)
+    assert images.samples(CPU)["images"].shape == (2, 1, 12, 12)
+    assert images.description.startswith("digits: 7 training, 2 val, 4 test images")
+    write_images(tmp_path / "one", 1)
+    with pytest.raises(ConfigError, match="has one training image"):
+        open_set(tmp_path / "one")
+
+
+def test_images_of_mixed_size_are_cropped_aloud(tmp_path):
+    write_images(tmp_path / "mixed", 2, side=16)
+    Image.fromarray(np.zeros((20, 40, 3), np.uint8)).save(tmp_path / "mixed" / "wide.png")
+    images = open_set(tmp_path / "mixed")
+    assert any("cropped to squares of 16 px" in line for line in images.announcement)
+    assert "sizes differ" in images.announcement[0]
+    assert images.images("train", range(3)).shape == (3, 3, 16, 16)
+
+
+def test_binarised_images_are_always_the_same_and_have_the_mean_of_the_grey(mnist):
+    grey = np.full((2000, 4, 4, 1), 64, np.uint8)
+    once = binarised(grey, split="train")
+    assert set(np.unique(once)) == {0, 255}
+    assert abs(once.mean() / 255 - 64 / 255) < 0.01
+    assert np.array_equal(once[7:9], binarised(grey[7:9], split="train", start=7))
+    assert not np.array_equal(once, binarised(grey, split="test"))
+    assert (binarised(np.full((3, 5, 5, 1), 255, np.uint8), split="train") == 255).all()
+    assert (binarised(np.zeros((3, 5, 5, 1), np.uint8), split="train") == 0).all()
+    images = open_set(mnist, binarise=True)
+    assert set(images.images("test", range(4)).unique().tolist()) == {-1.0, 1.0}
+    batch = next(images.batches(**STREAM))["images"]
+    chosen = permutation(9, epoch=0, seed=3)[:2].tolist()
+    assert torch.equal(batch, images.images("train", chosen))
+
+
+def test_binarised_files_are_those_of_arrays(tmp_path):
+    (tmp_path / "flat").mkdir()
+    for number, pixels in enumerate(digits(4)):
+        Image.fromarray(pixels).save(tmp_path / "flat" / f"{number}.png")
+    images = open_set(tmp_path / "flat", binarise=True)
+    expected = binarised(digits(4)[..., None], split="train")
+    found = images.images("train", range(4))
+    assert np.array_equal(found.numpy()[:, 0] > 0, expected[..., 0] > 0)
+    write_images(tmp_path / "rgb", 3)
+    with pytest.raises(ConfigError, match="for grey images"):
+        open_set(tmp_path / "rgb", binarise=True)
+
+
+def test_batches_that_cannot_be_are_refused():
+    pixels = np.zeros((4, 8, 8, 1), np.uint8)
+    with pytest.raises(DataError, match="a crop of 9 px does not fit"):
+        ArrayBatches(pixels, None, size=9, batch_size=2)
+    with pytest.raises(DataError, match="no images"):
+        ArrayBatches(pixels[:0], None, size=8, batch_size=2)
+    with pytest.raises(DataError, match="cannot be shared"):
+        ArrayBatches(pixels, None, size=8, batch_size=3, world_size=2)
+
+
+def test_labels_come_with_their_images():
+    pixels, labels = np.arange(6, dtype=np.uint8).reshape(6, 1, 1, 1).repeat(4, 1).repeat(4, 2), np.arange(6) * 10
+    batch = next(ArrayBatches(pixels, labels, size=4, batch_size=6))
+    assert (batch["label"] == ((batch["images"][:, 0, 0, 0] + 1) * 127.5).round().long() * 10).all()

@@ -1,0 +1,133 @@
+"""``translate embed WEIGHTS DATA -o OUT``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from annotated_types import Ge, Lt
+from tyro.conf import Positional, arg
+
+from translate.config.base import Config, ConfigError, validate
+
+if TYPE_CHECKING:
+    from translate.applications.embed import Probe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embed(Config):
+    """Turn images into latents: a file of them, a map, and what they tell of the classes.
+
+    Writes latents.npz, map.html (which one moves about in), tsne.png and pca.png; with labels, also how well classes
+    are told from the latents, beside principal components and raw pixels.
+    """
+
+    weights: Positional[str]
+    """A name (such as vae-mnist), a weights folder, a run folder, or a .safetensors file."""
+    root: Positional[Path]
+    """An image set: a folder, folders of classes, idx files, .npz, CelebA."""
+    out: Annotated[Path, arg(aliases=["-o"])]
+    """A folder."""
+    split: Literal["train", "val", "test"] | None = None
+    """Which images; test, or else val or train, unless given."""
+    attribute: str | None = None
+    """Of CelebA, what the two classes differ in."""
+    count: Annotated[int, Ge(4)] | None = None
+    """Images at most, evenly spread."""
+    map_count: Annotated[int, Ge(0)] = 2_000
+    """Images on the map at most; 0 for no map."""
+    probe_count: Annotated[int, Ge(10)] = 10_000
+    """Training images that classes are learned from at most."""
+    seed: Annotated[int, Ge(0), Lt(2**32)] = 0
+    """Of the t-SNE."""
+    device: str = "auto"
+    """cuda, mps or cpu; the best there is unless given."""
+
+
+def embed(command: Embed) -> int:
+    validate(command)
+    import json
+
+    import numpy as np
+    import torch
+    from PIL import Image
+
+    from translate.applications.embed import flattened, probes, sklearn
+    from translate.applications.latent_map import map_page, thumbnail_map
+    from translate.checkpoint.atomic import make_folder, written_beside
+    from translate.data.image_inputs import choose_split, read_part, spread
+    from translate.data.layouts_images import find_images
+    from translate.inference.library import load_image_model
+
+    if command.map_count:
+        sklearn("manifold")  # before minutes of work
+    model = load_image_model(command.weights, device=command.device)
+    found = find_images(command.root, attribute=command.attribute)
+    split = choose_split(found, command.split)
+    print(found.describe())
+
+    def read(name: str, count: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
+        """Latents, pixels as the model sees them, labels and names."""
+        part = found.splits[name]
+        named, failed = read_part(part, spread(len(part), count))
+        for line in failed:
+            print(f"left out: {line}")
+        if not named:
+            raise ConfigError(f"none of the {name} images can be read")
+        images = model.prepared([one.picture for one in named])
+        labels = np.array([-1 if one.label is None else one.label for one in named])
+        return model.encoded(images).numpy(), images.numpy(), labels, [one.name for one in named]
+
+    latents, pixels, labels, names = read(split, command.count)
+    make_folder(command.out)
+    arrays: dict[str, np.ndarray] = {"latents": latents, "names": np.array(names)}
+    if found.class_names:
+        arrays |= {"labels": labels, "class_names": np.array(found.class_names)}
+    with written_beside(command.out / "latents.npz") as beside, beside.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]  # keyword arrays of any type
+    print(f"{len(latents)} latents of {latents.shape[1]} values: {command.out / 'latents.npz'}")
+
+    if command.map_count:
+        chosen = spread(len(latents), command.map_count)
+        maps = flattened(latents[chosen], seed=command.seed)
+        thumbnails = [image.convert("RGB") for image in model.pictures(torch.from_numpy(pixels[chosen]))]
+        if model.size > 64:
+            thumbnails = [image.resize((64, 64), Image.Resampling.LANCZOS) for image in thumbnails]
+        shown = [int(label) for label in labels[chosen]] if found.class_names else None
+        title = f"{model.config.name}: {len(chosen)} {split} images of {found.root.resolve().name}"
+        for name, points in maps.items():
+            picture = thumbnail_map(points, thumbnails, shown, found.class_names, title=f"{title}, {name}")
+            with written_beside(command.out / f"{name.lower().replace('-', '')}.png") as beside:
+                picture.save(beside, format="PNG")
+        page = map_page(maps, thumbnails, shown, found.class_names, [names[index] for index in chosen], title=title)
+        with written_beside(command.out / "map.html") as beside:
+            beside.write_text(page, encoding="utf-8")
+        print(f"map of {len(chosen)} images: {command.out / 'map.html'}")
+
+    if found.class_names and split != "train" and "train" in found.splits:
+        train_latents, train_pixels, train_labels, _ = read("train", command.probe_count)
+        rows = probes((train_latents, latents), (train_pixels, pixels), (train_labels, labels))
+        with written_beside(command.out / "probes.json") as beside:
+            beside.write_text(json.dumps([vars(row) for row in rows], indent=2) + "\n", encoding="utf-8")
+        _print(rows, train=len(train_latents), test=len(latents))
+    return 0
+
+
+def _print(rows: list[Probe], *, train: int, test: int) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"Classes told from {train:,} training images, of {test:,} others", title_justify="left")
+    for heading in ("", "values", "5-NN", "linear"):
+        table.add_column(heading, justify="left" if not heading else "right")
+    for row in rows:
+        low, high = row.linear_interval
+        near_low, near_high = row.neighbours_interval
+        table.add_row(
+            row.name,
+            str(row.num_values),
+            f"{row.neighbours:.3f} ({near_low:.3f}-{near_high:.3f})",
+            f"{row.linear:.3f} ({low:.3f}-{high:.3f})",
+        )
+    Console(width=80, highlight=False).print(table)

@@ -1,0 +1,70 @@
+"""``translate reconstruct WEIGHTS INPUT... -o OUT``."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from annotated_types import Ge
+from tyro.conf import Positional, arg
+
+from translate.config.base import Config, ConfigError, validate
+
+EXIT_PARTLY = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reconstruct(Config):
+    """Put images through an autoencoder: what it makes of them, and how near that is."""
+
+    weights: Positional[str]
+    """A name (such as vae-mnist), a weights folder, a run folder, or a .safetensors file."""
+    inputs: Positional[tuple[str, ...]]
+    """Images, folders, patterns; or an image set (idx files, .npz, folders of classes)."""
+    out: Annotated[Path, arg(aliases=["-o"])]
+    """A .png for one sheet, each image with what is made of it to its right; or a folder, for a file each."""
+    split: Literal["train", "val", "test"] | None = None
+    """Of an image set; test, or else val or train, unless given."""
+    count: Annotated[int, Ge(1)] | None = None
+    """Images at most, evenly spread; 40 on a sheet unless given."""
+    device: str = "auto"
+    """cuda, mps or cpu; the best there is unless given."""
+
+
+def reconstruct(command: Reconstruct) -> int:
+    validate(command)
+    from translate.checkpoint.atomic import make_folder, written_beside
+    from translate.data.image_inputs import named_inputs
+    from translate.inference.grid import contact_sheet
+    from translate.inference.library import load_image_model
+    from translate.metrics import l1, psnr
+
+    on_sheet = command.out.suffix.lower() == ".png"
+    if command.out.suffix and not on_sheet:
+        raise ConfigError(f"--out {command.out}: a sheet is a .png; or name a folder")
+    model = load_image_model(command.weights, device=command.device)
+    count = command.count or (40 if on_sheet else None)
+    named, failed = named_inputs(command.inputs, split=command.split, count=count)
+    for line in failed:
+        print(f"failed: {line}", file=sys.stderr)
+    if not named:
+        raise ConfigError("none of the images can be read")
+    images = model.prepared([one.picture for one in named])
+    made = model.reconstructed(images)
+    make_folder(command.out.parent if on_sheet else command.out)
+    if on_sheet:
+        pairs = [image for both in zip(model.pictures(images), model.pictures(made), strict=True) for image in both]
+        with written_beside(command.out) as beside:
+            contact_sheet(pairs, columns=min(8, len(pairs))).save(beside, format="PNG")
+    else:
+        for one, picture in zip(named, model.pictures(made), strict=True):
+            with written_beside(command.out / f"{one.name}.png") as beside:
+                picture.save(beside, format="PNG")
+    unit_images, unit_made = (images + 1) / 2, (made + 1) / 2
+    print(
+        f"{len(named)} images reconstructed to {command.out}: L1 {float(l1(unit_made, unit_images).mean()):.4f}, "
+        f"PSNR {float(psnr(unit_made, unit_images).mean()):.2f} dB"
+    )
+    return EXIT_PARTLY if failed else 0

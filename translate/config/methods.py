@@ -1,0 +1,25 @@
+"""All methods' configurations; the command line and `translate.recipes.open_recipe` name each once more."""
+
+from __future__ import annotations
+
+from translate.config.autoencoders import AutoencoderConfig, VAEConfig, VQVAEConfig
+from translate.config.training import (
+    ClassifierConfig,
+    CUTConfig,
+    CycleGANConfig,
+    FastCUTConfig,
+    Pix2PixConfig,
+    SegmentationConfig,
+)
+
+TrainConfig = (
+    Pix2PixConfig
+    | CycleGANConfig
+    | CUTConfig
+    | FastCUTConfig
+    | AutoencoderConfig
+    | VAEConfig
+    | VQVAEConfig
+    | SegmentationConfig
+    | ClassifierConfig
+)

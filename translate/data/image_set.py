@@ -1,0 +1,254 @@
+"""An image set as a run sees it: the images of one kind, at which size, and their batches.
+
+Files are decoded once and streamed, as pairs are; what is one array already stays in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from translate.config.base import ConfigError
+from translate.config.training import ImageSetConfig
+from translate.data.array_batches import ArrayBatches
+from translate.data.batches import Batch, PairBatches, crop, fixed_batch, to_unit
+from translate.data.folder_images import NUM_SAMPLES, NUM_VALIDATION, FolderImages, held_out
+from translate.data.images import Picture
+from translate.data.layouts_common import ImageSource, in_order
+from translate.data.layouts_images import ImagePart, ImageSetData, find_images
+from translate.data.sizes import image_set_size
+from translate.data.store import Format, fitted_size, resize, to_format
+from translate.data.unpaired import ImageStore
+
+_BINARISE_KEY = 0x0B1A
+
+
+class ImageSet(FolderImages):
+    """The images of a run.
+
+    Args:
+        config: Where they are and how they are drawn.
+        cache: Folder for decoded pixels; a process of several adds its number.
+        binarise: Make each pixel black or white once, with its grey value as the probability; the same at each opening.
+
+    Attributes:
+        found: What was found, as `ImageSetData`.
+        size: Side of the training crop.
+        format: Channels and depth.
+
+    Raises:
+        LayoutError, ImageError: there is no image set.
+        ConfigError: there are no training images.
+    """
+
+    def __init__(self, config: ImageSetConfig, *, cache: Path | None = None, binarise: bool = False) -> None:
+        self.config, self.binarise = config, binarise
+        self.found: ImageSetData = find_images(
+            config.root,
+            layout=config.layout,
+            classes=config.classes,
+            attribute=config.attribute,
+            keep_alpha=config.alpha == "keep",
+            max_corrupt=config.max_bad,
+        )
+        found = self.found
+        if "train" not in found.splits or len(found.splits["train"]) == 0:
+            raise ConfigError(f"{config.root} has no training images: {found.describe()}")
+        if len(found.splits["train"]) == 1:
+            raise ConfigError(f"{config.root} has one training image: two are needed at least, and should be hundreds")
+        if "val" not in found.splits and config.hold_out:
+            train, val = held_out(range(len(found.splits["train"])), config.hold_out)
+            whole = found.splits["train"]
+            parts = {**found.splits, "train": whole.chosen(train), "val": whole.chosen(val)}
+            self.found = found = replace(found, splits=in_order(parts))
+        super().__init__(config, image_size=found.size, cache=cache)
+        if config.size is None:
+            self.size = image_set_size(*found.size)
+        self.format = Format(channels=found.channels, bits=found.bits)
+        if binarise and found.channels != 1:
+            raise ConfigError("--binarise once is for grey images, and these have colours")
+
+    @property
+    def num_images(self) -> int:
+        """Training images."""
+        return len(self.found.splits["train"])
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self.found.class_names
+
+    @property
+    def description(self) -> str:
+        """The set in one line."""
+        return f"{self.found.root.resolve().name}: {self.found.describe()}"
+
+    @property
+    def announcement(self) -> list[str]:
+        """What should be said aloud before training starts."""
+        width, height = self.found.size
+        square = []
+        if width != height or self.found.mixed_sizes:
+            how = "squeezed to squares" if self.config.fit == "stretch" else "cropped to squares"
+            square = [f"images are {how} of {self.size} px"]
+        return [self.found.describe(), *self._enlarged, *square, *self.found.notes]
+
+    def part(self, split: str) -> ImagePart:
+        """The images of train, val or test; empty where there is no such split."""
+        return self.found.splits.get(split, ImagePart())
+
+    def _pixels(self, split: str, *, side: int) -> np.ndarray:
+        """An array of a split, its shorter side resized to `side`: [M, H, W, C]."""
+        pixels = self.part(split).pixels
+        assert pixels is not None
+        height, width = pixels.shape[1:3]
+        new_width, new_height = fitted_size(width, height, side=side, fit=self.config.fit)
+        if pixels.shape[-1] != self.format.channels or (width, height) != (new_width, new_height):
+            rows = (to_format(Picture(pixels=row), self.format) for row in pixels)
+            pixels = np.stack([resize(row, width=new_width, height=new_height) for row in rows])
+        return binarised(pixels, split=split) if self.binarise else pixels
+
+    def batches(
+        self,
+        *,
+        batch_size: int,
+        start: int,
+        seed: int,
+        rank: int,
+        world_size: int,
+        device: torch.device,
+        report: Callable[[str], None],
+    ) -> ArrayBatches | SetBatches:
+        """The training batches from sample `start` on, ``{"images": [N, C, S, S]}``."""
+        part = self.part("train")
+        if part.pixels is not None:
+            return ArrayBatches(
+                self._pixels("train", side=round(self.size * self.config.enlarge)),
+                part.labels,
+                size=self.size,
+                batch_size=batch_size,
+                start=start,
+                seed=seed,
+                rank=rank,
+                world_size=world_size,
+                mirror=self.config.flip,
+                device=device,
+            )
+        stream = self._stream(
+            self.store,
+            batch_size=batch_size,
+            start=start,
+            seed=seed,
+            rank=rank,
+            world_size=world_size,
+            device=device,
+            report=report,
+        )
+        return SetBatches(stream)
+
+    def store(self, split: str, *, side: int, cache: Path | None = None, cache_bytes: int = 0) -> ImageStore:
+        """Random access to the files of a split, the shorter side resized to `side`; closed with this object."""
+        store = SetStore(
+            self.part(split).sources,
+            split=split,
+            binarise=self.binarise,
+            image_format=self.format,
+            side=side,
+            fit=self.config.fit,
+            cache=cache,
+            cache_bytes=cache_bytes,
+        )
+        self._keep(store)
+        return store
+
+    def images(self, split: str, indices: Sequence[int], *, device: torch.device | str = "cpu") -> Tensor:
+        """The middle squares of some images, undisturbed: [N, C, S, S] in [-1, 1].
+
+        Unreadable files are left out.
+
+        Raises:
+            DataError: none of them can be read.
+        """
+        if self.part(split).pixels is None:
+            return fixed_batch(self.store(split, side=self.size), indices=indices, device=device)["a"]
+        chosen = self.part(split).chosen(indices).pixels
+        assert chosen is not None
+        height, width = chosen.shape[1:3]
+        new_width, new_height = fitted_size(width, height, side=self.size, fit=self.config.fit)
+        rows = []
+        for number, row in zip(indices, chosen, strict=True):
+            pixels = resize(to_format(Picture(pixels=row), self.format), width=new_width, height=new_height)
+            pixels = crop(pixels, size=self.size, left=0.5, top=0.5)
+            rows.append(binarised(pixels[None], split=split, start=number)[0] if self.binarise else pixels)
+        return to_unit(torch.from_numpy(np.stack(rows)).to(device))
+
+    def samples(self, device: torch.device) -> Batch:
+        """The first few validation images (test or training ones where there are none), undisturbed."""
+        split = next(name for name in ("val", "test", "train") if len(self.part(name)))
+        return {"images": self.images(split, range(min(NUM_SAMPLES, len(self.part(split)))), device=device)}
+
+    def validation(self, device: torch.device) -> Batch | None:
+        """The first validation images, as many as there are up to 64 times 8; None where there are none."""
+        count = min(8 * NUM_VALIDATION, len(self.part("val")))
+        return {"images": self.images("val", range(count), device=device)} if count else None
+
+
+class SetBatches:
+    """A stream of single images, called ``images``."""
+
+    def __init__(self, stream: PairBatches) -> None:
+        self._stream = stream
+
+    def __iter__(self) -> SetBatches:
+        return self
+
+    def __next__(self) -> Batch:
+        return {"images": next(self._stream)["a"]}
+
+    def close(self) -> None:
+        """Stop the threads."""
+        self._stream.close()
+
+
+def binarised(pixels: np.ndarray, *, split: str, start: int = 0) -> np.ndarray:
+    """Black or white with the grey value as the probability: uint8 [M, ...], image number `start` first.
+
+    A pure function of the split and an image's number, as a file of binarised images would be.
+    """
+    key = np.array([_BINARISE_KEY, sum(split.encode())], np.uint64)
+    length = int(np.prod(pixels.shape[1:]))
+    blocks = -(-length // 4)  # a block of Philox is four numbers
+    raw = np.random.Philox(key=key, counter=start * blocks).random_raw(len(pixels) * blocks * 4)
+    uniform = (raw >> np.uint64(11)).reshape(len(pixels), -1)[:, :length].reshape(pixels.shape) * 2.0**-53
+    top = np.iinfo(pixels.dtype).max
+    return np.where(uniform * top < pixels, top, 0).astype(pixels.dtype)
+
+
+class SetStore(ImageStore):
+    """Random access to the files of an image set; as `ImageStore`, and binarised where that is asked for."""
+
+    def __init__(
+        self,
+        sources: Sequence[ImageSource],
+        *,
+        split: str,
+        binarise: bool,
+        image_format: Format,
+        side: int,
+        fit: Literal["cover", "stretch"] = "cover",
+        cache: Path | None = None,
+        cache_bytes: int = 0,
+    ) -> None:
+        super().__init__(sources, image_format=image_format, side=side, fit=fit, cache=cache, cache_bytes=cache_bytes)
+        self.split, self.binarise = split, binarise
+
+    def read(self, index: int) -> list[np.ndarray]:
+        arrays = super().read(index)
+        if not self.binarise:
+            return arrays
+        return [binarised(arrays[0][None], split=self.split, start=index)[0], arrays[1]]

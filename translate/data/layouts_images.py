@@ -1,0 +1,361 @@
+"""Image sets: images of one kind, with labels or without, found by looking.
+
+| layout          | looks like                                                                    | labels            |
+|-----------------|-------------------------------------------------------------------------------|-------------------|
+| `folder`        | images in one folder, or in `train/ val/ test/`                               | no                |
+| `class-folders` | `cats/*.png dogs/*.png`, or `train/cats/*.png` and so on                      | the folders       |
+| `idx`           | `train-images-idx3-ubyte(.gz)`, `t10k-...`, or one such file                  | `...-labels-idx1` |
+| `npz`           | one .npz file of `x_train y_train x_test y_test`, or `images labels`          | the second array  |
+| `celeba`        | `img_align_celeba/*.jpg`, `list_attr_celeba.txt`, `list_eval_partition.txt`   | one attribute     |
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from translate.data.image_arrays import ArrayPart, idx_files, npz_file, read_idx_parts, read_npz_parts
+from translate.data.images import list_images
+from translate.data.layouts_common import (
+    CHANNEL_NAMES,
+    MAX_CORRUPT_SHARE,
+    SPLIT_NAMES,
+    ImageSource,
+    children_of,
+    common_format,
+    contents,
+    existing_folder,
+    in_order,
+    note_loose,
+    refuse_many_broken,
+    refuse_several,
+    scan,
+    splits_of,
+)
+from translate.data.problems import LayoutError, Problem, Problems
+
+IMAGE_SET_LAYOUTS = ("folder", "class-folders", "idx", "npz", "celeba")
+CELEBA_IMAGES, CELEBA_ATTRIBUTES, CELEBA_SPLITS = (
+    "img_align_celeba",
+    "list_attr_celeba.txt",
+    "list_eval_partition.txt",
+)
+_CELEBA_SPLIT = {"0": "train", "1": "val", "2": "test"}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ImagePart:
+    """The images of a split: files, or one array."""
+
+    sources: tuple[ImageSource, ...] = ()
+    pixels: np.ndarray | None = None
+    """[N, H, W, C], uint8 or uint16, in place of files."""
+    labels: np.ndarray | None = None
+    """[N] numbers of classes, where the set has labels."""
+
+    def __len__(self) -> int:
+        return len(self.sources) if self.pixels is None else len(self.pixels)
+
+    def chosen(self, indices: Sequence[int] | np.ndarray) -> ImagePart:
+        """Some of the images, in the order given."""
+        return ImagePart(
+            sources=tuple(self.sources[int(index)] for index in indices) if self.sources else (),
+            pixels=None if self.pixels is None else self.pixels[np.asarray(indices, np.int64)],
+            labels=None if self.labels is None else self.labels[np.asarray(indices, np.int64)],
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ImageSetData:
+    """An image set as it was found."""
+
+    root: Path
+    layout: str
+    """One of `IMAGE_SET_LAYOUTS`."""
+    splits: Mapping[str, ImagePart]
+    class_names: tuple[str, ...]
+    """Of the labels; empty where there are none."""
+    channels: int
+    bits: int
+    size: tuple[int, int]
+    """The most common (width, height)."""
+    mixed_sizes: bool
+    problems: tuple[Problem, ...]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What should be said aloud."""
+        return tuple(problem.what for problem in self.problems)
+
+    def describe(self) -> str:
+        """The set in one line."""
+        counts = [f"{len(part):,} {'training' if name == 'train' else name}" for name, part in self.splits.items()]
+        classes = f" of {len(self.class_names)} classes" if self.class_names else ", no labels"
+        size = (
+            f"mostly {self.size[0]}x{self.size[1]} (sizes differ)" if self.mixed_sizes else "{}x{}".format(*self.size)
+        )
+        depth = "16-bit " if self.bits == 16 else ""
+        return f"{', '.join(counts)} images{classes}; {self.layout}; {size}, {depth}{CHANNEL_NAMES[self.channels]}"
+
+
+def find_images(
+    root: str | os.PathLike[str],
+    *,
+    layout: str = "auto",
+    classes: Sequence[str] = (),
+    attribute: str | None = None,
+    keep_alpha: bool = False,
+    max_corrupt: float = MAX_CORRUPT_SHARE,
+    problems: Problems | None = None,
+) -> ImageSetData:
+    """Find the images of a set, their splits and their labels.
+
+    Args:
+        root: A folder, or an .npz or idx file.
+        layout: One of `IMAGE_SET_LAYOUTS`, or "auto".
+        classes: Keep only the images of these classes.
+        attribute: Of CelebA, what its two classes differ in.
+        keep_alpha: Count alpha as a channel instead of noting that it is composited over white.
+        max_corrupt: Share of unreadable files above which the set is refused.
+        problems: Where what is noticed goes; one that collects also takes what would be refused.
+
+    Raises:
+        LayoutError: the set is missing, empty, ambiguous or broken.
+        ImageError: an idx or .npz file cannot be read.
+    """
+    problems = problems or Problems()
+    if layout not in ("auto", *IMAGE_SET_LAYOUTS):
+        raise LayoutError(f"unknown layout {layout!r}: expected auto or one of {', '.join(IMAGE_SET_LAYOUTS)}")
+    root = Path(root)
+    if not root.is_file():
+        root = existing_folder(root)
+    chosen = _choose(root, layout)
+    if attribute is not None and chosen != "celeba":
+        raise LayoutError(f"{root}: --attribute is for CelebA, and this is {chosen}", "leave it out")
+    if chosen in ("idx", "npz"):
+        found = _arrays(root, chosen, problems)
+    else:
+        found = _files(root, chosen, attribute, keep_alpha, max_corrupt, problems)
+    if classes:
+        found = of_classes(found, classes)
+    if not any(len(part) for part in found.splits.values()):
+        raise LayoutError(f"{root}: no images were found", "give a folder of images, idx files or an .npz file")
+    return found
+
+
+def of_classes(found: ImageSetData, classes: Sequence[str]) -> ImageSetData:
+    """Only the images of some classes, whose numbers become 0, 1, ... in the order given.
+
+    Raises:
+        LayoutError: the set has no labels, or no such class.
+    """
+    if not found.class_names:
+        raise LayoutError(f"{found.root} has no labels", "leave out --classes")
+    if missing := [name for name in classes if name not in found.class_names]:
+        raise LayoutError(
+            f"{found.root} has no class {missing[0]!r}", f"choose among {', '.join(found.class_names[:12])}"
+        )
+    numbers = [found.class_names.index(name) for name in classes]
+    places = np.zeros(len(found.class_names), np.int64)
+    places[numbers] = np.arange(len(numbers))
+    splits = {}
+    for name, part in found.splits.items():
+        assert part.labels is not None
+        kept = part.chosen(np.flatnonzero(np.isin(part.labels, numbers)))
+        assert kept.labels is not None
+        splits[name] = replace(kept, labels=places[kept.labels])
+    return replace(found, splits=splits, class_names=tuple(classes))
+
+
+def _choose(root: Path, layout: str) -> str:
+    """The layout that is here, or the one that was named."""
+    seen = [name for name, is_here in _LOOKS.items() if is_here(root)]
+    if "celeba" in seen:  # whose one folder of images would do for a class as well
+        seen = ["celeba"]
+    if layout != "auto":
+        if layout not in seen:
+            inside = contents(root) if root.is_dir() else "it is a file"
+            raise LayoutError(f"{root}: layout {layout} is not there: {inside}")
+        return layout
+    if not seen:
+        if root.is_file():
+            raise LayoutError(f"{root} is neither an .npz nor an idx file of images", "give one, or a folder")
+        raise LayoutError(
+            f"{root}: no image set found: {contents(root)}",
+            "expected images, a folder for each class, idx files, an .npz file or CelebA",
+        )
+    refuse_several(root, seen)
+    return seen[0]
+
+
+def _class_folders(folder: Path) -> dict[str, list[Path]]:
+    """The sub-folders that hold images, by their names, splits left out."""
+    found = {
+        path.name: list_images(path, recursive=True)
+        for name, path in children_of(folder).items()
+        if name not in SPLIT_NAMES
+    }
+    return {name: images for name, images in found.items() if images}
+
+
+def _split_or_whole(root: Path) -> dict[str, Path]:
+    return in_order(splits_of(root)) or {"train": root}
+
+
+def _is_folder(root: Path) -> bool:
+    """Images lie in the folder, or in its splits; beside folders of images they are left-overs."""
+    return (
+        root.is_dir() and any(list_images(path) for path in _split_or_whole(root).values()) and not _has_classes(root)
+    )
+
+
+def _has_classes(root: Path) -> bool:
+    return root.is_dir() and any(_class_folders(path) for path in _split_or_whole(root).values())
+
+
+_LOOKS: dict[str, Callable[[Path], bool]] = {
+    "celeba": lambda root: (root / CELEBA_IMAGES).is_dir() and (root / CELEBA_ATTRIBUTES).is_file(),
+    "idx": lambda root: bool(idx_files(root)),
+    "npz": lambda root: npz_file(root) is not None,
+    "class-folders": _has_classes,
+    "folder": _is_folder,
+}
+
+
+# Arrays
+
+
+def _arrays(root: Path, layout: str, problems: Problems) -> ImageSetData:
+    if layout == "idx":
+        parts = read_idx_parts(idx_files(root))
+    else:
+        path = npz_file(root)
+        assert path is not None
+        parts = read_npz_parts(path)
+    parts = in_order(parts)
+    first = next(iter(parts.values()))
+    shapes = {part.pixels.shape[1:] for part in parts.values()}
+    if len(shapes) > 1:
+        said = ", ".join(f"{name} {'x'.join(map(str, part.pixels.shape[1:]))}" for name, part in parts.items())
+        raise LayoutError(f"{root}: the splits have images of different shapes: {said}", "give them one shape")
+    names, splits = _numbered(parts, problems)
+    height, width, channels = first.pixels.shape[1:]
+    return ImageSetData(
+        root=root,
+        layout=layout,
+        splits=splits,
+        class_names=names,
+        channels=channels,
+        bits=8 * first.pixels.itemsize,
+        size=(width, height),
+        mixed_sizes=False,
+        problems=tuple(problems.found),
+    )
+
+
+def _numbered(parts: Mapping[str, ArrayPart], problems: Problems) -> tuple[tuple[str, ...], dict[str, ImagePart]]:
+    """Class names, the values of the labels in their order, and the parts with the numbers of classes."""
+    labelled = [part.labels for part in parts.values() if part.labels is not None]
+    if len(labelled) < len(parts):
+        if labelled:
+            problems.note("labels", "one split has labels and another none: not used", "give both, or none")
+        return (), {name: ImagePart(pixels=part.pixels) for name, part in parts.items()}
+    values = np.unique(np.concatenate(labelled))
+    return tuple(str(value) for value in values), {
+        name: ImagePart(pixels=part.pixels, labels=np.searchsorted(values, part.labels))
+        for name, part in parts.items()
+        if part.labels is not None
+    }
+
+
+# Files
+
+
+def _files(
+    root: Path, layout: str, attribute: str | None, keep_alpha: bool, max_corrupt: float, problems: Problems
+) -> ImageSetData:
+    names: tuple[str, ...] = ()
+    labels: dict[Path, int] = {}
+    listed: dict[str, list[Path]] = {}
+    if layout == "celeba":
+        names, listed, labels = _celeba(root, attribute)
+    elif layout == "class-folders":
+        by_split = {split: _class_folders(path) for split, path in _split_or_whole(root).items()}
+        names = tuple(dict.fromkeys(name for classes in by_split.values() for name in classes))
+        for split, classes in by_split.items():
+            listed[split] = [path for images in classes.values() for path in images]
+            labels |= {path: names.index(name) for name, images in classes.items() for path in images}
+            loose = list_images(_split_or_whole(root)[split])
+            note_loose(loose, problems)
+        missing = [
+            f"{split} has no {name}" for split, classes in by_split.items() for name in names if name not in classes
+        ]
+        if missing:
+            problems.note("classes", f"{missing[0]}", "add images of it, or leave it so")
+    else:
+        listed = {split: list_images(path) for split, path in _split_or_whole(root).items()}
+    headers, broken = scan(path for paths in listed.values() for path in paths)
+    refuse_many_broken(root, headers, broken, problems, max_corrupt=max_corrupt)
+    if not headers:
+        raise LayoutError(f"{root}: none of the images can be read", next(iter(broken.values()), "add some"))
+    channels, bits = common_format(headers, "the set", problems, keep_alpha=keep_alpha)
+    sizes = Counter((header.width, header.height) for header in headers.values())
+    splits = {}
+    for split, paths in listed.items():
+        readable = [path for path in paths if path in headers]
+        if readable:
+            splits[split] = ImagePart(
+                sources=tuple(ImageSource(path=path) for path in readable),
+                labels=np.array([labels[path] for path in readable], np.int64) if labels else None,
+            )
+    return ImageSetData(
+        root=root,
+        layout=layout,
+        splits=in_order(splits),
+        class_names=names,
+        channels=channels,
+        bits=bits,
+        size=sizes.most_common(1)[0][0],
+        mixed_sizes=len(sizes) > 1,
+        problems=tuple(problems.found),
+    )
+
+
+def _celeba(root: Path, attribute: str | None) -> tuple[tuple[str, ...], dict[str, list[Path]], dict[Path, int]]:
+    """Class names, the files of each split, and the classes of files, as CelebA's text files say."""
+    lines = (root / CELEBA_ATTRIBUTES).read_text(encoding="utf-8").split("\n")
+    attributes = lines[1].split() if len(lines) > 1 else []
+    if not attributes:
+        raise LayoutError(f"{root / CELEBA_ATTRIBUTES} names no attributes in its second line", "copy it again")
+    rows = [line.split() for line in lines[2:] if line.strip()]
+    column = None
+    if attribute is not None:
+        if attribute not in attributes:
+            raise LayoutError(f"CelebA has no attribute {attribute!r}", f"choose among {', '.join(attributes)}")
+        column = attributes.index(attribute)
+    partition = root / CELEBA_SPLITS
+    split_of = {}
+    if partition.is_file():
+        pairs = (line.split() for line in partition.read_text(encoding="utf-8").splitlines() if line.strip())
+        split_of = {pair[0]: _CELEBA_SPLIT.get(pair[-1], "train") for pair in pairs}
+    there = {path.name for path in list_images(root / CELEBA_IMAGES)}
+    listed: dict[str, list[Path]] = {}
+    labels: dict[Path, int] = {}
+    for row in rows:
+        if len(row) != 1 + len(attributes):
+            raise LayoutError(
+                f"{root / CELEBA_ATTRIBUTES}: the line of {row[0]} has {len(row) - 1} values, and there are "
+                f"{len(attributes)} attributes",
+                "copy it again",
+            )
+        if row[0] in there:
+            path = root / CELEBA_IMAGES / row[0]
+            listed.setdefault(split_of.get(row[0], "train"), []).append(path)
+            if column is not None:
+                labels[path] = int(row[1 + column] == "1")
+    return (f"not {attribute}", attribute) if attribute is not None else (), listed, labels

@@ -1,0 +1,241 @@
+"""Autoencoders of any kind, ready to use: images to latents and back, new images, ways between images.
+
+Conventions: PIL images in and out; latents are NumPy arrays, float32 [N, D]. An image of another size is resized to
+cover the model's square and cropped in the middle. Tensors, where they are taken, are [N, C, S, S] in [-1, 1].
+
+Shapes: N images, C channels, S side, D latents, s side of a square of codes.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from translate.config.weights import WeightsConfig
+from translate.data.batches import crop, to_unit
+from translate.data.images import Picture, from_pil, to_pil
+from translate.data.store import Format, fitted_size, resize, to_format
+from translate.inference.device import choose_device
+from translate.inference.translator import InferenceError
+from translate.networks import Autoencoder, VQVAENetwork
+
+AT_ONCE = 256  # images
+
+
+class ImageModel:
+    """An autoencoder, a variational one, or one with a codebook, in fp32.
+
+    Args:
+        network: Built from ``config.network``.
+        config: What the weights say.
+        device: cuda, mps, cpu or auto.
+
+    Attributes:
+        network: The ``nn.Module``.
+        config: The `WeightsConfig`.
+        latent_size: D.
+
+    Raises:
+        InferenceError: the weights are of another kind.
+        DeviceError: this machine does not have the device.
+    """
+
+    def __init__(self, network: nn.Module, config: WeightsConfig, *, device: str = "auto") -> None:
+        if not isinstance(network, Autoencoder | VQVAENetwork):
+            raise InferenceError(
+                f"'{config.name}' holds a {config.kind}, which has no latents: this needs the weights of an "
+                "autoencoder (translate train ae, vae or vqvae)"
+            )
+        self.device = choose_device(device)
+        self.network = network.to(self.device).eval()
+        self.config = config
+        self.size = config.preprocessing.size
+        self.format = Format(channels=config.network.in_channels, bits=config.preprocessing.bits)
+        self._turn = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"ImageModel('{self.config.name}', {self.config.network.type}, {self.size} px, {self.device})"
+
+    @property
+    def latent_size(self) -> int:
+        network = self.network
+        if isinstance(network, VQVAENetwork):
+            return network.config.codec.code_dim * network.config.codec.side**2
+        return network.config.latent
+
+    @property
+    def can_sample(self) -> bool:
+        """Whether it knows how its latents are distributed."""
+        network = self.network
+        return network.prior is not None if isinstance(network, VQVAENetwork) else network.config.variational
+
+    # Images and tensors
+
+    def prepared(self, images: Sequence[Image.Image | Picture]) -> Tensor:
+        """Images of any size as the model takes them: [N, C, S, S] in [-1, 1].
+
+        Raises:
+            InferenceError: there are none.
+        """
+        if not images:
+            raise InferenceError("no images were given")
+        rows = []
+        for image in images:
+            pixels = to_format(image if isinstance(image, Picture) else from_pil(image), self.format)
+            width, height = fitted_size(pixels.shape[1], pixels.shape[0], side=self.size, fit="cover")
+            rows.append(crop(resize(pixels, width=width, height=height), size=self.size, left=0.5, top=0.5))
+        return to_unit(torch.from_numpy(np.stack(rows)))
+
+    def pictures(self, images: Tensor) -> list[Image.Image]:
+        """Tensors as PIL images of the model's channels and depth."""
+        bits = self.config.preprocessing.bits
+        top, kind = (65535, np.uint16) if bits == 16 else (255, np.uint8)
+        values = ((images.detach().float().cpu().clamp(-1, 1) + 1) / 2 * top).round().permute(0, 2, 3, 1).numpy()
+        return [to_pil(Picture(pixels=row)) for row in values.astype(kind)]
+
+    @torch.inference_mode()
+    def encoded(self, images: Tensor) -> Tensor:
+        """[N, C, S, S] in [-1, 1] -> latents [N, D] on the CPU; the means, or the words of the codes."""
+        found = []
+        for part in images.split(AT_ONCE):
+            part = part.to(self.device)
+            if isinstance(self.network, VQVAENetwork):
+                latents = self.network.quantizer.look_up(self.network.codes(part)).flatten(1)
+            else:
+                latents = self.network.encode(part).mean
+            found.append(latents.float().cpu())
+        return torch.cat(found)
+
+    @torch.inference_mode()
+    def decoded(self, latents: Tensor) -> Tensor:
+        """Latents [N, D] -> [N, C, S, S] in [-1, 1] on the CPU; of a codebook, by the nearest words."""
+        found = []
+        for part in latents.split(AT_ONCE):
+            part = part.to(self.device, torch.float32)
+            if isinstance(self.network, VQVAENetwork):
+                side = self.network.config.codec.side
+                vectors = part.unflatten(1, (-1, side, side))
+                found.append(self.network.images(self.network.quantizer.codes(vectors)).cpu())
+            else:
+                found.append(self.network.to_images(self.network.decode(part)).cpu())
+        return torch.cat(found)
+
+    @torch.inference_mode()
+    def reconstructed(self, images: Tensor) -> Tensor:
+        """[N, C, S, S] in [-1, 1] -> the same through the bottleneck, on the CPU."""
+        return torch.cat([self.network(part.to(self.device)).cpu() for part in images.split(AT_ONCE)])
+
+    @torch.inference_mode()
+    def sampled(self, count: int, *, seed: int = 0, temperature: float = 1.0) -> Tensor:
+        """New images [count, C, S, S] in [-1, 1] on the CPU; as `sample`."""
+        if not self.can_sample:
+            raise InferenceError(
+                f"'{self.config.name}' does not know how its latents are distributed, so it cannot be sampled from: "
+                "train a vae, or a vqvae with --prior-layers"
+            )
+        if count < 1:
+            raise InferenceError(f"{count} samples were asked for: ask for one at least")
+        if temperature < 0:
+            raise InferenceError(
+                f"a temperature of {temperature:g} was asked for: it is 0 or more, and 1 is as learned"
+            )
+        with self._turn:
+            generator = torch.Generator().manual_seed(seed)  # the CPU's, so that a seed means the same everywhere
+            if isinstance(self.network, VQVAENetwork):
+                cpu = self.network.to("cpu")  # as are the draws of the prior
+                parts = [
+                    cpu.sample(min(AT_ONCE, count - start), temperature=temperature, generator=generator)
+                    for start in range(0, count, AT_ONCE)
+                ]
+                self.network.to(self.device)
+                return torch.cat(parts)
+            latents = torch.randn(count, self.latent_size, generator=generator) * temperature
+        return self.decoded(latents)
+
+    # For people
+
+    def encode(self, images: Sequence[Image.Image]) -> np.ndarray:
+        """Images to latents, float32 [N, D].
+
+        Raises:
+            InferenceError: there are no images.
+        """
+        return self.encoded(self.prepared(images)).numpy()
+
+    def decode(self, latents: np.ndarray) -> list[Image.Image]:
+        """Latents [N, D] to images.
+
+        Raises:
+            InferenceError: another shape.
+        """
+        if latents.ndim != 2 or latents.shape[1] != self.latent_size:
+            raise InferenceError(f"expected latents [N, {self.latent_size}], not {list(latents.shape)}")
+        return self.pictures(self.decoded(torch.from_numpy(np.ascontiguousarray(latents, dtype=np.float32))))
+
+    def reconstruct(self, images: Sequence[Image.Image]) -> list[Image.Image]:
+        """Images as the model makes them again.
+
+        Raises:
+            InferenceError: there are no images.
+        """
+        return self.pictures(self.reconstructed(self.prepared(images)))
+
+    def sample(self, count: int, *, seed: int = 0, temperature: float = 1.0) -> list[Image.Image]:
+        """New images; the same seed gives the same ones.
+
+        Args:
+            count: How many.
+            seed: Of what is drawn.
+            temperature: Below 1 for likelier and less varied ones.
+
+        Raises:
+            InferenceError: a plain autoencoder, or one without a prior, cannot be sampled from.
+        """
+        return self.pictures(self.sampled(count, seed=seed, temperature=temperature))
+
+    def interpolate(self, first: Image.Image, last: Image.Image, *, steps: int = 10) -> list[Image.Image]:
+        """From one image to another, both their reconstructions included, along a great circle of the latents."""
+        a, b = self.encoded(self.prepared([first, last]))
+        return self.pictures(self.decoded(slerp(a, b, steps=steps)))
+
+    def plane(self, *, steps: int = 20, reach: float = 2.0) -> list[Image.Image]:
+        """A map of two latents, row by row: ``steps * steps`` images at -reach to reach deviations along each.
+
+        With more than two latents, the two directions that change the first layer of the decoder most (as Shen and
+        Zhou, 2021, find theirs).
+
+        Raises:
+            InferenceError: the latents are words of a codebook.
+        """
+        if not isinstance(self.network, Autoencoder):
+            raise InferenceError(f"the latents of '{self.config.name}' are words: they have no directions to map")
+        first = next(layer for layer in self.network.decoder.modules() if isinstance(layer, nn.Linear))
+        if self.latent_size > 2:
+            directions = torch.linalg.svd(first.weight.float().cpu(), full_matrices=False).Vh[:2]  # [2, D]
+        else:
+            directions = torch.eye(self.latent_size)
+        line = torch.linspace(-reach, reach, steps)
+        places = torch.cartesian_prod(-line, line)[:, [1, 0]]  # x to the right, y upwards
+        return self.pictures(self.decoded(places[:, : len(directions)] @ directions))
+
+
+def slerp(first: Tensor, last: Tensor, *, steps: int) -> Tensor:
+    """Spherical interpolation (Shoemake, 1985) between two vectors [D], lengths in a straight line: [steps, D].
+
+    Straight where they are nearly parallel.
+    """
+    share = torch.linspace(0, 1, steps)[:, None]
+    lengths = first.norm(), last.norm()
+    if min(lengths) == 0:
+        return first + share * (last - first)
+    a, b = first / lengths[0], last / lengths[1]
+    angle = torch.arccos((a @ b).clamp(-1, 1))
+    if angle.sin() < 1e-4:
+        return first + share * (last - first)
+    direction = (((1 - share) * angle).sin() * a + (share * angle).sin() * b) / angle.sin()
+    return direction * (lengths[0] + share * (lengths[1] - lengths[0]))
