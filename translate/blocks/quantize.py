@@ -10,6 +10,7 @@ Shapes: N batch, D numbers of a word, H height, W width, K words, M = N H W vect
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, overload
 
 import torch
@@ -20,6 +21,11 @@ from torch.optim import Optimizer
 from translate.config.networks import QuantizerConfig
 
 DEAD = 0.03  # of an even share: a word that is given less has no use
+
+
+def in_float32(device: torch.device) -> AbstractContextManager[object]:
+    """No mixed precision within; a device of shapes alone (meta) has none."""
+    return torch.autocast(device.type, enabled=False) if device.type != "meta" else nullcontext()
 
 
 class Quantizer(nn.Module):
@@ -44,7 +50,7 @@ class Quantizer(nn.Module):
         """The number of the nearest word: [N, D, H, W] -> int64 [N, H, W]."""
         flat = vectors.float().permute(0, 2, 3, 1)  # [N, H, W, D]
         words = self.words
-        with torch.autocast(vectors.device.type, enabled=False):
+        with in_float32(vectors.device):
             # |v - w|^2 without |v|^2, which is the same for all words.
             distances = words.square().sum(dim=1) - 2 * flat @ words.T  # [N, H, W, K]
         return distances.argmin(dim=-1)
@@ -81,7 +87,7 @@ def codebook_loss(quantizer: Quantizer, vectors: Tensor, codes: Tensor, *, decay
     flat = vectors.float().permute(0, 2, 3, 1).flatten(0, 2)  # [M, D]
     chosen = codes.flatten()
     even = len(flat) / num_codes
-    with torch.no_grad(), torch.autocast(vectors.device.type, enabled=False):
+    with torch.no_grad(), in_float32(vectors.device):
         counts = torch.zeros(num_codes, device=flat.device).index_add_(
             0, chosen, torch.ones(len(flat), device=flat.device)
         )

@@ -14,7 +14,9 @@ import tyro
 from rich.console import Console
 from tyro.conf import OmitSubcommandPrefixes, subcommand
 
+from translate.cli.anomaly import Anomaly, anomaly
 from translate.cli.apply import Apply, apply
+from translate.cli.compress import Compress, Decompress, compress, decompress
 from translate.cli.demo import Demo, demo
 from translate.cli.doctor import Doctor, doctor
 from translate.cli.embed import Embed, embed
@@ -35,6 +37,9 @@ Command = (
     | Annotated[Reconstruct, subcommand("reconstruct")]
     | Annotated[Sample, subcommand("sample")]
     | Annotated[Embed, subcommand("embed")]
+    | Annotated[Anomaly, subcommand("anomaly")]
+    | Annotated[Compress, subcommand("compress")]
+    | Annotated[Decompress, subcommand("decompress")]
     | Annotated[Info, subcommand("info")]
     | Annotated[Export, subcommand("export")]
     | Annotated[Import, subcommand("import")]
@@ -49,6 +54,9 @@ _RUN: dict[type, Callable[[Any], int]] = {
     Reconstruct: reconstruct,
     Sample: sample,
     Embed: embed,
+    Anomaly: anomaly,
+    Compress: compress,
+    Decompress: decompress,
     Info: info,
     Export: export,
     Import: import_weights,

@@ -4,6 +4,7 @@ from translate.config.autoencoders import AutoencoderConfig, LearningRunConfig, 
 from translate.config.base import Config, ConfigError, differences, from_dict, to_dict, validate
 from translate.config.methods import TrainConfig
 from translate.config.networks import (
+    AnomalyNetworkConfig,
     ClassifierNetworkConfig,
     CodecConfig,
     CodePriorConfig,
@@ -44,6 +45,7 @@ from translate.config.weights import (
 
 __all__ = [
     "FORMAT_VERSION",
+    "AnomalyNetworkConfig",
     "AutoencoderConfig",
     "CUTConfig",
     "ClassifierConfig",

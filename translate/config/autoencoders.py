@@ -122,7 +122,7 @@ class VQVAEConfig(Config):
     """Of the distance that the encoder keeps from the words it is given."""
     decay: Annotated[float, Gt(0.0), Lt(1.0)] = 0.99
     """Share of a word that a step leaves, in the moving average of what it stands for."""
-    prior_width: Annotated[int, Ge(4)] = 128
+    prior_width: Annotated[int, Ge(4)] = 64
     """Channels of the transformer that learns which codes follow which; a multiple of 4."""
     prior_layers: Annotated[int, Ge(0)] = 4
     """Its layers; 0 for no prior, and no sampling."""

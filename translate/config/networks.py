@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Le, Lt
+from pydantic import Field
 
 from translate.config.base import Config, ConfigError
 
@@ -245,8 +246,26 @@ class VQVAENetworkConfig(Config):
         return self.codec.channels
 
 
-GeneratorConfig = ResNetConfig | UNetConfig
 VectorAutoencoderConfig = DenseAutoencoderConfig | ConvAutoencoderConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnomalyNetworkConfig(Config):
+    """An autoencoder of normal images, with what is known of its errors and latents."""
+
+    type: Literal["anomaly"] = "anomaly"
+    autoencoder: Annotated[VectorAutoencoderConfig, Field(discriminator="type")]
+
+    @property
+    def in_channels(self) -> int:
+        return self.autoencoder.channels
+
+    @property
+    def out_channels(self) -> int:
+        return self.autoencoder.channels
+
+
+GeneratorConfig = ResNetConfig | UNetConfig
 NetworkConfig = (
     ResNetConfig
     | UNetConfig
@@ -255,6 +274,7 @@ NetworkConfig = (
     | DenseAutoencoderConfig
     | ConvAutoencoderConfig
     | VQVAENetworkConfig
+    | AnomalyNetworkConfig
 )
 """What a file of weights may hold."""
 

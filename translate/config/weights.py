@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Len
+from annotated_types import Ge, Len, Lt
 from pydantic import Field
 
 from translate.config.base import Config, ConfigError, from_dict
@@ -73,7 +73,7 @@ class WeightsConfig(Config):
     """Everything that is needed to rebuild a network and use it, with no flags."""
 
     format_version: int = FORMAT_VERSION
-    kind: Literal["translator", "segmenter", "discriminator", "classifier", "autoencoder"]
+    kind: Literal["translator", "segmenter", "discriminator", "classifier", "autoencoder", "anomaly"]
     """What the network is for; a command that needs another kind says so."""
     name: Annotated[str, Len(1)]
     network: Annotated[NetworkConfig, Field(discriminator="type")]
@@ -83,6 +83,8 @@ class WeightsConfig(Config):
     """Whether dropout stays on when translating (``always``)."""
     classes: tuple[str, ...] = ()
     """Class names of a segmenter or a classifier, in the order of its logits."""
+    false_alarms: Annotated[float, Ge(0.0), Lt(1.0)] | None = None
+    """Share of normal images that an anomaly detector's threshold calls abnormal."""
     training: TrainingRecord | None = None
     origin: Origin | None = None
 

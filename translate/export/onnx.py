@@ -34,7 +34,7 @@ from translate.inference.onnx import (
     NoiseInput,
     load_onnx,
 )
-from translate.inference.translator import run_network
+from translate.inference.translator import a_kind, run_network
 from translate.networks import Generator
 
 TOLERANCE = 1e-4  # of a range of 2: an eightieth of a step of 8 bits; sums in another order differ by a tenth of it
@@ -90,7 +90,7 @@ def export_onnx(source: Path, target: Path, *, name: str | None = None) -> Expor
     network, config = load_weights(source_file(source, destination=target))
     if not isinstance(config.network, GeneratorConfig):
         raise ExportError(
-            f"'{config.name}' holds a {config.kind}: translators and segmenters are exported to ONNX, "
+            f"'{config.name}' holds {a_kind(config.kind)}: translators and segmenters are exported to ONNX, "
             f"a {config.kind} stays a .safetensors file"
         )
     assert isinstance(network, Generator)

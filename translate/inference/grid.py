@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
@@ -68,3 +69,16 @@ def contact_sheet(images: list[Image.Image], *, columns: int | None = None, gap:
         row, column = divmod(number, columns)
         canvas.paste(image, (column * (width + gap), row * (height + gap)))
     return canvas
+
+
+def heat_overlay(images: Tensor, heat: Tensor) -> list[Image.Image]:
+    """Grey images with heat over them, from none through red to yellow.
+
+    Args:
+        images: [N, C, H, W] in [-1, 1].
+        heat: [N, 1, H, W], not negative; the hottest place of each image is yellow.
+    """
+    share = heat / heat.amax(dim=(1, 2, 3), keepdim=True).clamp_min(1e-12)
+    grey = images.float().cpu().mean(dim=1, keepdim=True) * 0.6  # [N, 1, H, W]
+    colour = torch.cat([share * 4 - 1, share * 4 - 3, torch.full_like(share, -1.0)], dim=1).clamp(-1, 1)
+    return to_images(grey + (colour - grey) * (share * 2).clamp(0, 1))

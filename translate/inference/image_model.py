@@ -27,7 +27,40 @@ from translate.networks import Autoencoder, VQVAENetwork
 AT_ONCE = 256  # images
 
 
-class ImageModel:
+class Framing:
+    """Images of any size as tensors that a network takes, and back.
+
+    Args:
+        config: What the weights say: size, channels, depth.
+    """
+
+    def __init__(self, config: WeightsConfig) -> None:
+        self.size = config.preprocessing.size
+        self.format = Format(channels=config.network.in_channels, bits=config.preprocessing.bits)
+
+    def prepared(self, images: Sequence[Image.Image | Picture]) -> Tensor:
+        """The middle square of each image, at the network's size: [N, C, S, S] in [-1, 1].
+
+        Raises:
+            InferenceError: there are none.
+        """
+        if not images:
+            raise InferenceError("no images were given")
+        rows = []
+        for image in images:
+            pixels = to_format(image if isinstance(image, Picture) else from_pil(image), self.format)
+            width, height = fitted_size(pixels.shape[1], pixels.shape[0], side=self.size, fit="cover")
+            rows.append(crop(resize(pixels, width=width, height=height), size=self.size, left=0.5, top=0.5))
+        return to_unit(torch.from_numpy(np.stack(rows)))
+
+    def pictures(self, images: Tensor) -> list[Image.Image]:
+        """Tensors as PIL images of the network's channels and depth."""
+        top, kind = (65535, np.uint16) if self.format.bits == 16 else (255, np.uint8)
+        values = ((images.detach().float().cpu().clamp(-1, 1) + 1) / 2 * top).round().permute(0, 2, 3, 1).numpy()
+        return [to_pil(Picture(pixels=row)) for row in values.astype(kind)]
+
+
+class ImageModel(Framing):
     """An autoencoder, a variational one, or one with a codebook, in fp32.
 
     Args:
@@ -51,11 +84,10 @@ class ImageModel:
                 f"'{config.name}' holds a {config.kind}, which has no latents: this needs the weights of an "
                 "autoencoder (translate train ae, vae or vqvae)"
             )
+        super().__init__(config)
         self.device = choose_device(device)
         self.network = network.to(self.device).eval()
         self.config = config
-        self.size = config.preprocessing.size
-        self.format = Format(channels=config.network.in_channels, bits=config.preprocessing.bits)
         self._turn = threading.Lock()
 
     def __repr__(self) -> str:
@@ -74,29 +106,7 @@ class ImageModel:
         network = self.network
         return network.prior is not None if isinstance(network, VQVAENetwork) else network.config.variational
 
-    # Images and tensors
-
-    def prepared(self, images: Sequence[Image.Image | Picture]) -> Tensor:
-        """Images of any size as the model takes them: [N, C, S, S] in [-1, 1].
-
-        Raises:
-            InferenceError: there are none.
-        """
-        if not images:
-            raise InferenceError("no images were given")
-        rows = []
-        for image in images:
-            pixels = to_format(image if isinstance(image, Picture) else from_pil(image), self.format)
-            width, height = fitted_size(pixels.shape[1], pixels.shape[0], side=self.size, fit="cover")
-            rows.append(crop(resize(pixels, width=width, height=height), size=self.size, left=0.5, top=0.5))
-        return to_unit(torch.from_numpy(np.stack(rows)))
-
-    def pictures(self, images: Tensor) -> list[Image.Image]:
-        """Tensors as PIL images of the model's channels and depth."""
-        bits = self.config.preprocessing.bits
-        top, kind = (65535, np.uint16) if bits == 16 else (255, np.uint8)
-        values = ((images.detach().float().cpu().clamp(-1, 1) + 1) / 2 * top).round().permute(0, 2, 3, 1).numpy()
-        return [to_pil(Picture(pixels=row)) for row in values.astype(kind)]
+    # Tensors
 
     @torch.inference_mode()
     def encoded(self, images: Tensor) -> Tensor:

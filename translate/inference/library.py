@@ -12,9 +12,11 @@ from torch import nn
 from translate.checkpoint.weights import MODEL_FILE, WeightsError, load_weights, weights_file
 from translate.config.training import Precision
 from translate.config.weights import WeightsConfig
+from translate.inference.device import choose_device
 from translate.inference.image_model import ImageModel
 from translate.inference.onnx import is_onnx, load_onnx
-from translate.inference.translator import Translator
+from translate.inference.translator import InferenceError, Translator, a_kind
+from translate.networks import AnomalyDetector
 
 
 def weights_root() -> Path:
@@ -102,6 +104,20 @@ def load_translator(name: str | Path, *, device: str = "auto", precision: Precis
     """
     network, config = open_network(find_weights(name))
     return Translator(network, config, device=device, precision=precision)
+
+
+def load_detector(name: str | Path, *, device: str = "auto") -> tuple[AnomalyDetector, WeightsConfig]:
+    """The anomaly detector of a path, and what its file says of it.
+
+    Raises:
+        WeightsError: as `open_network`.
+        InferenceError: the weights are of another kind.
+    """
+    network, config = open_network(find_weights(name))
+    if not isinstance(network, AnomalyDetector):
+        advice = "translate anomaly fit makes a detector of it" if config.kind == "autoencoder" else "give a detector"
+        raise InferenceError(f"'{config.name}' is no anomaly detector but {a_kind(config.kind)}: {advice}")
+    return network.to(choose_device(device)), config
 
 
 def load_image_model(name: str | Path, *, device: str = "auto") -> ImageModel:

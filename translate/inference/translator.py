@@ -38,11 +38,13 @@ _OTHER_KINDS = {
     "discriminator": ", which judges images and makes none",
     "segmenter": ", which names the class of each pixel",
     "classifier": ", which names the class of an image",
+    "anomaly": " detector, which scores images (translate anomaly score)",
     "autoencoder": ", which makes images again (translate reconstruct)",
 }
 
 
-def _a(noun: str) -> str:
+def a_kind(noun: str) -> str:
+    """A noun with its article."""
     return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
@@ -139,8 +141,8 @@ class Translator:
     ) -> None:
         if config.kind != "translator" or not isinstance(config.network, ResNetConfig | UNetConfig):
             raise InferenceError(
-                f"'{config.name}' holds {_a(config.kind)}{_OTHER_KINDS.get(config.kind, '')}: translating needs the "
-                "weights of a translator"
+                f"'{config.name}' holds {a_kind(config.kind)}{_OTHER_KINDS.get(config.kind, '')}: "
+                "translating needs the weights of a translator"
             )
         if isinstance(network, OnnxNetwork):
             device, precision = cpu_and_fp32(device, precision)

@@ -1,6 +1,7 @@
 """Metrics: functions of batches of images or label maps, one value for each image where that makes sense; distances
 between sets of images, of their features."""
 
+from translate.metrics.auroc import auroc
 from translate.metrics.bootstrap import bootstrap_interval
 from translate.metrics.edges import edge_agreement
 from translate.metrics.frechet import frechet_distance, frechet_interval
@@ -22,6 +23,7 @@ from translate.metrics.ssim import ssim
 
 __all__ = [
     "LPIPS",
+    "auroc",
     "bootstrap_interval",
     "class_accuracy",
     "class_iou",

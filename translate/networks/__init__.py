@@ -7,6 +7,7 @@ from typing import overload
 from torch import nn
 
 from translate.config.networks import (
+    AnomalyNetworkConfig,
     ClassifierNetworkConfig,
     ConvAutoencoderConfig,
     DenseAutoencoderConfig,
@@ -18,6 +19,7 @@ from translate.config.networks import (
     VectorAutoencoderConfig,
     VQVAENetworkConfig,
 )
+from translate.networks.anomaly import AnomalyDetector
 from translate.networks.autoencoder import Autoencoder, Code, ConvAutoencoder, DenseAutoencoder
 from translate.networks.classifier import Classifier
 from translate.networks.code_prior import CodePrior
@@ -59,9 +61,12 @@ def build_network(config: NetworkConfig) -> nn.Module:
             return ConvAutoencoder(config)
         case VQVAENetworkConfig():
             return VQVAENetwork(config)
+        case AnomalyNetworkConfig():
+            return AnomalyDetector(config)
 
 
 __all__ = [
+    "AnomalyDetector",
     "Autoencoder",
     "Classifier",
     "Code",

@@ -1,0 +1,177 @@
+"""The commands for autoencoders, on tiny ones: what they write, what they say, what they refuse."""
+
+import json
+import struct
+
+import numpy as np
+import pytest
+from learned import SIZE, save_learned
+from PIL import Image
+
+from translate.cli.main import main
+
+
+def digits(count, seed=0):
+    """Two classes: bright above, or bright below."""
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 80, (count, SIZE, SIZE))
+    labels = np.arange(count) % 2
+    for image, label in zip(images, labels, strict=True):
+        image[label * 8 : label * 8 + 8] += 150
+    return images.astype(np.uint8), labels.astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def mnist(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("digits")
+    for name, count in (("train", 80), ("t10k", 30)):
+        images, labels = digits(count, seed=count)
+        for kind, values in (("images-idx3", images), ("labels-idx1", labels)):
+            head = bytes([0, 0, 8, values.ndim]) + struct.pack(f">{values.ndim}I", *values.shape)
+            (folder / f"{name}-{kind}-ubyte").write_bytes(head + values.tobytes())
+    return folder
+
+
+@pytest.fixture
+def weights(tmp_path):
+    return lambda kind, **given: str(save_learned(tmp_path / kind, kind, **given))
+
+
+def said(capsys):
+    captured = capsys.readouterr()
+    return captured.out + captured.err
+
+
+def test_reconstruct(weights, mnist, tmp_path, capsys):
+    assert main(["reconstruct", weights("vae"), str(mnist), "-o", str(tmp_path / "sheet.png")]) == 0
+    assert "30 images reconstructed" in said(capsys)
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.width == 8 * 64 + 7 * 2
+    (tmp_path / "in").mkdir()
+    Image.new("L", (20, 30), 99).save(tmp_path / "in" / "a.png")
+    (tmp_path / "in" / "torn.png").write_bytes(b"no image")
+    assert main(["reconstruct", weights("ae"), str(tmp_path / "in"), "-o", str(tmp_path / "out")]) == 1
+    assert "torn.png" in said(capsys)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]
+
+
+def test_sample(weights, tmp_path, capsys):
+    vae = weights("vae")
+    for number, options in enumerate((["--count", "5"], ["--count", "2", "--interpolate", "4"], ["--map", "3"])):
+        out = tmp_path / f"{number}.png"
+        assert main(["sample", vae, "-o", str(out), *options]) == 0
+        assert out.exists()
+    assert main(["sample", vae, "-o", str(tmp_path / "many"), "--count", "3"]) == 0
+    assert sorted(path.name for path in (tmp_path / "many").iterdir()) == ["000000.png", "000001.png", "000002.png"]
+    image = tmp_path / "many" / "000000.png"
+    between = ["--interpolate", "4", "--between", str(image), str(image)]
+    assert main(["sample", weights("ae"), "-o", str(tmp_path / "way.png"), *between]) == 0
+    assert "4 images made" in said(capsys)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "expected"),
+    [
+        ("ae", [], "does not know how its latents are distributed"),
+        ("vae", ["--between", "a.png", "b.png"], "--between goes with --interpolate"),
+        ("vae", ["--map", "3", "--interpolate", "3"], "two pictures"),
+        ("vqvae", ["--map", "3"], "are words"),
+    ],
+)
+def test_sample_refuses(weights, tmp_path, capsys, kind, options, expected):
+    assert main(["sample", weights(kind), "-o", str(tmp_path / "x.png"), *options]) == 2
+    assert expected in said(capsys)
+    assert not (tmp_path / "x.png").exists()
+
+
+def test_translators_are_refused(tiny_weights, tmp_path, capsys):
+    assert main(["sample", str(tiny_weights), "-o", str(tmp_path / "x.png")]) == 2
+    assert "holds a translator, which has no latents" in said(capsys)
+
+
+def test_embed(weights, mnist, tmp_path, capsys):
+    pytest.importorskip("sklearn")
+    assert main(["embed", weights("vae"), str(mnist), "-o", str(tmp_path / "out")]) == 0
+    text = said(capsys)
+    assert "30 latents of 4 values" in text
+    assert "PCA-4 of the pixels" in text
+    with np.load(tmp_path / "out" / "latents.npz") as latents:
+        assert latents["latents"].shape == (30, 4)
+        assert latents["labels"].tolist() == digits(30)[1].tolist()
+    page = (tmp_path / "out" / "map.html").read_text()
+    assert "http" not in page.replace("http-equiv", "")
+    assert page.count("data:image/png;base64,") == 1
+    for name in ("tsne.png", "pca.png"):
+        with Image.open(tmp_path / "out" / name) as picture:
+            assert picture.width == 1200
+    rows = json.loads((tmp_path / "out" / "probes.json").read_text())
+    assert [row["num_values"] for row in rows] == [4, 4, SIZE**2]
+    assert rows[2]["linear"] == 1.0  # two bright halves: anything tells them apart
+
+
+def test_embed_without_labels(weights, tmp_path, capsys):
+    pytest.importorskip("sklearn")
+    (tmp_path / "flat").mkdir()
+    for number in range(5):
+        Image.new("L", (SIZE, SIZE), 40 * number).save(tmp_path / "flat" / f"<b>{number}.png")
+    assert main(["embed", weights("vqvae"), str(tmp_path / "flat"), "-o", str(tmp_path / "out")]) == 0
+    assert "Classes told" not in said(capsys)
+    assert "<b>" not in (tmp_path / "out" / "map.html").read_text()  # names cannot become markup
+
+
+def test_anomaly(weights, mnist, tmp_path, capsys):
+    ae, detector = weights("ae", hold_out=0.3), str(tmp_path / "detector")
+    assert main(["anomaly", "fit", ae, str(mnist), "-o", detector, "--false-alarms", "0.1"]) == 0
+    assert "fitted to 56 normal images" in said(capsys)
+    out = tmp_path / "scores"
+    assert main(["anomaly", "score", detector, str(mnist), "--normal", "0", "-o", str(out)]) == 0
+    text = said(capsys)
+    assert "5-NN of the pixels" in text
+    assert "15 normal (0), 15 abnormal" in text
+    rows = (out / "scores.csv").read_text().splitlines()
+    assert rows[0] == "image,error,distance,both,abnormal"
+    assert len(rows) == 31
+    assert (out / "worst.png").exists()
+    assert len(list((out / "heat").iterdir())) == 16
+    assert main(["anomaly", "score", ae, str(mnist)]) == 2
+    assert "translate anomaly fit makes a detector of it" in said(capsys)
+    assert main(["anomaly", "score", detector, str(mnist), "--normal", "7"]) == 2
+    assert "has no class '7'" in said(capsys)
+    assert main(["info", detector]) == 0
+
+
+def test_compress_and_decompress(weights, mnist, tmp_path, capsys):
+    pytest.importorskip("constriction")
+    vqvae, files = weights("vqvae"), tmp_path / "files"
+    assert main(["compress", vqvae, str(mnist), "--count", "3", "-o", str(files), "--compare"]) == 0
+    text = said(capsys)
+    assert "WEBP" in text
+    assert "The decoder itself" in text
+    names = sorted(path.name for path in files.iterdir())
+    assert names == ["000000.tvq", "000010.tvq", "000020.tvq"]
+    (files / "cut.tvq").write_bytes((files / names[0]).read_bytes()[:20])
+    assert main(["decompress", vqvae, str(files), "-o", str(tmp_path / "again")]) == 1
+    text = said(capsys)
+    assert "3 of 4 made again" in text
+    assert "cut.tvq is cut short or damaged" in text
+    with Image.open(tmp_path / "again" / "000010.png") as image:
+        assert image.size == (SIZE, SIZE)
+    assert main(["compress", weights("vae"), str(mnist), "-o", str(files)]) == 2
+    assert "has no codebook" in said(capsys)
+
+
+@pytest.mark.parametrize("kind", ["vae", "vqvae"])
+def test_info_and_export(weights, tmp_path, capsys, kind):
+    folder = weights(kind)
+    assert main(["info", folder]) == 0
+    assert "autoencoder" in said(capsys)
+    assert main(["export", folder, "--dtype", "fp16", "-o", str(tmp_path / "half.safetensors")]) == 0
+    assert main(["sample", str(tmp_path / "half.safetensors"), "-o", str(tmp_path / "x.png"), "--count", "1"]) == 0
+
+
+def test_a_latent_of_nothing_is_refused(mnist, tmp_path):
+    with pytest.raises(SystemExit) as stopped:
+        main(["train", "vae", str(mnist), "--out", str(tmp_path / "run"), "--latent", "none"])
+    assert stopped.value.code == 2
+    assert main(["train", "vae", str(mnist), "--out", str(tmp_path / "run"), "--latent", "0"]) == 2
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,122 @@
+"""Anomaly detection: fit a detector to normal images, and score others.
+
+Nothing but normal training images decides anything: the latents' covariance and the scale of the scores come from those
+that the autoencoder learned from and from those held back, the threshold from the latter alone.
+
+Shapes: N images, C channels, S side, D latents.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from translate.config.base import ConfigError
+from translate.config.networks import AnomalyNetworkConfig
+from translate.config.weights import Domains, WeightsConfig
+from translate.inference.image_model import ImageModel
+from translate.metrics.auroc import auroc
+from translate.networks import AnomalyDetector, Autoencoder
+
+AT_ONCE = 512
+FEWEST = 20  # normal images that a threshold is taken from
+COMPONENTS, NEIGHBOURS = 32, 5
+
+
+def fit(model: ImageModel, learned: Tensor, held_back: Tensor, *, false_alarms: float = 0.05) -> AnomalyDetector:
+    """A detector of what is unlike normal images.
+
+    Args:
+        model: An autoencoder of normal images.
+        learned: Normal images that it learned from, [N, C, S, S] in [-1, 1].
+        held_back: Normal images that it did not.
+        false_alarms: Share of normal images that the thresholds call abnormal.
+
+    Raises:
+        ConfigError: too few images, or the model has a codebook.
+    """
+    network = model.network
+    if not isinstance(network, Autoencoder):
+        raise ConfigError(f"'{model.config.name}' has a codebook: anomalies are found with an ae or a vae")
+    if min(len(learned), len(held_back)) < FEWEST:
+        raise ConfigError(
+            f"{len(learned)} normal images that it learned from and {len(held_back)} others: {FEWEST} of each are "
+            "needed at least"
+        )
+    detector = AnomalyDetector(AnomalyNetworkConfig(autoencoder=network.config))
+    detector.autoencoder.load_state_dict(network.state_dict())
+    detector.to(model.device).eval()
+    latents = model.encoded(learned).double()
+    centre = latents.mean(dim=0)
+    covariance = torch.cov(latents.T).reshape(latents.shape[1], -1)
+    # A latent that never varies would be infinitely telling.
+    floor = 1e-4 * covariance.diagonal().mean().clamp_min(1e-8)
+    precision = torch.linalg.inv(covariance + floor * torch.eye(len(centre), dtype=torch.float64))
+    detector.centre.copy_(centre.float())
+    detector.whitening.copy_(torch.linalg.cholesky(precision).float())
+    raw = measured(detector, held_back, raw=True)
+    detector.means.copy_(raw.mean(dim=0))
+    detector.deviations.copy_(raw.std(dim=0).clamp_min(1e-6))
+    scores = detector.together(raw.to(model.device))
+    detector.thresholds.copy_(torch.quantile(scores, 1 - false_alarms, dim=0))
+    return detector.requires_grad_(False)
+
+
+def detector_config(model: ImageModel, detector: AnomalyDetector, *, false_alarms: float) -> WeightsConfig:
+    """What the file of a detector says of itself."""
+    return replace(
+        model.config,
+        kind="anomaly",
+        network=detector.config,
+        domains=Domains(source="images", target="scores"),
+        false_alarms=false_alarms,
+    )
+
+
+@torch.inference_mode()
+def measured(detector: AnomalyDetector, images: Tensor, *, raw: bool = False) -> Tensor:
+    """Scores of many images: [N, 3] on the CPU, or with `raw` the logarithms of error and distance, [N, 2]."""
+    device = detector.centre.device
+    function = detector.raw if raw else detector
+    return torch.cat([function(part.to(device)).cpu() for part in images.split(AT_ONCE)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """How well scores tell abnormal images from normal ones."""
+
+    name: str
+    auroc: float
+
+
+def baselines(learned: Tensor, images: Tensor) -> dict[str, Tensor]:
+    """Scores [N] that no network made, from pixels alone.
+
+    The error of a reconstruction from 32 principal components, and the distance to the fifth-nearest normal images.
+
+    Args:
+        learned: Normal images, [M, C, S, S].
+        images: [N, C, S, S].
+    """
+    flat, others = learned.flatten(1).float(), images.flatten(1).float()
+    centre = flat.mean(dim=0)
+    count = min(COMPONENTS, *flat.shape)
+    covariance = (flat - centre).T @ (flat - centre)
+    basis = torch.linalg.eigh(covariance.double()).eigenvectors[:, -count:].float()  # [P, 32]
+    away = others - centre
+    left = away - away @ basis @ basis.T
+    nearest = [
+        torch.cdist(part, flat).topk(min(NEIGHBOURS, len(flat)), largest=False).values.mean(dim=1)
+        for part in others.split(AT_ONCE)
+    ]
+    return {
+        f"PCA-{count} of the pixels": left.square().sum(dim=1),
+        f"{NEIGHBOURS}-NN of the pixels": torch.cat(nearest),
+    }
+
+
+def judged(scores: dict[str, Tensor], abnormal: Tensor) -> list[Judged]:
+    """AUROCs of several scores [N], for bool [N]."""
+    return [Judged(name=name, auroc=auroc(values, abnormal)) for name, values in scores.items()]

@@ -1,0 +1,229 @@
+"""``translate anomaly fit WEIGHTS DATA -o OUT`` and ``translate anomaly score DETECTOR INPUT... -o OUT``."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from annotated_types import Ge, Gt, Lt
+from tyro.conf import OmitArgPrefixes, Positional, arg, subcommand
+
+from translate.config.base import Config, ConfigError, validate
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from translate.inference.image_model import Framing
+    from translate.networks import AnomalyDetector
+
+EXIT_PARTLY = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit(Config):
+    """Make a detector of an autoencoder (ae or vae) of normal images.
+
+    It is fitted to the images that the autoencoder learned from and to those that --hold-out kept from it.
+    """
+
+    weights: Positional[str]
+    """A run folder, a weights folder, or a .safetensors file of an autoencoder."""
+    root: Positional[Path]
+    """The image set that it was trained on."""
+    out: Annotated[Path, arg(aliases=["-o"])]
+    """A folder, or a .safetensors file."""
+    false_alarms: Annotated[float, Gt(0.0), Lt(1.0)] = 0.05
+    """Share of normal images that may be called abnormal; decides the threshold."""
+    device: str = "auto"
+    """cuda, mps or cpu; the best there is unless given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score(Config):
+    """Score images: how unlike the normal ones, and where.
+
+    Of a labelled set with --normal, also how well abnormal images are told, beside what the pixels alone would do.
+    """
+
+    weights: Positional[str]
+    """What `translate anomaly fit` made."""
+    inputs: Positional[tuple[str, ...]]
+    """Images, folders, patterns; or an image set."""
+    out: Annotated[Path | None, arg(aliases=["-o"])] = None
+    """A folder for scores.csv, the heat maps of the least normal images, and a sheet of them."""
+    by: Literal["both", "error", "distance"] = "both"
+    """Which score is compared with its threshold."""
+    normal: tuple[str, ...] = ()
+    """Of a labelled set, the classes that are normal."""
+    split: Literal["train", "val", "test"] | None = None
+    """Of an image set; test, or else val or train, unless given."""
+    count: Annotated[int, Ge(1)] | None = None
+    """Images at most, evenly spread."""
+    maps: Annotated[int, Ge(0)] = 16
+    """Heat maps at most, of the least normal images."""
+    device: str = "auto"
+    """cuda, mps or cpu; the best there is unless given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Anomaly:
+    """Find what is unlike normal images."""
+
+    action: Annotated[
+        Annotated[OmitArgPrefixes[Fit], subcommand("fit")] | Annotated[OmitArgPrefixes[Score], subcommand("score")],
+        arg(name=""),
+    ]
+
+
+def anomaly(command: Anomaly) -> int:
+    return _fit(command.action) if isinstance(command.action, Fit) else _score(command.action)
+
+
+def _fit(command: Fit) -> int:
+    validate(command)
+    from translate.applications.anomaly import detector_config, fit, measured
+    from translate.checkpoint.weights import save_weights
+    from translate.config.base import from_dict
+    from translate.config.training import ImageSetConfig
+    from translate.data.image_set import ImageSet
+    from translate.inference.library import load_image_model
+    from translate.networks.anomaly import SCORES
+
+    model = load_image_model(command.weights, device=command.device)
+    record = model.config.training
+    drawn = dict(record.config.get("data", {})) if record is not None else {}
+    if not drawn:
+        raise ConfigError(f"{command.weights} does not say which images it learned from: train it with translate train")
+    images = ImageSet(from_dict(ImageSetConfig, {**drawn, "root": str(command.root)}))
+    if images.size != model.size:
+        raise ConfigError(
+            f"{command.root} has images for {images.size} px, and '{model.config.name}' takes {model.size}"
+        )
+    learned = images.images("train", range(len(images.part("train"))))
+    num_held_back = len(images.part("val"))
+    if num_held_back:
+        held_back = images.images("val", range(num_held_back))
+    else:
+        held_back = learned
+        print("no images were held back in training (--hold-out 0.1): the threshold will give more false alarms")
+    detector = fit(model, learned, held_back, false_alarms=command.false_alarms)
+    file = save_weights(detector, detector_config(model, detector, false_alarms=command.false_alarms), command.out)
+    above = (measured(detector, held_back) > detector.thresholds.cpu()).float().mean(dim=0)
+    said = ", ".join(f"{name} {share:.1%}" for name, share in zip(SCORES, above.tolist(), strict=True))
+    print(f"fitted to {len(learned):,} normal images; above the threshold of {len(held_back):,} normal ones: {said}")
+    print(f"{file}. Try it: translate anomaly score {command.out} IMAGES -o OUT")
+    return 0
+
+
+def _score(command: Score) -> int:
+    validate(command)
+    import torch
+
+    from translate.applications.anomaly import measured
+    from translate.data.image_inputs import named_inputs
+    from translate.inference.image_model import Framing
+    from translate.inference.library import load_detector
+    from translate.networks.anomaly import SCORES
+
+    detector, config = load_detector(command.weights, device=command.device)
+    framing = Framing(config)
+    named, failed = named_inputs(command.inputs, split=command.split, count=command.count)
+    for line in failed:
+        print(f"failed: {line}", file=sys.stderr)
+    if not named:
+        raise ConfigError("none of the images can be read")
+    images = framing.prepared([one.picture for one in named])
+    scores = measured(detector, images)
+    column = SCORES.index(command.by)
+    threshold = float(detector.thresholds[column])
+    abnormal = scores[:, column] > threshold
+    if command.out is not None:
+        _write(command, detector, images, scores, abnormal, [one.name for one in named])
+    elif len(named) <= 40:
+        for one, score, wrong in zip(named, scores[:, column].tolist(), abnormal.tolist(), strict=True):
+            print(f"{one.name:30} {score:8.2f}  {'abnormal' if wrong else 'normal'}")
+    share = float(abnormal.float().mean())
+    alarms = f", which {config.false_alarms:.0%} of normal images pass" if config.false_alarms else ""
+    print(
+        f"{int(abnormal.sum())} of {len(named)} images ({share:.1%}) are abnormal by {command.by}: above "
+        f"{threshold:.2f}{alarms}"
+    )
+    if command.normal:
+        _judge(
+            command, images, scores, torch.tensor([-1 if one.label is None else one.label for one in named]), framing
+        )
+    return EXIT_PARTLY if failed else 0
+
+
+def _write(
+    command: Score, detector: AnomalyDetector, images: Tensor, scores: Tensor, abnormal: Tensor, names: list[str]
+) -> None:
+    """scores.csv, heat/ and worst.png."""
+    import csv
+
+    import torch
+
+    from translate.checkpoint.atomic import make_folder, written_beside
+    from translate.inference.grid import enlarged, heat_overlay, image_grid, to_images
+    from translate.networks.anomaly import SCORES
+
+    assert command.out is not None
+    make_folder(command.out)
+    with written_beside(command.out / "scores.csv") as beside, beside.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["image", *SCORES, "abnormal"])
+        for name, row, wrong in zip(names, scores.tolist(), abnormal.tolist(), strict=True):
+            table.writerow([name, *(f"{value:.4f}" for value in row), int(wrong)])
+    column = SCORES.index(command.by)
+    worst = scores[:, column].argsort(descending=True)[: command.maps]
+    if not len(worst):
+        return
+    device = detector.centre.device
+    with torch.inference_mode():
+        shown = images[worst].to(device)
+        heat, made = detector.heat(shown).cpu(), detector.autoencoder(shown).cpu()
+    overlays = heat_overlay(images[worst], heat)
+    for index, overlay in zip(worst.tolist(), overlays, strict=True):
+        with written_beside(command.out / "heat" / f"{names[index]}.png") as beside:
+            overlay.save(beside, format="PNG")
+    few = slice(0, 8)
+    columns = {"image": to_images(images[worst][few]), "again": to_images(made[few]), "heat": overlays[few]}
+    with written_beside(command.out / "worst.png") as beside:
+        image_grid({heading: enlarged(row, least=96) for heading, row in columns.items()}).save(beside, format="PNG")
+
+
+def _judge(command: Score, images: Tensor, scores: Tensor, labels: Tensor, framing: Framing) -> None:
+    """Print AUROCs, and those of the baselines."""
+    import torch
+    from rich.console import Console
+    from rich.table import Table
+
+    from translate.applications.anomaly import baselines, judged
+    from translate.data.image_inputs import read_part, spread
+    from translate.data.layouts_images import find_images
+    from translate.networks.anomaly import SCORES
+
+    found = find_images(command.inputs[0])
+    if missing := [name for name in command.normal if name not in found.class_names]:
+        raise ConfigError(f"{found.root} has no class {missing[0]!r}: choose among {', '.join(found.class_names)}")
+    normal = torch.tensor([found.class_names.index(name) for name in command.normal])
+    abnormal = ~torch.isin(labels, normal)
+    if bool(abnormal.all()) or not bool(abnormal.any()):
+        raise ConfigError(f"all of these images are {'abnormal' if bool(abnormal.all()) else 'normal'}: no AUROC")
+    part = found.splits["train"]
+    assert part.labels is not None
+    of_normal = part.chosen([int(i) for i in torch.isin(torch.from_numpy(part.labels), normal).nonzero()])
+    named, _ = read_part(of_normal, spread(len(of_normal), None))
+    rows = judged({name: scores[:, number] for number, name in enumerate(SCORES)}, abnormal)
+    rows += judged(baselines(framing.prepared([one.picture for one in named]), images), abnormal)
+    table = Table(
+        title=f"{int((~abnormal).sum()):,} normal ({', '.join(command.normal)}), {int(abnormal.sum()):,} abnormal",
+        title_justify="left",
+    )
+    table.add_column("score")
+    table.add_column("AUROC", justify="right")
+    for row in rows:
+        table.add_row(row.name, f"{row.auroc:.4f}")
+    Console(width=80, highlight=False).print(table)

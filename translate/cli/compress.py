@@ -1,0 +1,136 @@
+"""``translate compress WEIGHTS INPUT... -o OUT`` and ``translate decompress WEIGHTS INPUT... -o OUT``."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from annotated_types import Ge
+from tyro.conf import Positional, arg
+
+from translate.config.base import Config, ConfigError, validate
+
+EXIT_PARTLY = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compress(Config):
+    """Make small files of images, with the codebook of a VQ-VAE; lossy, and only its weights open them again."""
+
+    weights: Positional[str]
+    """A name (such as vqvae-faces), a weights folder, a run folder, or a .safetensors file."""
+    inputs: Positional[tuple[str, ...]]
+    """Images, folders, patterns; or an image set."""
+    out: Annotated[Path, arg(aliases=["-o"])]
+    """A folder; or a .tvq file, for a single image."""
+    split: Literal["train", "val", "test"] | None = None
+    """Of an image set; test, or else val or train, unless given."""
+    count: Annotated[int, Ge(1)] | None = None
+    """Images at most, evenly spread."""
+    compare: bool = False
+    """Also set JPEG and WebP beside it, at an equal number of bytes without heads."""
+    device: str = "auto"
+    """cuda, mps or cpu; the best there is unless given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decompress(Config):
+    """Make images of compressed files again."""
+
+    weights: Positional[str]
+    """The weights that they were compressed with."""
+    inputs: Positional[tuple[Path, ...]]
+    """.tvq files, or folders of them."""
+    out: Annotated[Path, arg(aliases=["-o"])]
+    """A folder; or a .png, for a single file."""
+    device: str = "auto"
+    """cuda, mps or cpu; the best there is unless given."""
+
+
+def compress(command: Compress) -> int:
+    validate(command)
+    import numpy as np
+
+    from translate.applications.compress import HEAD, SUFFIX, Compressor, at_equal_rate
+    from translate.checkpoint.atomic import make_folder, written_beside
+    from translate.data.image_inputs import named_inputs
+    from translate.data.images import to_pil
+    from translate.inference.library import load_image_model
+
+    compressor = Compressor(load_image_model(command.weights, device=command.device))
+    mode = "L" if compressor.model.format.channels == 1 else "RGB"
+    named, failed = named_inputs(command.inputs, split=command.split, count=command.count)
+    for line in failed:
+        print(f"failed: {line}", file=sys.stderr)
+    if not named:
+        raise ConfigError("none of the images can be read")
+    one_file = command.out.suffix.lower() == SUFFIX
+    if one_file and len(named) > 1:
+        raise ConfigError(f"--out {command.out} is one file, and there are {len(named)} images: name a folder")
+    make_folder(command.out.parent if one_file else command.out)
+
+    rows: dict[str, list[tuple[int, int, float]]] = {}  # bytes, of them the head, squared error
+    pixels = 0
+    for one in named:
+        data = compressor.compress(one.picture)
+        target = command.out if one_file else command.out / f"{one.name}{SUFFIX}"
+        with written_beside(target) as beside:
+            beside.write_bytes(data)
+        original = to_pil(one.picture).convert(mode)
+        pixels += original.width * original.height
+
+        def note(name: str, size: int, head: int, image: object, original: object = original) -> None:
+            difference = np.asarray(image, np.float64) - np.asarray(original, np.float64)
+            rows.setdefault(name, []).append((size, head, float(np.square(difference).mean())))
+
+        note("translate", len(data), HEAD.size, compressor.decompress(data).convert(mode))
+        for form in ("JPEG", "WEBP") if command.compare else ():
+            rival = at_equal_rate(original, form, body=len(data) - HEAD.size)
+            note(form, rival.size, rival.head, rival.image)
+
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{len(named)} images", title_justify="left")
+    for heading in ("", "bits a pixel", "without heads", "PSNR, dB"):
+        table.add_column(heading, justify="left" if not heading else "right")
+    for name, found in rows.items():
+        size, head = sum(row[0] for row in found), sum(row[1] for row in found)
+        psnr = np.mean([10 * np.log10(255**2 / max(row[2], 1e-6)) for row in found])
+        table.add_row(name, f"{8 * size / pixels:.3f}", f"{8 * (size - head) / pixels:.3f}", f"{psnr:.2f}")
+    Console(width=80, highlight=False).print(table)
+    parameters = sum(tensor.numel() for tensor in compressor.network.state_dict().values())
+    print(f"The decoder itself: {parameters:,} values, {parameters * 2 / 1e6:.1f} MB in fp16, counted in none of these")
+    print(f"{len(named)} compressed to {command.out}")
+    return EXIT_PARTLY if failed else 0
+
+
+def decompress(command: Decompress) -> int:
+    validate(command)
+    from translate.applications.compress import SUFFIX, CompressedError, Compressor
+    from translate.checkpoint.atomic import make_folder, written_beside
+    from translate.inference.library import load_image_model
+
+    files = [file for path in command.inputs for file in (sorted(path.glob(f"*{SUFFIX}")) if path.is_dir() else [path])]
+    if not files:
+        raise ConfigError(f"no {SUFFIX} files in {', '.join(map(str, command.inputs)) or 'nothing'}")
+    one_file = command.out.suffix.lower() == ".png"
+    if one_file and len(files) > 1:
+        raise ConfigError(f"--out {command.out} is one file, and there are {len(files)}: name a folder")
+    compressor = Compressor(load_image_model(command.weights, device=command.device))
+    make_folder(command.out.parent if one_file else command.out)
+    done = 0
+    for file in files:
+        try:
+            image = compressor.decompress(file.read_bytes())
+        except (CompressedError, OSError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            print(f"failed: {file} {reason}", file=sys.stderr)
+            continue
+        with written_beside(command.out if one_file else command.out / f"{file.stem}.png") as beside:
+            image.save(beside, format="PNG")
+        done += 1
+    print(f"{done} of {len(files)} made again" + (f" to {command.out}" if done else ""))
+    return 0 if done == len(files) else EXIT_PARTLY
