@@ -257,7 +257,7 @@ def test_domains_of_other_channels(tmp_path):
         save(photo(number + 1000), tmp_path / "photos" / f"p{number}.png")
     found = examine(tmp_path)
     assert [domain.name for domain in found.domains] == ["photos", "sketches"]
-    assert suiting(found) == ["cyclegan"]
+    assert suiting(found) == ["cyclegan", "ae", "vae", "vqvae"]
     assert method(found, "cyclegan").flags == "--identity-weight 0"
     assert method(found, "cut").reason.startswith("A is RGB and B grey")
 
@@ -379,17 +379,40 @@ def test_images_that_are_too_narrow_to_enlarge(tmp_path, monkeypatch):
 
 
 def test_one_set_of_images(tmp_path):
-    for number in range(5):
+    for number in range(25):
         save(photo(number), tmp_path / "train" / f"{number}.png")
     copy(tmp_path, "train/1.png", "train/again.png")
     (tmp_path / "train" / "bad.png").write_bytes(b"junk")
     found = examine(tmp_path)
-    assert (found.kind, found.layout, found.exit_code) == ("images", None, 2)
-    assert suiting(found) == []
-    assert "one set of images, 7 files" in method(found, "cyclegan").reason
+    assert (found.kind, found.layout, found.exit_code) == ("image-set", "folder", 1)
+    assert suiting(found) == ["ae", "vae", "vqvae"]
+    assert "one set of images, 27 files" in method(found, "cyclegan").reason
     assert "single images, not pairs" in method(found, "pix2pix").reason
-    assert found.domains[0].counts == {"train": 6}
-    assert kinds(found) == {"damaged": "warning", "duplicate-twice": "hint"}
+    assert found.domains[0].counts == {"train": 26}
+    assert kinds(found) == {"unreadable": "warning", "duplicate-twice": "hint"}
+
+
+def test_sets_that_are_one_array(tmp_path):
+    pixels = np.zeros((7, 12, 12), np.uint8)
+    np.savez(tmp_path / "set.npz", x_train=pixels, y_train=np.arange(7) % 2, x_test=pixels[:2], y_test=np.arange(2))
+    for root in (tmp_path, tmp_path / "set.npz"):
+        found = examine(root)
+        assert (found.kind, found.layout, found.exit_code) == ("image-set", "npz", 0)
+        assert suiting(found) == ["ae", "vae", "vqvae"]
+        assert found.domains[0].counts == {"train": 7, "test": 2}
+        assert not found.problems
+    (tmp_path / "set.npz").write_bytes(b"PK junk")
+    found = examine(tmp_path)
+    assert (found.kind, found.exit_code, suiting(found)) == ("image-set", 2, [])
+    assert "no whole .npz file" in only(found, "damaged").what
+
+
+def test_folders_of_classes(tmp_path):
+    for number in range(4):
+        for name in ("cats", "dogs", "eels"):
+            save(photo(number * 3 + len(name)), tmp_path / name / f"{name}{number}.png")
+    found = examine(tmp_path)
+    assert (found.kind, found.layout, suiting(found)) == ("image-set", "class-folders", ["ae", "vae", "vqvae"])
 
 
 def test_an_empty_domain(tmp_path):

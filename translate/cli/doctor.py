@@ -23,6 +23,7 @@ _STYLES = {"error": "bold red", "warning": "yellow", "hint": "cyan"}
 _KINDS = {
     "pairs": "pairs",
     "unpaired": "two domains without pairs",
+    "image-set": "an image set",
     "images": "images, in no layout that a method takes",
     "nothing": "no images",
 }
@@ -36,7 +37,7 @@ class Doctor(Config):
     """
 
     root: Positional[Path]
-    """The data set's folder; or domain A of two folders."""
+    """The data set's folder, or its .npz or idx file; or domain A of two folders."""
     root_b: Path | None = None
     """Domain B, where A and B are two folders given by hand."""
     json: bool = False
@@ -156,7 +157,7 @@ def _verdict(found: Diagnosis) -> str:
 
 def _next_command(found: Diagnosis) -> str | None:
     """What to type where training can start."""
-    kind = {"pairs": "pix2pix", "unpaired": "cyclegan"}.get(found.kind)
+    kind = {"pairs": "pix2pix", "unpaired": "cyclegan", "image-set": "vae"}.get(found.kind)
     for method in found.methods:
         if method.name == kind and method.suits:
             data = [str(found.root), *(("--root-b", str(found.root_b)) if found.root_b is not None else ())]

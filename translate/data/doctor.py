@@ -22,9 +22,12 @@ from translate.data.doctor_images import (
     looks_of,
     loose_examples,
     pair_examples,
+    set_examples,
 )
+from translate.data.images import ImageError
 from translate.data.layouts import LayoutError, PairedData, UnpairedData, find_domains, find_pairs
 from translate.data.layouts_common import CHANNEL_NAMES, SPLIT_NAMES, existing_folder, relative
+from translate.data.layouts_images import ImageSetData, find_images
 from translate.data.problems import Problem, Problems, Severity
 
 _SEVERITIES: tuple[Severity, ...] = ("error", "warning", "hint")
@@ -32,7 +35,7 @@ _UNREAD_SUFFIXES = frozenset(
     {".heic", ".heif", ".tga", ".exr", ".hdr", ".dcm", ".nii", ".npy", ".npz", ".mat", ".h5", ".svg", ".psd"}
     | {".raw", ".dng", ".cr2", ".nef", ".arw", ".mp4", ".mov", ".avi", ".mkv", ".zip", ".tar", ".gz", ".tgz", ".7z"}
 )
-_Data = TypeVar("_Data", PairedData, UnpairedData)
+_Data = TypeVar("_Data", PairedData, UnpairedData, ImageSetData)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +80,7 @@ class Diagnosis:
     root: Path
     root_b: Path | None
     kind: str
-    """pairs, unpaired, images (in no layout that a method takes) or nothing."""
+    """pairs, unpaired, image-set, images (in no layout that a method takes) or nothing."""
     layout: str | None
     """One of `LAYOUTS`, where there is one."""
     num_files: int
@@ -126,32 +129,42 @@ def examine(
     """Look at a data set, and decode every image of it.
 
     Args:
-        root: The data set; with `root_b`, the folder of A.
+        root: The data set; with `root_b`, the folder of A. An .npz or idx file is one, too.
         root_b: The folder of B, where the two are given by hand.
         progress: Called from this thread with the pairs or images that are done, and their number.
 
     Raises:
         LayoutError: there is no such folder.
     """
-    root = existing_folder(root)
+    root = Path(root) if os.path.isfile(root) else existing_folder(root)
     root_b = existing_folder(root_b) if root_b is not None else None
     pairs, unpaired = _attempt(find_pairs, root, root_b), _attempt(find_domains, root, root_b)
     kind = _kind(pairs, unpaired)
+    images = _attempt_set(root, root_b)
     problems = Problems(collect=True)
-    found: PairedData | UnpairedData | None = None
+    found: PairedData | UnpairedData | ImageSetData | None = None
+    where: tuple[str, ...] = ("",)
     names: tuple[str, ...] = ("A", "B")
+    if kind == "images" and (images.found is not None or any(problem.kind == "damaged" for problem in images.problems)):
+        kind = "image-set"
     if kind == "pairs" and pairs.found is not None:
-        found, examples = pairs.found, pair_examples(pairs.found)
+        found, examples, where = pairs.found, pair_examples(pairs.found), pairs.found.sides
         problems.found += pairs.problems
     elif kind == "unpaired" and unpaired.found is not None:
-        found, examples, names = unpaired.found, domain_examples(unpaired.found), unpaired.found.names
+        found, examples, where = unpaired.found, domain_examples(unpaired.found), unpaired.found.sides
+        names = unpaired.found.names
         problems.found += unpaired.problems
+    elif kind == "image-set":
+        found, names = images.found, ("",)
+        examples = set_examples(images.found) if images.found is not None else []
+        problems.found += images.problems
     else:
         examples, names = loose_examples(root, root_b), ("",)
     examine_all(examples, progress)
-    where = found.sides if found is not None else ("",)
     looks = [looks_of(examples, domain) for domain in range(len(names))]
     reports = tuple(_report(*domain) for domain in zip(names, where, looks, strict=True) if domain[2])
+    if not reports and isinstance(found, ImageSetData):
+        reports = (_array_report(found),)
     subject = Subject(
         root=root,
         paired=kind == "pairs",
@@ -162,22 +175,27 @@ def examine(
         problems=problems,
     )
     run_checks(subject)
-    _note_unread(root, problems)
+    if examples or found is None:  # those of an array are in such a file
+        _note_unread(root, problems)
     return Diagnosis(
         root=root,
         root_b=root_b,
-        kind=kind if examples else "nothing",
+        kind=kind if examples or kind == "image-set" else "nothing",
         layout=found.layout if found is not None else None,
-        num_files=len({source.path for example in examples for source in example.sources}),
+        num_files=len({source.path for example in examples for source in example.sources}) or int(bool(reports)),
         domains=reports,
-        methods=(*_paired_methods(pairs, kind, reports, problems), *_unpaired_methods(unpaired, kind, problems)),
+        methods=(
+            *_paired_methods(pairs, kind, reports, problems),
+            *_unpaired_methods(unpaired, kind, problems),
+            *(_learners(images, kind, problems) if kind == "image-set" or _are_classes(unpaired, images) else ()),
+        ),
         problems=tuple(sorted(problems.found, key=lambda problem: _SEVERITIES.index(problem.severity))),
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Attempt(Generic[_Data]):
-    """What one of the two ways of looking found, and what training would say of it."""
+    """What one of the ways of looking found, and what training would say of it."""
 
     found: _Data | None
     problems: list[Problem]
@@ -195,6 +213,23 @@ def _attempt(find: Callable[..., _Data], root: Path, root_b: Path | None) -> _At
     except LayoutError as error:
         if not problems.refused:  # else it only follows from those
             problems.refuse("layout", error.what, error.mend)
+    else:
+        if "train" not in found.splits:
+            problems.refuse("no-train", f"there is no train split, only {' and '.join(found.splits)}", "add train")
+    return _Attempt(found=found, problems=problems.found)
+
+
+def _attempt_set(root: Path, root_b: Path | None) -> _Attempt[ImageSetData]:
+    problems = Problems(collect=True)
+    found: ImageSetData | None = None
+    try:
+        if root_b is not None:
+            raise LayoutError("an image set is one folder, and two were given")
+        found = find_images(root, problems=problems)
+    except LayoutError as error:
+        problems.refuse("layout", error.what, error.mend)
+    except ImageError as error:  # of an idx or .npz file, which holds all of the images
+        problems.refuse("damaged", str(error), "copy it again")
     else:
         if "train" not in found.splits:
             problems.refuse("no-train", f"there is no train split, only {' and '.join(found.splits)}", "add train")
@@ -227,6 +262,23 @@ def _report(name: str, where: str, looks: Sequence[tuple[str, Path, Look]]) -> D
         bits=max(look.bits for *_, look in looks),
         formats=dict(Counter(_format(look) for *_, look in looks).most_common()),
         few_colours=few_colours([look for *_, look in looks]),
+    )
+
+
+def _array_report(found: ImageSetData) -> DomainReport:
+    """Of a set that is one array, read as it was found."""
+    count, depth = sum(map(len, found.splits.values())), "16-bit " if found.bits == 16 else ""
+    return DomainReport(
+        name="",
+        where="",
+        counts={split: len(part) for split, part in found.splits.items()},
+        size=found.size,
+        smallest=found.size,
+        largest=found.size,
+        channels=found.channels,
+        bits=found.bits,
+        formats={depth + CHANNEL_NAMES[found.channels]: count},
+        few_colours=False,
     )
 
 
@@ -268,6 +320,21 @@ def _unpaired_methods(unpaired: _Attempt[UnpairedData], kind: str, problems: Pro
         Method(name="cyclegan", suits=not reason, reason=reason, flags=flags),
         *(Method(name=name, suits=not (reason or differ), reason=reason or differ) for name in ("cut", "fastcut")),
     )
+
+
+def _are_classes(unpaired: _Attempt[UnpairedData], images: _Attempt[ImageSetData]) -> bool:
+    """Two domains in two folders, called neither A nor B, are a set of two classes as well."""
+    if unpaired.found is None or images.found is None or unpaired.found.layout != "two-folders":
+        return False
+    return len(images.found.class_names) == 2
+
+
+def _learners(images: _Attempt[ImageSetData], kind: str, problems: Problems) -> tuple[Method, ...]:
+    """The methods that learn images of one kind."""
+    reason = _reason(images, problems, told=kind == "image-set")
+    if not reason and images.found is not None and len(images.found.splits["train"]) < 2:
+        reason = "there is one training image"
+    return tuple(Method(name=name, suits=not reason, reason=reason) for name in ("ae", "vae", "vqvae"))
 
 
 def _reason(attempt: _Attempt[Any], problems: Problems, *, told: bool) -> str:

@@ -172,8 +172,9 @@ def _counts(subject: Subject) -> None:
     for domain, name in enumerate(subject.names if not subject.paired else ()):
         count = sum(example.domains == (domain,) for example in trained)
         if count < FEW_IMAGES:
-            what = f"only {count} images of {name} to train on"
-            subject.problems.note("few", what, "add some, or train with --augment colour translation cutout")
+            what = f"only {count} images{f' of {name}' if name else ''} to train on"
+            mend = "add some, or train with --augment colour translation cutout" if name else "add some"
+            subject.problems.note("few", what, mend)
     if trained and all(example.split == "train" for example in subject.examples):
         what = "there is no val or test split: progress is shown on training images"
         subject.problems.note("no-test", what, "hold some back in val/ or test/ if scores matter", severity="hint")

@@ -15,6 +15,7 @@ from translate.data.fingerprints import Fingerprint, fingerprint, to_rgb
 from translate.data.images import ImageError, Picture, list_images
 from translate.data.layouts import ImageSource, LayoutError, PairedData, UnpairedData
 from translate.data.layouts_common import SPLIT_NAMES
+from translate.data.layouts_images import ImageSetData
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -144,6 +145,11 @@ def domain_examples(data: UnpairedData) -> list[Example]:
         for domain, sources in enumerate(sides)
         for source in sources
     ]
+
+
+def set_examples(data: ImageSetData) -> list[Example]:
+    """The files of an image set; none where it is one array."""
+    return [_single(source, split=split, domain=0) for split, part in data.splits.items() for source in part.sources]
 
 
 def loose_examples(root: Path, root_b: Path | None) -> list[Example]:

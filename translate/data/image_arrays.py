@@ -68,9 +68,9 @@ def read_npz_parts(path: Path) -> dict[str, ArrayPart]:
         LayoutError: no images are in it, or images and labels differ in number.
     """
     try:
+        if not zipfile.is_zipfile(path):  # numpy would take it for a pickle
+            raise ImageError(f"{path} is no whole .npz file: save it with numpy.savez(..., images=array)")
         with np.load(path, allow_pickle=False) as opened:
-            if isinstance(opened, np.ndarray):
-                raise ImageError(f"{path} is one array and no .npz: save it with numpy.savez(..., images=array)")
             names = {name: _key(name) for name in opened.files}
             wanted = {key: opened[name] for name, key in names.items() if key is not None}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:

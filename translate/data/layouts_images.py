@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -45,6 +46,7 @@ CELEBA_IMAGES, CELEBA_ATTRIBUTES, CELEBA_SPLITS = (
     "list_attr_celeba.txt",
     "list_eval_partition.txt",
 )
+_DOMAIN = re.compile(rf"({'|'.join(SPLIT_NAMES)})[_-]?[ab]")  # trainA: a domain of an unpaired set, and no class
 _CELEBA_SPLIT = {"0": "train", "1": "val", "2": "test"}
 
 
@@ -198,7 +200,7 @@ def _class_folders(folder: Path) -> dict[str, list[Path]]:
     found = {
         path.name: list_images(path, recursive=True)
         for name, path in children_of(folder).items()
-        if name not in SPLIT_NAMES
+        if name not in SPLIT_NAMES and not _DOMAIN.fullmatch(name)
     }
     return {name: images for name, images in found.items() if images}
 
@@ -215,7 +217,8 @@ def _is_folder(root: Path) -> bool:
 
 
 def _has_classes(root: Path) -> bool:
-    return root.is_dir() and any(_class_folders(path) for path in _split_or_whole(root).values())
+    """Two folders of images at least: one alone tells nothing apart."""
+    return root.is_dir() and any(len(_class_folders(path)) > 1 for path in _split_or_whole(root).values())
 
 
 _LOOKS: dict[str, Callable[[Path], bool]] = {

@@ -1,0 +1,169 @@
+"""What the autoencoders learn of MNIST: three studies, each with several seeds, final weights and a trivial baseline.
+
+likelihood  A dense VAE (500-500, 32 latents), its pixels binarised anew at each look; -log p(x) in nats of the 10,000
+            test images, binarised once, by 200 importance samples; and how well a linear classifier tells digits from
+            its latents, beside 32 principal components.
+anomaly     Ten models, each of one digit, a convolutional autoencoder of 16 latents; the AUROC of telling that digit
+            from the other nine, beside 32 principal components and 5-NN on pixels.
+codebook    A VQ-VAE of 256 words: their perplexity on the test images, the PSNR, the bits a code by its prior.
+
+    python scripts/study_digits.py STUDY MNIST --out DIR [--seeds 0 1 2] [--json FILE]
+"""
+
+import argparse
+import json
+import math
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from translate.applications.anomaly import baselines, fit, judged, measured
+from translate.applications.embed import probes
+from translate.applications.likelihood import negative_log_likelihood
+from translate.blocks.quantize import perplexity
+from translate.config import AutoencoderConfig, ImageSetConfig, LearningRunConfig, VAEConfig, VQVAEConfig
+from translate.data.image_set import ImageSet
+from translate.engine import train
+from translate.inference import ImageModel, load_image_model
+from translate.metrics import psnr
+from translate.networks import Autoencoder, VQVAENetwork
+from translate.networks.anomaly import SCORES
+
+Row = dict[str, Any]
+
+
+def run_config(out: Path, seed: int, given: argparse.Namespace, **options: Any) -> LearningRunConfig:
+    return LearningRunConfig(
+        out=out, seed=seed, device=given.device, precision="fp32", log_every=20_000, sample_every=100_000, keep=1,
+        **options,
+    )  # fmt: skip
+
+
+def every(images: ImageSet, split: str) -> torch.Tensor:
+    return images.images(split, range(len(images.part(split))))
+
+
+def likelihood(given: argparse.Namespace) -> list[Row]:
+    data = ImageSetConfig(root=given.mnist)
+    once, grey = ImageSet(data, binarise=True), ImageSet(data)
+    test = every(once, "test")
+    few = {split: grey.found.splits[split].chosen(range(10_000)) for split in ("train", "test")}
+    rows = []
+    for seed in given.seeds:
+        config = VAEConfig(
+            data=data, body="dense", hidden=(500, 500), latent=32, binarise="always",
+            run=run_config(given.out / f"vae-{seed}", seed, given, epochs=given.epochs or 100.0, batch_size=100),
+        )  # fmt: skip
+        model = load_image_model(train(config), device=given.device)
+        network = model.network
+        assert isinstance(network, Autoencoder)
+        nats = negative_log_likelihood(network, test.to(model.device), num_samples=200)
+        single = negative_log_likelihood(network, test.to(model.device), num_samples=1)
+        rows.append(
+            {"seed": seed, "nll": float(nats.mean()), "error": float(nats.std() / len(nats) ** 0.5),
+             "negative_elbo": float(single.mean()), **_probed(model, few)}
+        )  # fmt: skip
+        print(rows[-1], flush=True)
+    return rows
+
+
+def _probed(model: ImageModel, parts: dict[str, Any]) -> Row:
+    images = {
+        name: torch.from_numpy(part.pixels.copy()).permute(0, 3, 1, 2) / 127.5 - 1 for name, part in parts.items()
+    }
+    latents = tuple(model.encoded(images[name]).numpy() for name in ("train", "test"))
+    pixels = tuple(images[name].numpy() for name in ("train", "test"))
+    found = probes(latents, pixels, tuple(parts[name].labels for name in ("train", "test")))
+    return {f"{measure}, {row.name}": getattr(row, measure) for row in found for measure in ("linear", "neighbours")}
+
+
+def anomaly(given: argparse.Namespace) -> list[Row]:
+    everything = ImageSet(ImageSetConfig(root=given.mnist))
+    test, labels = every(everything, "test"), torch.from_numpy(everything.part("test").labels)
+    rows = []
+    for seed in given.seeds:
+        for digit in given.digits:
+            data = ImageSetConfig(root=given.mnist, classes=(str(digit),), hold_out=0.1)
+            config = AutoencoderConfig(
+                data=data, latent=16, width=16,
+                run=run_config(given.out / f"ae-{digit}-{seed}", seed, given, images=given.images, batch_size=64),
+            )  # fmt: skip
+            model = load_image_model(train(config), device=given.device)
+            normal = ImageSet(data)
+            learned, held_back = every(normal, "train"), every(normal, "val")
+            detector = fit(model, learned, held_back)
+            scores = {name: measured(detector, test)[:, number] for number, name in enumerate(SCORES)}
+            if seed == given.seeds[0]:
+                scores |= baselines(torch.cat([learned, held_back]), test)
+            rows.append(
+                {"seed": seed, "digit": digit, **{row.name: row.auroc for row in judged(scores, labels != digit)}}
+            )
+            print(rows[-1], flush=True)
+    return rows
+
+
+def codebook(given: argparse.Namespace) -> list[Row]:
+    data = ImageSetConfig(root=given.mnist)
+    test = every(ImageSet(data), "test")
+    rows = []
+    for seed in given.seeds:
+        config = VQVAEConfig(
+            data=data, width=32,
+            run=run_config(given.out / f"vqvae-{seed}", seed, given, images=given.images, batch_size=64),
+        )  # fmt: skip
+        model = load_image_model(train(config), device=given.device)
+        network = model.network
+        assert isinstance(network, VQVAENetwork)
+        assert network.prior is not None
+        with torch.inference_mode():
+            codes = torch.cat([network.codes(part.to(model.device)) for part in test.split(500)])
+            nats = [F.cross_entropy(network.prior(c).flatten(0, 1), c.flatten()) for c in codes[:2000].split(250)]
+        made = model.reconstructed(test)
+        average = test.mean(dim=0, keepdim=True).expand_as(test)
+        near, nearest = (psnr((images + 1) / 2, (test + 1) / 2).mean() for images in (average, made))
+        rows.append(
+            {
+                "seed": seed,
+                "words": config.num_codes,
+                "perplexity": float(perplexity(codes, num_codes=config.num_codes)),
+                "psnr": float(nearest),
+                "psnr, mean image": float(near),
+                "bits a code": float(torch.stack(nats).mean()) / math.log(2),
+            }
+        )
+        print(rows[-1], flush=True)
+    return rows
+
+
+STUDIES = {"likelihood": likelihood, "anomaly": anomaly, "codebook": codebook}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("study", choices=STUDIES)
+    parser.add_argument("mnist", type=Path)
+    parser.add_argument("--out", type=Path, required=True, help="of the runs; what is there already is gone on with")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--digits", type=int, nargs="+", default=list(range(10)))
+    parser.add_argument("--epochs", type=float, help="of the likelihood study")
+    parser.add_argument("--images", type=int, default=None, help="of the others' runs")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    given.images = given.images or {"anomaly": 48_000, "codebook": 200_000}.get(given.study)
+    torch.set_num_threads(given.threads)
+    rows = STUDIES[given.study](given)
+    measures = [key for key in rows[0] if key not in ("seed", "digit", "words")]
+    for measure in measures:
+        values = [row[measure] for row in rows if measure in row]
+        print(f"{measure:32} mean {mean(values):.4f}   {min(values):.4f} to {max(values):.4f}   of {len(values)}")
+    if given.json is not None:
+        given.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
