@@ -262,6 +262,42 @@ def hidden_pairs(arguments: argparse.Namespace) -> dict[str, Any]:
     return {"said": said, "scores": json.loads(out.read_text(encoding="utf-8"))}
 
 
+def digits(study: str) -> Callable[[argparse.Namespace], dict[str, Any]]:
+    """A figure that is a study of `study_digits.py`, three seeds."""
+
+    def make(arguments: argparse.Namespace) -> dict[str, Any]:
+        out = FIGURES / f"{study}-raw.json"
+        options = ["--out", RUNS / "digits", "--json", out]
+        said = recorded(study, "scripts/study_digits.py", study, arguments.mnist, *options)
+        return {"said": said, "runs": json.loads(out.read_text(encoding="utf-8"))}
+
+    return make
+
+
+def digit_weights(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The weights of digits that ship: the autoencoder of the classic text, and the first seeds of the studies."""
+    from study_digits import train_first
+
+    configs = {}
+    for name, run in train_first(arguments.mnist, RUNS / "digits").items():
+        folder = ROOT / "weights" / name
+        command("-m", "translate", "export", run, "--dtype", "fp16", "-o", folder, "--name", name)
+        configs[name] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return configs
+
+
+def digits_picture(arguments: argparse.Namespace) -> dict[str, Any]:
+    """New digits, ways between them and a map of the latents, by the weights that ship."""
+    assets = ROOT / "demos" / "assets"
+    for name, options in {
+        "vae-samples": ["vae-mnist", "--count", "60"],
+        "vqvae-samples": ["vqvae-mnist", "--count", "60"],
+        "vae-ways": ["vae-mnist", "--count", "5", "--interpolate", "10"],
+    }.items():
+        command("-m", "translate", "sample", *options, "--columns", "10", "-o", assets / f"{name}.png")
+    return {}
+
+
 def detectors(arguments: argparse.Namespace) -> dict[str, Any]:
     """Fifty healthy runs without an alarm, and planted faults that are seen."""
     return {"said": recorded("detectors", "scripts/check_detectors.py", "--steps", "200")}
@@ -320,6 +356,11 @@ FIGURE_TABLE = {
     "hidden-pairs": Figure(hidden_pairs, 2.0, "* CycleGAN and CUT against a hidden truth, three seeds"),
     "unpaired-speed": Figure(unpaired_speed, 0.1, "* CycleGAN beside the published step; CUT"),
     "onnx-speed": Figure(onnx_speed, 0.1, "* onnxruntime beside PyTorch"),
+    "likelihood": Figure(digits("likelihood"), 1.0, "* VAE on MNIST: nats, and what latents tell of digits"),
+    "anomaly": Figure(digits("anomaly"), 1.0, "* one digit against the rest, thirty models"),
+    "codebook": Figure(digits("codebook"), 0.7, "* VQ-VAE on MNIST: words in use"),
+    "digit-weights": Figure(digit_weights, 0.1, "* the weights of digits, after the studies above"),
+    "digits-picture": Figure(digits_picture, 0.01, "new digits, and ways between them"),
     "detectors": Figure(detectors, 0.2, "fifty healthy runs, and planted faults"),
     "speed": Figure(speed, 0.05, "step, inference and loader beside the published step"),
     "resume": Figure(resume, 0.2, "kill -9 ten times; two processes against one"),
@@ -340,6 +381,7 @@ def main() -> int:
     parser.add_argument("--facades", type=Path, default=ROOT / "data" / "facades", help="the CMP facades, A|B files")
     yosemite = ROOT / "data" / "summer2winter_yosemite"
     parser.add_argument("--yosemite", type=Path, default=yosemite, help="summer2winter Yosemite, trainA trainB ...")
+    parser.add_argument("--mnist", type=Path, default=ROOT / "data" / "mnist", help="MNIST's four idx files")
     parser.add_argument("--weights", default="facades", help="what the facades figure scores")
     parser.add_argument("--again", action="store_true", help="make figures that are there already")
     arguments = parser.parse_args()

@@ -35,11 +35,39 @@ from translate.networks.anomaly import SCORES
 Row = dict[str, Any]
 
 
-def run_config(out: Path, seed: int, given: argparse.Namespace, **options: Any) -> LearningRunConfig:
-    return LearningRunConfig(
-        out=out, seed=seed, device=given.device, precision="fp32", log_every=20_000, sample_every=100_000, keep=1,
-        **options,
-    )  # fmt: skip
+def run_config(out: Path, *, seed: int, **options: Any) -> LearningRunConfig:
+    settings = {"device": "cpu", "precision": "fp32", "log_every": 20_000, "sample_every": 100_000, "keep": 1}
+    return LearningRunConfig(out=out, seed=seed, **settings | options)
+
+
+def ae(mnist: Path, out: Path) -> AutoencoderConfig:
+    """784-256-32-256-784."""
+    run = run_config(out / "ae", seed=0, epochs=40.0, batch_size=100)
+    return AutoencoderConfig(
+        data=ImageSetConfig(root=mnist), body="dense", hidden=(256,), latent=32, loss="bce", run=run
+    )
+
+
+def vae(mnist: Path, out: Path, *, seed: int) -> VAEConfig:
+    run = run_config(out / f"vae-{seed}", seed=seed, epochs=100.0, batch_size=100)
+    data = ImageSetConfig(root=mnist)
+    return VAEConfig(data=data, body="dense", hidden=(500, 500), latent=32, binarise="always", run=run)
+
+
+def vqvae(mnist: Path, out: Path, *, seed: int) -> VQVAEConfig:
+    run = run_config(out / f"vqvae-{seed}", seed=seed, images=200_000, batch_size=64)
+    return VQVAEConfig(data=ImageSetConfig(root=mnist), width=32, run=run)
+
+
+def train_first(mnist: Path, out: Path) -> dict[str, Path]:
+    """The runs whose weights ship, by their names: the first seed of each; what is there already is gone on with."""
+    torch.set_num_threads(1)
+    configs = {
+        "ae-mnist": ae(mnist, out),
+        "vae-mnist": vae(mnist, out, seed=0),
+        "vqvae-mnist": vqvae(mnist, out, seed=0),
+    }
+    return {name: train(config) for name, config in configs.items()}
 
 
 def every(images: ImageSet, split: str) -> torch.Tensor:
@@ -53,11 +81,7 @@ def likelihood(given: argparse.Namespace) -> list[Row]:
     few = {split: grey.found.splits[split].chosen(range(10_000)) for split in ("train", "test")}
     rows = []
     for seed in given.seeds:
-        config = VAEConfig(
-            data=data, body="dense", hidden=(500, 500), latent=32, binarise="always",
-            run=run_config(given.out / f"vae-{seed}", seed, given, epochs=given.epochs or 100.0, batch_size=100),
-        )  # fmt: skip
-        model = load_image_model(train(config), device=given.device)
+        model = load_image_model(train(vae(given.mnist, given.out, seed=seed)))
         network = model.network
         assert isinstance(network, Autoencoder)
         nats = negative_log_likelihood(network, test.to(model.device), num_samples=200)
@@ -87,11 +111,9 @@ def anomaly(given: argparse.Namespace) -> list[Row]:
     for seed in given.seeds:
         for digit in given.digits:
             data = ImageSetConfig(root=given.mnist, classes=(str(digit),), hold_out=0.1)
-            config = AutoencoderConfig(
-                data=data, latent=16, width=16,
-                run=run_config(given.out / f"ae-{digit}-{seed}", seed, given, images=given.images, batch_size=64),
-            )  # fmt: skip
-            model = load_image_model(train(config), device=given.device)
+            run = run_config(given.out / f"ae-{digit}-{seed}", seed=seed, images=48_000, batch_size=64)
+            config = AutoencoderConfig(data=data, latent=16, width=16, run=run)
+            model = load_image_model(train(config))
             normal = ImageSet(data)
             learned, held_back = every(normal, "train"), every(normal, "val")
             detector = fit(model, learned, held_back)
@@ -110,11 +132,8 @@ def codebook(given: argparse.Namespace) -> list[Row]:
     test = every(ImageSet(data), "test")
     rows = []
     for seed in given.seeds:
-        config = VQVAEConfig(
-            data=data, width=32,
-            run=run_config(given.out / f"vqvae-{seed}", seed, given, images=given.images, batch_size=64),
-        )  # fmt: skip
-        model = load_image_model(train(config), device=given.device)
+        config = vqvae(given.mnist, given.out, seed=seed)
+        model = load_image_model(train(config))
         network = model.network
         assert isinstance(network, VQVAENetwork)
         assert network.prior is not None
@@ -148,13 +167,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="of the runs; what is there already is gone on with")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--digits", type=int, nargs="+", default=list(range(10)))
-    parser.add_argument("--epochs", type=float, help="of the likelihood study")
-    parser.add_argument("--images", type=int, default=None, help="of the others' runs")
-    parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    given.images = given.images or {"anomaly": 48_000, "codebook": 200_000}.get(given.study)
     torch.set_num_threads(given.threads)
     rows = STUDIES[given.study](given)
     measures = [key for key in rows[0] if key not in ("seed", "digit", "words")]

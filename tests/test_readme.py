@@ -15,7 +15,15 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 # A run of seconds in place of hours; everything else is as written.
-SMALL = ["--width", "4", "--d-width", "4", "--d-layers", "1", "--images", "2"]
+GAN = ["--width", "4", "--d-width", "4", "--d-layers", "1", "--images", "2"]
+VECTOR = ["--images", "40", "--batch-size", "4"]
+SMALL = {
+    "pix2pix": GAN,
+    "cyclegan": GAN,
+    "ae": VECTOR,
+    "vae": VECTOR,
+    "vqvae": ["--images", "40", "--batch-size", "4", "--width", "8", "--num-codes", "16", "--prior-width", "8"],
+}
 
 
 def blocks(language):
@@ -46,6 +54,16 @@ def folder(tmp_path_factory):
             (folder / name).mkdir(parents=True, exist_ok=True)
             pixels = rng.integers(0, 128, (32, 32, 3), dtype=np.uint8) + (120 if "winter" in name else 0)
             Image.fromarray(pixels.astype(np.uint8)).save(folder / name / f"{number}.png")
+    (folder / "mnist").mkdir()
+    for name, count in (("train", 30), ("t10k", 20)):
+        values = {"images-idx3": rng.integers(0, 256, (count, 28, 28)), "labels-idx1": np.arange(count) % 3}
+        for kind, array in values.items():
+            head = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
+            (folder / "mnist" / f"{name}-{kind}-ubyte").write_bytes(head + array.astype(np.uint8).tobytes())
+    for name, count in (("good-parts", 120), ("new-parts", 5), ("faces", 6)):
+        (folder / name).mkdir()
+        for number in range(count):
+            Image.fromarray(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(folder / name / f"{number}.png")
     resnet = peer_networks().resnet(width=4, num_blocks=1)
     torch.save(resnet.state_dict(), folder / "latest_net_G.pth")
     return folder
@@ -69,6 +87,12 @@ def test_there_are_commands():
         "doctor",
         "evaluate",
         "import",
+        "reconstruct",
+        "sample",
+        "embed",
+        "anomaly",
+        "compress",
+        "decompress",
     }
     assert blocks("python")
 
@@ -77,7 +101,7 @@ def test_commands_run_in_their_order(folder):
     for line in commands():
         arguments = shlex.split(line)[1:]
         if arguments[0] == "train":
-            arguments += SMALL
+            arguments += SMALL[arguments[1]]
         done = subprocess.run(
             [sys.executable, "-m", "translate", *arguments], cwd=folder, capture_output=True, text=True, check=False
         )

@@ -15,10 +15,10 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 SIDE, MARGIN = 1200, 40
-# Paul Tol's "bright" and "muted" qualitative colours, told apart by colour-blind people as well.
+# After Paul Tol's qualitative colours, told apart by colour-blind people as well.
 COLOURS = (
-    "#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE", "#AA3377", "#999933", "#882255", "#44AA99", "#CC6677",
-    "#332288", "#DDCC77",
+    "#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE", "#AA3377", "#8C564B", "#009988", "#999999", "#332288",
+    "#AACC00", "#EE7733",
 )  # fmt: skip
 
 

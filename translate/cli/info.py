@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from tyro.conf import Positional
@@ -53,19 +53,17 @@ def _print(found: Description) -> None:
 
     config, network = found.config, found.config.network
     side = config.preprocessing.size
-    made_of = {
-        field: value
-        for field, value in vars(network).items()
-        if field not in ("type", "in_channels", "out_channels") and value is not None
-    }
     domains = "" if config.kind == "discriminator" else f", {config.domains.source} to {config.domains.target}"
     rows = {
         config.name: f"{config.kind}{domains}",
         "file": f"{found.file} ({found.file_bytes / 1e6:.1f} MB, {found.dtype})",
-        "network": f"{network.type}: " + ", ".join(f"{field} {value}" for field, value in made_of.items()),
+        "network": _made_of(network),
         "parameters": f"{found.parameters:,}",
         "FLOPs": f"{found.flops / 1e9:.3g} G for {side}x{side}",
-        "images": f"{config.preprocessing.bits}-bit, trained at {side}x{side} px, any size translated",
+        "images": f"{config.preprocessing.bits}-bit, trained at {side}x{side} px, "
+        + (
+            "others resized and cropped to that" if config.kind in ("autoencoder", "anomaly") else "any size translated"
+        ),
     }
     if config.kind == "translator":
         rows["dropout"] = {
@@ -89,3 +87,17 @@ def _print(found: Description) -> None:
     for name, value in rows.items():
         table.add_row(Text(name), Text(value))  # plain text: names may hold what rich reads as markup
     Console(highlight=False).print(table)
+
+
+def _made_of(network: Any) -> str:
+    """A network's configuration in words: "unet: width 24, depth 7", parts of it in brackets."""
+    fields = []
+    for field, value in vars(network).items():
+        if field in ("type", "in_channels", "out_channels") or value is None:
+            continue
+        if isinstance(value, Config):
+            value = f"({_made_of(value)})"
+        elif isinstance(value, tuple):
+            value = "-".join(map(str, value))
+        fields.append(f"{field} {value}")
+    return f"{network.type}: {', '.join(fields)}"

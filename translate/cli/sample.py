@@ -34,6 +34,8 @@ class Sample(Config):
     """A square of so many by so many images over two latents."""
     reach: Annotated[float, Gt(0.0)] = 2.0
     """Of the map, in deviations of the latents."""
+    columns: Annotated[int, Ge(1)] | None = None
+    """Of a sheet; nearly a square unless given."""
     device: str = "auto"
     """cuda, mps or cpu; the best there is unless given."""
 
@@ -53,7 +55,7 @@ def sample(command: Sample) -> int:
     if command.out.suffix and not on_sheet:
         raise ConfigError(f"--out {command.out}: a sheet is a .png; or name a folder")
     model = load_image_model(command.weights, device=command.device)
-    columns = None
+    columns = command.columns
     if command.map is not None:
         images, columns = model.plane(steps=command.map, reach=command.reach), command.map
     elif command.between is not None:

@@ -118,8 +118,22 @@ class ClassifierNetworkConfig(Config):
     """Probability of dropping a feature while training."""
 
 
+class SameChannels(Config):
+    """Of networks that make images of the kind that they take."""
+
+    channels: int
+
+    @property
+    def in_channels(self) -> int:
+        return self.channels
+
+    @property
+    def out_channels(self) -> int:
+        return self.channels
+
+
 @dataclass(frozen=True, kw_only=True)
-class DenseAutoencoderConfig(Config):
+class DenseAutoencoderConfig(SameChannels):
     """Fully connected layers to a latent vector, and the same back (Hinton and Salakhutdinov, 2006)."""
 
     type: Literal["dense-autoencoder"] = "dense-autoencoder"
@@ -134,17 +148,9 @@ class DenseAutoencoderConfig(Config):
     variational: bool = False
     """The encoder gives a mean and a log-variance."""
 
-    @property
-    def in_channels(self) -> int:
-        return self.channels
-
-    @property
-    def out_channels(self) -> int:
-        return self.channels
-
 
 @dataclass(frozen=True, kw_only=True)
-class ConvAutoencoderConfig(Config):
+class ConvAutoencoderConfig(SameChannels):
     """Strided convolutions to a latent vector, and enlarging ones back."""
 
     type: Literal["conv-autoencoder"] = "conv-autoencoder"
@@ -164,14 +170,6 @@ class ConvAutoencoderConfig(Config):
     def __post_init__(self) -> None:
         if self.size % 2**self.num_downsamplings:
             raise ConfigError(f"--size {self.size} cannot be halved {self.num_downsamplings} times")
-
-    @property
-    def in_channels(self) -> int:
-        return self.channels
-
-    @property
-    def out_channels(self) -> int:
-        return self.channels
 
 
 @dataclass(frozen=True, kw_only=True)

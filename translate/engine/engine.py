@@ -39,6 +39,7 @@ from translate.engine.detectors import PREFIX, Detectors
 from translate.engine.display import Display, device_name, memory_gb
 from translate.engine.distributed import World
 from translate.engine.ema import EMA
+from translate.engine.errors import TrainingError, out_of_memory
 from translate.engine.interrupt import Interrupt
 from translate.engine.log import RunLog
 from translate.engine.meter import Meter
@@ -46,10 +47,6 @@ from translate.engine.resume import check_same_run, network_configs, start_netwo
 from translate.inference.device import autocast, choose_precision
 from translate.inference.grid import image_grid, to_images
 from translate.recipes.base import Batch, Batches, Progress, Recipe, Scratch, TrainingData, Update
-
-
-class TrainingError(RuntimeError):
-    """A run that cannot go on; the message says what happened, what is kept, and what to try."""
 
 
 def _all_finite(net: nn.Module) -> bool:
@@ -450,9 +447,3 @@ class Engine:
         for name, net in (self.ema.nets if self.ema is not None else {}).items():
             net.load_state_dict(self.nets[name].state_dict())
         self.display.say(f"starting from the networks {', '.join(names)} of {source}")
-
-
-def out_of_memory(error: RuntimeError) -> bool:
-    """Whether the device or, as its allocators put it, the host has no memory left."""
-    phrases = ("out of memory", "not enough memory", "can't allocate memory")
-    return isinstance(error, torch.OutOfMemoryError) or any(phrase in str(error) for phrase in phrases)

@@ -16,7 +16,8 @@ from translate.config.base import ConfigError, validate
 from translate.config.methods import TrainConfig
 from translate.engine.display import Display, device_name
 from translate.engine.distributed import World, join_world
-from translate.engine.engine import Engine, TrainingError, out_of_memory
+from translate.engine.engine import Engine
+from translate.engine.errors import TrainingError, out_of_memory
 from translate.recipes import open_recipe
 
 

@@ -8,6 +8,8 @@ Shapes: N batch, C channels, S side.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -19,6 +21,7 @@ from translate.config.networks import (
     DenseAutoencoderConfig,
     Likelihood,
     VectorAutoencoderConfig,
+    VQVAENetworkConfig,
 )
 from translate.config.training import Precision
 from translate.config.weights import Domains, Preprocessing, WeightsConfig
@@ -59,6 +62,21 @@ def body_config(
     )
 
 
+def learned_weights(
+    network: VectorAutoencoderConfig | VQVAENetworkConfig, *, name: str, data: ImageSet
+) -> WeightsConfig:
+    """What the weights of an autoencoder say of themselves."""
+    bits: Literal[8, 16] = 16 if data.format.bits == 16 else 8
+    return WeightsConfig(
+        kind="autoencoder",
+        name=name,
+        network=network,
+        preprocessing=Preprocessing(size=data.size, bits=bits, alpha=data.config.alpha),
+        domains=Domains(source="images", target="reconstructions"),
+        noise="never",
+    )
+
+
 class VectorRecipe(Recipe):
     """What plain and variational autoencoders share: one network ``ae``, one optimizer, the same pictures."""
 
@@ -88,17 +106,7 @@ class VectorRecipe(Recipe):
         return {"image": batch["images"], "reconstruction": reconstructed}
 
     def exports(self) -> dict[str, Exported]:
-        config = WeightsConfig(
-            kind="autoencoder",
-            name=self.run.out.resolve().name,
-            network=self.network_config,
-            preprocessing=Preprocessing(
-                size=self.data.size, bits=16 if self.data.format.bits == 16 else 8, alpha=self.data.config.alpha
-            ),
-            domains=Domains(source="images", target="reconstructions"),
-            noise="never",
-        )
-        return {".": ("ae", config)}
+        return {".": ("ae", learned_weights(self.network_config, name=self.run.out.resolve().name, data=self.data))}
 
 
 class AE(VectorRecipe):

@@ -18,11 +18,11 @@ from translate.blocks.quantize import MovingAverage, Quantizer, codebook_loss
 from translate.config.autoencoders import VQVAEConfig
 from translate.config.networks import CodecConfig, CodePriorConfig, QuantizerConfig, VQVAENetworkConfig
 from translate.config.training import Precision
-from translate.config.weights import Domains, Preprocessing, WeightsConfig
 from translate.data.image_set import ImageSet
 from translate.inference.device import autocast
 from translate.losses import l2_loss
 from translate.networks import Codec, CodePrior, initialise
+from translate.recipes.autoencoder import learned_weights
 from translate.recipes.base import Batch, Exported, Progress, Recipe, Scratch, Update, adam
 
 
@@ -143,14 +143,5 @@ class VQVAE(Recipe):
         return {"mse": l2_loss(reconstructed, batch["images"])}
 
     def exports(self) -> dict[str, Exported]:
-        config = WeightsConfig(
-            kind="autoencoder",
-            name=self.run.out.resolve().name,
-            network=self.network_config,
-            preprocessing=Preprocessing(
-                size=self.data.size, bits=16 if self.data.format.bits == 16 else 8, alpha=self.data.config.alpha
-            ),
-            domains=Domains(source="images", target="reconstructions"),
-            noise="never",
-        )
+        config = learned_weights(self.network_config, name=self.run.out.resolve().name, data=self.data)
         return {".": (tuple(self.nets), config)}
