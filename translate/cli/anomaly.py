@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from translate.networks import AnomalyDetector
 
 EXIT_PARTLY = 1
+MOST = 20_000  # images that a covariance is taken of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +88,7 @@ def _fit(command: Fit) -> int:
     from translate.checkpoint.weights import save_weights
     from translate.config.base import from_dict
     from translate.config.training import ImageSetConfig
+    from translate.data.image_inputs import spread
     from translate.data.image_set import ImageSet
     from translate.inference.library import load_image_model
     from translate.networks.anomaly import SCORES
@@ -101,7 +103,7 @@ def _fit(command: Fit) -> int:
         raise ConfigError(
             f"{command.root} has images for {images.size} px, and '{model.config.name}' takes {model.size}"
         )
-    learned = images.images("train", range(len(images.part("train"))))
+    learned = images.images("train", [int(index) for index in spread(len(images.part("train")), MOST)])
     num_held_back = len(images.part("val"))
     if num_held_back:
         held_back = images.images("val", range(num_held_back))

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from translate.applications.embed import Probe
 
 
+AT_ONCE = 1024  # images in memory as numbers
+
+
 @dataclass(frozen=True, kw_only=True)
 class Embed(Config):
     """Turn images into latents: a file of them, a map, and what they tell of the classes.
@@ -68,16 +71,23 @@ def embed(command: Embed) -> int:
     print(found.describe())
 
     def read(name: str, count: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
-        """Latents, pixels as the model sees them, labels and names."""
+        """Latents, pixels as the model sees them (uint8), labels and names."""
         part = found.splits[name]
-        named, failed = read_part(part, spread(len(part), count))
-        for line in failed:
-            print(f"left out: {line}")
-        if not named:
+        latents, pixels, labels, names = [], [], [], []
+        chosen = spread(len(part), count)
+        for some in np.array_split(chosen, -(-len(chosen) // AT_ONCE)):
+            named, failed = read_part(part, some)
+            for line in failed:
+                print(f"left out: {line}")
+            if named:
+                images = model.prepared([one.picture for one in named])
+                latents.append(model.encoded(images).numpy())
+                pixels.append(((images + 1) * 127.5).round().byte().numpy())  # a quarter of the room
+                labels += [-1 if one.label is None else one.label for one in named]
+                names += [one.name for one in named]
+        if not names:
             raise ConfigError(f"none of the {name} images can be read")
-        images = model.prepared([one.picture for one in named])
-        labels = np.array([-1 if one.label is None else one.label for one in named])
-        return model.encoded(images).numpy(), images.numpy(), labels, [one.name for one in named]
+        return np.concatenate(latents), np.concatenate(pixels), np.array(labels), names
 
     latents, pixels, labels, names = read(split, command.count)
     make_folder(command.out)
@@ -91,7 +101,8 @@ def embed(command: Embed) -> int:
     if command.map_count:
         chosen = spread(len(latents), command.map_count)
         maps = flattened(latents[chosen], seed=command.seed)
-        thumbnails = [image.convert("RGB") for image in model.pictures(torch.from_numpy(pixels[chosen]))]
+        shown_pixels = torch.from_numpy(pixels[chosen]).float() / 127.5 - 1
+        thumbnails = [image.convert("RGB") for image in model.pictures(shown_pixels)]
         if model.size > 64:
             thumbnails = [image.resize((64, 64), Image.Resampling.LANCZOS) for image in thumbnails]
         shown = [int(label) for label in labels[chosen]] if found.class_names else None

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from translate.data.idx import idx_name
 from translate.data.images import ImageError, Picture, list_images
 from translate.data.layouts_common import ImageSource, list_inputs
 from translate.data.layouts_images import ImagePart, ImageSetData, find_images
@@ -74,7 +75,9 @@ def named_inputs(
         LayoutError, ImageError: nothing is there.
     """
     only = Path(inputs[0]) if len(inputs) == 1 else None
-    if only is not None and (only.suffix.lower() in (".npz", ".gz") or (only.is_dir() and not list_images(only))):
+    if only is not None and (
+        only.suffix.lower() == ".npz" or idx_name(only) or (only.is_dir() and not list_images(only))
+    ):
         found = find_images(only)
         part = found.splits[choose_split(found, split)]
     else:

@@ -232,8 +232,11 @@ class Engine:
             self.ema.update(self.run.batch_size)
 
     def _micro_batches(self, batch: Batch) -> list[Batch]:
-        batch = {name: images.contiguous(memory_format=self.memory_format) for name, images in batch.items()}
-        parts = {name: images.split(self.micro_batch) for name, images in batch.items()}
+        batch = {
+            name: given.contiguous(memory_format=self.memory_format) if given.dim() == 4 else given
+            for name, given in batch.items()
+        }
+        parts = {name: given.split(self.micro_batch) for name, given in batch.items()}
         return [dict(zip(parts, group, strict=True)) for group in zip(*parts.values(), strict=True)]
 
     def _freeze(self, update: Update, *, keeps_graph: bool) -> None:

@@ -89,6 +89,18 @@ class VAE(VectorRecipe):
             "kl": self.beta * gaussian_kl(code.mean, code.log_variance, free_bits=self.config.free_bits),
         }
 
+    def sample(self, nets: dict[str, nn.Module], batch: Batch, *, precision: Precision) -> dict[str, Tensor]:
+        """Images, their reconstructions, and as many new ones, always from the same latents."""
+        columns, network = super().sample(nets, batch, precision=precision), nets["ae"]
+        assert isinstance(network, Autoencoder)
+        generator = torch.Generator().manual_seed(self.run.seed)
+        latents = torch.randn(len(batch["images"]), self.config.latent, generator=generator)
+        was_training = network.training
+        with torch.inference_mode():
+            drawn = network.eval().to_images(network.decode(latents.to(batch["images"].device)))
+        network.train(was_training)
+        return {**columns, "sample": drawn}
+
     def validate(self, nets: dict[str, nn.Module], batch: Batch, *, precision: Precision) -> dict[str, Tensor]:
         """The negative evidence lower bound, in fp32 and from the same draws each time."""
         network, images = nets["ae"], batch["images"]
