@@ -1,6 +1,7 @@
-"""Small things that many tests need: drawn pairs, and a tiny translator."""
+"""Small things that many tests need: drawn pairs, a tiny translator, a browser."""
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,17 @@ from PIL import Image
 from translate.checkpoint import save_weights
 from translate.config import Preprocessing, ResNetConfig, WeightsConfig
 from translate.networks import build_network, initialise
+
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+]
 
 torch.set_num_threads(1)  # the sums of two runs agree bit by bit, and small tests are not slowed by threads
 
@@ -56,3 +68,15 @@ def tiny_weights(tmp_path: Path, tiny_config: WeightsConfig, tiny_network: torch
     """A folder with model.safetensors and config.json."""
     save_weights(tiny_network, tiny_config, tmp_path / "tiny")
     return tmp_path / "tiny"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[object]:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="page tests need playwright")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("page tests need Chromium")
+    with sync_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
+        yield opened
+        opened.close()
