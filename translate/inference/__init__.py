@@ -2,7 +2,7 @@
 
 from translate.inference.device import DeviceError, choose_device, choose_precision
 from translate.inference.files import Summary, translate_files
-from translate.inference.grid import image_grid, to_images
+from translate.inference.grid import contact_sheet, image_grid, to_images
 from translate.inference.image_model import ImageModel
 from translate.inference.library import find_weights, load, load_image_model, load_translator, shipped_weights
 from translate.inference.translator import InferenceError, Translator
@@ -15,6 +15,7 @@ __all__ = [
     "Translator",
     "choose_device",
     "choose_precision",
+    "contact_sheet",
     "find_weights",
     "image_grid",
     "load",
