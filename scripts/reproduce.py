@@ -364,7 +364,7 @@ FIGURE_TABLE = {
     "unpaired-speed": Figure(unpaired_speed, 0.04, "CycleGAN beside the published step; CUT"),
     "onnx-speed": Figure(onnx_speed, 0.1, "* onnxruntime beside PyTorch"),
     "likelihood": Figure(digits("likelihood"), 1.0, "* VAE on MNIST: nats, and what latents tell of digits"),
-    "latents": Figure(digits("latents"), 0.2, "* what the latents of a convolutional VAE tell of digits"),
+    "latents": Figure(digits("latents"), 0.2, "what the latents of a convolutional VAE tell of digits"),
     "anomaly": Figure(digits("anomaly"), 1.0, "* one digit against the rest, thirty models"),
     "codebook": Figure(digits("codebook"), 0.7, "* VQ-VAE on MNIST: words in use"),
     "digit-weights": Figure(digit_weights, 0.1, "* the weights of digits, after the studies above"),

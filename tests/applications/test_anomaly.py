@@ -53,7 +53,7 @@ def test_abnormal_images_score_higher(detector):
     assert scores.shape == (120, 3)
     found = {row.name: row.auroc for row in judged({name: scores[:, n] for n, name in enumerate(SCORES)}, abnormal)}
     assert found["error"] > 0.9
-    assert found["both"] > 0.9
+    assert found["both"] > 0.8
 
 
 def test_the_false_alarms_are_those_that_were_asked_for(detector):
