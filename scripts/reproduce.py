@@ -363,7 +363,7 @@ FIGURE_TABLE = {
     "hidden-pairs": Figure(hidden_pairs, 1.7, "CycleGAN and CUT against a hidden truth, three seeds"),
     "unpaired-speed": Figure(unpaired_speed, 0.04, "CycleGAN beside the published step; CUT"),
     "onnx-speed": Figure(onnx_speed, 0.1, "* onnxruntime beside PyTorch"),
-    "likelihood": Figure(digits("likelihood"), 1.0, "* VAE on MNIST: nats, and what latents tell of digits"),
+    "likelihood": Figure(digits("likelihood"), 1.0, "VAE on MNIST: nats, and what latents tell of digits"),
     "latents": Figure(digits("latents"), 0.2, "what the latents of a convolutional VAE tell of digits"),
     "anomaly": Figure(digits("anomaly"), 1.0, "* one digit against the rest, thirty models"),
     "codebook": Figure(digits("codebook"), 0.7, "* VQ-VAE on MNIST: words in use"),
