@@ -362,7 +362,7 @@ FIGURE_TABLE = {
     "seasons": Figure(seasons, 0.1, "scores of the season weights; trains a classifier first"),
     "hidden-pairs": Figure(hidden_pairs, 1.7, "CycleGAN and CUT against a hidden truth, three seeds"),
     "unpaired-speed": Figure(unpaired_speed, 0.04, "CycleGAN beside the published step; CUT"),
-    "onnx-speed": Figure(onnx_speed, 0.1, "* onnxruntime beside PyTorch"),
+    "onnx-speed": Figure(onnx_speed, 0.04, "onnxruntime beside PyTorch"),
     "likelihood": Figure(digits("likelihood"), 1.0, "VAE on MNIST: nats, and what latents tell of digits"),
     "latents": Figure(digits("latents"), 0.2, "what the latents of a convolutional VAE tell of digits"),
     "anomaly": Figure(digits("anomaly"), 1.0, "* one digit against the rest, thirty models"),
