@@ -302,7 +302,22 @@ def digits_picture(arguments: argparse.Namespace) -> dict[str, Any]:
         canvas.paste(sheet, (number * (width + 16), 0))
     canvas = canvas.resize((canvas.width * 3 // 5, canvas.height * 3 // 5), Image.Resampling.LANCZOS)
     canvas.convert("L").save(ROOT / "demos" / "assets" / "digits.png", optimize=True)
+
+    # The model's own reconstructions stand for the digits: no picture of the data set is shown.
+    out, some = FIGURES / "digits-map", ["--count", "1000", "--map-count", "1000", "--show", "reconstructions"]
+    command("-m", "translate", "embed", "vae-mnist", arguments.mnist, "-o", out, *some)
+    plan = Image.open(out / "tsne.png").quantize(32)
+    plan.save(ROOT / "demos" / "assets" / "digits-map.png", optimize=True)
     return {"seeds": [0, 0, 1]}
+
+
+def faces(arguments: argparse.Namespace) -> dict[str, Any]:
+    """A VQ-VAE on drawn faces, three seeds; its compression beside JPEG and WebP; the weights of the first ship."""
+    out, folder = FIGURES / "faces-raw.json", ROOT / "weights" / "vqvae-faces"
+    said = recorded("faces", "scripts/study_faces.py", arguments.faces, "--out", RUNS / "faces", "--json", out)
+    export = ["--dtype", "fp16", "-o", folder, "--name", "vqvae-faces"]
+    command("-m", "translate", "export", RUNS / "faces" / "vqvae-0", *export)
+    return {"said": said, "runs": json.loads(out.read_text(encoding="utf-8"))}
 
 
 def detectors(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -363,12 +378,15 @@ FIGURE_TABLE = {
     "hidden-pairs": Figure(hidden_pairs, 1.7, "CycleGAN and CUT against a hidden truth, three seeds"),
     "unpaired-speed": Figure(unpaired_speed, 0.04, "CycleGAN beside the published step; CUT"),
     "onnx-speed": Figure(onnx_speed, 0.04, "onnxruntime beside PyTorch"),
+    "rebuilding": Figure(digits("rebuilding"), 0.1, "autoencoder on MNIST: PSNR of its reconstructions"),
     "likelihood": Figure(digits("likelihood"), 1.0, "VAE on MNIST: nats, and what latents tell of digits"),
     "latents": Figure(digits("latents"), 0.2, "what the latents of a convolutional VAE tell of digits"),
-    "anomaly": Figure(digits("anomaly"), 1.0, "* one digit against the rest, thirty models"),
-    "codebook": Figure(digits("codebook"), 0.7, "* VQ-VAE on MNIST: words in use"),
+    "choice": Figure(digits("choice"), 0.5, "which autoencoder tells planted faults best"),
+    "anomaly": Figure(digits("anomaly"), 0.7, "one digit against the rest, thirty models"),
+    "codebook": Figure(digits("codebook"), 0.5, "VQ-VAE on MNIST: words in use"),
+    "faces": Figure(faces, 1.7, "VQ-VAE on faces: words in use, compression; and the weights that ship"),
     "digit-weights": Figure(digit_weights, 0.1, "* the weights of digits, after the studies above"),
-    "digits-picture": Figure(digits_picture, 0.01, "new digits, and ways between them"),
+    "digits-picture": Figure(digits_picture, 0.01, "new digits, ways between them, a map of digits"),
     "detectors": Figure(detectors, 0.2, "fifty healthy runs, and planted faults"),
     "speed": Figure(speed, 0.05, "step, inference and loader beside the published step"),
     "resume": Figure(resume, 0.2, "kill -9 ten times; two processes against one"),
@@ -390,6 +408,8 @@ def main() -> int:
     yosemite = ROOT / "data" / "summer2winter_yosemite"
     parser.add_argument("--yosemite", type=Path, default=yosemite, help="summer2winter Yosemite, trainA trainB ...")
     parser.add_argument("--mnist", type=Path, default=ROOT / "data" / "mnist", help="MNIST's four idx files")
+    anime = ROOT / "data" / "anime_faces" / "train"
+    parser.add_argument("--faces", type=Path, default=anime, help="a folder of faces of 96 px")
     parser.add_argument("--weights", default="facades", help="what the facades figure scores")
     parser.add_argument("--again", action="store_true", help="make figures that are there already")
     arguments = parser.parse_args()

@@ -6,7 +6,7 @@ import torch
 from learned import SIZE, save_learned
 
 import translate
-from translate.applications.anomaly import baselines, detector_config, fit, judged, measured
+from translate.applications.anomaly import baselines, detector_config, fit, judged, measured, planted, told_from_planted
 from translate.checkpoint import load_weights, save_weights
 from translate.config import ConfigError
 from translate.metrics import auroc
@@ -62,6 +62,27 @@ def test_the_false_alarms_are_those_that_were_asked_for(detector):
     assert torch.allclose(scores[:, 2], scores[:, 0] + scores[:, 1], atol=1e-5)
     assert scores[:, :2].mean(dim=0).abs().max() < 1e-4
     assert (scores[:, :2].std(dim=0) - 1).abs().max() < 1e-3
+
+
+def test_a_planted_fault_is_one_rectangle_of_another_image():
+    images = torch.arange(6.0).view(6, 1, 1, 1).expand(6, 1, SIZE, SIZE)
+    spoilt = planted(images, seed=3)
+    for number, image in enumerate(spoilt[:, 0]):
+        rows, columns = (image != number).nonzero(as_tuple=True)
+        patch = image[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+        assert patch.unique().numel() == 1  # whole, and of a single other image
+        assert all(SIZE // 4 <= side <= SIZE // 2 + 1 for side in patch.shape)
+    assert torch.equal(spoilt, planted(images, seed=3))
+    assert not torch.equal(spoilt, planted(images, seed=4))
+
+
+def test_the_smoothing_is_the_one_that_tells_planted_faults_best(model, detector):
+    learned, held_back = shapes(256, kind="square"), shapes(100, kind="square", seed=1)
+    each = {side: told_from_planted(fit(model, learned, held_back, smoothing=side), held_back) for side in (1, 3, 5)}
+    assert told_from_planted(detector, held_back) == max(each.values())
+    assert detector.config.smoothing == max(each, key=lambda side: each[side])
+    with pytest.raises(ConfigError, match="odd"):
+        fit(model, learned, held_back, smoothing=4)
 
 
 def test_heat_is_where_the_image_differs(detector):

@@ -1,7 +1,8 @@
 """Anomaly detection: fit a detector to normal images, and score others.
 
 Nothing but normal training images decides anything: the latents' covariance and the scale of the scores come from those
-that the autoencoder learned from and from those held back, the threshold from the latter alone.
+that the autoencoder learned from and from those held back, the threshold from the latter alone. What must be chosen is
+chosen by anomalies planted in the latter: patches of one pasted into another (CutPaste; Li et al., 2021).
 
 Shapes: N images, C channels, S side, D latents.
 """
@@ -19,13 +20,22 @@ from translate.config.weights import Domains, WeightsConfig
 from translate.inference.image_model import ImageModel
 from translate.metrics.auroc import auroc
 from translate.networks import AnomalyDetector, Autoencoder
+from translate.networks.anomaly import SCORES
 
 AT_ONCE = 512
 FEWEST = 20  # normal images that a threshold is taken from
+SMOOTHINGS = (1, 3, 5)  # pixels, chosen from
 COMPONENTS, NEIGHBOURS = 32, 5
 
 
-def fit(model: ImageModel, learned: Tensor, held_back: Tensor, *, false_alarms: float = 0.05) -> AnomalyDetector:
+def fit(
+    model: ImageModel,
+    learned: Tensor,
+    held_back: Tensor,
+    *,
+    false_alarms: float = 0.05,
+    smoothing: int | None = None,
+) -> AnomalyDetector:
     """A detector of what is unlike normal images.
 
     Args:
@@ -33,6 +43,7 @@ def fit(model: ImageModel, learned: Tensor, held_back: Tensor, *, false_alarms: 
         learned: Normal images that it learned from, [N, C, S, S] in [-1, 1].
         held_back: Normal images that it did not.
         false_alarms: Share of normal images that the thresholds call abnormal.
+        smoothing: Pixels that errors are averaged over, odd; unless given, what tells planted anomalies best.
 
     Raises:
         ConfigError: too few images, or the model has a codebook.
@@ -45,7 +56,18 @@ def fit(model: ImageModel, learned: Tensor, held_back: Tensor, *, false_alarms: 
             f"{len(learned)} normal images that it learned from and {len(held_back)} others: {FEWEST} of each are "
             "needed at least"
         )
-    detector = AnomalyDetector(AnomalyNetworkConfig(autoencoder=network.config))
+    found = [
+        _fitted(model, network, side, learned, held_back, false_alarms=false_alarms)
+        for side in (SMOOTHINGS if smoothing is None else (smoothing,))
+        if side < model.size
+    ]
+    return found[0] if len(found) == 1 else max(found, key=lambda detector: told_from_planted(detector, held_back))
+
+
+def _fitted(
+    model: ImageModel, network: Autoencoder, side: int, learned: Tensor, held_back: Tensor, *, false_alarms: float
+) -> AnomalyDetector:
+    detector = AnomalyDetector(AnomalyNetworkConfig(autoencoder=network.config, smoothing=side))
     detector.autoencoder.load_state_dict(network.state_dict())
     detector.to(model.device).eval()
     latents = model.encoded(learned).double()
@@ -62,6 +84,42 @@ def fit(model: ImageModel, learned: Tensor, held_back: Tensor, *, false_alarms: 
     scores = detector.together(raw.to(model.device))
     detector.thresholds.copy_(torch.quantile(scores, 1 - false_alarms, dim=0))
     return detector.requires_grad_(False)
+
+
+def planted(images: Tensor, *, seed: int = 0) -> Tensor:
+    """Images with a fault each: a rectangle of another one, a quarter to a half as wide and as high, pasted elsewhere.
+
+    Of four such rectangles the one that changes the image most is taken, since black pasted into black is no fault.
+
+    Args:
+        images: [N, C, S, S], two at least.
+        seed: Of what is drawn.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    number, side = len(images), images.shape[-1]
+    places = torch.arange(side)
+    spoilt, changed = images.clone(), torch.full((number,), -1.0)
+    for _ in range(4):
+        others = (torch.arange(number) + torch.randint(1, number, (number,), generator=generator)) % number
+        inside, sources = [], []
+        for _ in ("rows", "columns"):
+            length = (side * (0.25 + 0.25 * torch.rand(number, 1, generator=generator))).ceil()
+            start, taken = ((torch.rand(number, 1, generator=generator) * (side - length + 1)).floor() for _ in "ab")
+            inside.append((places >= start) & (places < start + length))  # [N, S]
+            sources.append((places + (taken - start).long()) % side)
+        patches = images[others[:, None, None], :, sources[0][:, :, None], sources[1][:, None, :]].permute(0, 3, 1, 2)
+        mask = inside[0][:, None, :, None] & inside[1][:, None, None, :]
+        pasted = torch.where(mask, patches, images)
+        change = (pasted - images).abs().mean(dim=(1, 2, 3))
+        better = change > changed
+        spoilt[better], changed[better] = pasted[better], change[better]
+    return spoilt
+
+
+def told_from_planted(detector: AnomalyDetector, normal: Tensor) -> float:
+    """AUROC of telling normal images [N, C, S, S] from the same images with planted faults, by both scores."""
+    scores = measured(detector, torch.cat([normal, planted(normal)]))[:, SCORES.index("both")]
+    return auroc(scores, torch.arange(len(scores)) >= len(normal))
 
 
 def detector_config(model: ImageModel, detector: AnomalyDetector, *, false_alarms: float) -> WeightsConfig:

@@ -17,7 +17,7 @@ import hashlib
 import io
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -228,7 +228,10 @@ class Rival:
     image: Image.Image
 
 
-def at_equal_rate(image: Image.Image, form: Literal["JPEG", "WEBP"], *, body: int) -> Rival:
+Format = Literal["JPEG", "WEBP"]
+
+
+def at_equal_rate(image: Image.Image, form: Format, *, body: int) -> Rival:
     """The best quality whose file, its head not counted, has at most `body` bytes; the least where none has.
 
     Args:
@@ -259,3 +262,56 @@ def _rival(image: Image.Image, form: str, *, quality: int) -> Rival:
     else:
         head = 12 + 8 + 10  # RIFF, the chunk's name and length, the frame's tag and size
     return Rival(size=len(data), head=head, image=Image.open(io.BytesIO(data)).convert(image.mode))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rate:
+    """What one way of compressing needs for a set of images, and what it leaves of them."""
+
+    name: str
+    bits: float
+    """A pixel, by the whole files."""
+    bits_without_heads: float
+    psnr: float
+    """dB, the mean over images."""
+
+
+class Comparison:
+    """Compressed images, one after the other, and beside each the other formats at an equal rate.
+
+    Args:
+        compressor: What compressed them.
+        rivals: The other formats; each gets as many bytes as the codes take, heads not counted.
+    """
+
+    def __init__(self, compressor: Compressor, *, rivals: Sequence[Format] = ()) -> None:
+        self.compressor, self.rivals = compressor, rivals
+        self.mode = "L" if compressor.model.format.channels == 1 else "RGB"
+        self.pixels = 0
+        self._found: dict[str, list[tuple[int, int, float]]] = {}  # bytes, of them the head, dB
+
+    def add(self, image: Image.Image, data: bytes) -> None:
+        """An image, and what `Compressor.compress` made of it."""
+        original = image.convert(self.mode)
+        self.pixels += original.width * original.height
+        self._note("translate", original, len(data), HEAD.size, self.compressor.decompress(data))
+        for form in self.rivals:
+            rival = at_equal_rate(original, form, body=len(data) - HEAD.size)
+            self._note(form, original, rival.size, rival.head, rival.image)
+
+    def _note(self, name: str, original: Image.Image, size: int, head: int, made: Image.Image) -> None:
+        difference = np.asarray(made.convert(self.mode), np.float64) - np.asarray(original, np.float64)
+        decibels = 10 * np.log10(255**2 / max(np.square(difference).mean(), 1e-6))
+        self._found.setdefault(name, []).append((size, head, float(decibels)))
+
+    def rates(self) -> list[Rate]:
+        """One of each way, this toolkit's first."""
+        return [
+            Rate(
+                name=name,
+                bits=8 * sum(size for size, _, _ in found) / self.pixels,
+                bits_without_heads=8 * sum(size - head for size, head, _ in found) / self.pixels,
+                psnr=sum(decibels for _, _, decibels in found) / len(found),
+            )
+            for name, found in self._found.items()
+        ]

@@ -51,16 +51,13 @@ class Decompress(Config):
 
 def compress(command: Compress) -> int:
     validate(command)
-    import numpy as np
-
-    from translate.applications.compress import HEAD, SUFFIX, Compressor, at_equal_rate
+    from translate.applications.compress import SUFFIX, Comparison, Compressor
     from translate.checkpoint.atomic import make_folder, written_beside
     from translate.data.image_inputs import named_inputs
     from translate.data.images import to_pil
     from translate.inference.library import load_image_model
 
     compressor = Compressor(load_image_model(command.weights, device=command.device))
-    mode = "L" if compressor.model.format.channels == 1 else "RGB"
     named, failed = named_inputs(command.inputs, split=command.split, count=command.count)
     for line in failed:
         print(f"failed: {line}", file=sys.stderr)
@@ -71,24 +68,13 @@ def compress(command: Compress) -> int:
         raise ConfigError(f"--out {command.out} is one file, and there are {len(named)} images: name a folder")
     make_folder(command.out.parent if one_file else command.out)
 
-    rows: dict[str, list[tuple[int, int, float]]] = {}  # bytes, of them the head, squared error
-    pixels = 0
+    comparison = Comparison(compressor, rivals=("JPEG", "WEBP") if command.compare else ())
     for one in named:
         data = compressor.compress(one.picture)
         target = command.out if one_file else command.out / f"{one.name}{SUFFIX}"
         with written_beside(target) as beside:
             beside.write_bytes(data)
-        original = to_pil(one.picture).convert(mode)
-        pixels += original.width * original.height
-
-        def note(name: str, size: int, head: int, image: object, original: object = original) -> None:
-            difference = np.asarray(image, np.float64) - np.asarray(original, np.float64)
-            rows.setdefault(name, []).append((size, head, float(np.square(difference).mean())))
-
-        note("translate", len(data), HEAD.size, compressor.decompress(data).convert(mode))
-        for form in ("JPEG", "WEBP") if command.compare else ():
-            rival = at_equal_rate(original, form, body=len(data) - HEAD.size)
-            note(form, rival.size, rival.head, rival.image)
+        comparison.add(to_pil(one.picture), data)
 
     from rich.console import Console
     from rich.table import Table
@@ -96,10 +82,8 @@ def compress(command: Compress) -> int:
     table = Table(title=f"{len(named)} images", title_justify="left")
     for heading in ("", "bits a pixel", "without heads", "PSNR, dB"):
         table.add_column(heading, justify="left" if not heading else "right")
-    for name, found in rows.items():
-        size, head = sum(row[0] for row in found), sum(row[1] for row in found)
-        psnr = np.mean([10 * np.log10(255**2 / max(row[2], 1e-6)) for row in found])
-        table.add_row(name, f"{8 * size / pixels:.3f}", f"{8 * (size - head) / pixels:.3f}", f"{psnr:.2f}")
+    for rate in comparison.rates():
+        table.add_row(rate.name, f"{rate.bits:.3f}", f"{rate.bits_without_heads:.3f}", f"{rate.psnr:.2f}")
     Console(width=80, highlight=False).print(table)
     parameters = sum(tensor.numel() for tensor in compressor.network.state_dict().values())
     print(f"The decoder itself: {parameters:,} values, {parameters * 2 / 1e6:.1f} MB in fp16, counted in none of these")

@@ -40,6 +40,8 @@ class Embed(Config):
     """Images at most, evenly spread."""
     map_count: Annotated[int, Ge(0)] = 2_000
     """Images on the map at most; 0 for no map."""
+    show: Literal["images", "reconstructions"] = "images"
+    """On the map, the images themselves or what the model makes of them."""
     probe_count: Annotated[int, Ge(10)] = 10_000
     """Training images that classes are learned from at most."""
     seed: Annotated[int, Ge(0), Lt(2**32)] = 0
@@ -102,6 +104,8 @@ def embed(command: Embed) -> int:
         chosen = spread(len(latents), command.map_count)
         maps = flattened(latents[chosen], seed=command.seed)
         shown_pixels = torch.from_numpy(pixels[chosen]).float() / 127.5 - 1
+        if command.show == "reconstructions":
+            shown_pixels = model.reconstructed(shown_pixels)
         thumbnails = [image.convert("RGB") for image in model.pictures(shown_pixels)]
         if model.size > 64:
             thumbnails = [image.resize((64, 64), Image.Resampling.LANCZOS) for image in thumbnails]

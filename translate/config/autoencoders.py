@@ -117,7 +117,8 @@ class VQVAEConfig(Config):
     """Words of the codebook."""
     code_dim: Annotated[int, Ge(1)] = 16
     """Numbers of a word."""
-    norm: Norm = "group"
+    norm: Norm = "none"
+    """Of the convolutions; none, as published: a norm forgets how bright a photo is."""
     commitment_weight: Annotated[float, Ge(0.0)] = 0.25
     """Of the distance that the encoder keeps from the words it is given."""
     decay: Annotated[float, Gt(0.0), Lt(1.0)] = 0.99

@@ -253,6 +253,12 @@ class AnomalyNetworkConfig(Config):
 
     type: Literal["anomaly"] = "anomaly"
     autoencoder: Annotated[VectorAutoencoderConfig, Field(discriminator="type")]
+    smoothing: Annotated[int, Ge(1), Le(31)] = 3
+    """Side, in pixels, of the squares that an error is averaged over before it is squared; odd."""
+
+    def __post_init__(self) -> None:
+        if self.smoothing % 2 == 0:
+            raise ConfigError(f"a smoothing of {self.smoothing} pixels has no middle: choose an odd number")
 
     @property
     def in_channels(self) -> int:

@@ -1,6 +1,6 @@
 """An autoencoder of what is normal, with what is known of its errors and latents: how unlike is an image?
 
-Two distances. The *error* of the reconstruction, averaged over 3x3 pixels before it is squared: a stroke that comes
+Two distances. The *error* of the reconstruction, averaged over a few pixels before it is squared: a stroke that comes
 back a pixel beside its place is no anomaly. The *distance* of the latents from those of normal images, by their
 covariance (Mahalanobis, 1936). Each is taken as a logarithm, in deviations from its mean over normal images that the
 autoencoder has not learned from; together they are summed.
@@ -18,7 +18,6 @@ from translate.config.networks import AnomalyNetworkConfig, DenseAutoencoderConf
 from translate.networks.autoencoder import Autoencoder, ConvAutoencoder, DenseAutoencoder
 
 SCORES = ("error", "distance", "both")
-SMOOTHING = 3  # pixels
 LEAST = 1e-12  # of what a logarithm is taken of
 
 
@@ -53,13 +52,13 @@ class AnomalyDetector(nn.Module):
 
     def heat(self, images: Tensor) -> Tensor:
         """Where images differ from their reconstructions: [N, C, S, S] in [-1, 1] -> [N, 1, S, S], not negative."""
-        return _heat(self.autoencoder(images), images)
+        return self._heat(self.autoencoder(images), images)
 
     def raw(self, images: Tensor) -> Tensor:
         """log of the error and of the distance: [N, 2]."""
         latents = self.autoencoder.encode(images).mean.float()
         made = self.autoencoder.to_images(self.autoencoder.decode(latents))
-        error = _heat(made, images).mean(dim=(1, 2, 3))
+        error = self._heat(made, images).mean(dim=(1, 2, 3))
         distance = ((latents - self.centre) @ self.whitening).square().mean(dim=1)
         return torch.stack([error, distance], dim=1).clamp_min(LEAST).log()
 
@@ -72,7 +71,7 @@ class AnomalyDetector(nn.Module):
         scaled = (raw - self.means) / self.deviations
         return torch.cat([scaled, scaled.sum(dim=1, keepdim=True)], dim=1)
 
-
-def _heat(made: Tensor, images: Tensor) -> Tensor:
-    difference = F.avg_pool2d(made.float() - images.float(), SMOOTHING, stride=1, padding=SMOOTHING // 2)
-    return difference.square().mean(dim=1, keepdim=True)
+    def _heat(self, made: Tensor, images: Tensor) -> Tensor:
+        side = self.config.smoothing
+        difference = F.avg_pool2d(made.float() - images.float(), side, stride=1, padding=side // 2)
+        return difference.square().mean(dim=1, keepdim=True)
