@@ -40,7 +40,7 @@ UNRELIABLE = 0.8
 DATA_FILE = "data.json"
 
 
-class _Progress(Display):
+class QuietDisplay(Display):
     """The line of a training, without what is said of runs that a user started."""
 
     def say(self, line: str) -> None:
@@ -158,7 +158,7 @@ def open_classifier(
             soft_wrap=True,
         )
         config = _training(found, folder, names, root_b, device=device, seed=seed, images=total)
-        train(config, display=_Progress(console=console))
+        train(config, display=QuietDisplay(console=console))
         if not _is_finished(folder, total):
             raise ClassifierError("the domain classifier is not finished: the same command again goes on with it")
     network, said = load_weights(folder)

@@ -18,22 +18,24 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from translate.applications.evaluation.result import Evaluation, Measure, Score
+    from translate.applications.generation import Generation
 
 WIDTH = 80
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluate(Config):
-    """Score translations on a test split, beside the untouched inputs and histogram matching.
+    """Score translations on a test split, beside the untouched inputs and histogram matching; or samples of a GAN, VAE
+    or VQ-VAE, beside real images and a Gaussian.
 
     Pairs are compared with their targets; two sets without pairs as sets, with a classifier of the two domains that is
-    trained once and kept.
+    trained once and kept. Samples are compared with the training images, by a classifier of them.
     """
 
     weights: Positional[str]
     """A name (such as facades), a weights folder, a run folder, or a file of weights."""
     root: Positional[Path]
-    """The data set: pairs or two sets, found by looking; or domain A of two folders."""
+    """The data set: pairs or two sets, found by looking; or domain A of two folders; or an image set, for samples."""
     out: Annotated[Path | None, arg(aliases=["-o"])] = None
     """Folder for the scores (JSON), the picture and the classifier, which the next weights are scored with as well;
     evaluations/ and the name of the data set unless given."""
@@ -50,7 +52,7 @@ class Evaluate(Config):
     split: Literal["train", "val", "test"] | None = None
     """Which images; test, or else val, unless given."""
     num_images: Annotated[int, Ge(2)] | None = None
-    """Score so many images at most, drawn with the seed."""
+    """Score so many images at most, drawn with the seed; 10,000 samples unless given."""
     size: Annotated[int, Ge(8), Le(4096)] | None = None
     """Resize the shorter side to this first; images keep their own size unless given."""
     features: str | None = None
@@ -60,6 +62,10 @@ class Evaluate(Config):
     """LPIPS for pairs: torchvision's file of AlexNet, VGG-16 or SqueezeNet, and the authors' file of its heads."""
     classifier: Path | None = None
     """Folder of the domain classifier, to share it between evaluations; in --out unless given."""
+    cas: bool = True
+    """Of a conditional GAN, also train a classifier on samples alone and test it on real images."""
+    attribute: str | None = None
+    """Of CelebA, for samples: what the two classes differ in."""
     seed: Annotated[int, Ge(0), Lt(2**63)] = 0
     """Of all that is drawn: histogram references, intervals, the classifier, the weights' noise."""
     device: str = "auto"
@@ -72,6 +78,12 @@ class Evaluate(Config):
 
 def evaluate(command: Evaluate) -> int:
     validate(command)
+    from translate.checkpoint.weights import read_config, weights_file
+    from translate.inference.library import find_weights
+
+    file = weights_file(find_weights(command.weights))
+    if file.suffix == ".safetensors" and read_config(file).kind in ("generator", "autoencoder"):
+        return _evaluate_samples(command)
     features = _features(command.features)
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -117,6 +129,77 @@ def evaluate(command: Evaluate) -> int:
     else:
         _print(found)
     return 0
+
+
+def _evaluate_samples(command: Evaluate) -> int:
+    import json
+
+    from translate.applications.evaluate import EVALUATIONS
+    from translate.applications.generation import evaluate_samples
+    from translate.inference.library import load_sampler
+
+    for name in ("root_b", "names", "direction", "split", "size", "features", "lpips"):
+        if getattr(command, name) is not None:
+            raise ConfigError(f"--{name.replace('_', '-')} is for translations, and these weights make samples")
+    errors = Console(stderr=True, highlight=False)
+    with errors.status("scoring") as status:
+        found = evaluate_samples(
+            load_sampler(command.weights, device=command.device),
+            command.root,
+            out=command.out or Path(EVALUATIONS) / (command.root.resolve().name or "data"),
+            num_images=command.num_images or 10_000,
+            classifier=command.classifier,
+            cas=command.cas,
+            attribute=command.attribute,
+            seed=command.seed,
+            console=errors,
+            on_step=status.update,
+        )
+    if command.json:
+        print(json.dumps(found.to_dict(), indent=2))
+    else:
+        _print_samples(found)
+    return 0
+
+
+def _print_samples(found: Generation) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from translate.applications.generation import MEASURES, SAMPLES
+
+    console = Console(highlight=False)
+    console.width = min(console.width, WIDTH)
+    console.print(
+        Text.assemble((found.weights, "bold"), f": {found.num_images:,} samples, {found.num_real:,} real {found.split}")
+    )
+    console.print(Text(found.data, "dim"))
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", show_edge=False)
+    table.add_column("", no_wrap=True)
+    for candidate in found.scores:
+        table.add_column(Text(found.weights if candidate == SAMPLES else candidate), justify="right")
+    for name, measure in MEASURES.items():
+        if not any(name in row for row in found.scores.values()):
+            continue
+        cells = []
+        for candidate, row in found.scores.items():
+            cell = f"{measure.times * row[name]:.{measure.digits}f}" if name in row else "-"
+            if candidate == SAMPLES and name in found.intervals:
+                low, high = found.intervals[name]
+                cell += f"\n{low:.{measure.digits}f}-{high:.{measure.digits}f}"
+            cells.append(cell)
+        better = "as real" if name in ("likeness", "nearest") else measure.better
+        times = f" x{measure.times}" if measure.times != 1 else ""
+        table.add_row(Text.assemble(measure.title, (f" ({better}{times})", "dim")), *cells)
+    console.print("", table, "", sep="\n")
+    console.print(
+        Text(
+            f"Distances from {found.num_images:,} training images, in the features of a classifier: "
+            f"{found.classifier}, right on {found.accuracy:.1%} of the real {found.split} images",
+            "dim",
+        )
+    )
+    console.print(f"{found.report}, {found.sheet}", markup=False, soft_wrap=True)
 
 
 def _features(given: str | None) -> tuple[str, Path] | None:

@@ -61,9 +61,11 @@ def _print(found: Description) -> None:
         "parameters": f"{found.parameters:,}",
         "FLOPs": f"{found.flops / 1e9:.3g} G for {side}x{side}",
         "images": f"{config.preprocessing.bits}-bit, trained at {side}x{side} px, "
-        + (
-            "others resized and cropped to that" if config.kind in ("autoencoder", "anomaly") else "any size translated"
-        ),
+        + {
+            "autoencoder": "others resized and cropped to that",
+            "anomaly": "others resized and cropped to that",
+            "generator": "made at that size",
+        }.get(config.kind, "any size translated"),
     }
     if config.kind == "translator":
         rows["dropout"] = {

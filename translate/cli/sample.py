@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge, Gt, Le, Lt
 from tyro.conf import Positional, arg
 
 from translate.config.base import Config, ConfigError, validate
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from translate.inference import GeneratorModel, ImageModel
+
+
+VIDEOS = (".gif", ".webp")
+MILLISECONDS = 80  # of a video's image
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,16 +27,19 @@ class Sample(Config):
     """Make new images: a sheet, a folder, ways between images, or a map of the latents."""
 
     weights: Positional[str]
-    """A name (such as vae-mnist), a weights folder, a run folder, or a .safetensors file."""
+    """A name (such as gan-mnist or vae-mnist), a weights folder, a run folder, or a .safetensors file."""
     out: Annotated[Path, arg(aliases=["-o"])]
-    """A .png for one sheet; or a folder, for a file each."""
+    """A .png for one sheet; a .gif or .webp for a video, with --interpolate; or a folder for a file each, of a
+    conditional GAN in one folder a class."""
     count: Annotated[int, Ge(1), Le(1_000_000)] = 64
     """Images; or ways, with --interpolate."""
     seed: Annotated[int, Ge(0), Lt(2**63)] = 0
     """The same seed makes the same images."""
+    classes: tuple[str, ...] = ()
+    """Of a conditional GAN, those that are asked for in turn; all of them unless given."""
     temperature: Annotated[float, Ge(0.0), Le(10.0)] = 1.0
     """Below 1 for likelier and less varied images."""
-    interpolate: Annotated[int, Ge(2)] | None = None
+    interpolate: Annotated[int, Ge(2), Le(1000)] | None = None
     """Images from each drawn one to the next, along a great circle of the latents."""
     between: tuple[Path, Path] | None = None
     """With --interpolate: from this image to that one, in place of drawn ones."""
@@ -35,7 +48,7 @@ class Sample(Config):
     reach: Annotated[float, Gt(0.0)] = 2.0
     """Of the map, in deviations of the latents."""
     columns: Annotated[int, Ge(1)] | None = None
-    """Of a sheet; nearly a square unless given."""
+    """Of a sheet; nearly a square unless given, or a column a class."""
     device: str = "auto"
     """cuda, mps or cpu; the best there is unless given."""
 
@@ -43,41 +56,97 @@ class Sample(Config):
 def sample(command: Sample) -> int:
     validate(command)
     from translate.checkpoint.atomic import make_folder, written_beside
-    from translate.data.images import read_image
-    from translate.inference.grid import contact_sheet
-    from translate.inference.library import load_image_model
+    from translate.inference.grid import contact_sheet, enlarged
+    from translate.inference.library import load_sampler
 
+    suffix = command.out.suffix.lower()
+    is_video, on_sheet = suffix in VIDEOS, suffix == ".png"
+    _check(command, is_video=is_video, on_sheet=on_sheet)
+    model = load_sampler(command.weights, device=command.device)
+    if on_sheet or is_video:
+        images, columns = _pictures(command, model, closed=is_video)
+        make_folder(command.out.parent)
+        with written_beside(command.out) as beside:
+            if is_video:
+                first, *others = enlarged([image.convert("RGB") for image in images], least=128)
+                options = {"save_all": True, "append_images": others, "duration": MILLISECONDS, "loop": 0}
+                first.save(beside, format=suffix[1:].upper(), **options)
+            else:
+                contact_sheet(images, columns=command.columns or columns).save(beside, format="PNG")
+        made = len(images)
+    else:
+        made = _folder(command, model)
+    print(f"{made:,} images made, seed {command.seed}: {command.out}")
+    return 0
+
+
+def _check(command: Sample, *, is_video: bool, on_sheet: bool) -> None:
     if command.between is not None and command.interpolate is None:
         raise ConfigError("--between goes with --interpolate: say how many images there should be, such as 10")
     if command.map is not None and command.interpolate is not None:
         raise ConfigError("--map and --interpolate are two pictures: choose one")
-    on_sheet = command.out.suffix.lower() == ".png"
-    if command.out.suffix and not on_sheet:
-        raise ConfigError(f"--out {command.out}: a sheet is a .png; or name a folder")
-    model = load_image_model(command.weights, device=command.device)
-    columns = command.columns
-    if command.map is not None:
-        images, columns = model.plane(steps=command.map, reach=command.reach), command.map
+    if is_video and (command.interpolate is None or command.between is not None):
+        raise ConfigError(
+            f"--out {command.out} is a video, of ways from one drawn image to the next: add --interpolate"
+        )
+    if command.out.suffix and not on_sheet and not is_video and not command.out.is_dir():
+        raise ConfigError(f"--out {command.out}: a sheet is a .png, a video a .gif or .webp; or name a folder")
+
+
+def _drawn(command: Sample, model: ImageModel | GeneratorModel) -> dict[str, Any]:
+    """What images are drawn by."""
+    from translate.inference import GeneratorModel
+
+    drawn: dict[str, Any] = {"seed": command.seed, "temperature": command.temperature}
+    if isinstance(model, GeneratorModel):
+        return {**drawn, "classes": command.classes}
+    if command.classes:
+        raise ConfigError(f"'{model.config.name}' was trained without classes: leave out --classes")
+    return drawn
+
+
+def _pictures(
+    command: Sample, model: ImageModel | GeneratorModel, *, closed: bool
+) -> tuple[list[Image.Image], int | None]:
+    """The images of a sheet or a video, and the columns that suit them."""
+    from translate.data.images import read_image
+    from translate.inference import GeneratorModel
+
+    drawn = _drawn(command, model)
+    if isinstance(model, GeneratorModel):
+        if command.map is not None or command.between is not None:
+            raise ConfigError(
+                f"'{model.config.name}' is a GAN, which has no way from an image to its latents and no latents that "
+                "matter more than others: --map and --between are for a vae"
+            )
+    elif command.map is not None:
+        return model.plane(steps=command.map, reach=command.reach), command.map
     elif command.between is not None:
-        first, last = model.pictures(model.prepared([read_image(path) for path in command.between]))
         assert command.interpolate is not None
-        images = model.interpolate(first, last, steps=command.interpolate)
-        columns = command.interpolate
-    elif command.interpolate is not None:
-        ends = model.sample(2 * command.count, seed=command.seed, temperature=command.temperature)
-        pairs = zip(ends[::2], ends[1::2], strict=True)
-        images = [one for a, b in pairs for one in model.interpolate(a, b, steps=command.interpolate)]
-        columns = command.interpolate
+        first, last = model.pictures(model.prepared([read_image(path) for path in command.between]))
+        return model.interpolate(first, last, steps=command.interpolate), command.interpolate
+    if command.interpolate is not None:
+        return model.ways(command.count, steps=command.interpolate, closed=closed, **drawn), command.interpolate
+    columns = None
+    if isinstance(model, GeneratorModel) and model.class_names and command.count >= len(model.class_names):
+        columns = len(command.classes or model.class_names)
+    return model.sample(command.count, **drawn), columns
+
+
+def _folder(command: Sample, model: ImageModel | GeneratorModel) -> int:
+    """A file an image; returns how many."""
+    from translate.checkpoint.atomic import make_folder, written_beside
+
+    images: Iterable[tuple[Image.Image, str | None]]
+    if command.interpolate is not None or command.map is not None:
+        images = ((image, None) for image in _pictures(command, model, closed=False)[0])
     else:
-        images = model.sample(command.count, seed=command.seed, temperature=command.temperature)
-    make_folder(command.out.parent if on_sheet else command.out)
-    if on_sheet:
-        with written_beside(command.out) as beside:
-            contact_sheet(images, columns=columns).save(beside, format="PNG")
-    else:
-        digits = max(6, len(str(len(images) - 1)))
-        for number, image in enumerate(images):
-            with written_beside(command.out / f"{number:0{digits}d}.png") as beside:
-                image.save(beside, format="PNG")
-    print(f"{len(images)} images made, seed {command.seed}: {command.out}")
-    return 0
+        images = model.samples(command.count, **_drawn(command, model))
+    made = 0
+    for number, (image, name) in enumerate(images):
+        folder = command.out / name if name is not None else command.out
+        make_folder(folder)
+        with written_beside(folder / f"{number:06d}.png") as beside:
+            image.save(beside, format="PNG")
+        made += 1
+    return made

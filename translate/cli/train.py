@@ -9,6 +9,8 @@ from tyro.conf import OmitArgPrefixes, arg, subcommand
 
 from translate.config.autoencoders import AutoencoderConfig, VAEConfig, VQVAEConfig
 from translate.config.base import validate
+from translate.config.classifiers import ImageClassifierConfig
+from translate.config.gans import DCGANConfig, GANConfig, HingeConfig, WGANConfig, WGANGPConfig
 from translate.config.training import CUTConfig, CycleGANConfig, FastCUTConfig, Pix2PixConfig, SegmentationConfig
 
 
@@ -24,6 +26,15 @@ class Train:
         | Annotated[OmitArgPrefixes[AutoencoderConfig], subcommand("ae", description=AutoencoderConfig.__doc__)]
         | Annotated[OmitArgPrefixes[VAEConfig], subcommand("vae", description=VAEConfig.__doc__)]
         | Annotated[OmitArgPrefixes[VQVAEConfig], subcommand("vqvae", description=VQVAEConfig.__doc__)]
+        | Annotated[OmitArgPrefixes[GANConfig], subcommand("gan", description=GANConfig.__doc__)]
+        | Annotated[OmitArgPrefixes[DCGANConfig], subcommand("dcgan", description=DCGANConfig.__doc__)]
+        | Annotated[OmitArgPrefixes[WGANConfig], subcommand("wgan", description=WGANConfig.__doc__)]
+        | Annotated[OmitArgPrefixes[WGANGPConfig], subcommand("wgan-gp", description=WGANGPConfig.__doc__)]
+        | Annotated[OmitArgPrefixes[HingeConfig], subcommand("hinge", description=HingeConfig.__doc__)]
+        | Annotated[
+            OmitArgPrefixes[ImageClassifierConfig],
+            subcommand("classifier", description=ImageClassifierConfig.__doc__),
+        ]
         | Annotated[
             OmitArgPrefixes[SegmentationConfig], subcommand("segmentation", description=SegmentationConfig.__doc__)
         ],

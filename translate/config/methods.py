@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from translate.config.autoencoders import AutoencoderConfig, VAEConfig, VQVAEConfig
+from translate.config.classifiers import ImageClassifierConfig
+from translate.config.gans import DCGANConfig, GANConfig, HingeConfig, WGANConfig, WGANGPConfig
 from translate.config.training import (
     ClassifierConfig,
     CUTConfig,
@@ -20,6 +22,12 @@ TrainConfig = (
     | AutoencoderConfig
     | VAEConfig
     | VQVAEConfig
+    | GANConfig
+    | DCGANConfig
+    | WGANConfig
+    | WGANGPConfig
+    | HingeConfig
     | SegmentationConfig
     | ClassifierConfig
+    | ImageClassifierConfig
 )

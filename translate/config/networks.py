@@ -269,6 +269,71 @@ class AnomalyNetworkConfig(Config):
         return self.autoencoder.channels
 
 
+@dataclass(frozen=True, kw_only=True)
+class DenseGeneratorConfig(SameChannels):
+    """Latents to images, fully connected (Goodfellow et al., 2014)."""
+
+    type: Literal["dense-generator"] = "dense-generator"
+    channels: Annotated[int, Ge(1)] = 1
+    size: Annotated[int, Ge(1)] = 28
+    """Side in pixels of the square images."""
+    latent: Annotated[int, Ge(1)] = 100
+    hidden: tuple[Annotated[int, Ge(1)], ...] = (256, 512)
+    """Units between latent and image."""
+    num_classes: Annotated[int, Ge(0)] = 0
+    """Of which one is asked for; 0 for none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvGeneratorConfig(SameChannels):
+    """Latents to images by enlarging convolutions (DCGAN; Radford et al., 2015)."""
+
+    type: Literal["conv-generator"] = "conv-generator"
+    channels: Annotated[int, Ge(1)] = 3
+    size: Annotated[int, Ge(1)] = 64
+    """Side in pixels of the square images, a multiple of ``2 ** num_upsamplings``."""
+    latent: Annotated[int, Ge(1)] = 100
+    width: Annotated[int, Ge(1)] = 64
+    """Channels before the last convolution, doubled inwards up to 8 times."""
+    num_upsamplings: Annotated[int, Ge(1), Le(8)] = 4
+    norm: Norm = "batch"
+    num_classes: Annotated[int, Ge(0)] = 0
+    """Of which one is asked for; 0 for none."""
+
+    def __post_init__(self) -> None:
+        if self.size % 2**self.num_upsamplings:
+            raise ConfigError(f"--size {self.size} cannot be halved {self.num_upsamplings} times")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenseDiscriminatorConfig(SameChannels):
+    """Images to a logit, fully connected."""
+
+    type: Literal["dense-discriminator"] = "dense-discriminator"
+    channels: Annotated[int, Ge(1)] = 1
+    size: Annotated[int, Ge(1)] = 28
+    hidden: tuple[Annotated[int, Ge(1)], ...] = (512, 256)
+    num_classes: Annotated[int, Ge(0)] = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvDiscriminatorConfig(SameChannels):
+    """Images to a logit by strided convolutions (DCGAN)."""
+
+    type: Literal["conv-discriminator"] = "conv-discriminator"
+    channels: Annotated[int, Ge(1)] = 3
+    size: Annotated[int, Ge(1)] = 64
+    width: Annotated[int, Ge(1)] = 64
+    """Channels of the first convolution, doubled inwards up to 8 times."""
+    num_downsamplings: Annotated[int, Ge(1), Le(8)] = 4
+    norm: Literal["none", "batch", "group", "instance", "instance-affine", "spectral"] = "batch"
+    num_classes: Annotated[int, Ge(0)] = 0
+
+
+SamplerConfig = DenseGeneratorConfig | ConvGeneratorConfig
+"""Networks that make images of random numbers."""
+JudgeConfig = DenseDiscriminatorConfig | ConvDiscriminatorConfig
+"""Networks that tell whether a whole image is real."""
 GeneratorConfig = ResNetConfig | UNetConfig
 NetworkConfig = (
     ResNetConfig
@@ -279,6 +344,8 @@ NetworkConfig = (
     | ConvAutoencoderConfig
     | VQVAENetworkConfig
     | AnomalyNetworkConfig
+    | DenseGeneratorConfig
+    | ConvGeneratorConfig
 )
 """What a file of weights may hold."""
 

@@ -73,7 +73,7 @@ class WeightsConfig(Config):
     """Everything that is needed to rebuild a network and use it, with no flags."""
 
     format_version: int = FORMAT_VERSION
-    kind: Literal["translator", "segmenter", "discriminator", "classifier", "autoencoder", "anomaly"]
+    kind: Literal["translator", "segmenter", "discriminator", "classifier", "autoencoder", "anomaly", "generator"]
     """What the network is for; a command that needs another kind says so."""
     name: Annotated[str, Len(1)]
     network: Annotated[NetworkConfig, Field(discriminator="type")]
@@ -82,7 +82,7 @@ class WeightsConfig(Config):
     noise: Noise = "training"
     """Whether dropout stays on when translating (``always``)."""
     classes: tuple[str, ...] = ()
-    """Class names of a segmenter or a classifier, in the order of its logits."""
+    """Class names: of a segmenter or a classifier in the order of its logits, of a conditional generator."""
     false_alarms: Annotated[float, Ge(0.0), Lt(1.0)] | None = None
     """Share of normal images that an anomaly detector's threshold calls abnormal."""
     training: TrainingRecord | None = None

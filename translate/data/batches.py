@@ -107,7 +107,7 @@ def jitter_colour(images: Tensor, factors: Tensor) -> Tensor:
     return torch.cat([(x * 2 - 1).clamp(-1, 1), images[:, colour:]], dim=1)
 
 
-Prepared = tuple[list[Tensor], list[Draw]]
+Prepared = tuple[list[Tensor], list[Draw], np.ndarray]
 MOST_AT_ONCE, BYTES_AT_ONCE = 8, 2**22
 
 
@@ -133,6 +133,7 @@ class PairBatches(Iterator[Batch]):
 
     Attributes:
         bad: The unreadable pairs so far, number to reason.
+        indices: Which pairs the last batch is of, int64 [N].
 
     Raises:
         DataError: there are no pairs, the crop does not fit, or the processes cannot share a batch; from ``next``, when
@@ -169,6 +170,7 @@ class PairBatches(Iterator[Batch]):
         self.batch_size, self.share = batch_size, batch_size // world_size
         self.position = start + rank * self.share
         self.bad: dict[int, str] = {}
+        self.indices = np.zeros(0, np.int64)
         self._lock = threading.Lock()
         self._closed = False
         # Small batches are handed over several at a time: waking a thread costs as much as cropping a sample.
@@ -186,8 +188,8 @@ class PairBatches(Iterator[Batch]):
         self._ahead.append(self._pool.submit(self._load_several, positions))
         self.position += self._at_once * self.batch_size
 
-    def _read(self, position: int) -> list[np.ndarray]:
-        """The pair of a sample; an unreadable one gives way to the next of the epoch's order."""
+    def _read(self, position: int) -> tuple[int, list[np.ndarray]]:
+        """The pair of a sample and its number; an unreadable one gives way to the next of the epoch's order."""
         epoch, place = divmod(position, len(self.store))
         order = permutation(len(self.store), epoch=epoch, seed=self.seed)
         for step in range(len(self.store)):
@@ -195,7 +197,7 @@ class PairBatches(Iterator[Batch]):
             if index in self.bad:
                 continue
             try:
-                return self.store.read(index)
+                return index, self.store.read(index)
             except (ImageError, LayoutError) as error:
                 self._count_bad(index, str(error))
         raise DataError(f"none of the {len(self.store)} {self.store.noun} can be read: {next(iter(self.bad.values()))}")
@@ -220,9 +222,9 @@ class PairBatches(Iterator[Batch]):
         return [self._load(position) for position in positions if not self._closed]
 
     def _load(self, position: int) -> Prepared:
-        """The halves of this process's share of a batch, [N, C, S, S] as stored, and their draws."""
+        """The halves of this process's share of a batch, [N, C, S, S] as stored, their draws and numbers."""
         draws = [draw(position + offset, seed=self.seed) for offset in range(self.share)]
-        samples = [self._read(position + offset) for offset in range(self.share)]
+        indices, samples = zip(*(self._read(position + offset) for offset in range(self.share)), strict=True)
         try:
             halves = self._spare.pop()
         except IndexError:
@@ -234,7 +236,7 @@ class PairBatches(Iterator[Batch]):
                 rows[number] = square.transpose(2, 0, 1)
                 if self.mirror and chosen.mirror:
                     half[number] = half[number].flip(-1)  # six times as fast as NumPy's view from behind
-        return halves, draws
+        return halves, draws, np.array(indices, np.int64)
 
     def _empty(self, sample: Sequence[np.ndarray]) -> list[Tensor]:
         """Room for the halves of a batch; a GPU copies from pinned memory."""
@@ -248,7 +250,7 @@ class PairBatches(Iterator[Batch]):
             self._ready.extend(self._ahead.popleft().result())
             self._submit()
             self._check_bad()  # the thread that met one too many may be at work on a later batch
-        halves, draws = self._ready.popleft()
+        halves, draws, self.indices = self._ready.popleft()
         images = [_planes_to_unit(half.to(self.device, non_blocking=True)) for half in halves]
         if self.device.type == "cpu":  # read by now, and fresh memory is slow; elsewhere the copy may still go on
             self._spare.append(halves)

@@ -124,7 +124,7 @@ class ImageSet(FolderImages):
         device: torch.device,
         report: Callable[[str], None],
     ) -> ArrayBatches | SetBatches:
-        """The training batches from sample `start` on, ``{"images": [N, C, S, S]}``."""
+        """The training batches from sample `start` on, ``{"images": [N, C, S, S]}``; with labels ``"label"`` [N]."""
         part = self.part("train")
         if part.pixels is not None:
             return ArrayBatches(
@@ -149,7 +149,7 @@ class ImageSet(FolderImages):
             device=device,
             report=report,
         )
-        return SetBatches(stream)
+        return SetBatches(stream, part.labels)
 
     def store(self, split: str, *, side: int, cache: Path | None = None, cache_bytes: int = 0) -> ImageStore:
         """Random access to the files of a split, the shorter side resized to `side`; closed with this object."""
@@ -199,16 +199,26 @@ class ImageSet(FolderImages):
 
 
 class SetBatches:
-    """A stream of single images, called ``images``."""
+    """A stream of single images, called ``images``, and with labels their classes, ``label``.
 
-    def __init__(self, stream: PairBatches) -> None:
+    Args:
+        stream: The images.
+        labels: [M] numbers of classes, by the images' numbers; or None.
+    """
+
+    def __init__(self, stream: PairBatches, labels: np.ndarray | None) -> None:
         self._stream = stream
+        self._labels = None if labels is None else torch.from_numpy(labels.astype(np.int64))
 
     def __iter__(self) -> SetBatches:
         return self
 
     def __next__(self) -> Batch:
-        return {"images": next(self._stream)["a"]}
+        batch = {"images": next(self._stream)["a"]}
+        if self._labels is not None:
+            chosen = self._labels[torch.from_numpy(self._stream.indices)]
+            batch["label"] = chosen.to(batch["images"].device, non_blocking=True)
+        return batch
 
     def close(self) -> None:
         """Stop the threads."""

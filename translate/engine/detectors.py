@@ -1,4 +1,4 @@
-"""What goes wrong in the training of a translator, seen while it trains: one line each, with what to try.
+"""What goes wrong in the training of a generator, seen while it trains: one line each, with what to try.
 
 | alarm           | what is seen, over a whole interval of the log                                                 |
 |-----------------|------------------------------------------------------------------------------------------------|
@@ -8,7 +8,8 @@
 | ``overpowered`` | the discriminator's loss is under 8 % of what guessing costs: it has won                        |
 | ``not finite``  | a loss is infinite or not a number; the run stops                                              |
 
-The reference is the target where there is one, else the input. A few scalars a step are computed on the device and
+The reference is the target where there is one, else the input; images made of random numbers have none of their own,
+and are looked at for ``collapsed`` alone, beside real ones. A few scalars a step are computed on the device and
 summed with the losses; the host reads them together with those, once an interval. All alarms but the last wait
 for a second interval in a row, since a new generator may do anything for a while.
 
@@ -55,7 +56,7 @@ def _thumbnails(images: Tensor) -> Tensor:
 
 
 class Detectors:
-    """Watches the translators of a recipe.
+    """Watches the generators of a recipe.
 
     Args:
         recipe: Says what to look at (`Recipe.watched`), what guessing costs its discriminators, and what to try.
@@ -73,12 +74,14 @@ class Detectors:
         found: dict[str, Tensor] = {}
         for network, seen in watched.items():
             reference = seen.source if seen.target is None else seen.target
+            assert reference is not None
             start = f"{PREFIX}{network}/"
-            if seen.output.shape == seen.source.shape:
-                found[f"{start}change"] = (seen.output.float() - seen.source.float()).abs().mean()
-            output, wanted = _luminance(seen.output), _luminance(reference)
-            norms = output.norm(dim=1) * wanted.norm(dim=1)
-            found[f"{start}correlation"] = ((output * wanted).sum(dim=1) / norms.clamp_min(1e-6)).mean()
+            if seen.source is not None:  # what follows is of translations
+                if seen.output.shape == seen.source.shape:
+                    found[f"{start}change"] = (seen.output.float() - seen.source.float()).abs().mean()
+                output, wanted = _luminance(seen.output), _luminance(reference)
+                norms = output.norm(dim=1) * wanted.norm(dim=1)
+                found[f"{start}correlation"] = ((output * wanted).sum(dim=1) / norms.clamp_min(1e-6)).mean()
             thumbnails = _thumbnails(seen.output[:1]), _thumbnails(reference[:1])
             if network in self._before:
                 output_change, reference_change = (
@@ -120,7 +123,7 @@ class Detectors:
             if signal.get("change", 2.0) < LEAST_CHANGE:
                 share = signal["change"] / 2
                 add("nothing", name, f"does nothing: it changes its inputs by {share:.1%} of the range")
-            if signal["correlation"] < LEAST_CORRELATION:
+            if signal.get("correlation", 1.0) < LEAST_CORRELATION:
                 add("inverted", name, f"inverts colours: light and dark correlate at {signal['correlation']:.2f}")
             wanted = signal.get("reference_change", 0.0)
             if wanted > 0 and signal["output_change"] < LEAST_DIVERSITY * wanted:

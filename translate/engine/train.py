@@ -72,7 +72,7 @@ def _train(config: TrainConfig, *, world: World, display: Display) -> Path:
         weights = run.out / "weights"
         if complete:
             one = shlex.quote(str(weights / next(iter(recipe.exports()))))
-            display.say(f"done: {engine.images:,} images. Try it: translate {recipe.command} {one} IMAGE -o OUT")
+            display.say(f"done: {engine.images:,} images. Try it: translate {recipe.command.format(one)}")
         else:
             display.say(
                 f"stopped after {engine.images:,} of {engine.total:,} images, saved in {run.out}. "

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from translate.checkpoint.weights import MODEL_FILE, DType, load_weights, save_weights
 from translate.export.exported import Exported, ExportError, source_file
 from translate.inference.translator import run_network
-from translate.networks import Generator
+from translate.networks import Generator, example_inputs
 
 # Rounding every weight to fp16 (11 bits) or bf16 (8 bits) moves an image in [-1, 1] by a few of its steps at most.
 TOLERANCE: dict[DType, float] = {"fp32": 0.0, "fp16": 0.02, "bf16": 0.2}
@@ -37,10 +37,10 @@ def export_safetensors(source: Path, target: Path, *, dtype: DType = "fp16", nam
     file = save_weights(network, config if name is None else replace(config, name=name), target, dtype=dtype)
     generator = torch.Generator().manual_seed(0)
     size = config.preprocessing.size
-    image = torch.rand(1, config.network.in_channels, size, size, generator=generator) * 2 - 1
+    given = example_inputs(config.network, height=size, width=size, generator=generator)
     difference = torch.zeros(1)
-    if config.kind in ("translator", "segmenter", "autoencoder"):  # what makes images, or as many values
-        difference = (_output(network, image) - _output(load_weights(file)[0], image)).abs()
+    if config.kind in ("translator", "segmenter", "autoencoder", "generator"):  # what makes images, or as many values
+        difference = (_output(network, given) - _output(load_weights(file)[0], given)).abs()
     if difference.mean() > TOLERANCE[dtype]:
         file.unlink()
         raise ExportError(
@@ -56,5 +56,5 @@ def export_safetensors(source: Path, target: Path, *, dtype: DType = "fp16", nam
 
 
 @torch.inference_mode()
-def _output(network: nn.Module, images: Tensor) -> Tensor:
-    return run_network(network, images) if isinstance(network, Generator) else network(images).float()
+def _output(network: nn.Module, given: tuple[Tensor, ...]) -> Tensor:
+    return run_network(network, *given) if isinstance(network, Generator) else network(*given).float()

@@ -2,13 +2,22 @@
 
 from translate.inference.device import DeviceError, choose_device, choose_precision
 from translate.inference.files import Summary, translate_files
+from translate.inference.generator_model import GeneratorModel
 from translate.inference.grid import contact_sheet, image_grid, to_images
 from translate.inference.image_model import ImageModel
-from translate.inference.library import find_weights, load, load_image_model, load_translator, shipped_weights
+from translate.inference.library import (
+    find_weights,
+    load,
+    load_image_model,
+    load_sampler,
+    load_translator,
+    shipped_weights,
+)
 from translate.inference.translator import InferenceError, Translator
 
 __all__ = [
     "DeviceError",
+    "GeneratorModel",
     "ImageModel",
     "InferenceError",
     "Summary",
@@ -20,6 +29,7 @@ __all__ = [
     "image_grid",
     "load",
     "load_image_model",
+    "load_sampler",
     "load_translator",
     "shipped_weights",
     "to_images",

@@ -9,10 +9,11 @@ import torch
 from torch import nn
 
 from translate.checkpoint.weights import stored_dtype, weights_file
+from translate.config.networks import NetworkConfig
 from translate.config.weights import WeightsConfig
 from translate.inference.library import open_network
 from translate.inference.onnx import is_onnx
-from translate.networks import build_network
+from translate.networks import build_network, example_inputs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,15 +34,15 @@ class Description:
     flops: int
 
 
-def count_flops(network: nn.Module, *, channels: int, height: int, width: int) -> int:
-    """Floating-point operations of one forward pass of one image, counted by PyTorch without computing anything."""
+def count_flops(network: nn.Module, config: NetworkConfig, *, height: int, width: int) -> int:
+    """Floating-point operations of one forward pass for one image, counted by PyTorch without computing anything."""
     from torch.utils.flop_counter import FlopCounterMode
 
     with torch.device("meta"):
-        image = torch.empty(1, channels, height, width)
+        given = example_inputs(config, height=height, width=width)
     shadow = network.to("meta")
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        shadow(image)
+        shadow(*given)
     return counter.get_total_flops()
 
 
@@ -58,7 +59,7 @@ def describe(path: Path) -> Description:
     parameters = sum(parameter.numel() for parameter in network.parameters())
     step = getattr(network, "stride", 1)
     side = -(-config.preprocessing.size // step) * step
-    flops = count_flops(network, channels=config.network.in_channels, height=side, width=side)
+    flops = count_flops(network, config.network, height=side, width=side)
     return Description(
         file=file,
         config=config,

@@ -9,7 +9,7 @@ Shapes: N images, C channels, S side, D latents, s side of a square of codes.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -213,6 +213,35 @@ class ImageModel(Framing):
         a, b = self.encoded(self.prepared([first, last]))
         return self.pictures(self.decoded(slerp(a, b, steps=steps)))
 
+    def samples(
+        self, count: int, *, seed: int = 0, temperature: float = 1.0
+    ) -> Iterator[tuple[Image.Image, str | None]]:
+        """As `sample`, one after the other; none has a class."""
+        for image in self.sample(count, seed=seed, temperature=temperature):
+            yield image, None
+
+    def ways(
+        self, count: int, *, steps: int = 10, seed: int = 0, temperature: float = 1.0, closed: bool = False
+    ) -> list[Image.Image]:
+        """Images from one drawn image to the next, along great circles of the latents.
+
+        Args:
+            count: Ways.
+            steps: Images of each.
+            seed: Of what is drawn.
+            temperature: Of what is drawn.
+            closed: Each way starts where the one before ended, and the last ends where the first began; for a video.
+
+        Returns:
+            ``count * steps`` images.
+
+        Raises:
+            InferenceError: as `sample`.
+        """
+        number = count if closed else 2 * count
+        ends = self.encoded(self.sampled(number, seed=seed, temperature=temperature))
+        return self.pictures(self.decoded(along(ends, steps=steps, closed=closed)))
+
     def plane(self, *, steps: int = 20, reach: float = 2.0) -> list[Image.Image]:
         """A map of two latents, row by row: ``steps * steps`` images at -reach to reach deviations along each.
 
@@ -232,6 +261,20 @@ class ImageModel(Framing):
         line = torch.linspace(-reach, reach, steps)
         places = torch.cartesian_prod(-line, line)[:, [1, 0]]  # x to the right, y upwards
         return self.pictures(self.decoded(places[:, : len(directions)] @ directions))
+
+
+def along(ends: Tensor, *, steps: int, closed: bool) -> Tensor:
+    """Latents on the ways between pairs of ends, or from each to the next and back to the first: [ways * steps, D].
+
+    Args:
+        ends: [M, D]; two for a way, or as many as there are ways, for closed ones.
+        steps: Of each way; a closed one leaves out its end, where the next begins.
+        closed: As above.
+    """
+    if closed:
+        pairs = zip(ends, ends.roll(-1, dims=0), strict=True)
+        return torch.cat([slerp(first, last, steps=steps + 1)[:-1] for first, last in pairs])
+    return torch.cat([slerp(first, last, steps=steps) for first, last in zip(ends[::2], ends[1::2], strict=True)])
 
 
 def slerp(first: Tensor, last: Tensor, *, steps: int) -> Tensor:

@@ -13,6 +13,7 @@ from translate.checkpoint.weights import MODEL_FILE, WeightsError, load_weights,
 from translate.config.training import Precision
 from translate.config.weights import WeightsConfig
 from translate.inference.device import choose_device
+from translate.inference.generator_model import GeneratorModel
 from translate.inference.image_model import ImageModel
 from translate.inference.onnx import is_onnx, load_onnx
 from translate.inference.translator import InferenceError, Translator, a_kind
@@ -70,7 +71,9 @@ def open_network(path: Path) -> tuple[nn.Module, WeightsConfig]:
     return load_onnx(file) if is_onnx(file) else load_weights(file)
 
 
-def load(name: str | Path, *, device: str = "auto", precision: Precision = "auto") -> Translator | ImageModel:
+def load(
+    name: str | Path, *, device: str = "auto", precision: Precision = "auto"
+) -> Translator | ImageModel | GeneratorModel:
     """Open weights, ready to use; no flags about what they are.
 
     Args:
@@ -79,11 +82,11 @@ def load(name: str | Path, *, device: str = "auto", precision: Precision = "auto
         precision: Of a translator: auto takes bf16 where the device is fast at it; fp32 for ONNX.
 
     Returns:
-        A `Translator`, or for the weights of an autoencoder an `ImageModel`.
+        A `Translator`; for the weights of an autoencoder an `ImageModel`, for those of a GAN a `GeneratorModel`.
 
     Raises:
         WeightsError: as `open_network`.
-        InferenceError: the weights are for neither.
+        InferenceError: the weights are for none of these.
         DeviceError: this machine, or ONNX, does not have the device or precision.
 
     Example:
@@ -93,6 +96,8 @@ def load(name: str | Path, *, device: str = "auto", precision: Precision = "auto
     network, config = open_network(find_weights(name))
     if config.kind == "autoencoder":
         return ImageModel(network, config, device=device)
+    if config.kind == "generator":
+        return GeneratorModel(network, config, device=device)
     return Translator(network, config, device=device, precision=precision)
 
 
@@ -127,4 +132,21 @@ def load_image_model(name: str | Path, *, device: str = "auto") -> ImageModel:
         InferenceError: the weights are not an autoencoder's.
     """
     network, config = open_network(find_weights(name))
+    return ImageModel(network, config, device=device)
+
+
+def load_sampler(name: str | Path, *, device: str = "auto") -> ImageModel | GeneratorModel:
+    """As `load`, for what must make new images: a GAN, a VAE, or a VQ-VAE with its prior.
+
+    Raises:
+        InferenceError: the weights are of another kind.
+    """
+    network, config = open_network(find_weights(name))
+    if config.kind == "generator":
+        return GeneratorModel(network, config, device=device)
+    if config.kind != "autoencoder":
+        raise InferenceError(
+            f"'{config.name}' holds {a_kind(config.kind)}, which makes nothing of random numbers: this needs the "
+            "weights of a GAN, a VAE or a VQ-VAE"
+        )
     return ImageModel(network, config, device=device)

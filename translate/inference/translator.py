@@ -39,6 +39,7 @@ _OTHER_KINDS = {
     "segmenter": ", which names the class of each pixel",
     "classifier": ", which names the class of an image",
     "anomaly": " detector, which scores images (translate anomaly score)",
+    "generator": ", which makes images of random numbers (translate sample)",
     "autoencoder": ", which makes images again (translate reconstruct)",
 }
 

@@ -9,6 +9,7 @@ from translate.metrics.kernel import kernel_distance, kernel_interval
 from translate.metrics.l1 import l1
 from translate.metrics.lpips import LPIPS
 from translate.metrics.luminance import luminance, luminance_ssim
+from translate.metrics.manifold import Manifold, manifold, nearest_distances
 from translate.metrics.ms_ssim import ms_ssim
 from translate.metrics.psnr import psnr
 from translate.metrics.segmentation import (
@@ -23,6 +24,7 @@ from translate.metrics.ssim import ssim
 
 __all__ = [
     "LPIPS",
+    "Manifold",
     "auroc",
     "bootstrap_interval",
     "class_accuracy",
@@ -36,9 +38,11 @@ __all__ = [
     "l1",
     "luminance",
     "luminance_ssim",
+    "manifold",
     "mean_class_accuracy",
     "mean_class_iou",
     "ms_ssim",
+    "nearest_distances",
     "pixel_accuracy",
     "psnr",
     "ssim",

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import overload
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from translate.config.networks import (
     AnomalyNetworkConfig,
     ClassifierNetworkConfig,
     ConvAutoencoderConfig,
+    ConvGeneratorConfig,
     DenseAutoencoderConfig,
+    DenseGeneratorConfig,
     GeneratorConfig,
     NetworkConfig,
     PatchGANConfig,
     ResNetConfig,
+    SamplerConfig,
     UNetConfig,
     VectorAutoencoderConfig,
     VQVAENetworkConfig,
@@ -23,6 +27,7 @@ from translate.networks.anomaly import AnomalyDetector
 from translate.networks.autoencoder import Autoencoder, Code, ConvAutoencoder, DenseAutoencoder
 from translate.networks.classifier import Classifier
 from translate.networks.code_prior import CodePrior
+from translate.networks.gan import ConvJudge, ConvSampler, DenseJudge, DenseSampler, Judge, Sampler
 from translate.networks.generator import Generator
 from translate.networks.initialise import initialise
 from translate.networks.patch_heads import PatchHeads, draw_places
@@ -42,6 +47,8 @@ def build_network(config: ClassifierNetworkConfig) -> Classifier: ...
 def build_network(config: VectorAutoencoderConfig) -> Autoencoder: ...
 @overload
 def build_network(config: VQVAENetworkConfig) -> VQVAENetwork: ...
+@overload
+def build_network(config: SamplerConfig) -> Sampler: ...
 @overload
 def build_network(config: NetworkConfig) -> nn.Module: ...
 def build_network(config: NetworkConfig) -> nn.Module:
@@ -63,6 +70,23 @@ def build_network(config: NetworkConfig) -> nn.Module:
             return VQVAENetwork(config)
         case AnomalyNetworkConfig():
             return AnomalyDetector(config)
+        case DenseGeneratorConfig():
+            return DenseSampler(config)
+        case ConvGeneratorConfig():
+            return ConvSampler(config)
+
+
+def example_inputs(
+    config: NetworkConfig, *, height: int, width: int, generator: torch.Generator | None = None
+) -> tuple[Tensor, ...]:
+    """What a network takes, drawn by chance: an image [1, C, height, width] in [-1, 1], or latents and a class.
+
+    On the device that is the default, such as ``with torch.device("meta")``.
+    """
+    if isinstance(config, DenseGeneratorConfig | ConvGeneratorConfig):
+        latents = torch.randn(1, config.latent, generator=generator)
+        return (latents, torch.zeros(1, dtype=torch.int64)) if config.num_classes else (latents,)
+    return (torch.rand(1, config.in_channels, height, width, generator=generator) * 2 - 1,)
 
 
 __all__ = [
@@ -73,15 +97,22 @@ __all__ = [
     "CodePrior",
     "Codec",
     "ConvAutoencoder",
+    "ConvJudge",
+    "ConvSampler",
     "DenseAutoencoder",
+    "DenseJudge",
+    "DenseSampler",
     "Generator",
+    "Judge",
     "PatchGANDiscriminator",
     "PatchHeads",
     "PatchOutput",
     "ResNetGenerator",
+    "Sampler",
     "UNetGenerator",
     "VQVAENetwork",
     "build_network",
     "draw_places",
+    "example_inputs",
     "initialise",
 ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from translate.config.autoencoders import AutoencoderConfig, VAEConfig, VQVAEConfig
+from translate.config.classifiers import ImageClassifierConfig
+from translate.config.gans import GANConfig
 from translate.config.methods import TrainConfig
 from translate.config.training import (
     ClassifierConfig,
@@ -21,6 +23,8 @@ from translate.recipes.base import Progress, Recipe, TrainingData, Update
 from translate.recipes.classifier import Classification
 from translate.recipes.cut import CUT
 from translate.recipes.cyclegan import CycleGAN
+from translate.recipes.gan import GAN
+from translate.recipes.image_classifier import ImageClassification
 from translate.recipes.pix2pix import Pix2Pix
 from translate.recipes.segmentation import Segmentation
 from translate.recipes.vae import VAE
@@ -54,9 +58,15 @@ def open_recipe(
         case VQVAEConfig():
             images = ImageSet(config.data, cache=cache)
             return VQVAE(config, images), images
+        case GANConfig():  # DCGAN, WGAN, WGAN-GP and hinge too
+            images = ImageSet(config.data, cache=cache)
+            return GAN(config, images), images
         case SegmentationConfig():
             pairs = PairedImages(config.data, cache=cache, nearest_target=True)
             return Segmentation(config, pairs), pairs
+        case ImageClassifierConfig():
+            images = ImageSet(config.data, cache=cache)
+            return ImageClassification(config, images), images
         case ClassifierConfig():
             domains = UnpairedImages(config.data, cache=cache)
             return Classification(config, domains), domains
@@ -65,10 +75,12 @@ def open_recipe(
 __all__ = [
     "AE",
     "CUT",
+    "GAN",
     "VAE",
     "VQVAE",
     "Classification",
     "CycleGAN",
+    "ImageClassification",
     "Pix2Pix",
     "Progress",
     "Recipe",

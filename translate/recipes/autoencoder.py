@@ -81,7 +81,7 @@ class VectorRecipe(Recipe):
     """What plain and variational autoencoders share: one network ``ae``, one optimizer, the same pictures."""
 
     ae: Autoencoder
-    command = "reconstruct"
+    command = "reconstruct {} IMAGE -o OUT"
 
     def __init__(self, config: BodyConfig, data: ImageSet, network_config: VectorAutoencoderConfig) -> None:
         self.run, self.data, self.network_config = config.run, data, network_config

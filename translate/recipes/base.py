@@ -65,12 +65,13 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True)
 class Watched:
-    """What a translator made in a step, for the detectors: [N, C, H, W] each, without gradients."""
+    """What a generator made in a step, for the detectors: [N, C, H, W] each, without gradients."""
 
-    source: Tensor
     output: Tensor
+    source: Tensor | None = None
+    """What a translator made it of."""
     target: Tensor | None = None
-    """What it should have made, where that is known."""
+    """What it should have made, where that is known; for a generator without a source, real images."""
 
 
 class Batches(Protocol):
@@ -119,7 +120,7 @@ class Recipe(ABC):
     """A training method.
 
     Attributes:
-        command: Of ``translate``, for trying what was trained.
+        command: Of ``translate``, for trying what was trained; the weights in place of the braces.
         nets: The networks by name.
         ema_nets: Names of those of which the engine keeps an average.
         updates: The steps, in their order.
@@ -130,7 +131,7 @@ class Recipe(ABC):
     """
 
     name: str
-    command: str = "apply"
+    command: str = "apply {} IMAGE -o OUT"
     nets: dict[str, nn.Module]
     ema_nets: tuple[str, ...] = ()
     updates: tuple[Update, ...]
@@ -213,4 +214,15 @@ def adam(parameters: Iterable[nn.Parameter], run: RunConfig, *, lazy: int = 0) -
     optimizer = torch.optim.Adam(list(parameters), lr=rate, betas=betas, fused=True)
     for group in optimizer.param_groups:
         group["initial_lr"] = rate
+    return optimizer
+
+
+def adamw(parameters: Iterable[nn.Parameter], run: RunConfig, *, weight_decay: float) -> Optimizer:
+    """Adam with decoupled weight decay (Loshchilov and Hutter, 2019), as the run's configuration says."""
+    betas = (float(run.beta1), float(run.beta2))
+    optimizer = torch.optim.AdamW(
+        list(parameters), lr=run.learning_rate, betas=betas, weight_decay=weight_decay, fused=True
+    )
+    for group in optimizer.param_groups:
+        group["initial_lr"] = run.learning_rate
     return optimizer

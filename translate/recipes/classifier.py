@@ -23,7 +23,7 @@ from translate.data.distort import distort
 from translate.data.unpaired import UnpairedImages
 from translate.inference.device import autocast
 from translate.networks import Classifier, initialise
-from translate.recipes.base import Batch, Exported, Recipe, Scratch, Update
+from translate.recipes.base import Batch, Exported, Recipe, Scratch, Update, adamw
 
 NO_CLASS = "none of them"
 """What the class of distorted images is called; the last one, where it is there."""
@@ -59,14 +59,7 @@ class Classification(Recipe):
         self.updates = (Update(name="c", optimizer="c", trains=("c",), losses=(self.loss,)),)
 
     def optimizers(self) -> dict[str, Optimizer]:
-        run = self.run
-        betas = (float(run.beta1), float(run.beta2))
-        optimizer = torch.optim.AdamW(
-            self.c.parameters(), lr=run.learning_rate, betas=betas, weight_decay=self.config.weight_decay, fused=True
-        )
-        for group in optimizer.param_groups:
-            group["initial_lr"] = run.learning_rate
-        return {"c": optimizer}
+        return {"c": adamw(self.c.parameters(), self.run, weight_decay=self.config.weight_decay)}
 
     def _examples(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The images of all classes, grey ones repeated where others are RGB, and the numbers of their classes."""

@@ -39,7 +39,7 @@ class VQVAE(Recipe):
 
     name = "vqvae"
     kept = ("vectors", "codes")
-    command = "reconstruct"
+    command = "reconstruct {} IMAGE -o OUT"
 
     def __init__(self, config: VQVAEConfig, data: ImageSet) -> None:
         self.config, self.run, self.data = config, config.run, data

@@ -1,0 +1,301 @@
+"""Scores of images that were made of random numbers, beside those of real images and of a Gaussian in pixel space.
+
+Every set is compared with the training images. Real test images say how good a score can be, a Gaussian of the mean and
+covariance of the training pixels how good it is for nothing. Distances are taken in the features of a classifier that
+is trained on the data and named in the result: they compare with no published number.
+
+Shapes: N images, C channels, S side.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from translate.applications.evaluation.result import Measure
+from translate.applications.image_classifier import (
+    ImageClassifier,
+    classifier_training,
+    open_image_classifier,
+    read_classifier,
+)
+from translate.checkpoint.atomic import make_folder, written_beside
+from translate.config.base import ConfigError
+from translate.config.training import ImageSetConfig
+from translate.data.image_inputs import spread
+from translate.data.image_set import ImageSet
+from translate.engine import train
+from translate.inference import GeneratorModel, ImageModel, contact_sheet, to_images
+from translate.metrics import (
+    bootstrap_interval,
+    frechet_distance,
+    kernel_distance,
+    manifold,
+    ms_ssim,
+    nearest_distances,
+)
+from translate.metrics.ms_ssim import WEIGHTS, smallest_side
+from translate.metrics.sliced_wasserstein import sliced_wasserstein
+
+FEWEST = 100
+KERNEL_IMAGES, PATCH_IMAGES, PAIRS = 2_000, 2_000, 1_000
+SAMPLES, REAL, GAUSSIAN = "samples", "real test images", "Gaussian pixels"
+
+MEASURES: dict[str, Measure] = {
+    "frechet": Measure(title="Frechet distance", better="lower", digits=2),
+    "kernel": Measure(title="kernel distance", better="lower", digits=2),
+    "precision": Measure(title="precision", better="higher", digits=3),
+    "recall": Measure(title="recall", better="higher", digits=3),
+    "density": Measure(title="density", better="higher", digits=3),
+    "coverage": Measure(title="coverage", better="higher", digits=3),
+    "sliced_wasserstein": Measure(title="sliced Wasserstein", better="lower", digits=3),
+    "asked": Measure(title="classified as asked", better="higher", digits=4),
+    "cas": Measure(title="classifier of samples alone", better="higher", digits=4),
+    "likeness": Measure(title="MS-SSIM between images", better="lower", digits=3),
+    "nearest": Measure(title="nearest training image", better="higher", digits=3),
+}
+"""All scores, in the order in which they are told. The last two are to be near those of real images."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generation:
+    """What was measured, on what, and what has to be known to read it."""
+
+    weights: str
+    data: str
+    num_images: int
+    """Samples, and training images that they are compared with."""
+    num_real: int
+    """Real test images."""
+    split: str
+    seed: int
+    classifier: str
+    """What it tells apart, its file and how often it is right on real test images."""
+    accuracy: float
+    scores: dict[str, dict[str, float]]
+    """By candidate and by measure."""
+    intervals: dict[str, tuple[float, float]]
+    """95 %, of the samples' shares, from resampling the images."""
+    report: Path
+    sheet: Path
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON-able values."""
+        return {**asdict(self), "report": self.report.name, "sheet": self.sheet.name}
+
+
+def gaussian_images(images: Tensor, count: int, *, seed: int = 0) -> Tensor:
+    """Draws from the Gaussian of the mean and covariance of images [N, C, S, S]: [count, C, S, S], within [-1, 1].
+
+    A combination of the centred images with random weights has just their covariance, so no matrix of pixels by pixels
+    is needed.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    mean = images.mean(dim=0, keepdim=True)
+    centred = (images - mean).flatten(1)
+    weights = torch.randn(count, len(images), generator=generator) / max(1, len(images) - 1) ** 0.5
+    return (mean + (weights @ centred).view(count, *images.shape[1:])).clamp(-1, 1)
+
+
+def likeness(images: Tensor, *, seed: int = 0) -> float:
+    """How alike two images of a set are on average: MS-SSIM of random pairs, at as many scales as the size allows."""
+    pairs = min(PAIRS, len(images) // 2)
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[: 2 * pairs]
+    scales = max(number for number in range(1, len(WEIGHTS) + 1) if smallest_side(number) <= images.shape[-1])
+    weights = [weight / sum(WEIGHTS[:scales]) for weight in WEIGHTS[:scales]]
+    first, second = (((images[half] + 1) / 2).clamp(0, 1) for half in order.chunk(2))
+    return float(ms_ssim(first, second, weights=weights).mean())
+
+
+def evaluate_samples(
+    model: GeneratorModel | ImageModel,
+    root: str | Path,
+    *,
+    out: str | Path,
+    num_images: int = 10_000,
+    classifier: Path | None = None,
+    looks: int | None = None,
+    cas: bool = True,
+    attribute: str | None = None,
+    seed: int = 0,
+    console: Console | None = None,
+    on_step: Callable[[str], None] | None = None,
+) -> Generation:
+    """Score what a model makes of random numbers; write ``<name>.json`` and a sheet of samples, ``<name>.png``.
+
+    Args:
+        model: A GAN, a VAE or a VQ-VAE with its prior.
+        root: The image set that it was trained on.
+        out: Folder for what is written, the classifier among it.
+        num_images: Samples, and training images, at most.
+        classifier: Folder in which the classifier is kept; ``classifier/`` in `out` unless given.
+        looks: Images that its training sees; from their number unless given.
+        cas: Of a conditional model, also train a classifier on samples alone and test it on real images, as often as
+            there are training images.
+        attribute: Of CelebA, what the two classes differ in.
+        seed: Of the samples and of all that is drawn.
+        console: Where progress is said.
+        on_step: Called with a word on what is done next.
+
+    Raises:
+        LayoutError, ConfigError: the data will not do.
+        ClassifierError: a training was interrupted.
+        WriteError: `out` cannot be written.
+    """
+    out, console = Path(out), console or Console(stderr=True, highlight=False)
+    say = on_step or (lambda _: None)
+    config = ImageSetConfig(root=Path(root), size=model.size, attribute=attribute)
+    data = ImageSet(config)
+    if "test" not in data.found.splits and "val" not in data.found.splits:
+        data = ImageSet(ImageSetConfig(root=Path(root), size=model.size, attribute=attribute, hold_out=0.1))
+    split = "test" if len(data.part("test")) else "val"
+    if data.format.channels != model.format.channels:
+        raise ConfigError(
+            f"'{model.config.name}' makes images of {model.format.channels} channels, and those of {root} have "
+            f"{data.format.channels}: give the set that it was trained on"
+        )
+    conditional = isinstance(model, GeneratorModel) and bool(model.class_names)
+    if conditional and data.class_names and data.class_names != model.config.classes:
+        raise ConfigError(
+            f"'{model.config.name}' knows the classes {', '.join(model.config.classes)}, and {root} has "
+            f"{', '.join(data.class_names)}: give the set that it was trained on"
+        )
+    chosen = {name: spread(len(data.part(name)), num_images) for name in ("train", split)}
+    if min(map(len, chosen.values())) < FEWEST:
+        raise ConfigError(f"{root} has too few images to compare sets: {FEWEST} of train and of {split} at least")
+    make_folder(out)
+    say("reading")
+    real = {name: data.images(name, [int(index) for index in numbers]) for name, numbers in chosen.items()}
+    judge = open_image_classifier(
+        data, classifier or out / "classifier", device=model.device, console=console, seed=seed, looks=looks
+    )
+    say("sampling")
+    made, labels = _sampled(model, min(num_images, len(real["train"])), seed=seed)
+    candidates = {
+        SAMPLES: made,
+        REAL: real[split],
+        GAUSSIAN: gaussian_images(real["train"], len(made), seed=seed),
+    }
+    reference = judge.features(real["train"])
+    scores, intervals = {}, {}
+    for name, images in candidates.items():
+        say(f"scoring {name}")
+        scores[name] = compared(images, judge.features(images), real["train"], reference, seed=seed)
+    test_labels = data.part(split).labels
+    truth = None if test_labels is None else torch.from_numpy(test_labels[np.asarray(chosen[split])])
+    known = judge.right(real[split], truth).float()
+    if conditional and not judge.by_turns:
+        right = judge.right(made, labels).float()
+        scores[SAMPLES]["asked"], scores[REAL]["asked"] = float(right.mean()), float(known.mean())
+        intervals["asked"] = bootstrap_interval(right.numpy(), seed=seed)
+        if cas:
+            assert isinstance(model, GeneratorModel)
+            assert truth is not None
+            say("training a classifier on samples alone")
+            taught = trained_on_samples(model, data, out / "cas", seed=seed, looks=looks, console=console)
+            right = taught.right(real[split], truth).float()
+            scores[SAMPLES]["cas"], scores[REAL]["cas"] = float(right.mean()), float(known.mean())
+            intervals["cas"] = bootstrap_interval(right.numpy(), seed=seed)
+    stem = re.sub(r"[^\w.-]+", "-", model.config.name).strip("-.") or "weights"
+    what = "quarter turns" if judge.by_turns else f"{len(data.class_names)} classes"
+    found = Generation(
+        weights=model.config.name,
+        data=data.description,
+        num_images=len(made),
+        num_real=len(real[split]),
+        split=split,
+        seed=seed,
+        classifier=f"{what}, {judge.file}, sha256 {judge.sha256[:8]}",
+        accuracy=float(known.mean()),
+        scores=scores,
+        intervals=intervals,
+        report=out / f"{stem}.json",
+        sheet=out / f"{stem}.png",
+    )
+    with written_beside(found.sheet) as beside:
+        columns = len(model.config.classes) or 10
+        contact_sheet(to_images(made[: 10 * columns]), columns=columns).save(beside, format="PNG")
+    with written_beside(found.report) as beside:
+        beside.write_text(json.dumps(found.to_dict(), indent=2) + "\n", encoding="utf-8")
+    data.close()
+    return found
+
+
+def compared(images: Tensor, features: Tensor, real: Tensor, reference: Tensor, *, seed: int) -> dict[str, float]:
+    """Scores of a set of images against real training images.
+
+    Args:
+        images: [N, C, S, S] in [-1, 1].
+        features: [N, D].
+        real: Training images [M, C, S, S].
+        reference: Their features [M, D].
+        seed: Of what is drawn.
+    """
+    overlap = manifold(reference, features)
+    patches = min(PATCH_IMAGES, len(images), len(real))
+    return {
+        "frechet": frechet_distance(features, reference),
+        "kernel": kernel_distance(features[:KERNEL_IMAGES], reference[:KERNEL_IMAGES]),
+        "precision": overlap.precision,
+        "recall": overlap.recall,
+        "density": overlap.density,
+        "coverage": overlap.coverage,
+        "sliced_wasserstein": float(sliced_wasserstein(images[:patches], real[:patches], seed=seed)),
+        "likeness": likeness(images, seed=seed),
+        "nearest": float(nearest_distances(images[:KERNEL_IMAGES], real).median()),
+    }
+
+
+def _sampled(model: GeneratorModel | ImageModel, count: int, *, seed: int) -> tuple[Tensor, Tensor | None]:
+    """Samples as they would be saved, in steps of their depth, and their classes."""
+    if isinstance(model, GeneratorModel):
+        made, labels = model.sampled(count, seed=seed)
+    else:
+        made, labels = model.sampled(count, seed=seed), None
+    steps = 2**model.format.bits - 1
+    return (((made + 1) / 2 * steps).round() / steps * 2 - 1).clamp(-1, 1), labels
+
+
+def trained_on_samples(
+    model: GeneratorModel, data: ImageSet, folder: Path, *, seed: int, looks: int | None, console: Console
+) -> ImageClassifier:
+    """A classifier that has seen nothing but samples, as many as there are training images (Ravuri and Vinyals, 2019).
+
+    Args:
+        model: A conditional generator.
+        data: The real images, whose number counts.
+        folder: For the samples and the run; removed afterwards.
+        seed: Of the samples and of the training.
+        looks: Images that the training sees.
+        console: Where progress is said.
+    """
+    from translate.applications.domain_classifier import QuietDisplay
+
+    shutil.rmtree(folder, ignore_errors=True)  # left by a run that was interrupted
+    make_folder(folder)
+    made, labels = _sampled(model, data.num_images, seed=seed + 1)
+    assert labels is not None
+    pixels = ((made + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+    np.savez(folder / "samples.npz", images=pixels, labels=labels.numpy())
+    config = classifier_training(
+        ImageSetConfig(root=folder / "samples.npz", size=model.size),
+        folder / "run",
+        num_images=data.num_images,
+        has_labels=True,
+        device=str(model.device),
+        seed=seed,
+        looks=looks,
+    )
+    taught = read_classifier(train(config, display=QuietDisplay(console=console)), device=model.device)
+    shutil.rmtree(folder, ignore_errors=True)
+    return taught

@@ -1,0 +1,179 @@
+"""Generators of images from random numbers, ready to use.
+
+A seed means the same images everywhere: latents are drawn on the CPU, one after the other, so that the first of many
+are those of a few. Shapes: N images, C channels, S side, D latents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from translate.config.weights import WeightsConfig
+from translate.inference.device import choose_device
+from translate.inference.image_model import Framing, along
+from translate.inference.translator import InferenceError, a_kind
+from translate.networks import Sampler
+
+AT_ONCE = 256  # images
+
+
+class GeneratorModel(Framing):
+    """The generator of a GAN, in fp32.
+
+    Args:
+        network: Built from ``config.network``.
+        config: What the weights say.
+        device: cuda, mps, cpu or auto.
+
+    Attributes:
+        network: The ``nn.Module``.
+        config: The `WeightsConfig`.
+        class_names: Of a conditional one; empty otherwise.
+
+    Raises:
+        InferenceError: the weights are of another kind.
+        DeviceError: this machine does not have the device.
+    """
+
+    def __init__(self, network: nn.Module, config: WeightsConfig, *, device: str = "auto") -> None:
+        if not isinstance(network, Sampler):
+            raise InferenceError(
+                f"'{config.name}' holds {a_kind(config.kind)}, which makes nothing of random numbers: this needs the "
+                "weights of a GAN (translate train gan, dcgan, wgan, wgan-gp or hinge)"
+            )
+        super().__init__(config)
+        self.device = choose_device(device)
+        self.network = network.to(self.device).eval()
+        self.config = config
+        self.class_names = config.classes
+
+    def __repr__(self) -> str:
+        return f"GeneratorModel('{self.config.name}', {self.config.network.type}, {self.size} px, {self.device})"
+
+    @property
+    def latent_size(self) -> int:
+        return self.network.config.latent
+
+    def labels(self, count: int, *, classes: Sequence[str] = ()) -> Tensor | None:
+        """Numbers of classes for so many images, int64 [count], in turn; None for a generator without classes.
+
+        Args:
+            count: How many.
+            classes: Names; all of them unless given.
+
+        Raises:
+            InferenceError: a class that it was not trained on, or it was trained on none.
+        """
+        if not self.class_names:
+            if classes:
+                raise InferenceError(
+                    f"'{self.config.name}' was trained without classes: leave them out, or train with --conditional"
+                )
+            return None
+        if unknown := [name for name in classes if name not in self.class_names]:
+            raise InferenceError(
+                f"'{self.config.name}' knows no class {unknown[0]!r}: choose among {', '.join(self.class_names)}"
+            )
+        numbers = torch.tensor([self.class_names.index(name) for name in classes or self.class_names])
+        return numbers[torch.arange(count) % len(numbers)]
+
+    # Tensors
+
+    def latents(self, count: int, *, seed: int = 0, temperature: float = 1.0) -> Tensor:
+        """Random numbers [count, D].
+
+        Raises:
+            InferenceError: a count below 1, or a temperature below 0.
+        """
+        if count < 1:
+            raise InferenceError(f"{count} samples were asked for: ask for one at least")
+        if temperature < 0:
+            raise InferenceError(
+                f"a temperature of {temperature:g} was asked for: it is 0 or more, and 1 is as learned"
+            )
+        generator = torch.Generator().manual_seed(seed)
+        return torch.randn(count, self.latent_size, generator=generator) * temperature
+
+    @torch.inference_mode()
+    def generated(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Images [N, C, S, S] in [-1, 1], on the CPU, of latents [N, D] and numbers of classes [N]."""
+        parts = []
+        for start in range(0, len(latents), AT_ONCE):
+            chosen = None if labels is None else labels[start : start + AT_ONCE].to(self.device)
+            parts.append(self.network(latents[start : start + AT_ONCE].to(self.device), chosen).float().cpu())
+        return torch.cat(parts)
+
+    def sampled(
+        self, count: int, *, seed: int = 0, temperature: float = 1.0, classes: Sequence[str] = ()
+    ) -> tuple[Tensor, Tensor | None]:
+        """New images [count, C, S, S] in [-1, 1] on the CPU, and the numbers of their classes; as `sample`."""
+        latents = self.latents(count, seed=seed, temperature=temperature)
+        labels = self.labels(count, classes=classes)
+        return self.generated(latents, labels), labels
+
+    # For people
+
+    def sample(
+        self, count: int, *, seed: int = 0, temperature: float = 1.0, classes: Sequence[str] = ()
+    ) -> list[Image.Image]:
+        """New images; the same seed gives the same ones.
+
+        Args:
+            count: How many.
+            seed: Of what is drawn.
+            temperature: Below 1 for likelier and less varied ones.
+            classes: Of a conditional generator, those that are asked for in turn; all of them unless given.
+
+        Raises:
+            InferenceError: a count, a temperature or a class that there is not.
+        """
+        return self.pictures(self.sampled(count, seed=seed, temperature=temperature, classes=classes)[0])
+
+    def samples(
+        self, count: int, *, seed: int = 0, temperature: float = 1.0, classes: Sequence[str] = ()
+    ) -> Iterator[tuple[Image.Image, str | None]]:
+        """As `sample`, one after the other and each with its class, so that a million need no room."""
+        latents = self.latents(count, seed=seed, temperature=temperature)
+        labels = self.labels(count, classes=classes)
+        for start in range(0, count, AT_ONCE):
+            some = None if labels is None else labels[start : start + AT_ONCE]
+            pictures = self.pictures(self.generated(latents[start : start + AT_ONCE], some))
+            for number, picture in enumerate(pictures):
+                yield picture, None if some is None else self.class_names[int(some[number])]
+
+    def ways(
+        self,
+        count: int,
+        *,
+        steps: int = 10,
+        seed: int = 0,
+        temperature: float = 1.0,
+        classes: Sequence[str] = (),
+        closed: bool = False,
+    ) -> list[Image.Image]:
+        """Images from one drawn latent to the next along great circles, each way within one class.
+
+        Args:
+            count: Ways.
+            steps: Images of each.
+            seed: Of the latents.
+            temperature: Of the latents.
+            classes: As for `sample`.
+            closed: Each way starts where the one before ended, and the last ends where the first began, without
+                showing those twice; for a video. Classes then do not change: the first of them is taken.
+
+        Returns:
+            ``count * steps`` images.
+
+        Raises:
+            InferenceError: as `sample`.
+        """
+        ends = self.latents(count if closed else 2 * count, seed=seed, temperature=temperature)
+        labels = self.labels(count, classes=(classes or self.class_names)[:1] if closed else classes)
+        if labels is not None:
+            labels = labels.repeat_interleave(steps)
+        return self.pictures(self.generated(along(ends, steps=steps, closed=closed), labels))

@@ -1,0 +1,165 @@
+"""Generators of images from random numbers, and discriminators of whole images: dense, or convolutional (DCGAN).
+
+A conditional generator takes the embedding of a class beside its latents; a conditional discriminator adds the product
+of an embedding of the class with its features to its logit (projection; Miyato and Koyama, 2018).
+
+Shapes: N batch, C channels, S side, D latents, F features, K classes.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from translate.blocks.conv import leaky_relu
+from translate.blocks.norm import norm_layer
+from translate.config.networks import (
+    ConvDiscriminatorConfig,
+    ConvGeneratorConfig,
+    DenseDiscriminatorConfig,
+    DenseGeneratorConfig,
+    JudgeConfig,
+    Norm,
+    SamplerConfig,
+)
+
+EMBEDDING = 32  # numbers that stand for a class
+WIDEST = 8  # times the width
+
+
+class Sampler(nn.Module):
+    """Latents in, images out.
+
+    Args:
+        config: What it is made of.
+    """
+
+    layers: nn.Module
+
+    def __init__(self, config: SamplerConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(config.num_classes, EMBEDDING) if config.num_classes else None
+        self.num_inputs = config.latent + (EMBEDDING if config.num_classes else 0)
+
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Images of latents.
+
+        Args:
+            latents: [N, D].
+            labels: int64 [N], numbers of classes; for a conditional one only.
+
+        Returns:
+            [N, C, S, S] in [-1, 1].
+        """
+        if self.embedding is not None:
+            assert labels is not None
+            latents = torch.cat([latents, self.embedding(labels)], dim=1)
+        return self.layers(latents)
+
+
+class DenseSampler(Sampler):
+    """Fully connected."""
+
+    def __init__(self, config: DenseGeneratorConfig) -> None:
+        super().__init__(config)
+        sizes = (self.num_inputs, *config.hidden)
+        shape = (config.channels, config.size, config.size)
+        hidden = [layer for pair in pairwise(sizes) for layer in (nn.Linear(*pair), leaky_relu())]
+        self.layers = nn.Sequential(
+            *hidden, nn.Linear(sizes[-1], config.channels * config.size**2), nn.Tanh(), nn.Unflatten(1, shape)
+        )
+
+
+class ConvSampler(Sampler):
+    """A linear layer to a small square, then transposed convolutions that double it."""
+
+    def __init__(self, config: ConvGeneratorConfig) -> None:
+        super().__init__(config)
+        norm = norm_layer(config.norm)
+        bias = config.norm == "none"
+        widths = [config.width * min(WIDEST, 2**level) for level in range(config.num_upsamplings)][::-1]
+        side = config.size // 2**config.num_upsamplings
+        layers: list[nn.Module] = [
+            nn.Linear(self.num_inputs, widths[0] * side**2, bias=bias),
+            nn.Unflatten(1, (widths[0], side, side)),
+            norm(widths[0]),
+            nn.ReLU(),
+        ]
+        for wider, wide in pairwise(widths):
+            layers += [nn.ConvTranspose2d(wider, wide, 4, stride=2, padding=1, bias=bias), norm(wide), nn.ReLU()]
+        self.layers = nn.Sequential(
+            *layers, nn.ConvTranspose2d(widths[-1], config.channels, 4, stride=2, padding=1), nn.Tanh()
+        )
+
+
+class Judge(nn.Module):
+    """Whole images in, one logit each out: positive for real.
+
+    Args:
+        config: What it is made of.
+        num_features: F, what `layers` makes of an image (per place, for a convolutional one).
+        num_inputs: Values that the logit is made of.
+    """
+
+    layers: nn.Module
+
+    def __init__(self, config: JudgeConfig, *, num_features: int, num_inputs: int) -> None:
+        super().__init__()
+        self.config = config
+        self.head = nn.Linear(num_inputs, 1)
+        self.embedding = nn.Embedding(config.num_classes, num_features) if config.num_classes else None
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Logits of images.
+
+        Args:
+            images: [N, C, S, S] in [-1, 1].
+            labels: int64 [N], numbers of classes; for a conditional one only.
+
+        Returns:
+            [N, 1].
+        """
+        found = self.layers(images)  # [N, F], or [N, F, s, s]
+        logits = self.head(found.flatten(1))
+        if self.embedding is not None:
+            assert labels is not None
+            features = found.mean(dim=(2, 3)) if found.dim() == 4 else found
+            logits = logits + (self.embedding(labels) * features).sum(dim=1, keepdim=True)
+        return logits
+
+
+class DenseJudge(Judge):
+    """Fully connected."""
+
+    def __init__(self, config: DenseDiscriminatorConfig) -> None:
+        super().__init__(config, num_features=config.hidden[-1], num_inputs=config.hidden[-1])
+        sizes = (config.channels * config.size**2, *config.hidden)
+        self.layers = nn.Sequential(
+            nn.Flatten(), *[layer for pair in pairwise(sizes) for layer in (nn.Linear(*pair), leaky_relu())]
+        )
+
+
+class ConvJudge(Judge):
+    """Strided convolutions, the first without a norm."""
+
+    def __init__(self, config: ConvDiscriminatorConfig) -> None:
+        widths = [config.width * min(WIDEST, 2**level) for level in range(config.num_downsamplings)]
+        side = config.size // 2**config.num_downsamplings
+        super().__init__(config, num_features=widths[-1], num_inputs=widths[-1] * side**2)
+        norm = norm_layer("none" if config.norm == "spectral" else cast(Norm, config.norm))
+        bias = config.norm in ("none", "spectral")
+        layers: list[nn.Module] = [nn.Conv2d(config.channels, widths[0], 4, stride=2, padding=1), leaky_relu()]
+        for wide, wider in pairwise(widths):
+            layers += [nn.Conv2d(wide, wider, 4, stride=2, padding=1, bias=bias), norm(wider), leaky_relu()]
+        self.layers = nn.Sequential(*layers)
+
+    def under_spectral_norm(self) -> None:
+        """Divide every weight by its largest singular value, after they were drawn (Miyato et al., 2018)."""
+        for module in list(self.modules()):
+            if isinstance(module, nn.Conv2d | nn.Linear | nn.Embedding):
+                spectral_norm(module)
