@@ -1,4 +1,4 @@
-"""Tiny autoencoders with weights by chance, as files."""
+"""Tiny autoencoders and generators with weights by chance, as files."""
 
 from pathlib import Path
 
@@ -9,7 +9,9 @@ from translate.config import (
     CodecConfig,
     CodePriorConfig,
     ConvAutoencoderConfig,
+    ConvGeneratorConfig,
     DenseAutoencoderConfig,
+    DenseGeneratorConfig,
     Preprocessing,
     QuantizerConfig,
     TrainingRecord,
@@ -32,6 +34,25 @@ NETWORKS = {
         quantizer=QuantizerConfig(num_codes=6, code_dim=3),
     ),
 }
+SAMPLERS = {
+    "gan": DenseGeneratorConfig(size=SIZE, latent=5, hidden=(12,)),
+    "conditional": ConvGeneratorConfig(channels=1, size=SIZE, latent=5, width=4, num_upsamplings=2, num_classes=2),
+}
+
+
+def save_sampler(folder: Path, kind: str) -> Path:
+    """Weights of one of `SAMPLERS` in a folder; the classes of the conditional one are called 0 and 1."""
+    torch.manual_seed(0)
+    network = build_network(SAMPLERS[kind])
+    config = WeightsConfig(
+        kind="generator",
+        name=kind,
+        network=SAMPLERS[kind],
+        preprocessing=Preprocessing(size=SIZE),
+        classes=("0", "1") if kind == "conditional" else (),
+    )
+    save_weights(network, config, folder)
+    return folder
 
 
 def save_learned(folder: Path, kind: str, *, hold_out: float = 0.0) -> Path:

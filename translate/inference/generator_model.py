@@ -19,6 +19,7 @@ from translate.inference.translator import InferenceError, a_kind
 from translate.networks import Sampler
 
 AT_ONCE = 256  # images
+BLOCK = 16  # values
 
 
 class GeneratorModel(Framing):
@@ -96,7 +97,10 @@ class GeneratorModel(Framing):
                 f"a temperature of {temperature:g} was asked for: it is 0 or more, and 1 is as learned"
             )
         generator = torch.Generator().manual_seed(seed)
-        return torch.randn(count, self.latent_size, generator=generator) * temperature
+        values = count * self.latent_size
+        # PyTorch draws 16 at a time and a rest otherwise: without a rest, few are the first of many.
+        drawn = torch.randn(-(-values // BLOCK) * BLOCK, generator=generator)[:values]
+        return drawn.view(count, self.latent_size) * temperature
 
     @torch.inference_mode()
     def generated(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:

@@ -113,6 +113,8 @@ class Judge(nn.Module):
         self.config = config
         self.head = nn.Linear(num_inputs, 1)
         self.embedding = nn.Embedding(config.num_classes, num_features) if config.num_classes else None
+        if self.embedding is not None:  # what a class adds to a sum over places starts small
+            nn.init.normal_(self.embedding.weight, std=0.02)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Logits of images.
@@ -128,7 +130,7 @@ class Judge(nn.Module):
         logits = self.head(found.flatten(1))
         if self.embedding is not None:
             assert labels is not None
-            features = found.mean(dim=(2, 3)) if found.dim() == 4 else found
+            features = found.sum(dim=(2, 3)) if found.dim() == 4 else found
             logits = logits + (self.embedding(labels) * features).sum(dim=1, keepdim=True)
         return logits
 
