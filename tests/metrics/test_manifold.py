@@ -15,7 +15,7 @@ def plainly(real, made, k):
 
     reach_real, reach_made = reach(real), reach(made)
     between = np.array([[np.linalg.norm(one - other) for other in real] for one in made])
-    near, back = between <= np.array(reach_real), between.T <= np.array(reach_made)
+    near, back = between <= np.array(reach_real), np.array(reach_made) >= between.T
     return near.any(axis=1).mean(), back.any(axis=1).mean(), near.sum() / (k * len(made)), near.any(axis=0).mean()
 
 

@@ -16,6 +16,7 @@ from tyro.conf import OmitSubcommandPrefixes, subcommand
 
 from translate.cli.anomaly import Anomaly, anomaly
 from translate.cli.apply import Apply, apply
+from translate.cli.balance import Balance, balance
 from translate.cli.compress import Compress, Decompress, compress, decompress
 from translate.cli.demo import Demo, demo
 from translate.cli.doctor import Doctor, doctor
@@ -38,6 +39,7 @@ Command = (
     | Annotated[Sample, subcommand("sample")]
     | Annotated[Embed, subcommand("embed")]
     | Annotated[Anomaly, subcommand("anomaly")]
+    | Annotated[Balance, subcommand("balance")]
     | Annotated[Compress, subcommand("compress")]
     | Annotated[Decompress, subcommand("decompress")]
     | Annotated[Info, subcommand("info")]
@@ -55,6 +57,7 @@ _RUN: dict[type, Callable[[Any], int]] = {
     Sample: sample,
     Embed: embed,
     Anomaly: anomaly,
+    Balance: balance,
     Compress: compress,
     Decompress: decompress,
     Info: info,

@@ -1,0 +1,325 @@
+"""Filling the small classes of a labelled set with samples of a conditional GAN, and measuring whether that helps.
+
+A sample is kept when a classifier of the training images names it as asked, and when it is no copy: it must be farther
+from every training image of its class than nearly all training images are from each other. What it is worth is measured
+by classifiers, trained without and with the samples, beside repeating images and beside changing them (Ravuri and
+Vinyals, 2019, found that samples may well do harm).
+
+Shapes: N images, C channels, S side, K classes.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from translate.applications.domain_classifier import QuietDisplay
+from translate.applications.image_classifier import ImageClassifier, read_classifier
+from translate.checkpoint.atomic import make_folder
+from translate.config.autoencoders import LearningRunConfig
+from translate.config.base import ConfigError
+from translate.config.classifiers import ImageClassifierConfig
+from translate.config.training import Augmentation, ImageSetConfig
+from translate.data.image_set import ImageSet
+from translate.engine import train
+from translate.inference import GeneratorModel
+from translate.metrics import nearest_distances
+
+AT_ONCE = 256  # samples
+MOST_COMPARED = 2_000  # training images whose distances from each other are measured
+TRIES = 20  # samples made at most for one that is missing
+COPY = 0.01  # share of training images that are nearer to another than a sample may be
+AS_IS, REPEATED, CHANGED, FILLED = "as it is", "images repeated", "images repeated and changed", "filled with samples"
+T_95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365, 9: 2.306, 10: 2.262}
+"""97.5 % quantiles of Student's t for so many runs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassFilled:
+    """What became of a class."""
+
+    name: str
+    real: int
+    missing: int
+    made: int
+    misnamed: int
+    """Samples that the classifier took for another class."""
+    copies: int
+    """Samples that were too near to a training image."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filled:
+    """The samples that were kept."""
+
+    images: Tensor
+    """uint8 [N, C, S, S]."""
+    labels: Tensor
+    """int64 [N]."""
+    classes: tuple[ClassFilled, ...]
+    least_distance: float
+    """Root mean squared difference from a training image of the class, of a range of 2, below which one is a copy."""
+
+
+def check_classes(data: ImageSet, model: GeneratorModel) -> None:
+    """Refuse a model that cannot be asked for the classes of a set.
+
+    Raises:
+        ConfigError: says what to give instead.
+    """
+    if not data.class_names:
+        raise ConfigError(f"{data.config.root} has no labels: there are no classes to balance")
+    if not model.class_names:
+        raise ConfigError(
+            f"'{model.config.name}' was trained without classes: train one with --conditional on {data.config.root}"
+        )
+    if missing := [name for name in data.class_names if name not in model.class_names]:
+        raise ConfigError(
+            f"'{model.config.name}' was never shown class {missing[0]!r}; it knows {', '.join(model.class_names)}"
+        )
+
+
+def real_images(data: ImageSet) -> tuple[Tensor, Tensor]:
+    """All training images, uint8 [N, C, S, S], and their classes.
+
+    Raises:
+        ConfigError: some cannot be read.
+    """
+    part = data.part("train")
+    assert part.labels is not None
+    parts = []
+    for start in range(0, len(part), 1000):
+        found = data.images("train", range(start, min(start + 1000, len(part))))
+        parts.append(((found + 1) * 127.5).round().byte())
+    images = torch.cat(parts)
+    if len(images) != len(part):
+        raise ConfigError(
+            f"{len(part) - len(images)} images of {data.config.root} cannot be read: remove them (translate doctor "
+            "names them)"
+        )
+    return images, torch.from_numpy(part.labels.astype(np.int64))
+
+
+def fill(
+    images: Tensor,
+    labels: Tensor,
+    class_names: Sequence[str],
+    model: GeneratorModel,
+    judge: ImageClassifier,
+    *,
+    size: int | None = None,
+    seed: int = 0,
+    on_class: Callable[[str], None] | None = None,
+) -> Filled:
+    """Samples for every class with fewer images than the largest.
+
+    Args:
+        images: Training images, uint8 [N, C, S, S].
+        labels: Their classes.
+        class_names: Of the numbers.
+        model: A conditional generator that knows these classes.
+        judge: A classifier of them.
+        size: Images that every class is to have; as many as the largest has unless given.
+        seed: Of the samples.
+        on_class: Called with the name of each class before its samples are made.
+    """
+    counts = torch.bincount(labels, minlength=len(class_names))
+    wanted = int(counts.max()) if size is None else size
+    some = _unit(images[torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:MOST_COMPARED]])
+    least = float(torch.quantile(nearest_distances(some, some, skip_same=True), COPY))
+    kept, kept_labels, rows = [], [], []
+    for number, name in enumerate(class_names):
+        missing = max(0, wanted - int(counts[number]))
+        if missing and on_class is not None:
+            on_class(name)
+        own = _unit(images[labels == number])
+        made: list[Tensor] = []
+        found = tried = misnamed = copies = 0
+        latents = model.latents(missing * TRIES, seed=seed * 1_000 + number) if missing else torch.zeros(0)
+        asked = model.labels(AT_ONCE, classes=[name])
+        while found < missing and tried < len(latents):
+            chosen = latents[tried : tried + AT_ONCE]
+            assert asked is not None
+            samples = model.generated(chosen, asked[: len(chosen)])
+            tried += len(chosen)
+            right = judge.logits(samples).argmax(dim=1) == number
+            misnamed += int((~right).sum())
+            samples = samples[right]
+            if len(own) and len(samples):
+                fresh = nearest_distances(samples, own) > least
+                copies += int((~fresh).sum())
+                samples = samples[fresh]
+            samples = samples[: missing - found]
+            found += len(samples)
+            made.append(((samples.clamp(-1, 1) + 1) * 127.5).round().byte())
+        if made:
+            kept.append(torch.cat(made))
+            kept_labels.append(torch.full((found,), number))
+        rows.append(
+            ClassFilled(
+                name=name, real=int(counts[number]), missing=missing, made=found, misnamed=misnamed, copies=copies
+            )
+        )
+    nothing = images[:0]
+    return Filled(
+        images=torch.cat([nothing, *kept]),
+        labels=torch.cat([labels[:0], *kept_labels]),
+        classes=tuple(rows),
+        least_distance=least,
+    )
+
+
+def _unit(images: Tensor) -> Tensor:
+    return images.float() / 127.5 - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """One way of training a classifier, several seeds."""
+
+    name: str
+    accuracies: tuple[float, ...]
+    """On real test images, the mean over classes, so that none counts more."""
+
+    @property
+    def mean(self) -> float:
+        return float(np.mean(self.accuracies))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What the samples are worth."""
+
+    arms: tuple[Arm, ...]
+    seeds: int
+    looks: int
+    gains: dict[str, tuple[float, float, float]] = field(default_factory=dict)
+    """By the other ways: the mean difference of accuracies with samples, and its 95 % interval over seeds."""
+
+    @property
+    def verdict(self) -> str:
+        """In a sentence."""
+        best = max((name for name in self.gains), key=lambda name: next(a.mean for a in self.arms if a.name == name))
+        mean, low, high = self.gains[best]
+        beside = f"beside '{best}': {100 * mean:+.2f} points ({100 * low:+.2f} to {100 * high:+.2f})"
+        if low > 0:
+            return f"gain {beside}"
+        return f"{'loss' if high < 0 else 'no gain'} {beside}"
+
+
+def measure(
+    images: Tensor,
+    labels: Tensor,
+    filled: Filled,
+    test: tuple[Tensor, Tensor],
+    folder: Path,
+    *,
+    seeds: int = 5,
+    looks: int = 50_000,
+    device: torch.device | str = "cpu",
+    console: Console | None = None,
+    on_run: Callable[[str, int], None] | None = None,
+) -> Measured:
+    """Train classifiers in four ways, each with as many looks, and test them on real images.
+
+    Args:
+        images: Training images, uint8 [N, C, S, S].
+        labels: Their classes.
+        filled: The samples.
+        test: Real test images [M, C, S, S] in [-1, 1] and their classes.
+        folder: For the runs; removed afterwards.
+        seeds: Runs of each way; the same seeds for all of them.
+        looks: Images that each training sees, repetitions counted.
+        device: Where they are trained.
+        console: Where progress is said.
+        on_run: Called with the way and the seed before each run.
+
+    Raises:
+        ConfigError: fewer than two seeds, or more than ten.
+    """
+    if seeds not in T_95:
+        raise ConfigError(f"{seeds} seeds: give 2 to 10, for an interval")
+    console = console or Console(stderr=True, highlight=False)
+    repeated = _repeated(labels)
+    together = torch.cat([images, filled.images]), torch.cat([labels, filled.labels])
+    # What is still missing after the samples is repeated, too.
+    filled_up = _repeated(together[1])
+    ways: dict[str, tuple[Tensor, Tensor, tuple[Augmentation, ...], float]] = {
+        AS_IS: (images, labels, (), 1.0),
+        REPEATED: (images[repeated], labels[repeated], (), 1.0),
+        CHANGED: (images[repeated], labels[repeated], ("translation",), 1.15),
+        FILLED: (together[0][filled_up], together[1][filled_up], (), 1.0),
+    }
+    shutil.rmtree(folder, ignore_errors=True)  # left by a run that was interrupted
+    make_folder(folder)
+    arms = []
+    for place, (name, (pixels, classes, augment, enlarge)) in enumerate(ways.items()):
+        file = folder / f"{place}.npz"
+        np.savez(file, images=pixels.permute(0, 2, 3, 1).numpy(), labels=classes.numpy())
+        accuracies = []
+        for seed in range(seeds):
+            if on_run is not None:
+                on_run(name, seed)
+            config = ImageClassifierConfig(
+                data=ImageSetConfig(root=file, enlarge=enlarge),
+                augment=augment,
+                run=LearningRunConfig(
+                    out=folder / f"{place}-{seed}",
+                    images=looks,
+                    batch_size=64,
+                    learning_rate=2e-3,
+                    device=str(device),
+                    seed=seed,
+                    keep=1,
+                    log_every=looks,
+                    sample_every=looks,
+                    checkpoint_every=looks,
+                ),
+            )
+            judge = read_classifier(
+                train(config, display=QuietDisplay(console=console)), device=torch.device(str(device))
+            )
+            accuracies.append(class_mean_accuracy(judge.logits(test[0]).argmax(dim=1), test[1]))
+        arms.append(Arm(name=name, accuracies=tuple(accuracies)))
+    shutil.rmtree(folder, ignore_errors=True)
+    return compared(arms, looks=looks)
+
+
+def compared(arms: Sequence[Arm], *, looks: int) -> Measured:
+    """The gains of the last arm over the others, by differences of equal seeds (Student's t)."""
+    *others, filled = arms
+    number = len(filled.accuracies)
+    gains = {}
+    for other in others:
+        differences = np.subtract(filled.accuracies, other.accuracies)
+        reach = T_95[number] * differences.std(ddof=1) / number**0.5
+        gains[other.name] = (
+            float(differences.mean()),
+            float(differences.mean() - reach),
+            float(differences.mean() + reach),
+        )
+    return Measured(arms=tuple(arms), seeds=number, looks=looks, gains=gains)
+
+
+def class_mean_accuracy(called: Tensor, labels: Tensor) -> float:
+    """The mean over the classes that occur of the share of their images that are called right."""
+    return float(
+        torch.stack([(called[labels == number] == number).float().mean() for number in labels.unique()]).mean()
+    )
+
+
+def _repeated(labels: Tensor) -> Tensor:
+    """Numbers of images such that every class that occurs is as large as the largest: each image, then again."""
+    counts = torch.bincount(labels)
+    found = []
+    for number in labels.unique():
+        own = torch.nonzero(labels == number)[:, 0]
+        found.append(own.repeat(-(-int(counts.max()) // len(own)))[: int(counts.max())])
+    return torch.cat(found)

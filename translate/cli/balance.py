@@ -1,0 +1,189 @@
+"""``translate balance DATA WEIGHTS -o OUT``."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from annotated_types import Ge, Le, Lt
+from rich.console import Console
+from tyro.conf import Positional, arg
+
+from translate.config.base import Config, ConfigError, validate
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from translate.applications.balance import Filled, Measured
+    from translate.data.image_set import ImageSet
+
+WIDTH = 80
+
+
+@dataclass(frozen=True, kw_only=True)
+class Balance(Config):
+    """Fill the small classes of a labelled set with samples of a conditional GAN, and measure whether that helps.
+
+    Samples that a classifier takes for another class, and copies of training images, are left out. Classifiers are
+    then trained without and with the samples, beside repeating images and changing them.
+    """
+
+    root: Positional[Path]
+    """A labelled set: folders of classes, idx or .npz files with labels, CelebA with --attribute."""
+    weights: Positional[str]
+    """A conditional GAN that was trained on it."""
+    out: Annotated[Path, arg(aliases=["-o"])]
+    """A folder, which gets one folder a class, real images and samples, and balance.json."""
+    size: Annotated[int, Ge(1)] | None = None
+    """Images that every class is to have; as many as the largest has unless given."""
+    measure: bool = True
+    """Train classifiers in four ways and test them on real images; minutes."""
+    seeds: Annotated[int, Ge(2), Le(10)] = 5
+    """Classifiers of each way."""
+    looks: Annotated[int, Ge(1)] = 50_000
+    """Images that each of them sees, repetitions counted."""
+    classifier: Path | None = None
+    """Folder of the classifier that judges samples; classifier/ in --out unless given."""
+    attribute: str | None = None
+    """Of CelebA, what the two classes differ in."""
+    seed: Annotated[int, Ge(0), Lt(2**31)] = 0
+    """Of the samples."""
+    device: str = "auto"
+    """cuda, mps or cpu; the best there is unless given."""
+
+
+def balance(command: Balance) -> int:
+    validate(command)
+    import json
+
+    import torch
+
+    from translate.applications.balance import check_classes, fill, measure, real_images
+    from translate.applications.image_classifier import open_image_classifier
+    from translate.checkpoint.atomic import make_folder, written_beside
+    from translate.config.training import ImageSetConfig
+    from translate.data.image_set import ImageSet
+    from translate.inference.generator_model import GeneratorModel
+    from translate.inference.library import load
+
+    model = load(command.weights, device=command.device)
+    if not isinstance(model, GeneratorModel):
+        raise ConfigError(f"{command.weights} makes nothing of random numbers: give a GAN trained with --conditional")
+    config = ImageSetConfig(root=command.root, size=model.size, attribute=command.attribute)
+    data = ImageSet(config)
+    check_classes(data, model)
+    split = next((name for name in ("test", "val") if len(data.part(name))), None)
+    if command.measure and split is None:
+        raise ConfigError(f"{command.root} has no test images to measure with: add a split test/, or --no-measure")
+    errors = Console(stderr=True, highlight=False)
+    make_folder(command.out)
+    images, labels = real_images(data)
+    judge = open_image_classifier(
+        data, command.classifier or command.out / "classifier", device=model.device, console=errors
+    )
+    with errors.status("sampling") as status:
+        filled = fill(
+            images,
+            labels,
+            data.class_names,
+            model,
+            judge,
+            size=command.size,
+            seed=command.seed,
+            on_class=lambda name: status.update(f"sampling {name}"),
+        )
+    _write(command.out, data, filled, images, labels)
+    _print_filled(filled)
+    found: Measured | None = None
+    if command.measure and len(filled.images):
+        assert split is not None
+        truth = data.part(split).labels
+        assert truth is not None
+        test = data.images(split, range(len(truth))), torch.from_numpy(truth.astype("int64"))
+        with errors.status("measuring") as status:
+            found = measure(
+                images,
+                labels,
+                filled,
+                test,
+                command.out / "measuring",
+                seeds=command.seeds,
+                looks=command.looks,
+                device=model.device,
+                console=errors,
+                on_run=lambda name, seed: status.update(f"a classifier of the set {name}, seed {seed}"),
+            )
+        _print_measured(found, len(test[1]))
+    values = {
+        "weights": model.config.name,
+        "data": data.description,
+        "classes": [asdict(row) for row in filled.classes],
+        "least_distance": filled.least_distance,
+        "measured": None if found is None else {**asdict(found), "verdict": found.verdict},
+    }
+    with written_beside(command.out / "balance.json") as beside:
+        beside.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    print(f"{len(filled.images):,} samples beside {len(images):,} real images: {command.out}")
+    data.close()
+    return 0
+
+
+def _write(out: Path, data: ImageSet, filled: Filled, images: Tensor, labels: Tensor) -> None:
+    """One folder a class under ``train/``: real images as they were, or as PNG where they were an array; samples."""
+    from translate.checkpoint.atomic import make_folder, written_beside
+    from translate.inference.grid import to_images
+
+    sources = data.part("train").sources
+    counts = dict.fromkeys(range(len(data.class_names)), 0)
+    for name in data.class_names:
+        shutil.rmtree(out / "train" / name, ignore_errors=True)  # of an earlier call
+        make_folder(out / "train" / name)
+    grey = images.shape[1] == 1
+    for place, label in enumerate(labels.tolist()):
+        folder = out / "train" / data.class_names[label]
+        if sources:
+            path = sources[place].path
+            shutil.copyfile(path, folder / f"real-{counts[label]:06d}{path.suffix.lower()}")
+        else:
+            (image,) = to_images(images[place : place + 1] / 127.5 - 1)
+            with written_beside(folder / f"real-{counts[label]:06d}.png") as beside:
+                (image.convert("L") if grey else image).save(beside, format="PNG")
+        counts[label] += 1
+    counts = dict.fromkeys(counts, 0)
+    for sample, label in zip(filled.images, filled.labels.tolist(), strict=True):
+        (image,) = to_images(sample[None] / 127.5 - 1)
+        with written_beside(out / "train" / data.class_names[label] / f"made-{counts[label]:06d}.png") as beside:
+            (image.convert("L") if grey else image).save(beside, format="PNG")
+        counts[label] += 1
+
+
+def _print_filled(filled: Filled) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", show_edge=False)
+    for heading in ("class", "real", "missing", "made", "misnamed", "copies"):
+        table.add_column(heading, justify="left" if heading == "class" else "right")
+    for row in filled.classes:
+        numbers = (row.real, row.missing, row.made, row.misnamed, row.copies)
+        table.add_row(row.name, *(f"{number:,}" for number in numbers))
+    Console(width=WIDTH, highlight=False).print(table)
+    if short := [row for row in filled.classes if row.made < row.missing]:
+        names = ", ".join(row.name for row in short[:5])
+        print(f"not all could be made of {names}: the samples are taken for other classes, or are copies")
+
+
+def _print_measured(found: Measured, num_test: int) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", show_edge=False)
+    for heading in ("a classifier of the set", "mean class accuracy", "lowest", "highest"):
+        table.add_column(heading, justify="left" if heading.startswith("a") else "right")
+    for arm in found.arms:
+        values = (arm.mean, min(arm.accuracies), max(arm.accuracies))
+        table.add_row(arm.name, *(f"{100 * value:.2f} %" for value in values))
+    console = Console(width=WIDTH, highlight=False)
+    console.print(f"\n{found.seeds} seeds each, {found.looks:,} looks, {num_test:,} real test images\n")
+    console.print(table)
+    console.print(f"\nWith samples: {found.verdict}", markup=False)
