@@ -5,7 +5,7 @@ import struct
 
 import numpy as np
 import pytest
-from learned import SIZE, save_learned
+from learned import SIZE, save_learned, save_sampler
 from PIL import Image
 
 from translate.cli.main import main
@@ -86,7 +86,7 @@ def test_sample_refuses(weights, tmp_path, capsys, kind, options, expected):
 
 def test_translators_are_refused(tiny_weights, tmp_path, capsys):
     assert main(["sample", str(tiny_weights), "-o", str(tmp_path / "x.png")]) == 2
-    assert "holds a translator, which has no latents" in said(capsys)
+    assert "holds a translator, which makes nothing of random numbers" in said(capsys)
 
 
 def test_embed(weights, mnist, tmp_path, capsys):
@@ -175,3 +175,73 @@ def test_a_latent_of_nothing_is_refused(mnist, tmp_path):
     assert stopped.value.code == 2
     assert main(["train", "vae", str(mnist), "--out", str(tmp_path / "run"), "--latent", "0"]) == 2
     assert not (tmp_path / "run").exists()
+
+
+def test_samples_of_a_gan(tmp_path, capsys):
+    weights = str(save_sampler(tmp_path / "w", "conditional"))
+    for name, options in {
+        "sheet.png": ["--count", "8"],
+        "ways.png": ["--count", "3", "--interpolate", "5", "--classes", "1"],
+        "loop.gif": ["--count", "2", "--interpolate", "4"],
+        "loop.webp": ["--count", "2", "--interpolate", "4"],
+    }.items():
+        assert main(["sample", weights, "-o", str(tmp_path / name), *options]) == 0
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.width == 2 * 64 + 2  # a column a class
+    with Image.open(tmp_path / "ways.png") as sheet:
+        assert sheet.width == 5 * 64 + 4 * 2
+    for name in ("loop.gif", "loop.webp"):
+        with Image.open(tmp_path / name) as video:
+            assert video.format == name[5:].upper()
+            assert 2 <= video.n_frames <= 8  # equal ones are shown for longer
+    assert main(["sample", weights, "-o", str(tmp_path / "set"), "--count", "5"]) == 0
+    found = {path.relative_to(tmp_path / "set").as_posix() for path in (tmp_path / "set").rglob("*.png")}
+    assert found == {"0/000000.png", "1/000001.png", "0/000002.png", "1/000003.png", "0/000004.png"}
+    said(capsys)
+
+
+def test_what_a_gan_cannot_do_is_said(tmp_path, capsys):
+    conditional, plain = (str(save_sampler(tmp_path / kind, kind)) for kind in ("conditional", "gan"))
+    sheet = str(tmp_path / "x.png")
+    Image.new("L", (20, 30), 99).save(tmp_path / "in.png")
+    for arguments, reason in (
+        (["sample", conditional, "-o", sheet, "--classes", "7"], "knows no class '7': choose among 0, 1"),
+        (["sample", plain, "-o", sheet, "--classes", "0"], "trained without classes"),
+        (["sample", plain, "-o", sheet, "--map", "3"], "--map and --between are for a vae"),
+        (["sample", plain, "-o", str(tmp_path / "x.gif")], "add --interpolate"),
+        (["sample", "facades", "-o", sheet], "makes nothing of random numbers"),
+        (["sample", str(save_learned(tmp_path / "ae", "ae")), "-o", sheet], "cannot be sampled from"),
+        (["sample", str(save_learned(tmp_path / "vae", "vae")), "-o", sheet, "--classes", "0"], "without classes"),
+        (
+            ["apply", plain, str(tmp_path / "in.png"), "-o", str(tmp_path / "out")],
+            "makes images of random numbers (translate sample)",
+        ),
+        (["reconstruct", plain, str(tmp_path / "in.png"), "-o", sheet], "holds a generator"),
+        (["evaluate", plain, str(tmp_path), "--direction", "a2b"], "--direction is for translations"),
+    ):
+        assert main(arguments) == 2, arguments
+        assert reason in said(capsys).replace("\n", " ")
+
+
+def test_a_gan_is_described_and_exported(tmp_path, capsys):
+    weights = str(save_sampler(tmp_path / "w", "conditional"))
+    assert main(["info", weights]) == 0
+    assert "conv-generator" in said(capsys)
+    assert main(["export", weights, "-o", str(tmp_path / "half"), "--dtype", "fp16"]) == 0
+    assert main(["sample", str(tmp_path / "half"), "-o", str(tmp_path / "x.png"), "--count", "2"]) == 0
+
+
+def test_samples_are_evaluated_at_80_columns(mnist, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("translate.applications.image_classifier.FEWEST_LOOKS", 1000)
+    monkeypatch.setattr("translate.applications.image_classifier.EPOCHS", 1)
+    monkeypatch.setattr("translate.applications.generation.FEWEST", 20)
+    weights = str(save_sampler(tmp_path / "w", "conditional"))
+    assert (
+        main(["evaluate", weights, str(mnist), "-o", str(tmp_path / "out"), "--num-images", "50", "--device", "cpu"])
+        == 0
+    )
+    out = capsys.readouterr().out
+    assert "classified as asked" in out
+    assert max(len(line) for line in out.splitlines() if str(tmp_path) not in line) <= 80
+    values = json.loads((tmp_path / "out" / "conditional.json").read_text())
+    assert set(values["scores"]) == {"samples", "real test images", "Gaussian pixels"}

@@ -15,6 +15,8 @@ SIDE = 64
 NUM_TRAIN, NUM_TEST = 22, 4
 ALL = NUM_TRAIN + NUM_TEST
 
+LEARNERS = ["ae", "vae", "vqvae", "gan", "dcgan", "wgan", "wgan-gp", "hinge"]
+
 
 @pytest.fixture(autouse=True)
 def few_are_enough(monkeypatch):
@@ -257,7 +259,7 @@ def test_domains_of_other_channels(tmp_path):
         save(photo(number + 1000), tmp_path / "photos" / f"p{number}.png")
     found = examine(tmp_path)
     assert [domain.name for domain in found.domains] == ["photos", "sketches"]
-    assert suiting(found) == ["cyclegan", "ae", "vae", "vqvae"]
+    assert suiting(found) == ["cyclegan", *LEARNERS, "classifier"]
     assert method(found, "cyclegan").flags == "--identity-weight 0"
     assert method(found, "cut").reason.startswith("A is RGB and B grey")
 
@@ -385,7 +387,7 @@ def test_one_set_of_images(tmp_path):
     (tmp_path / "train" / "bad.png").write_bytes(b"junk")
     found = examine(tmp_path)
     assert (found.kind, found.layout, found.exit_code) == ("image-set", "folder", 1)
-    assert suiting(found) == ["ae", "vae", "vqvae"]
+    assert suiting(found) == LEARNERS
     assert "one set of images, 27 files" in method(found, "cyclegan").reason
     assert "single images, not pairs" in method(found, "pix2pix").reason
     assert found.domains[0].counts == {"train": 26}
@@ -398,7 +400,7 @@ def test_sets_that_are_one_array(tmp_path):
     for root in (tmp_path, tmp_path / "set.npz"):
         found = examine(root)
         assert (found.kind, found.layout, found.exit_code) == ("image-set", "npz", 0)
-        assert suiting(found) == ["ae", "vae", "vqvae"]
+        assert suiting(found) == [*LEARNERS, "classifier"]
         assert found.domains[0].counts == {"train": 7, "test": 2}
         assert not found.problems
     (tmp_path / "set.npz").write_bytes(b"PK junk")
@@ -412,7 +414,7 @@ def test_folders_of_classes(tmp_path):
         for name in ("cats", "dogs", "eels"):
             save(photo(number * 3 + len(name)), tmp_path / name / f"{name}{number}.png")
     found = examine(tmp_path)
-    assert (found.kind, found.layout, suiting(found)) == ("image-set", "class-folders", ["ae", "vae", "vqvae"])
+    assert (found.kind, found.layout, suiting(found)) == ("image-set", "class-folders", [*LEARNERS, "classifier"])
 
 
 def test_an_empty_domain(tmp_path):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from translate.config.gans import GAN_METHODS
 from translate.data.doctor_checks import Subject, run_checks
 from translate.data.doctor_images import (
     Look,
@@ -334,7 +335,12 @@ def _learners(images: _Attempt[ImageSetData], kind: str, problems: Problems) -> 
     reason = _reason(images, problems, told=kind == "image-set")
     if not reason and images.found is not None and len(images.found.splits["train"]) < 2:
         reason = "there is one training image"
-    return tuple(Method(name=name, suits=not reason, reason=reason) for name in ("ae", "vae", "vqvae"))
+    labelled = images.found is not None and len(images.found.class_names) > 1
+    unlabelled = reason or ("" if labelled else "there are no labels, or one class")
+    return (
+        *(Method(name=name, suits=not reason, reason=reason) for name in ("ae", "vae", "vqvae", *GAN_METHODS)),
+        Method(name="classifier", suits=not unlabelled, reason=unlabelled),
+    )
 
 
 def _reason(attempt: _Attempt[Any], problems: Problems, *, told: bool) -> str:

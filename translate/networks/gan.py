@@ -1,7 +1,9 @@
 """Generators of images from random numbers, and discriminators of whole images: dense, or convolutional (DCGAN).
 
-A conditional generator takes the embedding of a class beside its latents; a conditional discriminator adds the product
-of an embedding of the class with its features to its logit (projection; Miyato and Koyama, 2018).
+A conditional dense generator takes the embedding of a class beside its latents; a convolutional one has norms with a
+scale and a shift for each class (Dumoulin et al., 2017): were the class an input, batch norm would be content with what
+differs between classes, and all images of a class would become one. A conditional discriminator adds the product of an
+embedding of the class with its features to its logit (projection; Miyato and Koyama, 2018).
 
 Shapes: N batch, C channels, S side, D latents, F features, K classes.
 """
@@ -28,23 +30,14 @@ from translate.config.networks import (
 )
 
 EMBEDDING = 32  # numbers that stand for a class
+CLASS_STD = 0.3  # with which the scales and shifts of classes start
 WIDEST = 8  # times the width
 
 
 class Sampler(nn.Module):
-    """Latents in, images out.
+    """Latents in, images out; dense and convolutional ones."""
 
-    Args:
-        config: What it is made of.
-    """
-
-    layers: nn.Module
-
-    def __init__(self, config: SamplerConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.embedding = nn.Embedding(config.num_classes, EMBEDDING) if config.num_classes else None
-        self.num_inputs = config.latent + (EMBEDDING if config.num_classes else 0)
+    config: SamplerConfig
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Images of latents.
@@ -56,45 +49,92 @@ class Sampler(nn.Module):
         Returns:
             [N, C, S, S] in [-1, 1].
         """
-        if self.embedding is not None:
-            assert labels is not None
-            latents = torch.cat([latents, self.embedding(labels)], dim=1)
-        return self.layers(latents)
+        raise NotImplementedError
 
 
 class DenseSampler(Sampler):
-    """Fully connected."""
+    """Fully connected.
+
+    Args:
+        config: What it is made of.
+    """
 
     def __init__(self, config: DenseGeneratorConfig) -> None:
-        super().__init__(config)
-        sizes = (self.num_inputs, *config.hidden)
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(config.num_classes, EMBEDDING) if config.num_classes else None
+        sizes = (config.latent + (EMBEDDING if config.num_classes else 0), *config.hidden)
         shape = (config.channels, config.size, config.size)
         hidden = [layer for pair in pairwise(sizes) for layer in (nn.Linear(*pair), leaky_relu())]
         self.layers = nn.Sequential(
             *hidden, nn.Linear(sizes[-1], config.channels * config.size**2), nn.Tanh(), nn.Unflatten(1, shape)
         )
 
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        if self.embedding is not None:
+            assert labels is not None
+            latents = torch.cat([latents, self.embedding(labels)], dim=1)
+        return self.layers(latents)
+
+
+class ClassNorm(nn.Module):
+    """A norm, then a scale and a shift of each channel, those of an image's class.
+
+    Args:
+        norm: Of [N, C, H, W].
+        channels: C.
+        num_classes: K.
+    """
+
+    def __init__(self, norm: nn.Module, *, channels: int, num_classes: int) -> None:
+        super().__init__()
+        self.norm = norm
+        self.scale, self.shift = (nn.Embedding(num_classes, channels) for _ in range(2))
+        for embedding in (self.scale, self.shift):
+            nn.init.normal_(embedding.weight, std=CLASS_STD)
+
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        scale, shift = (embedding(labels)[:, :, None, None] for embedding in (self.scale, self.shift))
+        return self.norm(x) * (1 + scale) + shift
+
 
 class ConvSampler(Sampler):
-    """A linear layer to a small square, then transposed convolutions that double it."""
+    """A linear layer to a small square, then transposed convolutions that double it.
+
+    Args:
+        config: What it is made of.
+    """
 
     def __init__(self, config: ConvGeneratorConfig) -> None:
-        super().__init__(config)
-        norm = norm_layer(config.norm)
+        super().__init__()
+        self.config = config
+
+        def norm(channels: int) -> nn.Module:
+            plain = norm_layer(config.norm)(channels)
+            if not config.num_classes:
+                return plain
+            return ClassNorm(plain, channels=channels, num_classes=config.num_classes)
+
         bias = config.norm == "none"
         widths = [config.width * min(WIDEST, 2**level) for level in range(config.num_upsamplings)][::-1]
         side = config.size // 2**config.num_upsamplings
         layers: list[nn.Module] = [
-            nn.Linear(self.num_inputs, widths[0] * side**2, bias=bias),
+            nn.Linear(config.latent, widths[0] * side**2, bias=bias),
             nn.Unflatten(1, (widths[0], side, side)),
             norm(widths[0]),
             nn.ReLU(),
         ]
         for wider, wide in pairwise(widths):
             layers += [nn.ConvTranspose2d(wider, wide, 4, stride=2, padding=1, bias=bias), norm(wide), nn.ReLU()]
-        self.layers = nn.Sequential(
-            *layers, nn.ConvTranspose2d(widths[-1], config.channels, 4, stride=2, padding=1), nn.Tanh()
+        self.layers = nn.ModuleList(
+            [*layers, nn.ConvTranspose2d(widths[-1], config.channels, 4, stride=2, padding=1), nn.Tanh()]
         )
+
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        x = latents
+        for layer in self.layers:
+            x = layer(x, labels) if isinstance(layer, ClassNorm) else layer(x)
+        return x
 
 
 class Judge(nn.Module):
