@@ -320,6 +320,33 @@ def faces(arguments: argparse.Namespace) -> dict[str, Any]:
     return {"said": said, "runs": json.loads(out.read_text(encoding="utf-8"))}
 
 
+def gans(study: str, data: str) -> Callable[[argparse.Namespace], dict[str, Any]]:
+    """A figure that is a study of `study_gans.py`."""
+
+    def make(arguments: argparse.Namespace) -> dict[str, Any]:
+        out = FIGURES / f"gan-{study}-raw.json"
+        options = ["--out", RUNS / "gans", "--json", out]
+        said = recorded(f"gan-{study}", "scripts/study_gans.py", study, getattr(arguments, data), *options)
+        return {"said": said, "runs": json.loads(out.read_text(encoding="utf-8"))}
+
+    return make
+
+
+def gan_weights(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The conditional GAN of digits that ships: the first seed of its study."""
+    folder = ROOT / "weights" / "gan-mnist"
+    export = ["--dtype", "fp16", "-o", folder, "--name", "gan-mnist"]
+    command("-m", "translate", "export", RUNS / "gans" / "digits-0", *export)
+    return {"config": json.loads((folder / "config.json").read_text(encoding="utf-8"))}
+
+
+def gan_speed(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Steps of the GANs beside plain re-statements of the published ones, interleaved."""
+    out = FIGURES / "gan-speed-raw.json"
+    said = recorded("gan-speed", "scripts/benchmark_gans.py", "--json", out)
+    return {"said": said, **json.loads(out.read_text(encoding="utf-8"))}
+
+
 def detectors(arguments: argparse.Namespace) -> dict[str, Any]:
     """Fifty healthy runs without an alarm, and planted faults that are seen."""
     return {"said": recorded("detectors", "scripts/check_detectors.py", "--steps", "200")}
@@ -387,6 +414,12 @@ FIGURE_TABLE = {
     "faces": Figure(faces, 1.7, "VQ-VAE on faces: words in use, compression; and the weights that ship"),
     "digit-weights": Figure(digit_weights, 0.1, "* the weights of digits, after the studies above"),
     "digits-picture": Figure(digits_picture, 0.01, "new digits, ways between them, a map of digits"),
+    "gan-digits": Figure(gans("digits", "mnist"), 2.0, "conditional GAN on MNIST, three seeds"),
+    "gan-weights": Figure(gan_weights, 0.01, "the weights of it, after the study above"),
+    "gan-compare": Figure(gans("compare", "mnist"), 3.0, "* five kinds of GAN at equal time"),
+    "gan-faces": Figure(gans("faces", "faces"), 2.0, "* three kinds of GAN on faces at equal time"),
+    "gan-balance": Figure(gans("balance", "mnist"), 0.5, "* filling small classes, and what it is worth"),
+    "gan-speed": Figure(gan_speed, 0.1, "steps of GANs beside the published ones"),
     "detectors": Figure(detectors, 0.2, "fifty healthy runs, and planted faults"),
     "speed": Figure(speed, 0.05, "step, inference and loader beside the published step"),
     "resume": Figure(resume, 0.2, "kill -9 ten times; two processes against one"),

@@ -99,6 +99,9 @@ def test_embed(weights, mnist, tmp_path, capsys):
         assert latents["latents"].shape == (30, 4)
         assert latents["labels"].tolist() == digits(30)[1].tolist()
     page = (tmp_path / "out" / "map.html").read_text()
+    again = ["-o", str(tmp_path / "again"), "--show", "reconstructions"]
+    assert main(["embed", weights("vae"), str(mnist), *again]) == 0
+    assert (tmp_path / "again" / "map.html").read_text() != page  # the same map, of other pictures
     assert "http" not in page.replace("http-equiv", "")
     assert page.count("data:image/png;base64,") == 1
     for name in ("tsne.png", "pca.png"):

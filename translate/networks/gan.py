@@ -3,7 +3,8 @@
 A conditional dense generator takes the embedding of a class beside its latents; a convolutional one has norms with a
 scale and a shift for each class (Dumoulin et al., 2017): were the class an input, batch norm would be content with what
 differs between classes, and all images of a class would become one. A conditional discriminator adds the product of an
-embedding of the class with its features to its logit (projection; Miyato and Koyama, 2018).
+embedding of the class with its features to its logit (projection; Miyato and Koyama, 2018). They are not summed over
+places first: a shallow network sees parts of a digit, and where they are tells which it is.
 
 Shapes: N batch, C channels, S side, D latents, F features, K classes.
 """
@@ -142,18 +143,17 @@ class Judge(nn.Module):
 
     Args:
         config: What it is made of.
-        num_features: F, what `layers` makes of an image (per place, for a convolutional one).
-        num_inputs: Values that the logit is made of.
+        num_features: F, what `layers` makes of an image, at all places together.
     """
 
     layers: nn.Module
 
-    def __init__(self, config: JudgeConfig, *, num_features: int, num_inputs: int) -> None:
+    def __init__(self, config: JudgeConfig, *, num_features: int) -> None:
         super().__init__()
         self.config = config
-        self.head = nn.Linear(num_inputs, 1)
+        self.head = nn.Linear(num_features, 1)
         self.embedding = nn.Embedding(config.num_classes, num_features) if config.num_classes else None
-        if self.embedding is not None:  # what a class adds to a sum over places starts small
+        if self.embedding is not None:  # what a class adds to a sum of so many starts small
             nn.init.normal_(self.embedding.weight, std=0.02)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -166,11 +166,10 @@ class Judge(nn.Module):
         Returns:
             [N, 1].
         """
-        found = self.layers(images)  # [N, F], or [N, F, s, s]
-        logits = self.head(found.flatten(1))
+        features = self.layers(images).flatten(1)  # [N, F]
+        logits = self.head(features)
         if self.embedding is not None:
             assert labels is not None
-            features = found.sum(dim=(2, 3)) if found.dim() == 4 else found
             logits = logits + (self.embedding(labels) * features).sum(dim=1, keepdim=True)
         return logits
 
@@ -179,7 +178,7 @@ class DenseJudge(Judge):
     """Fully connected."""
 
     def __init__(self, config: DenseDiscriminatorConfig) -> None:
-        super().__init__(config, num_features=config.hidden[-1], num_inputs=config.hidden[-1])
+        super().__init__(config, num_features=config.hidden[-1])
         sizes = (config.channels * config.size**2, *config.hidden)
         self.layers = nn.Sequential(
             nn.Flatten(), *[layer for pair in pairwise(sizes) for layer in (nn.Linear(*pair), leaky_relu())]
@@ -192,7 +191,7 @@ class ConvJudge(Judge):
     def __init__(self, config: ConvDiscriminatorConfig) -> None:
         widths = [config.width * min(WIDEST, 2**level) for level in range(config.num_downsamplings)]
         side = config.size // 2**config.num_downsamplings
-        super().__init__(config, num_features=widths[-1], num_inputs=widths[-1] * side**2)
+        super().__init__(config, num_features=widths[-1] * side**2)
         norm = norm_layer("none" if config.norm == "spectral" else cast(Norm, config.norm))
         bias = config.norm in ("none", "spectral")
         layers: list[nn.Module] = [nn.Conv2d(config.channels, widths[0], 4, stride=2, padding=1), leaky_relu()]
