@@ -45,7 +45,15 @@ def configured(method: str, data: ImageSetConfig, out: Path, *, seed: int, run: 
 def conditional(mnist: Path, out: Path, *, seed: int) -> GANConfig:
     """The one whose weights ship, by its first seed."""
     data = ImageSetConfig(root=mnist, hold_out=0.02)
-    run = {"images": 600_000, "batch_size": 32, "schedule": "linear", "decay_from": 0.5, "checkpoint_every": 60_000}
+    run = {
+        "images": 600_000,
+        "batch_size": 32,
+        "learning_rate": 4e-4,
+        "beta1": 0.5,
+        "schedule": "linear",
+        "decay_from": 0.5,
+        "checkpoint_every": 60_000,
+    }
     return configured("hinge", data, out / f"digits-{seed}", seed=seed, run=run, conditional=True)
 
 

@@ -17,11 +17,15 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 # A run of seconds in place of hours; everything else is as written.
 GAN = ["--width", "4", "--d-width", "4", "--d-layers", "1", "--images", "2"]
 VECTOR = ["--images", "40", "--batch-size", "4"]
+SAMPLER = [*VECTOR, "--width", "4", "--d-width", "4"]
 SMALL = {
     "pix2pix": GAN,
     "cyclegan": GAN,
     "ae": VECTOR,
     "vae": VECTOR,
+    "dcgan": SAMPLER,
+    "wgan": SAMPLER,
+    "hinge": SAMPLER,
     "vqvae": ["--images", "40", "--batch-size", "4", "--width", "8", "--num-codes", "16", "--prior-width", "8"],
 }
 
@@ -55,8 +59,8 @@ def folder(tmp_path_factory):
             pixels = rng.integers(0, 128, (32, 32, 3), dtype=np.uint8) + (120 if "winter" in name else 0)
             Image.fromarray(pixels.astype(np.uint8)).save(folder / name / f"{number}.png")
     (folder / "mnist").mkdir()
-    for name, count in (("train", 30), ("t10k", 20)):
-        values = {"images-idx3": rng.integers(0, 256, (count, 28, 28)), "labels-idx1": np.arange(count) % 3}
+    for name, count in (("train", 150), ("t10k", 100)):
+        values = {"images-idx3": rng.integers(0, 256, (count, 28, 28)), "labels-idx1": (np.arange(count) % 7).clip(max=2)}
         for kind, array in values.items():
             head = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
             (folder / "mnist" / f"{name}-{kind}-ubyte").write_bytes(head + array.astype(np.uint8).tobytes())
@@ -93,15 +97,21 @@ def test_there_are_commands():
         "anomaly",
         "compress",
         "decompress",
+        "balance",
     }
     assert blocks("python")
 
 
+@pytest.mark.timeout(1200)  # some forty programs, one after the other
 def test_commands_run_in_their_order(folder):
     for line in commands():
         arguments = shlex.split(line)[1:]
         if arguments[0] == "train":
             arguments += SMALL[arguments[1]]
+        elif arguments[0] == "balance":
+            arguments += ["--seeds", "2", "--looks", "200"]
+        elif arguments[0] == "evaluate" and "mnist/" in arguments:
+            arguments += ["--no-cas"]
         done = subprocess.run(
             [sys.executable, "-m", "translate", *arguments], cwd=folder, capture_output=True, text=True, check=False
         )

@@ -1,6 +1,7 @@
 """GANs: every method trains and opens; the steps are the published ones; what cannot be learned is refused."""
 
 import io
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -245,3 +246,47 @@ def test_methods_are_sets_of_defaults():
         "wgan-gp": "wasserstein",
         "hinge": "hinge",
     }
+
+
+@pytest.mark.parametrize("method", ["dcgan", "wgan-gp", "hinge"])
+def test_a_run_goes_on_where_it_stopped(labelled, tmp_path, method):
+    """Interrupted after three of eight steps, between two of the generator: bit for bit the run that was not."""
+    given = {"conditional": True, "ema_half_life": 8.0, "images": 32, "schedule": "linear"}
+    whole = open_engine(make(labelled, tmp_path / "whole", method, **given))
+    assert whole.train()
+    stopped = open_engine(make(labelled, tmp_path / "parts", method, **given))
+    advance = stopped.recipe.advance
+
+    def stop(progress, optimizers):
+        if progress.images == 8:
+            stopped.interrupt.requested = True
+        return advance(progress, optimizers)
+
+    stopped.recipe.advance = stop
+    assert not stopped.train()
+    again = open_engine(make(labelled, tmp_path / "parts", method, **given))
+    assert again.images == 12
+    assert again.train()
+    for name, network in whole.nets.items():
+        for key, value in network.state_dict().items():
+            assert torch.equal(value, again.nets[name].state_dict()[key]), f"{name}.{key}"
+    assert whole.ema is not None
+    assert again.ema is not None
+    for value, other in zip(whole.ema.nets["g"].parameters(), again.ema.nets["g"].parameters(), strict=True):
+        assert torch.equal(value, other)
+
+
+def test_a_collapsed_generator_is_seen(labelled, tmp_path):
+    config = make(labelled, tmp_path / "run", images=160, log_every=40)
+    engine = open_engine(config)
+    recipe = engine.recipe
+    constant = torch.full((1, 1, SIZE, SIZE), 0.2)
+    recipe._fake = lambda batch, scratch: constant.expand(4, -1, -1, -1) + 0 * recipe.g(torch.randn(4, 5), None)
+    engine.train()
+    lines = [json.loads(line) for line in (config.run.out / "log.jsonl").read_text().splitlines()]
+    alarms = [alarm for line in lines for alarm in line.get("alarms", [])]
+    assert any("makes one image of all" in alarm for alarm in alarms)
+    healthy = open_engine(make(labelled, tmp_path / "healthy", images=160, log_every=40, learning_rate=5e-3))
+    healthy.train()
+    lines = [json.loads(line) for line in (tmp_path / "healthy" / "log.jsonl").read_text().splitlines()]
+    assert not [alarm for line in lines for alarm in line.get("alarms", []) if "image of all" in alarm]

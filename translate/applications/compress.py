@@ -161,7 +161,8 @@ class Compressor:
         found = squares.clone()
         token, memory = torch.full((len(squares),), self.num_codes), None
         even = np.full((len(squares), self.num_codes), 1 / self.num_codes)
-        for place in range(squares.shape[1]):
+        # Behind the last place that is inside nothing is coded: a small image need not go through a whole square.
+        for place in range(int(inside.any(dim=0).nonzero().max()) + 1):
             if self.prior is None:
                 chances, likeliest = even, torch.zeros(len(squares), dtype=torch.int64)
             else:
