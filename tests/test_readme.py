@@ -60,7 +60,8 @@ def folder(tmp_path_factory):
             Image.fromarray(pixels.astype(np.uint8)).save(folder / name / f"{number}.png")
     (folder / "mnist").mkdir()
     for name, count in (("train", 150), ("t10k", 100)):
-        values = {"images-idx3": rng.integers(0, 256, (count, 28, 28)), "labels-idx1": (np.arange(count) % 7).clip(max=2)}
+        labels = (np.arange(count) % 7).clip(max=2)  # the last class is five times as large
+        values = {"images-idx3": rng.integers(0, 256, (count, 28, 28)), "labels-idx1": labels}
         for kind, array in values.items():
             head = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
             (folder / "mnist" / f"{name}-{kind}-ubyte").write_bytes(head + array.astype(np.uint8).tobytes())
