@@ -2,12 +2,14 @@
 
 import json
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from learned import SIZE, save_learned, save_sampler
 from PIL import Image
 
+from translate.checkpoint import load_weights, save_weights
 from translate.cli.main import main
 
 
@@ -201,6 +203,23 @@ def test_samples_of_a_gan(tmp_path, capsys):
     found = {path.relative_to(tmp_path / "set").as_posix() for path in (tmp_path / "set").rglob("*.png")}
     assert found == {"0/000000.png", "1/000001.png", "0/000002.png", "1/000003.png", "0/000004.png"}
     said(capsys)
+    for out, options, reason in (
+        ("set", [], "holds files already"),
+        ("new.png", ["--count", "20000"], "too many for one picture"),
+        ("new", ["--count", "2000", "--interpolate", "10"], "too many for one picture"),
+    ):
+        assert main(["sample", weights, "-o", str(tmp_path / out), *options]) == 2
+        assert reason in said(capsys)
+
+
+def test_classes_that_are_no_names_of_folders_are_refused(tmp_path, capsys):
+    folder = save_sampler(tmp_path / "w", "conditional")
+    network, config = load_weights(folder)
+    for name in ("..", "a/b", "", "train"):
+        save_weights(network, replace(config, classes=(name, "1")), folder)
+        assert main(["sample", str(folder), "-o", str(tmp_path / "deep" / "out"), "--count", "4"]) == 2
+        assert "cannot be the name of a folder" in said(capsys)
+        assert not list((tmp_path).rglob("*.png"))
 
 
 def test_what_a_gan_cannot_do_is_said(tmp_path, capsys):

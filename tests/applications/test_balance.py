@@ -164,6 +164,13 @@ def test_the_command(tmp_path, monkeypatch, capsys):
     made = values["classes"][1]["made"]
     assert len(names) == 20 + made > 100
     assert values["measured"]["verdict"] in said.replace("\n", " ")
+    # Again, in its place; but never into the images themselves, or over others' files.
+    assert main(["balance", str(tmp_path / "set.npz"), str(weights), *options, "--no-measure"]) == 0
+    assert len(list((tmp_path / "out" / "train" / "1").iterdir())) == len(names)
+    (tmp_path / "other" / "train").mkdir(parents=True)
+    for out, reason in ((tmp_path, "lie in each other"), (tmp_path / "other", "did not write")):
+        assert main(["balance", str(tmp_path / "set.npz"), str(weights), "-o", str(out)]) == 2
+        assert reason in capsys.readouterr().err
     # What was written is a set again.
     again = ImageSet(ImageSetConfig(root=tmp_path / "out"))
     assert (again.class_names, again.num_images) == (("0", "1"), 140 + made)
@@ -175,6 +182,13 @@ def test_models_without_the_classes_are_refused(tmp_path, model, capsys):
     with pytest.raises(ConfigError, match="never shown class '2'"):
         check_classes(ImageSet(ImageSetConfig(root=tmp_path / "three.npz")), model)
     np.savez(tmp_path / "plain.npz", images=images)
+    colour = np.repeat(images[..., None], 3, axis=3)
+    np.savez(tmp_path / "colour.npz", images=colour, labels=np.arange(30) % 2)
+    with pytest.raises(ConfigError, match="channels"):
+        check_classes(ImageSet(ImageSetConfig(root=tmp_path / "colour.npz")), model)
+    np.savez(tmp_path / "one.npz", images=images, labels=np.zeros(30, np.int64))
+    with pytest.raises(ConfigError, match="one class"):
+        check_classes(ImageSet(ImageSetConfig(root=tmp_path / "one.npz")), model)
     with pytest.raises(ConfigError, match="has no labels"):
         check_classes(ImageSet(ImageSetConfig(root=tmp_path / "plain.npz")), model)
     plain = save_sampler(tmp_path / "plain", "gan")

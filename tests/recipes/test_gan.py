@@ -79,10 +79,11 @@ def test_every_method_trains_and_opens(labelled, tmp_path, method, conditional):
     "given",
     [
         {"norm": "group", "d_norm": "instance", "micro_batch": 2},
-        {"augment": ("colour", "translation", "cutout"), "r1_weight": 1.0},
+        {"augment": ("colour", "translation", "cutout"), "r1_weight": 1.0, "d_norm": "none"},
         {"method": "gan", "adversarial": "saturating"},
         {"method": "hinge", "n_critic": 2, "size": 32},
-        {"method": "wgan-gp", "body": "dense", "d_norm": None},
+        {"method": "wgan-gp", "body": "dense"},
+        {"method": "hinge", "body": "dense", "conditional": True},
     ],
     ids=str,
 )
@@ -210,7 +211,10 @@ def test_sides_that_can_be_made():
         ({"method": "gan", "width": 4}, "--width belongs to --body conv"),
         ({"hidden": (3,)}, "--hidden belongs to --body dense"),
         ({"batch_size": 1}, "batch norm cannot learn"),
+        ({"micro_batch": 1}, "batch norm cannot learn"),
         ({"method": "wgan-gp", "d_norm": "batch"}, "mixes them"),
+        ({"r1_weight": 1.0}, "mixes them"),
+        ({"method": "gan", "d_norm": "batch"}, "--d-norm batch belongs to --body conv"),
         ({"clip": 0.1}, "--optimizer rmsprop"),
         ({"size": 15}, "even"),
     ],
@@ -233,7 +237,12 @@ def test_conditions_need_classes(labelled, tmp_path):
     np.savez(tmp_path / "lonely.npz", images=images, labels=labels)
     recipe, _ = open_recipe(make(tmp_path / "lonely.npz", tmp_path / "run", conditional=True))
     assert isinstance(recipe, GAN)
-    assert "class 1 has one image" in recipe.announcement[0]
+    assert recipe.announcement[0].startswith("no validation images: best/ is not kept")
+    assert "class 1 has one image" in recipe.announcement[1]
+    splits = {"x_train": images, "y_train": np.arange(len(images)) % 2, "x_test": images[:3], "y_test": np.arange(3)}
+    np.savez(tmp_path / "unseen.npz", **splits)
+    with pytest.raises(ConfigError, match="no training images of class '2'"):
+        open_recipe(make(tmp_path / "unseen.npz", tmp_path / "run", conditional=True))
 
 
 def test_methods_are_sets_of_defaults():

@@ -56,11 +56,10 @@ def fit(
             f"{len(learned)} normal images that it learned from and {len(held_back)} others: {FEWEST} of each are "
             "needed at least"
         )
-    found = [
-        _fitted(model, network, side, learned, held_back, false_alarms=false_alarms)
-        for side in (SMOOTHINGS if smoothing is None else (smoothing,))
-        if side < model.size
-    ]
+    sides = [side for side in (SMOOTHINGS if smoothing is None else (smoothing,)) if side < model.size]
+    if not sides:
+        raise ConfigError(f"--smoothing {smoothing} is no less than the {model.size} px of the images")
+    found = [_fitted(model, network, side, learned, held_back, false_alarms=false_alarms) for side in sides]
     return found[0] if len(found) == 1 else max(found, key=lambda detector: told_from_planted(detector, held_back))
 
 

@@ -10,6 +10,7 @@ Shapes: N images, C channels, S side, K classes.
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,20 +21,19 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from translate.applications.domain_classifier import QuietDisplay
-from translate.applications.image_classifier import ImageClassifier, read_classifier
+from translate.applications.image_classifier import ImageClassifier, trained_classifier
 from translate.checkpoint.atomic import make_folder
 from translate.config.autoencoders import LearningRunConfig
 from translate.config.base import ConfigError
 from translate.config.classifiers import ImageClassifierConfig
 from translate.config.training import Augmentation, ImageSetConfig
 from translate.data.image_set import ImageSet
-from translate.engine import train
 from translate.inference import GeneratorModel
 from translate.metrics import nearest_distances
 
 AT_ONCE = 256  # samples
 MOST_COMPARED = 2_000  # training images whose distances from each other are measured
+DATA_FILE = "data.sha256"
 TRIES = 20  # samples made at most for one that is missing
 COPY = 0.01  # share of training images that are nearer to another than a sample may be
 AS_IS, REPEATED, CHANGED, FILLED = "as it is", "images repeated", "images repeated and changed", "filled with samples"
@@ -74,15 +74,28 @@ def check_classes(data: ImageSet, model: GeneratorModel) -> None:
     Raises:
         ConfigError: says what to give instead.
     """
+    root = data.config.root
     if not data.class_names:
-        raise ConfigError(f"{data.config.root} has no labels: there are no classes to balance")
+        hint = " (--attribute names them for CelebA)" if data.found.layout == "celeba" else ""
+        raise ConfigError(f"{root} has no labels: there are no classes to balance{hint}")
+    if len(data.class_names) < 2:
+        raise ConfigError(f"{root} has one class: there is nothing to balance")
+    labels = data.part("train").labels
+    assert labels is not None
+    if missing := sorted(set(range(len(data.class_names))) - set(labels.tolist())):
+        raise ConfigError(f"{root} has no training images of class {data.class_names[missing[0]]!r}: add some")
+    if data.format.channels != model.format.channels:
+        raise ConfigError(
+            f"'{model.config.name}' makes images of {model.format.channels} channels, and those of {root} have "
+            f"{data.format.channels}: train one on {root}"
+        )
     if not model.class_names:
         raise ConfigError(
             f"'{model.config.name}' was trained without classes: train one with --conditional on {data.config.root}"
         )
-    if missing := [name for name in data.class_names if name not in model.class_names]:
+    if unseen := [name for name in data.class_names if name not in model.class_names]:
         raise ConfigError(
-            f"'{model.config.name}' was never shown class {missing[0]!r}; it knows {', '.join(model.class_names)}"
+            f"'{model.config.name}' was never shown class {unseen[0]!r}; it knows {', '.join(model.class_names)}"
         )
 
 
@@ -141,14 +154,13 @@ def fill(
             on_class(name)
         own = _unit(images[labels == number])
         made: list[Tensor] = []
-        found = tried = misnamed = copies = 0
-        latents = model.latents(missing * TRIES, seed=seed * 1_000 + number) if missing else torch.zeros(0)
+        found = misnamed = copies = 0
         asked = model.labels(AT_ONCE, classes=[name])
-        while found < missing and tried < len(latents):
-            chosen = latents[tried : tried + AT_ONCE]
-            assert asked is not None
+        assert asked is not None
+        for chosen in model.latent_parts(missing * TRIES, seed=seed * 1_000 + number) if missing else ():
+            if found >= missing:
+                break
             samples = model.generated(chosen, asked[: len(chosen)])
-            tried += len(chosen)
             right = judge.logits(samples).argmax(dim=1) == number
             misnamed += int((~right).sum())
             samples = samples[right]
@@ -234,7 +246,7 @@ def measure(
         labels: Their classes.
         filled: The samples.
         test: Real test images [M, C, S, S] in [-1, 1] and their classes.
-        folder: For the runs; removed afterwards.
+        folder: For the runs, which are gone on with after an interruption; removed afterwards.
         seeds: Runs of each way; the same seeds for all of them.
         looks: Images that each training sees, repetitions counted.
         device: Where they are trained.
@@ -243,6 +255,7 @@ def measure(
 
     Raises:
         ConfigError: fewer than two seeds, or more than ten.
+        ClassifierError: a training was interrupted.
     """
     if seeds not in T_95:
         raise ConfigError(f"{seeds} seeds: give 2 to 10, for an interval")
@@ -257,8 +270,12 @@ def measure(
         CHANGED: (images[repeated], labels[repeated], ("translation",), 1.15),
         FILLED: (together[0][filled_up], together[1][filled_up], (), 1.0),
     }
-    shutil.rmtree(folder, ignore_errors=True)  # left by a run that was interrupted
-    make_folder(folder)
+    belongs = _digest(images, labels, filled.images, filled.labels)
+    record = folder / DATA_FILE
+    if not record.is_file() or record.read_text(encoding="utf-8") != belongs:  # left by a call with other samples
+        shutil.rmtree(folder, ignore_errors=True)
+        make_folder(folder)
+        record.write_text(belongs, encoding="utf-8")
     arms = []
     for place, (name, (pixels, classes, augment, enlarge)) in enumerate(ways.items()):
         file = folder / f"{place}.npz"
@@ -283,13 +300,18 @@ def measure(
                     checkpoint_every=looks,
                 ),
             )
-            judge = read_classifier(
-                train(config, display=QuietDisplay(console=console)), device=torch.device(str(device))
-            )
+            judge = trained_classifier(config, device=torch.device(str(device)), console=console)
             accuracies.append(class_mean_accuracy(judge.logits(test[0]).argmax(dim=1), test[1]))
         arms.append(Arm(name=name, accuracies=tuple(accuracies)))
     shutil.rmtree(folder, ignore_errors=True)
     return compared(arms, looks=looks)
+
+
+def _digest(*tensors: Tensor) -> str:
+    found = hashlib.sha256()
+    for tensor in tensors:
+        found.update(tensor.numpy().tobytes())
+    return found.hexdigest()
 
 
 def compared(arms: Sequence[Arm], *, looks: int) -> Measured:

@@ -13,7 +13,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +27,14 @@ from translate.applications.image_classifier import (
     ImageClassifier,
     classifier_training,
     open_image_classifier,
-    read_classifier,
+    trained_classifier,
 )
 from translate.checkpoint.atomic import make_folder, written_beside
 from translate.config.base import ConfigError
 from translate.config.training import ImageSetConfig
+from translate.config.weights import image_set_of
 from translate.data.image_inputs import spread
 from translate.data.image_set import ImageSet
-from translate.engine import train
 from translate.inference import GeneratorModel, ImageModel, contact_sheet, to_images
 from translate.metrics import (
     bootstrap_interval,
@@ -74,9 +74,13 @@ class Generation:
     weights: str
     data: str
     num_images: int
-    """Samples, and training images that they are compared with."""
+    """Samples."""
     num_real: int
     """Real test images."""
+    num_compared: int
+    """Of each of them, those whose distances from the training images are taken."""
+    num_learned: int
+    """Training images."""
     split: str
     seed: int
     classifier: str
@@ -86,6 +90,8 @@ class Generation:
     """By candidate and by measure."""
     intervals: dict[str, tuple[float, float]]
     """95 %, of the samples' shares, from resampling the images."""
+    notes: tuple[str, ...]
+    """What should be said aloud."""
     report: Path
     sheet: Path
 
@@ -107,11 +113,15 @@ def gaussian_images(images: Tensor, count: int, *, seed: int = 0) -> Tensor:
     return (mean + (weights @ centred).view(count, *images.shape[1:])).clamp(-1, 1)
 
 
-def likeness(images: Tensor, *, seed: int = 0) -> float:
+def likeness(images: Tensor, *, seed: int = 0) -> float | None:
     """How alike two images of a set are on average: MS-SSIM of random pairs, at as many scales as the size allows."""
     pairs = min(PAIRS, len(images) // 2)
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[: 2 * pairs]
-    scales = max(number for number in range(1, len(WEIGHTS) + 1) if smallest_side(number) <= images.shape[-1])
+    scales = max(
+        number for number in range(len(WEIGHTS) + 1) if number == 0 or smallest_side(number) <= images.shape[-1]
+    )
+    if scales == 0:
+        return None  # too small for a window
     weights = [weight / sum(WEIGHTS[:scales]) for weight in WEIGHTS[:scales]]
     first, second = (((images[half] + 1) / 2).clamp(0, 1) for half in order.chunk(2))
     return float(ms_ssim(first, second, weights=weights).mean())
@@ -154,10 +164,16 @@ def evaluate_samples(
     """
     out, console = Path(out), console or Console(stderr=True, highlight=False)
     say = on_step or (lambda _: None)
-    config = ImageSetConfig(root=Path(root), size=model.size, attribute=attribute)
-    data = ImageSet(config)
-    if "test" not in data.found.splits and "val" not in data.found.splits:
-        data = ImageSet(ImageSetConfig(root=Path(root), size=model.size, attribute=attribute, hold_out=0.1))
+    config = image_set_of(model.config, Path(root)) or ImageSetConfig(root=Path(root), size=model.size)
+    if attribute is not None:
+        config = replace(config, attribute=attribute)
+    data, notes = ImageSet(config), []
+    if not len(data.part("test")) and not len(data.part("val")):
+        data = ImageSet(replace(config, hold_out=0.1))
+        if model.config.training is not None:
+            notes.append(
+                "there are no test images: every tenth training image stands for them, though it was learned from"
+            )
     split = "test" if len(data.part("test")) else "val"
     if data.format.channels != model.format.channels:
         raise ConfigError(
@@ -170,30 +186,32 @@ def evaluate_samples(
             f"'{model.config.name}' knows the classes {', '.join(model.config.classes)}, and {root} has "
             f"{', '.join(data.class_names)}: give the set that it was trained on"
         )
-    chosen = {name: spread(len(data.part(name)), num_images) for name in ("train", split)}
-    if min(map(len, chosen.values())) < FEWEST:
+    if num_images < FEWEST:
+        raise ConfigError(f"--num-images {num_images} is too few to compare sets: {FEWEST} at least")
+    if min(len(data.part(name)) for name in ("train", split)) < FEWEST:
         raise ConfigError(f"{root} has too few images to compare sets: {FEWEST} of train and of {split} at least")
     make_folder(out)
     say("reading")
-    real = {name: data.images(name, [int(index) for index in numbers]) for name, numbers in chosen.items()}
+    learned, _ = data.labelled("train", spread(len(data.part("train")), num_images))
+    held_back, truth = data.labelled(split, spread(len(data.part(split)), num_images))
     judge = open_image_classifier(
         data, classifier or out / "classifier", device=model.device, console=console, seed=seed, looks=looks
     )
     say("sampling")
-    made, labels = _sampled(model, min(num_images, len(real["train"])), seed=seed)
+    made, labels = _sampled(model, num_images, seed=seed)
+    # As many of each: a Frechet distance is the larger, the fewer images it is taken of.
+    count = min(len(made), len(held_back))
     candidates = {
-        SAMPLES: made,
-        REAL: real[split],
-        GAUSSIAN: gaussian_images(real["train"], len(made), seed=seed),
+        SAMPLES: made[:count],
+        REAL: held_back[:count],
+        GAUSSIAN: gaussian_images(learned, count, seed=seed),
     }
-    reference = judge.features(real["train"])
+    reference = judge.features(learned)
     scores, intervals = {}, {}
     for name, images in candidates.items():
         say(f"scoring {name}")
-        scores[name] = compared(images, judge.features(images), real["train"], reference, seed=seed)
-    test_labels = data.part(split).labels
-    truth = None if test_labels is None else torch.from_numpy(test_labels[np.asarray(chosen[split])])
-    known = judge.right(real[split], truth).float()
+        scores[name] = compared(images, judge.features(images), learned, reference, seed=seed)
+    known = judge.right(held_back, truth).float()
     if conditional and not judge.by_turns:
         right = judge.right(made, labels).float()
         scores[SAMPLES]["asked"], scores[REAL]["asked"] = float(right.mean()), float(known.mean())
@@ -203,7 +221,7 @@ def evaluate_samples(
             assert truth is not None
             say("training a classifier on samples alone")
             taught = trained_on_samples(model, data, out / "cas", seed=seed, looks=looks, console=console)
-            right = taught.right(real[split], truth).float()
+            right = taught.right(held_back, truth).float()
             scores[SAMPLES]["cas"], scores[REAL]["cas"] = float(right.mean()), float(known.mean())
             intervals["cas"] = bootstrap_interval(right.numpy(), seed=seed)
     stem = re.sub(r"[^\w.-]+", "-", model.config.name).strip("-.") or "weights"
@@ -212,13 +230,16 @@ def evaluate_samples(
         weights=model.config.name,
         data=data.description,
         num_images=len(made),
-        num_real=len(real[split]),
+        num_real=len(held_back),
+        num_compared=count,
+        num_learned=len(learned),
         split=split,
         seed=seed,
         classifier=f"{what}, {judge.file}, sha256 {judge.sha256[:8]}",
         accuracy=float(known.mean()),
         scores=scores,
         intervals=intervals,
+        notes=tuple(notes),
         report=out / f"{stem}.json",
         sheet=out / f"{stem}.png",
     )
@@ -242,17 +263,21 @@ def compared(images: Tensor, features: Tensor, real: Tensor, reference: Tensor, 
         seed: Of what is drawn.
     """
     overlap = manifold(reference, features)
+    # Evenly spread: files are in the order of their classes.
+    some, some_real = (spread(len(images), KERNEL_IMAGES), spread(len(real), KERNEL_IMAGES))
     patches = min(PATCH_IMAGES, len(images), len(real))
+    few, few_real = spread(len(images), patches), spread(len(real), patches)
+    alike = likeness(images, seed=seed)
     return {
         "frechet": frechet_distance(features, reference),
-        "kernel": kernel_distance(features[:KERNEL_IMAGES], reference[:KERNEL_IMAGES]),
+        "kernel": kernel_distance(features[some], reference[some_real]),
         "precision": overlap.precision,
         "recall": overlap.recall,
         "density": overlap.density,
         "coverage": overlap.coverage,
-        "sliced_wasserstein": float(sliced_wasserstein(images[:patches], real[:patches], seed=seed)),
-        "likeness": likeness(images, seed=seed),
-        "nearest": float(nearest_distances(images[:KERNEL_IMAGES], real).median()),
+        "sliced_wasserstein": float(sliced_wasserstein(images[few], real[few_real], seed=seed)),
+        **({} if alike is None else {"likeness": alike}),
+        "nearest": float(nearest_distances(images[some], real).median()),
     }
 
 
@@ -279,8 +304,6 @@ def trained_on_samples(
         looks: Images that the training sees.
         console: Where progress is said.
     """
-    from translate.applications.domain_classifier import QuietDisplay
-
     shutil.rmtree(folder, ignore_errors=True)  # left by a run that was interrupted
     make_folder(folder)
     made, labels = _sampled(model, data.num_images, seed=seed + 1)
@@ -296,6 +319,6 @@ def trained_on_samples(
         seed=seed,
         looks=looks,
     )
-    taught = read_classifier(train(config, display=QuietDisplay(console=console)), device=model.device)
+    taught = trained_classifier(config, device=model.device, console=console)
     shutil.rmtree(folder, ignore_errors=True)
     return taught

@@ -150,9 +150,20 @@ def open_image_classifier(
             markup=False,
             soft_wrap=True,
         )
+    return trained_classifier(config, device=device, console=console)
+
+
+def trained_classifier(config: ImageClassifierConfig, *, device: torch.device, console: Console) -> ImageClassifier:
+    """The classifier of a training, which is gone on with where it is not finished.
+
+    Raises:
+        ClassifierError: it was interrupted.
+    """
+    folder = config.run.out
+    if not _is_finished(folder, config):
         train(config, display=QuietDisplay(console=console))
         if not _is_finished(folder, config):
-            raise ClassifierError("the classifier is not finished: the same command again goes on with it")
+            raise ClassifierError("interrupted: the classifier is not finished. The same command again goes on")
     return read_classifier(folder, device=device)
 
 

@@ -88,23 +88,17 @@ def _fit(command: Fit) -> int:
     validate(command)
     from translate.applications.anomaly import detector_config, fit, measured, told_from_planted
     from translate.checkpoint.weights import save_weights
-    from translate.config.base import from_dict
-    from translate.config.training import ImageSetConfig
+    from translate.config.weights import image_set_of
     from translate.data.image_inputs import spread
     from translate.data.image_set import ImageSet
     from translate.inference.library import load_image_model
     from translate.networks.anomaly import SCORES
 
     model = load_image_model(command.weights, device=command.device)
-    record = model.config.training
-    drawn = dict(record.config.get("data", {})) if record is not None else {}
-    if not drawn:
+    drawn = image_set_of(model.config, command.root)
+    if drawn is None:
         raise ConfigError(f"{command.weights} does not say which images it learned from: train it with translate train")
-    images = ImageSet(from_dict(ImageSetConfig, {**drawn, "root": str(command.root)}))
-    if images.size != model.size:
-        raise ConfigError(
-            f"{command.root} has images for {images.size} px, and '{model.config.name}' takes {model.size}"
-        )
+    images = ImageSet(drawn)
     learned = images.images("train", [int(index) for index in spread(len(images.part("train")), MOST)])
     num_held_back = len(images.part("val"))
     if num_held_back:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from translate.data.image_set import ImageSet
 
 WIDTH = 80
+TRAIN, REPORT = "train", "balance.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,22 +59,32 @@ def balance(command: Balance) -> int:
     validate(command)
     import json
 
-    import torch
-
     from translate.applications.balance import check_classes, fill, measure, real_images
     from translate.applications.image_classifier import open_image_classifier
     from translate.checkpoint.atomic import make_folder, written_beside
     from translate.config.training import ImageSetConfig
+    from translate.config.weights import image_set_of
     from translate.data.image_set import ImageSet
+    from translate.data.layouts_common import class_folder
     from translate.inference.generator_model import GeneratorModel
     from translate.inference.library import load
 
     model = load(command.weights, device=command.device)
     if not isinstance(model, GeneratorModel):
         raise ConfigError(f"{command.weights} makes nothing of random numbers: give a GAN trained with --conditional")
-    config = ImageSetConfig(root=command.root, size=model.size, attribute=command.attribute)
+    out, root = command.out.resolve(), command.root.resolve()
+    if out == root or out in root.parents or root in out.parents:
+        raise ConfigError(
+            f"--out {command.out} and the images in {command.root} lie in each other: name another folder"
+        )
+    if (out / TRAIN).exists() and not (out / REPORT).is_file():
+        raise ConfigError(f"{command.out} has a folder {TRAIN}/ that this command did not write: name another folder")
+    config = image_set_of(model.config, command.root) or ImageSetConfig(root=command.root, size=model.size)
+    if command.attribute is not None:
+        config = replace(config, attribute=command.attribute)
     data = ImageSet(config)
     check_classes(data, model)
+    folders = {name: class_folder(name) for name in data.class_names}
     split = next((name for name in ("test", "val") if len(data.part(name))), None)
     if command.measure and split is None:
         raise ConfigError(f"{command.root} has no test images to measure with: add a split test/, or --no-measure")
@@ -94,14 +105,28 @@ def balance(command: Balance) -> int:
             seed=command.seed,
             on_class=lambda name: status.update(f"sampling {name}"),
         )
-    _write(command.out, data, filled, images, labels)
     _print_filled(filled)
     found: Measured | None = None
+
+    def report() -> None:
+        values = {
+            "weights": model.config.name,
+            "data": data.description,
+            "classes": [asdict(row) for row in filled.classes],
+            "least_distance": filled.least_distance,
+            "measured": None if found is None else {**asdict(found), "verdict": found.verdict},
+        }
+        with written_beside(command.out / REPORT) as beside:
+            beside.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+    report()
+    _write(command.out, data, folders, filled, images, labels)
+    print(f"{len(filled.images):,} samples beside {len(images):,} real images: {command.out / TRAIN}")
     if command.measure and len(filled.images):
         assert split is not None
-        truth = data.part(split).labels
+        pictures, truth = data.labelled(split, range(len(data.part(split))))
         assert truth is not None
-        test = data.images(split, range(len(truth))), torch.from_numpy(truth.astype("int64"))
+        test = pictures, truth
         with errors.status("measuring") as status:
             found = measure(
                 images,
@@ -116,33 +141,28 @@ def balance(command: Balance) -> int:
                 on_run=lambda name, seed: status.update(f"a classifier of the set {name}, seed {seed}"),
             )
         _print_measured(found, len(test[1]))
-    values = {
-        "weights": model.config.name,
-        "data": data.description,
-        "classes": [asdict(row) for row in filled.classes],
-        "least_distance": filled.least_distance,
-        "measured": None if found is None else {**asdict(found), "verdict": found.verdict},
-    }
-    with written_beside(command.out / "balance.json") as beside:
-        beside.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-    print(f"{len(filled.images):,} samples beside {len(images):,} real images: {command.out}")
+        report()
     data.close()
     return 0
 
 
-def _write(out: Path, data: ImageSet, filled: Filled, images: Tensor, labels: Tensor) -> None:
-    """One folder a class under ``train/``: real images as they were, or as PNG where they were an array; samples."""
+def _write(out: Path, data: ImageSet, folders: dict[str, str], filled: Filled, images: Tensor, labels: Tensor) -> None:
+    """One folder a class under ``train/``: real images as they were, or as PNG where they were an array; samples.
+
+    Written beside and renamed, in the place of what an earlier call wrote.
+    """
     from translate.checkpoint.atomic import make_folder, written_beside
     from translate.inference.grid import to_images
 
     sources = data.part("train").sources
     counts = dict.fromkeys(range(len(data.class_names)), 0)
-    for name in data.class_names:
-        shutil.rmtree(out / "train" / name, ignore_errors=True)  # of an earlier call
-        make_folder(out / "train" / name)
+    part = out / f".{TRAIN}.part"
+    shutil.rmtree(part, ignore_errors=True)  # of a call that was interrupted
+    for name in folders.values():
+        make_folder(part / name)
     grey = images.shape[1] == 1
     for place, label in enumerate(labels.tolist()):
-        folder = out / "train" / data.class_names[label]
+        folder = part / folders[data.class_names[label]]
         if sources:
             path = sources[place].path
             shutil.copyfile(path, folder / f"real-{counts[label]:06d}{path.suffix.lower()}")
@@ -154,9 +174,11 @@ def _write(out: Path, data: ImageSet, filled: Filled, images: Tensor, labels: Te
     counts = dict.fromkeys(counts, 0)
     for sample, label in zip(filled.images, filled.labels.tolist(), strict=True):
         (image,) = to_images(sample[None] / 127.5 - 1)
-        with written_beside(out / "train" / data.class_names[label] / f"made-{counts[label]:06d}.png") as beside:
+        with written_beside(part / folders[data.class_names[label]] / f"made-{counts[label]:06d}.png") as beside:
             (image.convert("L") if grey else image).save(beside, format="PNG")
         counts[label] += 1
+    shutil.rmtree(out / TRAIN, ignore_errors=True)
+    part.rename(out / TRAIN)
 
 
 def _print_filled(filled: Filled) -> None:

@@ -194,11 +194,13 @@ def _print_samples(found: Generation) -> None:
     console.print("", table, "", sep="\n")
     console.print(
         Text(
-            f"Distances from {found.num_images:,} training images, in the features of a classifier: "
-            f"{found.classifier}, right on {found.accuracy:.1%} of the real {found.split} images",
+            f"Distances of {found.num_compared:,} each from {found.num_learned:,} training images, in the features of "
+            f"a classifier: {found.classifier}, right on {found.accuracy:.1%} of the real {found.split} images",
             "dim",
         )
     )
+    for note in found.notes:
+        console.print(Text.assemble(("note: ", "yellow"), note))
     console.print(f"{found.report}, {found.sheet}", markup=False, soft_wrap=True)
 
 

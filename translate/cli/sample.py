@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 VIDEOS = (".gif", ".webp")
+MOST_TOGETHER = 10_000  # images in memory at once: of a sheet, of ways, of a video
 MILLISECONDS = 80  # of a video's image
 
 
@@ -89,6 +90,14 @@ def _check(command: Sample, *, is_video: bool, on_sheet: bool) -> None:
         raise ConfigError(
             f"--out {command.out} is a video, of ways from one drawn image to the next: add --interpolate"
         )
+    together = command.count * (command.interpolate or 1) if command.map is None else command.map**2
+    if together > MOST_TOGETHER and (on_sheet or is_video or command.interpolate is not None):
+        raise ConfigError(
+            f"{together:,} images are too many for one picture or for ways ({MOST_TOGETHER:,} at most): lower --count, "
+            "or name a folder"
+        )
+    if not on_sheet and not is_video and command.out.is_dir() and any(command.out.iterdir()):
+        raise ConfigError(f"{command.out} holds files already, which would be mixed with these: name a new folder")
     if command.out.suffix and not on_sheet and not is_video and not command.out.is_dir():
         raise ConfigError(f"--out {command.out}: a sheet is a .png, a video a .gif or .webp; or name a folder")
 
@@ -136,6 +145,7 @@ def _pictures(
 def _folder(command: Sample, model: ImageModel | GeneratorModel) -> int:
     """A file an image; returns how many."""
     from translate.checkpoint.atomic import make_folder, written_beside
+    from translate.data.layouts_common import class_folder
 
     images: Iterable[tuple[Image.Image, str | None]]
     if command.interpolate is not None or command.map is not None:
@@ -144,7 +154,7 @@ def _folder(command: Sample, model: ImageModel | GeneratorModel) -> int:
         images = model.samples(command.count, **_drawn(command, model))
     made = 0
     for number, (image, name) in enumerate(images):
-        folder = command.out / name if name is not None else command.out
+        folder = command.out / class_folder(name) if name is not None else command.out
         make_folder(folder)
         with written_beside(folder / f"{number:06d}.png") as beside:
             image.save(beside, format="PNG")

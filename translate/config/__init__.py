@@ -58,6 +58,7 @@ from translate.config.weights import (
     Preprocessing,
     TrainingRecord,
     WeightsConfig,
+    image_set_of,
     weights_config,
 )
 
@@ -118,6 +119,7 @@ __all__ = [
     "WeightsConfig",
     "differences",
     "from_dict",
+    "image_set_of",
     "to_dict",
     "unet_depth",
     "validate",

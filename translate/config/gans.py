@@ -30,7 +30,7 @@ class GANRunConfig(RunConfig):
     """Images between two lines of the log."""
     sample_every: Annotated[int, Ge(1)] | None = 20_000
     """Images between two sample grids."""
-    checkpoint_every: Annotated[int, Ge(1)] | None = 100_000
+    checkpoint_every: Annotated[int, Ge(1)] | None = 25_000
     """Images between two saved states, and between two scores on the validation split, which decide ``best/``."""
 
 
@@ -55,7 +55,8 @@ class GANConfig(Config):
     norm: Norm | None = None
     """Of the generator's convolutions; batch unless given."""
     d_norm: DiscriminatorNorm | None = None
-    """Of the discriminator's convolutions, or spectral: every weight divided by its largest singular value."""
+    """Of the discriminator's convolutions; or spectral: every weight, of dense layers, too, divided by its largest
+    singular value."""
     adversarial: Adversarial = "non-saturating"
     """The objective; saturating is the minimax game of the classic text."""
     n_critic: Annotated[int, Ge(1)] = 1
@@ -71,16 +72,24 @@ class GANConfig(Config):
     """What changes all that the discriminator sees, real or not (DiffAugment), for small sets."""
 
     def __post_init__(self) -> None:
-        wrong = ("width", "d_width", "norm", "d_norm") if self.body == "dense" else ("hidden",)
+        wrong = ("width", "d_width", "norm") if self.body == "dense" else ("hidden",)
         for name in wrong:
             if getattr(self, name) is not None:
                 other = "conv" if self.body == "dense" else "dense"
                 option = name.replace("_", "-")
                 raise ConfigError(f"--{option} belongs to --body {other}: leave it out, or choose that")
-        normed = self.body == "conv" and "batch" in (self.norm or "batch", self.d_norm or "batch")
-        if normed and self.run.batch_size == 1:
-            raise ConfigError("batch norm cannot learn from one image at a time: raise --batch-size, or --norm group")
-        if self.penalty_weight and (self.d_norm == "batch" or (self.body == "conv" and self.d_norm is None)):
+        if self.body == "dense" and self.d_norm not in (None, "none", "spectral"):
+            raise ConfigError(f"--d-norm {self.d_norm} belongs to --body conv: choose none or spectral")
+        mixes = self.body == "conv" and (self.d_norm or "batch") == "batch"
+        if (mixes or (self.body == "conv" and (self.norm or "batch") == "batch")) and 1 in (
+            self.run.batch_size,
+            self.run.micro_batch,
+        ):
+            raise ConfigError(
+                "batch norm cannot learn from one image at a time: raise --batch-size and --micro-batch, or choose "
+                "--norm group --d-norm group"
+            )
+        if mixes and (self.penalty_weight or self.r1_weight):
             raise ConfigError(
                 "the penalty is on the gradient of each image, and --d-norm batch mixes them: choose none or group"
             )

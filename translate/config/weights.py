@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Len, Lt
@@ -10,7 +11,7 @@ from pydantic import Field
 
 from translate.config.base import Config, ConfigError, from_dict
 from translate.config.networks import NetworkConfig, ResNetConfig, UNetConfig
-from translate.config.training import Noise
+from translate.config.training import ImageSetConfig, Noise
 
 FORMAT_VERSION = 1
 
@@ -94,6 +95,17 @@ class WeightsConfig(Config):
         low, high = self.preprocessing.value_range
         if not low < high:
             raise ConfigError(f"value_range {low, high}: the first must be smaller than the second")
+
+
+def image_set_of(config: WeightsConfig, root: Path) -> ImageSetConfig | None:
+    """The image set at `root`, drawn as it was when these weights were trained; None where they do not say how.
+
+    Classes, attribute, frame, transparency and what was held out are those of the training.
+    """
+    drawn = config.training.config.get("data") if config.training is not None else None
+    if not drawn:
+        return None
+    return from_dict(ImageSetConfig, {**drawn, "root": str(root), "size": config.preprocessing.size})
 
 
 def weights_config(values: Any) -> WeightsConfig:

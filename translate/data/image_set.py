@@ -6,6 +6,7 @@ Files are decoded once and streamed, as pairs are; what is one array already sta
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -17,8 +18,9 @@ from torch import Tensor
 from translate.config.base import ConfigError
 from translate.config.training import ImageSetConfig
 from translate.data.array_batches import ArrayBatches
-from translate.data.batches import Batch, PairBatches, crop, fixed_batch, to_unit
+from translate.data.batches import Batch, DataError, PairBatches, crop, fixed_batch, to_unit
 from translate.data.folder_images import NUM_SAMPLES, NUM_VALIDATION, FolderImages, held_out
+from translate.data.image_inputs import spread
 from translate.data.images import Picture
 from translate.data.layouts_common import ImageSource, in_order
 from translate.data.layouts_images import ImagePart, ImageSetData, find_images
@@ -187,15 +189,42 @@ class ImageSet(FolderImages):
             rows.append(binarised(pixels[None], split=split, start=number)[0] if self.binarise else pixels)
         return to_unit(torch.from_numpy(np.stack(rows)).to(device))
 
+    def labelled(self, split: str, indices: Sequence[int] | np.ndarray) -> tuple[Tensor, Tensor | None]:
+        """As `images`, and the classes of those that can be read, int64 [N]; None where there are no labels.
+
+        Raises:
+            DataError: none of them can be read.
+        """
+        part, chosen = self.part(split), [int(index) for index in indices]
+        if part.pixels is None:
+            store, found, kept = self.store(split, side=self.size), [], []
+            for index in chosen:
+                with suppress(DataError):
+                    found.append(fixed_batch(store, indices=[index])["a"])
+                    kept.append(index)
+            if not found:
+                raise DataError(f"none of the {len(chosen)} {split} images can be read")
+            images, chosen = torch.cat(found), kept
+        else:
+            images = self.images(split, chosen)
+        return images, None if part.labels is None else torch.from_numpy(part.labels[chosen].astype(np.int64))
+
     def samples(self, device: torch.device) -> Batch:
-        """The first few validation images (test or training ones where there are none), undisturbed."""
+        """A few validation images (test or training ones where there are none), evenly spread, undisturbed."""
         split = next(name for name in ("val", "test", "train") if len(self.part(name)))
-        return {"images": self.images(split, range(min(NUM_SAMPLES, len(self.part(split)))), device=device)}
+        return {"images": self.images(split, self._spread(split, NUM_SAMPLES), device=device)}
 
     def validation(self, device: torch.device) -> Batch | None:
-        """The first validation images, as many as there are up to 64 times 8; None where there are none."""
-        count = min(8 * NUM_VALIDATION, len(self.part("val")))
-        return {"images": self.images("val", range(count), device=device)} if count else None
+        """Validation images, evenly spread, up to 64 times 8, and their labels; None where there are none."""
+        if not len(self.part("val")):
+            return None
+        images, labels = self.labelled("val", self._spread("val", 8 * NUM_VALIDATION))
+        batch = {"images": images.to(device)}
+        return batch if labels is None else {**batch, "label": labels.to(device)}
+
+    def _spread(self, split: str, count: int) -> list[int]:
+        """Numbers of some images, evenly spread: folders are in the order of their classes."""
+        return [int(index) for index in spread(len(self.part(split)), count)]
 
 
 class SetBatches:

@@ -368,3 +368,14 @@ def first_names(paths: Sequence[Path], *, root: Path | None = None) -> str:
 def relative(path: Path, root: Path) -> str:
     """A path as the owner of a data set knows it."""
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+
+
+def class_folder(name: str) -> str:
+    """The name of a class as that of a folder; a set's labels, and those that weights know, are free text.
+
+    Raises:
+        LayoutError: it would lead elsewhere, or mean a split.
+    """
+    if not name.strip() or name in (".", "..") or any(mark in name for mark in "/\\\0") or name in SPLIT_NAMES:
+        raise LayoutError(f"a class is called {name!r}, which cannot be the name of a folder", "rename the class")
+    return name

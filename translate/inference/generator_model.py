@@ -19,7 +19,6 @@ from translate.inference.translator import InferenceError, a_kind
 from translate.networks import Sampler
 
 AT_ONCE = 256  # images
-BLOCK = 16  # values
 
 
 class GeneratorModel(Framing):
@@ -90,6 +89,10 @@ class GeneratorModel(Framing):
         Raises:
             InferenceError: a count below 1, or a temperature below 0.
         """
+        return torch.cat(list(self.latent_parts(count, seed=seed, temperature=temperature)))
+
+    def latent_parts(self, count: int, *, seed: int, temperature: float = 1.0) -> Iterator[Tensor]:
+        """As `latents`, 256 at a time."""
         if count < 1:
             raise InferenceError(f"{count} samples were asked for: ask for one at least")
         if temperature < 0:
@@ -97,10 +100,10 @@ class GeneratorModel(Framing):
                 f"a temperature of {temperature:g} was asked for: it is 0 or more, and 1 is as learned"
             )
         generator = torch.Generator().manual_seed(seed)
-        values = count * self.latent_size
-        # PyTorch draws 16 at a time and a rest otherwise: without a rest, few are the first of many.
-        drawn = torch.randn(-(-values // BLOCK) * BLOCK, generator=generator)[:values]
-        return drawn.view(count, self.latent_size) * temperature
+        for start in range(0, count, AT_ONCE):
+            # Always as many: PyTorch draws 16 values at a time, and a rest otherwise; few are the first of many.
+            drawn = torch.randn(AT_ONCE, self.latent_size, generator=generator)
+            yield drawn[: min(AT_ONCE, count - start)] * temperature
 
     @torch.inference_mode()
     def generated(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -141,11 +144,12 @@ class GeneratorModel(Framing):
         self, count: int, *, seed: int = 0, temperature: float = 1.0, classes: Sequence[str] = ()
     ) -> Iterator[tuple[Image.Image, str | None]]:
         """As `sample`, one after the other and each with its class, so that a million need no room."""
-        latents = self.latents(count, seed=seed, temperature=temperature)
         labels = self.labels(count, classes=classes)
-        for start in range(0, count, AT_ONCE):
-            some = None if labels is None else labels[start : start + AT_ONCE]
-            pictures = self.pictures(self.generated(latents[start : start + AT_ONCE], some))
+        start = 0
+        for latents in self.latent_parts(count, seed=seed, temperature=temperature):
+            some = None if labels is None else labels[start : start + len(latents)]
+            start += len(latents)
+            pictures = self.pictures(self.generated(latents, some))
             for number, picture in enumerate(pictures):
                 yield picture, None if some is None else self.class_names[int(some[number])]
 

@@ -140,9 +140,11 @@ class ImageModel(Framing):
         """[N, C, S, S] in [-1, 1] -> the same through the bottleneck, on the CPU."""
         return torch.cat([self.network(part.to(self.device)).cpu() for part in images.split(AT_ONCE)])
 
-    @torch.inference_mode()
     def sampled(self, count: int, *, seed: int = 0, temperature: float = 1.0) -> Tensor:
         """New images [count, C, S, S] in [-1, 1] on the CPU; as `sample`."""
+        return torch.cat(list(self._sampled_parts(count, seed=seed, temperature=temperature)))
+
+    def _sampled_parts(self, count: int, *, seed: int, temperature: float) -> Iterator[Tensor]:
         if not self.can_sample:
             raise InferenceError(
                 f"'{self.config.name}' does not know how its latents are distributed, so it cannot be sampled from: "
@@ -154,18 +156,19 @@ class ImageModel(Framing):
             raise InferenceError(
                 f"a temperature of {temperature:g} was asked for: it is 0 or more, and 1 is as learned"
             )
-        with self._turn:
-            generator = torch.Generator().manual_seed(seed)  # the CPU's, so that a seed means the same everywhere
-            if isinstance(self.network, VQVAENetwork):
-                cpu = self.network.to("cpu")  # as are the draws of the prior
-                parts = [
-                    cpu.sample(min(AT_ONCE, count - start), temperature=temperature, generator=generator)
-                    for start in range(0, count, AT_ONCE)
-                ]
-                self.network.to(self.device)
-                return torch.cat(parts)
+        generator = torch.Generator().manual_seed(seed)  # the CPU's, so that a seed means the same everywhere
+        if not isinstance(self.network, VQVAENetwork):
             latents = torch.randn(count, self.latent_size, generator=generator) * temperature
-        return self.decoded(latents)
+            for part in latents.split(AT_ONCE):
+                yield self.decoded(part)
+            return
+        for start in range(0, count, AT_ONCE):
+            number = min(AT_ONCE, count - start)
+            with self._turn, torch.inference_mode():
+                cpu = self.network.to("cpu")  # as are the draws of the prior
+                drawn = cpu.sample(number, temperature=temperature, generator=generator)
+                self.network.to(self.device)
+            yield drawn
 
     # For people
 
@@ -216,9 +219,9 @@ class ImageModel(Framing):
     def samples(
         self, count: int, *, seed: int = 0, temperature: float = 1.0
     ) -> Iterator[tuple[Image.Image, str | None]]:
-        """As `sample`, one after the other; none has a class."""
-        for image in self.sample(count, seed=seed, temperature=temperature):
-            yield image, None
+        """As `sample`, one after the other and made in parts; none has a class."""
+        for part in self._sampled_parts(count, seed=seed, temperature=temperature):
+            yield from ((image, None) for image in self.pictures(part))
 
     def ways(
         self, count: int, *, steps: int = 10, seed: int = 0, temperature: float = 1.0, closed: bool = False

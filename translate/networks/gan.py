@@ -173,6 +173,12 @@ class Judge(nn.Module):
             logits = logits + (self.embedding(labels) * features).sum(dim=1, keepdim=True)
         return logits
 
+    def under_spectral_norm(self) -> None:
+        """Divide every weight by its largest singular value, after they were drawn (Miyato et al., 2018)."""
+        for module in list(self.modules()):
+            if isinstance(module, nn.Conv2d | nn.Linear | nn.Embedding):
+                spectral_norm(module)
+
 
 class DenseJudge(Judge):
     """Fully connected."""
@@ -198,9 +204,3 @@ class ConvJudge(Judge):
         for wide, wider in pairwise(widths):
             layers += [nn.Conv2d(wide, wider, 4, stride=2, padding=1, bias=bias), norm(wider), leaky_relu()]
         self.layers = nn.Sequential(*layers)
-
-    def under_spectral_norm(self) -> None:
-        """Divide every weight by its largest singular value, after they were drawn (Miyato et al., 2018)."""
-        for module in list(self.modules()):
-            if isinstance(module, nn.Conv2d | nn.Linear | nn.Embedding):
-                spectral_norm(module)

@@ -133,7 +133,7 @@ class GAN(Recipe):
         self.g: Sampler = build_network(self.network_config)
         for network in (self.g, self.d):
             initialise(network, kind=config.run.init)
-        if isinstance(self.d, ConvJudge) and config.d_norm == "spectral":
+        if config.d_norm == "spectral":
             self.d.under_spectral_norm()
         self.nets = {"g": self.g, "d": self.d}
         self.ema_nets = ("g",) if config.run.ema_half_life else ()
@@ -144,7 +144,7 @@ class GAN(Recipe):
         self.remedies = {
             **Recipe.remedies,
             "collapsed": "another --seed, translate train hinge or wgan-gp, or more images",
-            "overpowered": "--r1-weight 1, --augment colour translation, a smaller --d-width, or more images",
+            "overpowered": "--d-norm none --r1-weight 1, --augment translation, a smaller --d-width, or more images",
         }
 
     def _updates(self) -> tuple[Update, ...]:
@@ -169,13 +169,15 @@ class GAN(Recipe):
 
     @property
     def announcement(self) -> list[str]:
+        unscored = [] if len(self.data.part("val")) else ["no validation images: best/ is not kept (--hold-out 0.05)"]
         if not self.config.conditional:
-            return []
+            return unscored
         labels = self.data.part("train").labels
         assert labels is not None
         counts = Counter(labels.tolist())
         lonely = [name for number, name in enumerate(self.class_names) if counts[number] == 1]
-        return [f"class {', '.join(lonely)} has one image, which will be learned by heart"] if lonely else []
+        heart = [f"class {', '.join(lonely)} has one image, which will be learned by heart"] if lonely else []
+        return [*unscored, *heart]
 
     def optimizers(self) -> dict[str, Optimizer]:
         config = self.config
@@ -262,8 +264,7 @@ class GAN(Recipe):
     def validate(self, nets: dict[str, nn.Module], batch: Batch, *, precision: Precision) -> dict[str, Tensor]:
         """The sliced Wasserstein distance of as many samples from the validation images: no network is needed."""
         real = batch["images"]
-        labels = torch.arange(len(real), device=real.device) % len(self.class_names) if self.class_names else None
-        made = self._made(nets["g"], len(real), labels=labels, device=real.device)
+        made = self._made(nets["g"], len(real), labels=self._labels(batch), device=real.device)
         return {"sliced_wasserstein": sliced_wasserstein(made, real)}
 
     def exports(self) -> dict[str, Exported]:
@@ -289,9 +290,14 @@ def _classes(data: ImageSet) -> tuple[str, ...]:
         )
     labels = data.part("train").labels
     assert labels is not None
-    present = len(set(labels.tolist()))
-    if len(names) < 2 or present < 2:
+    present = set(labels.tolist())
+    if len(present) < 2:
         raise ConfigError(f"{data.config.root} has one class: there is nothing to ask for, leave out --conditional")
+    if missing := [name for number, name in enumerate(names) if number not in present]:
+        raise ConfigError(
+            f"{data.config.root} has no training images of class {missing[0]!r}: add some, or name the others with "
+            "--classes"
+        )
     return names
 
 
