@@ -9,7 +9,7 @@ import torch
 from learned import SIZE, save_learned, save_sampler
 from rich.console import Console
 
-from translate.applications.generation import MEASURES, evaluate_samples, gaussian_images, likeness
+from translate.applications.generation import MEASURES, compared, evaluate_samples, gaussian_images, likeness
 from translate.applications.image_classifier import open_image_classifier
 from translate.config import ConfigError, ImageSetConfig
 from translate.data.image_set import ImageSet
@@ -51,6 +51,8 @@ def test_a_set_is_scored_beside_real_images_and_noise(root, classifier, tmp_path
     assert set(found.scores["samples"]) == set(MEASURES)
     made, real, noise = found.scores.values()
     assert real["frechet"] < 0.3 * noise["frechet"] < made["frechet"]  # weights by chance make grey
+    # Neither the order of the classes nor their taking turns decides a score of a part of the images.
+    assert real["kernel"] < 0.2 * noise["kernel"]
     assert real["coverage"] > 0.6 > made["coverage"]
     assert real["asked"] == found.accuracy > 0.95
     assert made["cas"] < 0.9  # nothing is learned from grey
@@ -115,3 +117,20 @@ def test_likeness_is_one_for_one_image_and_low_for_noise():
     one = torch.rand(1, 1, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
     assert likeness(one.expand(20, -1, -1, -1)) == pytest.approx(1, abs=1e-5)
     assert likeness(torch.rand(20, 1, 32, 32, generator=torch.Generator().manual_seed(1)) * 2 - 1) < 0.3
+
+
+def test_scores_do_not_hang_on_the_order_of_images(monkeypatch):
+    """Samples have the classes in turn, files lie class by class, and some scores take a part of them."""
+    monkeypatch.setattr("translate.applications.generation.KERNEL_IMAGES", 60)
+    monkeypatch.setattr("translate.applications.generation.PATCH_IMAGES", 60)
+    pixels, labels = images_and_labels(300)
+    images = torch.from_numpy(pixels)[:, None] / 127.5 - 1
+    ordered = images[np.argsort(labels, kind="stable")]
+    features = [some[:, 0, :, 8] for some in (images, ordered)]
+    found = compared(images, features[0], ordered, features[1], seed=0)
+    assert abs(found["kernel"]) < 0.05
+    assert found["sliced_wasserstein"] < 0.3
+    swapped = compared(ordered, features[1], images, features[0], seed=0)
+    assert abs(swapped["kernel"]) < 0.05
+    other = images * 0.2
+    assert compared(other, other[:, 0, :, 8], ordered, features[1], seed=0)["kernel"] > 0.2

@@ -167,7 +167,9 @@ def evaluate_samples(
     config = image_set_of(model.config, Path(root)) or ImageSetConfig(root=Path(root), size=model.size)
     if attribute is not None:
         config = replace(config, attribute=attribute)
-    data, notes = ImageSet(config), []
+    data, notes = ImageSet(replace(config, hold_out=0.0)), []
+    if not len(data.part("test")) and config.hold_out:  # what chose the best weights, but was not learned from
+        data = ImageSet(config)
     if not len(data.part("test")) and not len(data.part("val")):
         data = ImageSet(replace(config, hold_out=0.1))
         if model.config.training is not None:
@@ -263,10 +265,12 @@ def compared(images: Tensor, features: Tensor, real: Tensor, reference: Tensor, 
         seed: Of what is drawn.
     """
     overlap = manifold(reference, features)
-    # Evenly spread: files are in the order of their classes.
-    some, some_real = (spread(len(images), KERNEL_IMAGES), spread(len(real), KERNEL_IMAGES))
+    # By chance: files are in the order of their classes, and samples have the classes in turn.
+    generator = torch.Generator().manual_seed(seed)
+    order, order_real = (torch.randperm(len(x), generator=generator) for x in (images, real))
+    some, some_real = order[:KERNEL_IMAGES], order_real[:KERNEL_IMAGES]
     patches = min(PATCH_IMAGES, len(images), len(real))
-    few, few_real = spread(len(images), patches), spread(len(real), patches)
+    few, few_real = order[:patches], order_real[:patches]
     alike = likeness(images, seed=seed)
     return {
         "frechet": frechet_distance(features, reference),
