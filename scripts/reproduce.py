@@ -287,20 +287,23 @@ def digit_weights(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def digits_picture(arguments: argparse.Namespace) -> dict[str, Any]:
-    """New digits by the VAE and by the VQ-VAE that ship, and ways between digits: one picture."""
+    """New digits by the VAE, the VQ-VAE and the GAN that ship, and ways between digits: two pictures of two."""
     from PIL import Image
 
-    from translate.inference import contact_sheet, load_image_model
+    from translate.inference import GeneratorModel, contact_sheet, load, load_image_model
 
     vae, vqvae = load_image_model("vae-mnist"), load_image_model("vqvae-mnist")
     ends = vae.sample(12, seed=1)
     ways = [image for pair in zip(ends[::2], ends[1::2], strict=True) for image in vae.interpolate(*pair, steps=10)]
-    sheets = [contact_sheet(images, columns=10) for images in (vae.sample(60), vqvae.sample(60), ways)]
+    gan = load("gan-mnist")
+    assert isinstance(gan, GeneratorModel)
+    shown = (vae.sample(60), vqvae.sample(60), gan.sample(60), ways)
+    sheets = [contact_sheet(images, columns=10) for images in shown]
     width, height = sheets[0].size
-    canvas = Image.new("RGB", (3 * width + 32, height), (255, 255, 255))
+    canvas = Image.new("RGB", (2 * width + 16, 2 * height + 16), (255, 255, 255))
     for number, sheet in enumerate(sheets):
-        canvas.paste(sheet, (number * (width + 16), 0))
-    canvas = canvas.resize((canvas.width * 3 // 5, canvas.height * 3 // 5), Image.Resampling.LANCZOS)
+        canvas.paste(sheet, (number % 2 * (width + 16), number // 2 * (height + 16)))
+    canvas = canvas.resize((canvas.width * 4 // 5, canvas.height * 4 // 5), Image.Resampling.LANCZOS)
     canvas.convert("L").save(ROOT / "demos" / "assets" / "digits.png", optimize=True)
 
     # The model's own reconstructions stand for the digits: no picture of the data set is shown.
