@@ -210,7 +210,7 @@ def test_what_is_no_weights_config_is_refused(values):
 
 @pytest.mark.parametrize("kind", ["upscaler", None])
 def test_another_kind_of_weights_is_refused(kind):
-    with pytest.raises(ConfigError, match=r"kind = .*'translator', 'segmenter', .* or 'anomaly'"):
+    with pytest.raises(ConfigError, match=r"kind = .*'translator', 'segmenter', .* or 'generator'"):
         weights_config({**to_dict(WEIGHTS), "kind": kind})
 
 

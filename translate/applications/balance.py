@@ -80,10 +80,8 @@ def check_classes(data: ImageSet, model: GeneratorModel) -> None:
         raise ConfigError(f"{root} has no labels: there are no classes to balance{hint}")
     if len(data.class_names) < 2:
         raise ConfigError(f"{root} has one class: there is nothing to balance")
-    labels = data.part("train").labels
-    assert labels is not None
-    if missing := sorted(set(range(len(data.class_names))) - set(labels.tolist())):
-        raise ConfigError(f"{root} has no training images of class {data.class_names[missing[0]]!r}: add some")
+    if missing := [name for name, count in zip(data.class_names, data.class_counts, strict=True) if not count]:
+        raise ConfigError(f"{root} has no training images of class {missing[0]!r}: add some")
     if data.format.channels != model.format.channels:
         raise ConfigError(
             f"'{model.config.name}' makes images of {model.format.channels} channels, and those of {root} have "

@@ -86,6 +86,14 @@ class ImageSet(FolderImages):
         return self.found.class_names
 
     @property
+    def class_counts(self) -> tuple[int, ...]:
+        """Training images of each class."""
+        labels = self.part("train").labels
+        if labels is None:
+            return ()
+        return tuple(int(count) for count in np.bincount(labels, minlength=len(self.class_names)))
+
+    @property
     def description(self) -> str:
         """The set in one line."""
         return f"{self.found.root.resolve().name}: {self.found.describe()}"

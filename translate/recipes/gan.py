@@ -9,7 +9,6 @@ Shapes: N batch, C channels, S side, D latents.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Literal, cast
 
@@ -172,10 +171,8 @@ class GAN(Recipe):
         unscored = [] if len(self.data.part("val")) else ["no validation images: best/ is not kept (--hold-out 0.05)"]
         if not self.config.conditional:
             return unscored
-        labels = self.data.part("train").labels
-        assert labels is not None
-        counts = Counter(labels.tolist())
-        lonely = [name for number, name in enumerate(self.class_names) if counts[number] == 1]
+        counts = zip(self.class_names, self.data.class_counts, strict=True)
+        lonely = [name for name, count in counts if count == 1]
         heart = [f"class {', '.join(lonely)} has one image, which will be learned by heart"] if lonely else []
         return [*unscored, *heart]
 
@@ -288,12 +285,10 @@ def _classes(data: ImageSet) -> tuple[str, ...]:
             f"{data.config.root} has no labels, which --conditional needs: put the images into one folder a class, "
             "give idx or .npz files with labels, --attribute for CelebA, or leave out --conditional"
         )
-    labels = data.part("train").labels
-    assert labels is not None
-    present = set(labels.tolist())
-    if len(present) < 2:
+    counts = data.class_counts
+    if sum(count > 0 for count in counts) < 2:
         raise ConfigError(f"{data.config.root} has one class: there is nothing to ask for, leave out --conditional")
-    if missing := [name for number, name in enumerate(names) if number not in present]:
+    if missing := [name for name, count in zip(names, counts, strict=True) if not count]:
         raise ConfigError(
             f"{data.config.root} has no training images of class {missing[0]!r}: add some, or name the others with "
             "--classes"
