@@ -346,7 +346,8 @@ def gan_weights(arguments: argparse.Namespace) -> dict[str, Any]:
 def gan_speed(arguments: argparse.Namespace) -> dict[str, Any]:
     """Steps of the GANs beside plain re-statements of the published ones, interleaved."""
     out = FIGURES / "gan-speed-raw.json"
-    said = recorded("gan-speed", "scripts/benchmark_gans.py", "--json", out)
+    options = ["--size", "64", "--width", "32", "--batch-size", "32", "--threads", "1"]
+    said = recorded("gan-speed", "scripts/benchmark_gans.py", *options, "--json", out)
     return {"said": said, **json.loads(out.read_text(encoding="utf-8"))}
 
 
