@@ -10,7 +10,7 @@ from learned import SIZE, save_learned, save_sampler
 from rich.console import Console
 
 from translate.applications.generation import MEASURES, compared, evaluate_samples, gaussian_images, likeness
-from translate.applications.image_classifier import open_image_classifier
+from translate.applications.image_classifier import open_image_classifier, open_trained_set
 from translate.config import ConfigError, ImageSetConfig
 from translate.data.image_set import ImageSet
 from translate.inference import load_sampler
@@ -134,3 +134,11 @@ def test_scores_do_not_hang_on_the_order_of_images(monkeypatch):
     assert abs(swapped["kernel"]) < 0.05
     other = images * 0.2
     assert compared(other, other[:, 0, :, 8], ordered, features[1], seed=0)["kernel"] > 0.2
+
+
+def test_a_set_with_test_images_is_whole_whatever_was_held_out(root, tmp_path):
+    weights = load_sampler(save_learned(tmp_path / "vae", "vae", hold_out=0.25), device="cpu").config
+    assert open_trained_set(weights, root).num_images == 300
+    np.savez(tmp_path / "plain.npz", images=np.load(root)["x_train"])
+    apart = open_trained_set(weights, tmp_path / "plain.npz")
+    assert (apart.num_images, len(apart.part("val"))) == (225, 75)

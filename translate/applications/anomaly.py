@@ -59,30 +59,31 @@ def fit(
     sides = [side for side in (SMOOTHINGS if smoothing is None else (smoothing,)) if side < model.size]
     if not sides:
         raise ConfigError(f"--smoothing {smoothing} is no less than the {model.size} px of the images")
-    found = [_fitted(model, network, side, learned, held_back, false_alarms=false_alarms) for side in sides]
-    return found[0] if len(found) == 1 else max(found, key=lambda detector: told_from_planted(detector, held_back))
-
-
-def _fitted(
-    model: ImageModel, network: Autoencoder, side: int, learned: Tensor, held_back: Tensor, *, false_alarms: float
-) -> AnomalyDetector:
-    detector = AnomalyDetector(AnomalyNetworkConfig(autoencoder=network.config, smoothing=side))
-    detector.autoencoder.load_state_dict(network.state_dict())
-    detector.to(model.device).eval()
     latents = model.encoded(learned).double()
     centre = latents.mean(dim=0)
     covariance = torch.cov(latents.T).reshape(latents.shape[1], -1)
     # A latent that never varies would be infinitely telling.
     floor = 1e-4 * covariance.diagonal().mean().clamp_min(1e-8)
     precision = torch.linalg.inv(covariance + floor * torch.eye(len(centre), dtype=torch.float64))
-    detector.centre.copy_(centre.float())
-    detector.whitening.copy_(torch.linalg.cholesky(precision).float())
+    found = []
+    for side in sides:
+        detector = AnomalyDetector(AnomalyNetworkConfig(autoencoder=network.config, smoothing=side))
+        detector.autoencoder.load_state_dict(network.state_dict())
+        detector.to(model.device).eval()
+        detector.centre.copy_(centre.float())
+        detector.whitening.copy_(torch.linalg.cholesky(precision).float())
+        _scale(detector, held_back, false_alarms=false_alarms)
+        found.append(detector.requires_grad_(False))
+    return found[0] if len(found) == 1 else max(found, key=lambda detector: told_from_planted(detector, held_back))
+
+
+def _scale(detector: AnomalyDetector, held_back: Tensor, *, false_alarms: float) -> None:
+    """Put scores into deviations from those of held-back images, and set the thresholds."""
     raw = measured(detector, held_back, raw=True)
     detector.means.copy_(raw.mean(dim=0))
     detector.deviations.copy_(raw.std(dim=0).clamp_min(1e-6))
-    scores = detector.together(raw.to(model.device))
+    scores = detector.together(raw.to(detector.centre.device))
     detector.thresholds.copy_(torch.quantile(scores, 1 - false_alarms, dim=0))
-    return detector.requires_grad_(False)
 
 
 def planted(images: Tensor, *, seed: int = 0) -> Tensor:

@@ -268,9 +268,9 @@ def measure(
         CHANGED: (images[repeated], labels[repeated], ("translation",), 1.15),
         FILLED: (together[0][filled_up], together[1][filled_up], (), 1.0),
     }
-    belongs = _digest(images, labels, filled.images, filled.labels)
+    belongs = f"{looks} {_digest(images, labels, filled.images, filled.labels)}"
     record = folder / DATA_FILE
-    if not record.is_file() or record.read_text(encoding="utf-8") != belongs:  # left by a call with other samples
+    if not record.is_file() or record.read_text(encoding="utf-8") != belongs:  # of other samples or looks
         shutil.rmtree(folder, ignore_errors=True)
         make_folder(folder)
         record.write_text(belongs, encoding="utf-8")

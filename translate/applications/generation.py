@@ -27,12 +27,12 @@ from translate.applications.image_classifier import (
     ImageClassifier,
     classifier_training,
     open_image_classifier,
+    open_trained_set,
     trained_classifier,
 )
 from translate.checkpoint.atomic import make_folder, written_beside
 from translate.config.base import ConfigError
 from translate.config.training import ImageSetConfig
-from translate.config.weights import image_set_of
 from translate.data.image_inputs import spread
 from translate.data.image_set import ImageSet
 from translate.inference import GeneratorModel, ImageModel, contact_sheet, to_images
@@ -164,14 +164,9 @@ def evaluate_samples(
     """
     out, console = Path(out), console or Console(stderr=True, highlight=False)
     say = on_step or (lambda _: None)
-    config = image_set_of(model.config, Path(root)) or ImageSetConfig(root=Path(root), size=model.size)
-    if attribute is not None:
-        config = replace(config, attribute=attribute)
-    data, notes = ImageSet(replace(config, hold_out=0.0)), []
-    if not len(data.part("test")) and config.hold_out:  # what chose the best weights, but was not learned from
-        data = ImageSet(config)
+    data, notes = open_trained_set(model.config, Path(root), attribute=attribute), []
     if not len(data.part("test")) and not len(data.part("val")):
-        data = ImageSet(replace(config, hold_out=0.1))
+        data = ImageSet(replace(data.config, hold_out=0.1))
         if model.config.training is not None:
             notes.append(
                 "there are no test images: every tenth training image stands for them, though it was learned from"

@@ -22,7 +22,7 @@ from translate.config.autoencoders import LearningRunConfig
 from translate.config.base import ConfigError
 from translate.config.classifiers import ImageClassifierConfig
 from translate.config.training import ImageSetConfig
-from translate.config.weights import WeightsConfig
+from translate.config.weights import WeightsConfig, image_set_of
 from translate.data.image_set import ImageSet
 from translate.engine import train
 from translate.networks import Classifier
@@ -67,6 +67,24 @@ class ImageClassifier:
             return torch.stack(found).float().mean(dim=0) == 1
         assert labels is not None
         return self.logits(images).argmax(dim=1) == labels
+
+
+def open_trained_set(weights: WeightsConfig, root: Path, *, attribute: str | None = None) -> ImageSet:
+    """The image set that weights were trained on.
+
+    It is whole where there are test images, so that weights with another share held out are scored by the same
+    classifier; else what was held out from them stays apart as ``val``.
+
+    Args:
+        weights: What they say of themselves.
+        root: Where the set is.
+        attribute: Of CelebA, in place of the one of the training.
+    """
+    config = image_set_of(weights, root) or ImageSetConfig(root=root, size=weights.preprocessing.size)
+    if attribute is not None:
+        config = replace(config, attribute=attribute)
+    whole = ImageSet(replace(config, hold_out=0.0))
+    return whole if len(whole.part("test")) or not config.hold_out else ImageSet(config)
 
 
 def classifier_training(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,11 +60,8 @@ def balance(command: Balance) -> int:
     import json
 
     from translate.applications.balance import check_classes, fill, measure, real_images
-    from translate.applications.image_classifier import open_image_classifier
+    from translate.applications.image_classifier import open_image_classifier, open_trained_set
     from translate.checkpoint.atomic import make_folder, written_beside
-    from translate.config.training import ImageSetConfig
-    from translate.config.weights import image_set_of
-    from translate.data.image_set import ImageSet
     from translate.data.layouts_common import class_folder
     from translate.inference.generator_model import GeneratorModel
     from translate.inference.library import load
@@ -79,10 +76,7 @@ def balance(command: Balance) -> int:
         )
     if (out / TRAIN).exists() and not (out / REPORT).is_file():
         raise ConfigError(f"{command.out} has a folder {TRAIN}/ that this command did not write: name another folder")
-    config = image_set_of(model.config, command.root) or ImageSetConfig(root=command.root, size=model.size)
-    if command.attribute is not None:
-        config = replace(config, attribute=command.attribute)
-    data = ImageSet(config)
+    data = open_trained_set(model.config, command.root, attribute=command.attribute)
     check_classes(data, model)
     folders = {name: class_folder(name) for name in data.class_names}
     split = next((name for name in ("test", "val") if len(data.part(name))), None)

@@ -10,7 +10,7 @@ Shapes: N batch, C channels, S side, D latents.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -300,4 +300,4 @@ def _rmsprop(parameters: Iterable[nn.Parameter], run: RunConfig, *, bound: float
     optimizer = Clipped(parameters, bound=bound, rate=run.learning_rate)
     for group in optimizer.param_groups:
         group["initial_lr"] = run.learning_rate
-    return cast(Optimizer, optimizer)
+    return optimizer
