@@ -20,14 +20,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from benchmark_pix2pix import Contender, measure, report
-from study_gans import configured
+from study_gans import configured, engine_step, open_engine
 from torch import Tensor, nn
 
 from translate.config import GAN_METHODS, GANConfig, ImageSetConfig
-from translate.engine import Display, Engine
-from translate.engine.distributed import World
 from translate.inference.device import choose_device
-from translate.recipes import open_recipe
 
 
 class PublishedStep:
@@ -92,19 +89,12 @@ def contenders(method: str, folder: Path, given: argparse.Namespace) -> dict[str
     run = {"batch_size": given.batch_size, "device": given.device, "precision": "auto", "ema_half_life": 0.0}
     data = ImageSetConfig(root=folder / "noise.npz")
     config = configured(method, data, folder / method, seed=0, run=run, **options)
-    recipe, images = open_recipe(config)
-    world = World(rank=0, size=1, device=device)
-    engine = Engine(recipe, images, config=config, world=world, display=Display(enabled=False))
+    engine = open_engine(config)
     plain = [copy.deepcopy(engine.nets[name]).to(memory_format=torch.contiguous_format) for name in ("g", "d")]
     published = PublishedStep(plain[0], plain[1], config)
     real = torch.rand(given.batch_size, 3, given.size, given.size, device=device) * 2 - 1
-
-    def step() -> None:
-        for _ in range(config.n_critic):
-            engine.train_step({"images": real})
-            engine.images += given.batch_size
-
-    return {"published": lambda: published(real), f"translate, {engine.precision}": step}
+    ours = engine_step(engine, config, real)
+    return {"published": lambda: published(real), f"translate, {engine.precision}": ours}
 
 
 def main() -> None:

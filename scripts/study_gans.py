@@ -1,75 +1,153 @@
 """What the GANs make: four studies, final weights, each beside real test images and a Gaussian in pixel space.
 
 digits    A conditional GAN on MNIST, three seeds: how many of 10,000 samples a classifier names as asked; how good a
-          classifier is that saw samples alone; distances; the validation score of the last weights over the best.
+          classifier is that saw samples alone; distances.
 compare   The methods side by side at equal time on MNIST.
 faces     DCGAN, WGAN-GP and hinge side by side at equal time on faces of 64 px.
 balance   MNIST with every other class cut to a hundredth: a conditional GAN learns from it and fills it up, and
-          classifiers of four ways are tested on real digits, five seeds.
+          classifiers of five ways are tested on real digits, five seeds.
+
+Equal time: how many images a second each method trains on is measured first, in turns, and each gets as many images as
+it would see in --minutes; so another process on the machine changes nothing. "last over best" is the Frechet distance
+of the final weights over the least of ten, taken after each tenth of the training.
 
     python scripts/study_gans.py STUDY DATA --out DIR [--seeds 0 1 2] [--minutes 10] [--json FILE]
 """
 
 import argparse
 import json
-from dataclasses import asdict
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
-from statistics import mean
+from statistics import mean, median
 from typing import Any
 
 import numpy as np
 import torch
+from benchmark_pix2pix import measure as take_turns
 from rich.console import Console
 
 from translate.applications.balance import fill, measure, real_images
-from translate.applications.generation import evaluate_samples
-from translate.applications.image_classifier import open_image_classifier
+from translate.applications.generation import MEASURES, evaluate_samples
+from translate.applications.image_classifier import ImageClassifier, open_image_classifier, read_classifier
+from translate.checkpoint.run_state import load_state, owned, saved_states
 from translate.config import GAN_METHODS, GANConfig, ImageSetConfig
 from translate.config import gans as gan_configs
+from translate.data.image_inputs import spread
 from translate.data.image_set import ImageSet
-from translate.engine import train
-from translate.inference import GeneratorModel, load
+from translate.engine import Display, Engine, train
+from translate.engine.distributed import World
+from translate.inference import GeneratorModel, image_grid, load
+from translate.inference.device import choose_device
+from translate.inference.grid import enlarged
+from translate.metrics import frechet_distance
+from translate.recipes import open_recipe
 
 Row = dict[str, Any]
 MAJORITY, MINORITY = 5_000, 50
+TENTHS, LOOKED_AT = 10, 5_000  # scores on the way, and the samples of each
+SHOWN = 10  # samples of each method in the picture
 
 
 def configured(method: str, data: ImageSetConfig, out: Path, *, seed: int, run: Row, **options: Any) -> GANConfig:
     """A configuration with its method's own kind of run."""
     kind = GAN_METHODS[method]
     run_kind = getattr(gan_configs, str(kind.__dataclass_fields__["run"].type))
-    settings = {"device": "cpu", "precision": "fp32", "keep": 1, "log_every": 10_000, "sample_every": 50_000}
+    settings = {"device": "cpu", "precision": "fp32", "keep": TENTHS, "log_every": 10_000, "sample_every": 50_000}
     return kind(data=data, run=run_kind(out=out, seed=seed, **settings | run), **options)
+
+
+def open_engine(config: GANConfig) -> Engine:
+    """An engine that says nothing."""
+    recipe, images = open_recipe(config)
+    world = World(rank=0, size=1, device=choose_device(config.run.device))
+    return Engine(recipe, images, config=config, world=world, display=Display(enabled=False))
+
+
+def engine_step(engine: Engine, config: GANConfig, real: torch.Tensor) -> Callable[[], None]:
+    """A call that makes one step of the generator and all steps of the discriminator that belong to it."""
+
+    def step() -> None:
+        for _ in range(config.n_critic):
+            engine.train_step({"images": real})
+            engine.images += config.run.batch_size
+
+    return step
+
+
+def rates(configs: dict[str, GANConfig], file: Path) -> dict[str, float]:
+    """Images a second that each method trains on, in turns; measured once and kept in a file."""
+    if not file.is_file():
+        with tempfile.TemporaryDirectory() as folder:
+            steps = {}
+            for name, config in configs.items():
+                engine = open_engine(replace(config, run=replace(config.run, out=Path(folder) / name)))
+                channels, size = engine.data.format.channels, engine.data.size
+                noise = torch.rand(config.run.batch_size, channels, size, size) * 2 - 1
+                steps[name] = engine_step(engine, config, noise)
+            seconds = take_turns(steps, rounds=7, calls=1, warmup=1, device=torch.device("cpu"))
+        found = {
+            name: config.run.batch_size * config.n_critic / median(seconds[name]) for name, config in configs.items()
+        }
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    return json.loads(file.read_text(encoding="utf-8"))
 
 
 def conditional(mnist: Path, out: Path, *, seed: int) -> GANConfig:
     """The one whose weights ship, by its first seed."""
-    data = ImageSetConfig(root=mnist, hold_out=0.02)
+    images = 800_000
     run = {
-        "images": 600_000,
+        "images": images,
         "batch_size": 32,
         "learning_rate": 4e-4,
         "beta1": 0.5,
         "schedule": "linear",
         "decay_from": 0.5,
-        "checkpoint_every": 60_000,
+        "ema_half_life": 40_000.0,
+        "checkpoint_every": images // TENTHS,
     }
-    return configured("hinge", data, out / f"digits-{seed}", seed=seed, run=run, conditional=True)
+    data = ImageSetConfig(root=mnist)
+    return configured("hinge", data, out / f"digits-{seed}", seed=seed, run=run, conditional=True, latent=16)
 
 
-def scored(config: GANConfig, root: Path, out: Path, *, classifier: Path, cas: bool = True) -> Row:
+def history(run: Path, model: GeneratorModel, judge: ImageClassifier, data: ImageSet) -> list[tuple[int, float]]:
+    """Images seen and the Frechet distance from training images, at each state that a run kept."""
+    reference = judge.features(data.labelled("train", spread(data.num_images, 2 * LOOKED_AT))[0])
+    final = {name: tensor.clone() for name, tensor in model.network.state_dict().items()}
+    found = []
+    for path in saved_states(run / "states"):
+        tensors = load_state(path).tensors
+        model.network.load_state_dict(owned(tensors, "ema.g") or owned(tensors, "net.g"))
+        made, _ = model.sampled(LOOKED_AT, seed=1)
+        found.append((int(path.stem), round(frechet_distance(judge.features(made), reference), 4)))
+    model.network.load_state_dict(final)
+    return found
+
+
+def scored(config: GANConfig, root: Path, out: Path, *, classifier: Path, num_images: int, cas: bool) -> Row:
+    """Train, or go on, and score the final weights."""
     model = load(train(config), device="cpu")
     assert isinstance(model, GeneratorModel)
     found = evaluate_samples(
-        model, root, out=out / "scores" / config.run.out.name, classifier=classifier, cas=cas, seed=config.run.seed
+        model,
+        root,
+        out=out / "scores" / config.run.out.name,
+        classifier=classifier,
+        num_images=num_images,
+        cas=cas,
+        seed=config.run.seed,
     )
-    log = [json.loads(line) for line in (config.run.out / "log.jsonl").read_text().splitlines()]
-    validation = [sum(line["validation"].values()) for line in log if "validation" in line]
+    judge = read_classifier(classifier, device=torch.device("cpu"))
+    on_the_way = history(config.run.out, model, judge, ImageSet(config.data))
     return {
+        "seed": config.run.seed,
         "scores": found.scores,
         "accuracy": found.accuracy,
-        "last over best": validation[-1] / min(validation) if validation else None,
-        "images": model.config.training.images_seen if model.config.training else None,
+        "frechet on the way": on_the_way,
+        "last over best": on_the_way[-1][1] / min(score for _, score in on_the_way),
+        "images": config.run.images,
     }
 
 
@@ -77,64 +155,54 @@ def digits(given: argparse.Namespace) -> list[Row]:
     rows = []
     for seed in given.seeds:
         config = conditional(given.data, given.out, seed=seed)
-        rows.append({"seed": seed, **scored(config, given.data, given.out, classifier=given.out / "classifier")})
-        print(rows[-1], flush=True)
+        row = scored(config, given.data, given.out, classifier=given.out / "classifier", num_images=10_000, cas=True)
+        rows.append(row)
+        print(row, flush=True)
     return rows
 
 
 def _side_by_side(
-    given: argparse.Namespace, methods: tuple[str, ...], prefix: str, options: Row, data: Row
+    given: argparse.Namespace, methods: dict[str, Row], prefix: str, data: ImageSetConfig, run: Row
 ) -> list[Row]:
-    """Methods at equal time; the classifier is trained before the first of them."""
+    """Methods, each with options of its own, at equal time; and a picture of what the first seed of each makes."""
+
+    def config(method: str, seed: int, images: int) -> GANConfig:
+        out = given.out / f"{prefix}-{method}-{seed}"
+        settings = {"images": images, "checkpoint_every": max(1, images // TENTHS), "schedule": "linear", **run}
+        return configured(method, data, out, seed=seed, run=settings, **methods[method])
+
+    speed = rates({method: config(method, 0, 1) for method in methods}, given.out / f"{prefix}-rates.json")
     rows = []
     for seed in given.seeds:
         for method in methods:
-            config = configured(
-                method,
-                ImageSetConfig(root=given.data, **data),
-                given.out / f"{prefix}-{method}-{seed}",
-                seed=seed,
-                run={"images": 50_000_000, "minutes": given.minutes, "checkpoint_every": 20_000},
-                **options.get(method, {}),
-            )
-            if not (config.run.out / "weights").exists():
-                train(config)
-            # Trained by the clock: what is there is not trained on.
-            model = load(config.run.out, device="cpu")
-            assert isinstance(model, GeneratorModel)
-            found = evaluate_samples(
-                model,
+            row = scored(
+                config(method, seed, round(speed[method] * 60 * given.minutes)),
                 given.data,
-                out=given.out / "scores" / config.run.out.name,
+                given.out,
                 classifier=given.out / f"{prefix}-classifier",
                 num_images=given.num_images,
                 cas=False,
-                seed=seed,
             )
-            log = [json.loads(line) for line in (config.run.out / "log.jsonl").read_text().splitlines()]
-            validation = [sum(line["validation"].values()) for line in log if "validation" in line]
-            record = model.config.training
-            rows.append(
-                {
-                    "seed": seed,
-                    "method": method,
-                    "images": record.images_seen if record else None,
-                    "scores": found.scores,
-                    "last over best": validation[-1] / min(validation) if validation else None,
-                }
-            )
+            rows.append({"method": method, "images a second": speed[method], **row})
             print(rows[-1], flush=True)
+    columns = {}
+    for method in methods:
+        model = load(given.out / f"{prefix}-{method}-{given.seeds[0]}", device="cpu")
+        assert isinstance(model, GeneratorModel)
+        columns[method] = enlarged(model.sample(SHOWN, seed=0))
+    image_grid(columns).save(given.out / f"{prefix}.png")
     return rows
 
 
 def compare(given: argparse.Namespace) -> list[Row]:
-    return _side_by_side(given, tuple(GAN_METHODS), "compare", {}, {"hold_out": 0.02})
+    data = ImageSetConfig(root=given.data)
+    return _side_by_side(given, {method: {} for method in GAN_METHODS}, "compare", data, {})
 
 
 def faces(given: argparse.Namespace) -> list[Row]:
-    options = {method: {"width": 32, "d_width": 32} for method in ("dcgan", "wgan-gp", "hinge")}
-    data = {"size": 64, "flip": True, "hold_out": 0.1}
-    return _side_by_side(given, tuple(options), "faces", options, data)
+    methods: dict[str, Row] = {method: {"width": 32, "d_width": 32} for method in ("dcgan", "wgan-gp", "hinge")}
+    data = ImageSetConfig(root=given.data, size=64, flip=True, hold_out=0.1)
+    return _side_by_side(given, methods, "faces", data, {"batch_size": 32, "ema_half_life": 10_000.0})
 
 
 def balance(given: argparse.Namespace) -> list[Row]:
@@ -156,10 +224,16 @@ def balance(given: argparse.Namespace) -> list[Row]:
         y_test=test.labels,
     )
     data = ImageSet(ImageSetConfig(root=root))
-    run = {"images": given.images, "batch_size": 32}
-    augment = {"augment": ("translation",)}
+    run = {"images": given.images, "batch_size": 32, "learning_rate": 4e-4, "beta1": 0.5, "schedule": "linear"}
     config = configured(
-        "hinge", ImageSetConfig(root=root), given.out / "balance-gan", seed=0, run=run, conditional=True, **augment
+        "hinge",
+        ImageSetConfig(root=root, class_balanced=True),
+        given.out / "balance-gan",
+        seed=0,
+        run=run,
+        conditional=True,
+        latent=16,
+        augment=("translation",),
     )
     model = load(train(config), device="cpu")
     assert isinstance(model, GeneratorModel)
@@ -178,17 +252,30 @@ STUDIES = {"digits": digits, "compare": compare, "faces": faces, "balance": bala
 
 
 def report(rows: list[Row]) -> None:
-    """Means and extremes over seeds, by method where there are several."""
-    methods = list(dict.fromkeys(row.get("method", "") for row in rows))
+    """A table: a line for each method, real images and the Gaussian; means over seeds, and the extremes below."""
+    if "scores" not in rows[0]:
+        return
+    methods = list(dict.fromkeys(row.get("method", "samples") for row in rows))
+    samples, *beside = rows[0]["scores"]
+    table: dict[str, list[Row]] = {
+        method: [row["scores"][samples] for row in rows if row.get("method", "samples") == method] for method in methods
+    }
+    for name in beside:
+        table[name] = [row["scores"][name] for row in rows]
+    seeds = len({row["seed"] for row in rows})
+    for name, measured in MEASURES.items():
+        if name not in rows[0]["scores"][samples]:
+            continue
+        print(f"\n{measured.title} ({measured.better} is better), final, mean of {seeds} seeds")
+        for candidate, found in table.items():
+            values = [scores[name] for scores in found if name in scores]
+            if values:
+                print(f"  {candidate:20} {mean(values):9.4f}   {min(values):.4f} to {max(values):.4f}")
+    print("\nFrechet distance, last over the best of the training")
     for method in methods:
-        some = [row for row in rows if row.get("method", "") == method]
-        for candidate in some[0].get("scores", {}):
-            for name in some[0]["scores"][candidate]:
-                values = [row["scores"][candidate][name] for row in some]
-                print(
-                    f"{method:8} {candidate:18} {name:20} mean {mean(values):9.4f}   {min(values):.4f} to "
-                    f"{max(values):.4f}   of {len(values)}"
-                )
+        some = [row for row in rows if row.get("method", "samples") == method]
+        ratios = ", ".join(f"{row['last over best']:.2f}" for row in some)
+        print(f"  {method:20} {ratios}   after {some[0]['images']:,} images")
 
 
 def main() -> None:

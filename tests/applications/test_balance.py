@@ -91,21 +91,21 @@ def test_what_cannot_be_filled_is_counted(model):
 
 def test_gains_are_paired_differences():
     arms = [
-        Arm(name="without", accuracies=(0.80, 0.82, 0.81)),
-        Arm(name="repeated", accuracies=(0.90, 0.91, 0.92)),
-        Arm(name="with", accuracies=(0.90, 0.92, 0.91)),
+        Arm(name="without", with_samples=False, accuracies=(0.80, 0.82, 0.81)),
+        Arm(name="repeated", with_samples=False, accuracies=(0.90, 0.91, 0.92)),
+        Arm(name="with", with_samples=True, accuracies=(0.90, 0.92, 0.91)),
     ]
     found = compared(arms, looks=1)
-    mean, low, high = found.gains["without"]
-    assert (mean, low, high) == pytest.approx((0.10, 0.10, 0.10), abs=1e-9)
-    mean, low, high = found.gains["repeated"]
+    first, second = found.gains
+    assert (first.name, first.beside, second.beside) == ("with", "without", "repeated")
+    assert (first.mean, first.low, first.high) == pytest.approx((0.10, 0.10, 0.10), abs=1e-9)
     reach = 4.303 * np.std([0.0, 0.01, -0.01], ddof=1) / 3**0.5
-    assert (mean, low, high) == pytest.approx((0.0, -reach, reach), abs=1e-9)
-    assert found.verdict.startswith("no gain beside 'repeated'")  # the best of the others
-    better = [*arms[:2], Arm(name="with", accuracies=(0.95, 0.961, 0.97))]
-    assert compared(better, looks=1).verdict.startswith("gain beside 'repeated'")
-    worse = [*arms[:2], Arm(name="with", accuracies=(0.70, 0.71, 0.72))]
-    assert compared(worse, looks=1).verdict.startswith("loss")
+    assert (second.mean, second.low, second.high) == pytest.approx((0.0, -reach, reach), abs=1e-9)
+    assert found.verdict.startswith("no gain of 'with' beside 'repeated'")  # the best of the others
+    worse = Arm(name="worse", with_samples=True, accuracies=(0.70, 0.71, 0.72))
+    assert compared([*arms[:2], worse], looks=1).verdict.startswith("loss of 'worse' beside 'repeated'")
+    better = Arm(name="better", with_samples=True, accuracies=(0.95, 0.961, 0.97))
+    assert compared([*arms[:2], worse, better], looks=1).verdict.startswith("gain of 'better' beside 'repeated'")
 
 
 def test_measure_trains_all_ways(tmp_path):
@@ -128,9 +128,12 @@ def test_measure_trains_all_ways(tmp_path):
     )
     assert [arm.name for arm in found.arms] == [
         "as it is", "images repeated", "images repeated and changed", "filled with samples",
+        "filled with samples and changed",
     ]  # fmt: skip
-    assert len(seen) == 8
-    assert found.arms[-1].mean > 0.8  # half by chance
+    assert [arm.with_samples for arm in found.arms] == [False, False, False, True, True]
+    assert len(seen) == 10
+    assert found.arms[-2].mean > 0.8  # half by chance
+    assert len(found.gains) == 6
     assert not (tmp_path / "runs").exists()
 
 
@@ -157,13 +160,12 @@ def test_the_command(tmp_path, monkeypatch, capsys):
     assert main(["balance", str(tmp_path / "set.npz"), str(weights), *options]) == 0
     said = capsys.readouterr().out
     assert "misnamed" in said
-    assert "With samples:" in said
     names = sorted(path.name for path in (tmp_path / "out" / "train" / "1").iterdir())
     assert [name for name in names if name.startswith("real")] == [f"real-{n:06d}.png" for n in range(20)]
     values = json.loads((tmp_path / "out" / "balance.json").read_text())
     made = values["classes"][1]["made"]
     assert len(names) == 20 + made > 100
-    assert values["measured"]["verdict"] in said.replace("\n", " ")
+    assert values["measured"]["verdict"][1:] in " ".join(said.split())
     # Again, in its place; but never into the images themselves, or over others' files.
     assert main(["balance", str(tmp_path / "set.npz"), str(weights), *options, "--no-measure"]) == 0
     assert len(list((tmp_path / "out" / "train" / "1").iterdir())) == len(names)

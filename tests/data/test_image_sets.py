@@ -11,7 +11,7 @@ from PIL import Image
 
 from translate.config import ConfigError, ImageSetConfig
 from translate.data.array_batches import ArrayBatches, draws
-from translate.data.batches import DataError, permutation
+from translate.data.batches import DataError, evenly, permutation
 from translate.data.image_set import ImageSet, binarised
 from translate.data.images import ImageError
 from translate.data.layouts import LayoutError
@@ -320,3 +320,43 @@ def test_labels_come_with_their_images():
     pixels, labels = np.arange(6, dtype=np.uint8).reshape(6, 1, 1, 1).repeat(4, 1).repeat(4, 2), np.arange(6) * 10
     batch = next(ArrayBatches(pixels, labels, size=4, batch_size=6))
     assert (batch["label"] == ((batch["images"][:, 0, 0, 0] + 1) * 127.5).round().long() * 10).all()
+
+
+def test_evenly_repeats_the_items_of_small_classes():
+    assert evenly(np.array([0, 0, 0, 0, 2, 2, 2, 5])).tolist() == [0, 1, 2, 3, 4, 5, 6, 4, 7, 7, 7, 7]
+    assert evenly(np.zeros(0, np.int64)).tolist() == []
+
+
+@pytest.mark.parametrize("files", [False, True])
+def test_class_balanced_draws_every_class_as_often_as_the_largest(tmp_path, files):
+    if files:
+        write_images(tmp_path / "set" / "train" / "many", 7)
+        write_images(tmp_path / "set" / "train" / "few", 2, shade=100)
+        root, few = tmp_path / "set", {100, 101}
+    else:
+        images = digits(9)
+        root, few = tmp_path / "set.npz", {7, 8}
+        np.savez(root, images=images, labels=np.array([0] * 7 + [1] * 2))
+    taken, labels = [], []
+    stream = open_set(root, class_balanced=True).batches(**STREAM)
+    for batch in (next(stream) for _ in range(14)):
+        taken += ((batch["images"][:, 0, 0, 0] + 1) * 127.5).round().int().tolist()
+        labels += batch["label"].tolist()
+    stream.close()
+    for epoch in (slice(0, 14), slice(14, 28)):
+        seen = taken[epoch]
+        repeats = {value: seen.count(value) for value in few}
+        assert sorted(repeats.values()) == [3, 4]
+        assert len(set(seen)) == 9
+    small = labels[taken.index(min(few))]
+    assert all((label == small) == (value in few) for value, label in zip(taken, labels, strict=True))
+    # Where a run is taken up again changes nothing.
+    again = open_set(root, class_balanced=True).batches(**{**STREAM, "start": 6})
+    assert (((next(again)["images"][:, 0, 0, 0] + 1) * 127.5).round().int().tolist()) == taken[6:8]
+    again.close()
+
+
+def test_class_balanced_needs_labels(tmp_path):
+    write_images(tmp_path / "flat", 5)
+    with pytest.raises(ConfigError, match="no labels, so --class-balanced means nothing"):
+        open_set(tmp_path / "flat", class_balanced=True)

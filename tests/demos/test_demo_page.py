@@ -92,7 +92,7 @@ def test_error_is_a_sentence(page: Page) -> None:
 
 
 def test_other_weights_have_another_card_and_no_examples(page: Page) -> None:
-    assert page.locator("#examples").is_visible()
+    page.locator("#examples").wait_for()
     page.locator("#weights input").click()
     page.get_by_role("option", name="parser: photos → labels, 64 px").click()
     page.locator("#examples").wait_for(state="hidden")

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,7 @@ from translate.checkpoint.atomic import make_folder
 from translate.config.autoencoders import LearningRunConfig
 from translate.config.base import ConfigError
 from translate.config.classifiers import ImageClassifierConfig
-from translate.config.training import Augmentation, ImageSetConfig
+from translate.config.training import ImageSetConfig
 from translate.data.image_set import ImageSet
 from translate.inference import GeneratorModel
 from translate.metrics import nearest_distances
@@ -36,7 +36,8 @@ MOST_COMPARED = 2_000  # training images whose distances from each other are mea
 DATA_FILE = "data.sha256"
 TRIES = 20  # samples made at most for one that is missing
 COPY = 0.01  # share of training images that are nearer to another than a sample may be
-AS_IS, REPEATED, CHANGED, FILLED = "as it is", "images repeated", "images repeated and changed", "filled with samples"
+AS_IS, REPEATED, CHANGED = "as it is", "images repeated", "images repeated and changed"
+FILLED, FILLED_CHANGED = "filled with samples", "filled with samples and changed"
 T_95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365, 9: 2.306, 10: 2.262}
 """97.5 % quantiles of Student's t for so many runs."""
 
@@ -195,6 +196,7 @@ class Arm:
     """One way of training a classifier, several seeds."""
 
     name: str
+    with_samples: bool
     accuracies: tuple[float, ...]
     """On real test images, the mean over classes, so that none counts more."""
 
@@ -204,24 +206,41 @@ class Arm:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Gain:
+    """How much better one way is than another, by differences of equal seeds."""
+
+    name: str
+    beside: str
+    mean: float
+    low: float
+    high: float
+    """95 % interval (Student's t)."""
+
+    @property
+    def sentence(self) -> str:
+        worth = "gain" if self.low > 0 else "loss" if self.high < 0 else "no gain"
+        points = f"{100 * self.mean:+.2f} points ({100 * self.low:+.2f} to {100 * self.high:+.2f})"
+        return f"{worth} of '{self.name}' beside '{self.beside}': {points}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Measured:
     """What the samples are worth."""
 
     arms: tuple[Arm, ...]
     seeds: int
     looks: int
-    gains: dict[str, tuple[float, float, float]] = field(default_factory=dict)
-    """By the other ways: the mean difference of accuracies with samples, and its 95 % interval over seeds."""
+    gains: tuple[Gain, ...] = ()
+    """Of each way with samples beside each without."""
 
     @property
     def verdict(self) -> str:
-        """In a sentence."""
-        best = max((name for name in self.gains), key=lambda name: next(a.mean for a in self.arms if a.name == name))
-        mean, low, high = self.gains[best]
-        beside = f"beside '{best}': {100 * mean:+.2f} points ({100 * low:+.2f} to {100 * high:+.2f})"
-        if low > 0:
-            return f"gain {beside}"
-        return f"{'loss' if high < 0 else 'no gain'} {beside}"
+        """In a sentence: the best way with samples beside the best without."""
+        best, beside = (
+            max((arm for arm in self.arms if arm.with_samples == samples), key=lambda arm: arm.mean).name
+            for samples in (True, False)
+        )
+        return next(gain.sentence for gain in self.gains if (gain.name, gain.beside) == (best, beside))
 
 
 def measure(
@@ -237,7 +256,7 @@ def measure(
     console: Console | None = None,
     on_run: Callable[[str, int], None] | None = None,
 ) -> Measured:
-    """Train classifiers in four ways, each with as many looks, and test them on real images.
+    """Train classifiers in five ways, each with as many looks, and test them on real images.
 
     Args:
         images: Training images, uint8 [N, C, S, S].
@@ -258,16 +277,16 @@ def measure(
     if seeds not in T_95:
         raise ConfigError(f"{seeds} seeds: give 2 to 10, for an interval")
     console = console or Console(stderr=True, highlight=False)
-    repeated = _repeated(labels)
+    real = images, labels
     together = torch.cat([images, filled.images]), torch.cat([labels, filled.labels])
     # What is still missing after the samples is repeated, too.
-    filled_up = _repeated(together[1])
-    ways: dict[str, tuple[Tensor, Tensor, tuple[Augmentation, ...], float]] = {
-        AS_IS: (images, labels, (), 1.0),
-        REPEATED: (images[repeated], labels[repeated], (), 1.0),
-        CHANGED: (images[repeated], labels[repeated], ("translation",), 1.15),
-        FILLED: (together[0][filled_up], together[1][filled_up], (), 1.0),
-    }
+    ways = (
+        _Way(name=AS_IS, shown=real, class_balanced=False),
+        _Way(name=REPEATED, shown=real),
+        _Way(name=CHANGED, shown=real, changed=True),
+        _Way(name=FILLED, shown=together, with_samples=True),
+        _Way(name=FILLED_CHANGED, shown=together, with_samples=True, changed=True),
+    )
     belongs = f"{looks} {_digest(images, labels, filled.images, filled.labels)}"
     record = folder / DATA_FILE
     if not record.is_file() or record.read_text(encoding="utf-8") != belongs:  # of other samples or looks
@@ -275,16 +294,17 @@ def measure(
         make_folder(folder)
         record.write_text(belongs, encoding="utf-8")
     arms = []
-    for place, (name, (pixels, classes, augment, enlarge)) in enumerate(ways.items()):
+    for place, way in enumerate(ways):
         file = folder / f"{place}.npz"
+        pixels, classes = way.shown
         np.savez(file, images=pixels.permute(0, 2, 3, 1).numpy(), labels=classes.numpy())
         accuracies = []
         for seed in range(seeds):
             if on_run is not None:
-                on_run(name, seed)
+                on_run(way.name, seed)
             config = ImageClassifierConfig(
-                data=ImageSetConfig(root=file, enlarge=enlarge),
-                augment=augment,
+                data=ImageSetConfig(root=file, enlarge=1.15 if way.changed else 1.0, class_balanced=way.class_balanced),
+                augment=("translation",) if way.changed else (),
                 run=LearningRunConfig(
                     out=folder / f"{place}-{seed}",
                     images=looks,
@@ -300,9 +320,22 @@ def measure(
             )
             judge = trained_classifier(config, device=torch.device(str(device)), console=console)
             accuracies.append(class_mean_accuracy(judge.logits(test[0]).argmax(dim=1), test[1]))
-        arms.append(Arm(name=name, accuracies=tuple(accuracies)))
+        arms.append(Arm(name=way.name, with_samples=way.with_samples, accuracies=tuple(accuracies)))
     shutil.rmtree(folder, ignore_errors=True)
     return compared(arms, looks=looks)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Way:
+    """How a classifier is trained."""
+
+    name: str
+    shown: tuple[Tensor, Tensor]
+    with_samples: bool = False
+    class_balanced: bool = True
+    """Small classes are shown as often as the largest."""
+    changed: bool = False
+    """Cropped and moved by chance."""
 
 
 def _digest(*tensors: Tensor) -> str:
@@ -313,19 +346,16 @@ def _digest(*tensors: Tensor) -> str:
 
 
 def compared(arms: Sequence[Arm], *, looks: int) -> Measured:
-    """The gains of the last arm over the others, by differences of equal seeds (Student's t)."""
-    *others, filled = arms
-    number = len(filled.accuracies)
-    gains = {}
-    for other in others:
-        differences = np.subtract(filled.accuracies, other.accuracies)
-        reach = T_95[number] * differences.std(ddof=1) / number**0.5
-        gains[other.name] = (
-            float(differences.mean()),
-            float(differences.mean() - reach),
-            float(differences.mean() + reach),
-        )
-    return Measured(arms=tuple(arms), seeds=number, looks=looks, gains=gains)
+    """The gains of the ways with samples over those without."""
+    number = len(arms[0].accuracies)
+    gains = []
+    for arm in arms:
+        for other in arms:
+            if arm.with_samples and not other.with_samples:
+                differences = np.subtract(arm.accuracies, other.accuracies)
+                mean, reach = float(differences.mean()), float(T_95[number] * differences.std(ddof=1) / number**0.5)
+                gains.append(Gain(name=arm.name, beside=other.name, mean=mean, low=mean - reach, high=mean + reach))
+    return Measured(arms=tuple(arms), seeds=number, looks=looks, gains=tuple(gains))
 
 
 def class_mean_accuracy(called: Tensor, labels: Tensor) -> float:
@@ -333,13 +363,3 @@ def class_mean_accuracy(called: Tensor, labels: Tensor) -> float:
     return float(
         torch.stack([(called[labels == number] == number).float().mean() for number in labels.unique()]).mean()
     )
-
-
-def _repeated(labels: Tensor) -> Tensor:
-    """Numbers of images such that every class that occurs is as large as the largest: each image, then again."""
-    counts = torch.bincount(labels)
-    found = []
-    for number in labels.unique():
-        own = torch.nonzero(labels == number)[:, 0]
-        found.append(own.repeat(-(-int(counts.max()) // len(own)))[: int(counts.max())])
-    return torch.cat(found)

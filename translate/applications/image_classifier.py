@@ -103,8 +103,8 @@ def classifier_training(
     """
     total = looks if looks is not None else min(LOOKS, max(FEWEST_LOOKS, EPOCHS * num_images))
     return ImageClassifierConfig(
-        # Shifts by a few pixels; turns of a mirrored image are turns the other way.
-        data=replace(data, enlarge=1.15, flip=False),
+        # Shifts by a few pixels; turns of a mirrored image are turns the other way. Rare classes count as much.
+        data=replace(data, enlarge=1.15, flip=False, class_balanced=has_labels),
         task="classes" if has_labels else "rotations",
         run=LearningRunConfig(
             out=out,

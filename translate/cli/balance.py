@@ -40,7 +40,7 @@ class Balance(Config):
     size: Annotated[int, Ge(1)] | None = None
     """Images that every class is to have; as many as the largest has unless given."""
     measure: bool = True
-    """Train classifiers in four ways and test them on real images; minutes."""
+    """Train classifiers in five ways and test them on real images; minutes."""
     seeds: Annotated[int, Ge(2), Le(10)] = 5
     """Classifiers of each way."""
     looks: Annotated[int, Ge(1)] = 50_000
@@ -202,4 +202,4 @@ def _print_measured(found: Measured, num_test: int) -> None:
     console = Console(width=WIDTH, highlight=False)
     console.print(f"\n{found.seeds} seeds each, {found.looks:,} looks, {num_test:,} real test images\n")
     console.print(table)
-    console.print(f"\nWith samples: {found.verdict}", markup=False)
+    console.print(f"\n{found.verdict[0].upper()}{found.verdict[1:]}", markup=False)

@@ -94,6 +94,8 @@ class ImageSetConfig(FolderConfig):
     """How the images are kept; found by looking unless given."""
     classes: tuple[str, ...] = ()
     """Of a labelled set, only the images of these classes."""
+    class_balanced: bool = False
+    """Draw the images of every class of a labelled set as often as those of the largest."""
     attribute: str | None = None
     """Of CelebA, what the two classes differ in: ``--attribute Smiling``."""
 

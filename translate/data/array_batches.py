@@ -39,6 +39,7 @@ class ArrayBatches(Iterator[Batch]):
         rank: This process.
         world_size: Processes.
         mirror: Mirror half of the samples.
+        members: Which images an epoch has, some perhaps more than once, int64 [L]; each once unless given.
         device: Where the images are kept and the batches are made.
 
     Raises:
@@ -57,6 +58,7 @@ class ArrayBatches(Iterator[Batch]):
         rank: int = 0,
         world_size: int = 1,
         mirror: bool = False,
+        members: np.ndarray | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
         if len(pixels) == 0:
@@ -70,12 +72,13 @@ class ArrayBatches(Iterator[Batch]):
         self.pixels = torch.from_numpy(pixels if pixels.flags.writeable else pixels.copy()).to(self.device)
         self.labels = None if labels is None else torch.from_numpy(labels.astype(np.int64)).to(self.device)
         self.size, self.seed, self.mirror = size, seed, mirror
+        self.members = np.arange(len(pixels)) if members is None else members
         self.batch_size, self.share = batch_size, batch_size // world_size
         self.position = start + rank * self.share
 
     def _indices(self) -> np.ndarray:
         """Which images the next samples are."""
-        length = len(self.pixels)
+        length = len(self.members)
         epoch, place = divmod(self.position, length)
         found: list[np.ndarray] = []
         missing = self.share
@@ -84,7 +87,7 @@ class ArrayBatches(Iterator[Batch]):
             found.append(part)
             missing -= len(part)
             epoch, place = epoch + 1, 0
-        return np.concatenate(found)
+        return self.members[np.concatenate(found)]
 
     def __next__(self) -> Batch:
         chosen = torch.from_numpy(self._indices()).to(self.device)

@@ -38,6 +38,18 @@ def permutation(length: int, *, epoch: int, seed: int) -> np.ndarray:
     return _generator(seed, epoch).permutation(length)
 
 
+def evenly(labels: np.ndarray) -> np.ndarray:
+    """Numbers of items, some of them again, such that each class that occurs has as many as the largest: int64 [L].
+
+    Args:
+        labels: [M] numbers of classes.
+    """
+    classes, counts = np.unique(labels, return_counts=True)
+    most = int(counts.max()) if len(counts) else 0
+    repeated = [np.resize(np.flatnonzero(labels == number), most) for number in classes]
+    return np.concatenate([*repeated, np.zeros(0, np.int64)])
+
+
 def _generator(*key: int) -> np.random.Generator:
     """A counter-based generator (Philox; Salmon et al., 2011): nearby keys give unrelated streams."""
     # With its type said: NumPy would round a list with a number above 2 ** 63 to floats, and lose the seed.
@@ -127,6 +139,7 @@ class PairBatches(Iterator[Batch]):
         jitter_domain: ``a`` or ``b``, the domain that is a network's input; the other keeps its colours.
         workers: Threads that decode and crop; so many batches and one more are prepared ahead, of small ones up to
             eight times as many.
+        members: Which pairs an epoch has, some perhaps more than once, int64 [L]; each once unless given.
         max_bad: Share of the pairs that may be unreadable.
         device: Where the batches are wanted.
         report: Called once with a line for each unreadable pair, from a thread.
@@ -154,6 +167,7 @@ class PairBatches(Iterator[Batch]):
         colour_jitter: float = 0.0,
         jitter_domain: str = "a",
         workers: int = 2,
+        members: np.ndarray | None = None,
         max_bad: float = 0.05,
         device: torch.device | str = "cpu",
         report: Callable[[str], None] = print,
@@ -167,6 +181,7 @@ class PairBatches(Iterator[Batch]):
         self.store, self.size, self.seed, self.report = store, size, seed, report
         self.mirror, self.colour_jitter, self.jitter_domain = mirror, colour_jitter, jitter_domain
         self.max_bad, self.device = max_bad, torch.device(device)
+        self.members = np.arange(len(store)) if members is None else members
         self.batch_size, self.share = batch_size, batch_size // world_size
         self.position = start + rank * self.share
         self.bad: dict[int, str] = {}
@@ -190,10 +205,11 @@ class PairBatches(Iterator[Batch]):
 
     def _read(self, position: int) -> tuple[int, list[np.ndarray]]:
         """The pair of a sample and its number; an unreadable one gives way to the next of the epoch's order."""
-        epoch, place = divmod(position, len(self.store))
-        order = permutation(len(self.store), epoch=epoch, seed=self.seed)
-        for step in range(len(self.store)):
-            index = int(order[(place + step) % len(self.store)])
+        length = len(self.members)
+        epoch, place = divmod(position, length)
+        order = permutation(length, epoch=epoch, seed=self.seed)
+        for step in range(length):
+            index = int(self.members[order[(place + step) % length]])
             if index in self.bad:
                 continue
             try:

@@ -18,7 +18,7 @@ from torch import Tensor
 from translate.config.base import ConfigError
 from translate.config.training import ImageSetConfig
 from translate.data.array_batches import ArrayBatches
-from translate.data.batches import Batch, DataError, PairBatches, crop, fixed_batch, to_unit
+from translate.data.batches import Batch, DataError, PairBatches, crop, evenly, fixed_batch, to_unit
 from translate.data.folder_images import NUM_SAMPLES, NUM_VALIDATION, FolderImages, held_out
 from translate.data.image_inputs import spread
 from translate.data.images import Picture
@@ -73,6 +73,11 @@ class ImageSet(FolderImages):
         if config.size is None:
             self.size = image_set_size(*found.size)
         self.format = Format(channels=found.channels, bits=found.bits)
+        if config.class_balanced and not found.class_names:
+            raise ConfigError(
+                f"{config.root} has no labels, so --class-balanced means nothing: leave it out, or put the images into "
+                "one folder a class"
+            )
         if binarise and found.channels != 1:
             raise ConfigError("--binarise once is for grey images, and these have colours")
 
@@ -136,6 +141,7 @@ class ImageSet(FolderImages):
     ) -> ArrayBatches | SetBatches:
         """The training batches from sample `start` on, ``{"images": [N, C, S, S]}``; with labels ``"label"`` [N]."""
         part = self.part("train")
+        members = evenly(part.labels) if self.config.class_balanced and part.labels is not None else None
         if part.pixels is not None:
             return ArrayBatches(
                 self._pixels("train", side=round(self.size * self.config.enlarge)),
@@ -147,6 +153,7 @@ class ImageSet(FolderImages):
                 rank=rank,
                 world_size=world_size,
                 mirror=self.config.flip,
+                members=members,
                 device=device,
             )
         stream = self._stream(
@@ -156,6 +163,7 @@ class ImageSet(FolderImages):
             seed=seed,
             rank=rank,
             world_size=world_size,
+            members=members,
             device=device,
             report=report,
         )
