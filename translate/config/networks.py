@@ -330,7 +330,62 @@ class ConvDiscriminatorConfig(SameChannels):
     num_classes: Annotated[int, Ge(0)] = 0
 
 
-SamplerConfig = DenseGeneratorConfig | ConvGeneratorConfig
+@dataclass(frozen=True, kw_only=True)
+class StyleGeneratorConfig(SameChannels):
+    """Latents to styles, and styles to images (StyleGAN2; Karras et al., 2020)."""
+
+    type: Literal["style-generator"] = "style-generator"
+    channels: Annotated[int, Ge(1)] = 3
+    size: Annotated[int, Ge(8), Le(1024)] = 64
+    """Side in pixels of the square images, a power of two."""
+    grown: Annotated[int, Ge(4)] | None = None
+    """Side up to which a training that was not finished had grown; it makes images of this size."""
+    widths: tuple[Annotated[int, Ge(1)], ...]
+    """Channels at 4, 8, 16 ... px, up to the size."""
+    latent: Annotated[int, Ge(1)] = 128
+    style: Annotated[int, Ge(1)] = 128
+    """Numbers of a style."""
+    mapping_layers: Annotated[int, Ge(1)] = 8
+    styling: Literal["modulated", "adain"] = "modulated"
+    """Modulated convolutions (StyleGAN2), or adaptive instance normalisation (StyleGAN)."""
+    num_classes: Annotated[int, Ge(0)] = 0
+    """Of which one is asked for; 0 for none."""
+
+    def __post_init__(self) -> None:
+        check_sides(self.size, self.widths)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StyleDiscriminatorConfig(SameChannels):
+    """Images to a logit by residual stages (StyleGAN2)."""
+
+    type: Literal["style-discriminator"] = "style-discriminator"
+    channels: Annotated[int, Ge(1)] = 3
+    size: Annotated[int, Ge(8), Le(1024)] = 64
+    widths: tuple[Annotated[int, Ge(1)], ...]
+    """Channels at 4, 8, 16 ... px, up to the size."""
+    group: Annotated[int, Ge(1)] = 4
+    """Images whose differences from each other are one of the features."""
+    num_classes: Annotated[int, Ge(0)] = 0
+
+    def __post_init__(self) -> None:
+        check_sides(self.size, self.widths)
+
+
+def check_sides(size: int, widths: tuple[int, ...]) -> None:
+    """Refuse a size that is no power of two, or other than its widths say.
+
+    Raises:
+        ConfigError: says which would do.
+    """
+    if size & (size - 1):
+        below = 2 ** (size.bit_length() - 1)
+        raise ConfigError(f"--size {size} is no power of two: choose {below} or {2 * below}")
+    if len(widths) != size.bit_length() - 2:
+        raise ConfigError(f"{len(widths)} widths for {size} px: there is one for each of 4, 8, 16 ... {size}")
+
+
+SamplerConfig = DenseGeneratorConfig | ConvGeneratorConfig | StyleGeneratorConfig
 """Networks that make images of random numbers."""
 JudgeConfig = DenseDiscriminatorConfig | ConvDiscriminatorConfig
 """Networks that tell whether a whole image is real."""
@@ -346,6 +401,7 @@ NetworkConfig = (
     | AnomalyNetworkConfig
     | DenseGeneratorConfig
     | ConvGeneratorConfig
+    | StyleGeneratorConfig
 )
 """What a file of weights may hold."""
 

@@ -19,6 +19,7 @@ from translate.config.networks import (
     PatchGANConfig,
     ResNetConfig,
     SamplerConfig,
+    StyleGeneratorConfig,
     UNetConfig,
     VectorAutoencoderConfig,
     VQVAENetworkConfig,
@@ -33,6 +34,7 @@ from translate.networks.initialise import initialise
 from translate.networks.patch_heads import PatchHeads, draw_places
 from translate.networks.patchgan import PatchGANDiscriminator, PatchOutput
 from translate.networks.resnet import ResNetGenerator
+from translate.networks.stylegan import StyleJudge, StyleSampler
 from translate.networks.unet import UNetGenerator
 from translate.networks.vqvae import Codec, VQVAENetwork
 
@@ -74,6 +76,8 @@ def build_network(config: NetworkConfig) -> nn.Module:
             return DenseSampler(config)
         case ConvGeneratorConfig():
             return ConvSampler(config)
+        case StyleGeneratorConfig():
+            return StyleSampler(config)
 
 
 def example_inputs(
@@ -83,7 +87,7 @@ def example_inputs(
 
     On the device that is the default, such as ``with torch.device("meta")``.
     """
-    if isinstance(config, DenseGeneratorConfig | ConvGeneratorConfig):
+    if isinstance(config, SamplerConfig):
         latents = torch.randn(1, config.latent, generator=generator)
         return (latents, torch.zeros(1, dtype=torch.int64)) if config.num_classes else (latents,)
     return (torch.rand(1, config.in_channels, height, width, generator=generator) * 2 - 1,)
@@ -109,6 +113,8 @@ __all__ = [
     "PatchOutput",
     "ResNetGenerator",
     "Sampler",
+    "StyleJudge",
+    "StyleSampler",
     "UNetGenerator",
     "VQVAENetwork",
     "build_network",
