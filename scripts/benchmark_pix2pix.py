@@ -32,6 +32,7 @@ from torch import Tensor, nn
 from torchvision import transforms
 
 from translate.config import DataConfig, Pix2PixConfig, ResNetConfig, RunConfig, UNetConfig, WeightsConfig
+from translate.data.batches import Wanted
 from translate.data.paired import PairedImages
 from translate.engine import Display, Engine
 from translate.engine.display import device_name
@@ -241,15 +242,7 @@ def loading(root: Path, folder: Path, given: argparse.Namespace, results: dict[s
             DataConfig(root=root, size=given.size, workers=given.workers, cache_gb=cache_gb), cache=folder / name
         )
         stores.append(data)
-        batches = data.batches(
-            batch_size=given.batch_size,
-            start=0,
-            seed=0,
-            rank=0,
-            world_size=1,
-            device=torch.device("cpu"),
-            report=print,
-        )
+        batches = data.batches(Wanted(batch_size=given.batch_size))
         return lambda: [next(batches) for _ in range(len(files) // given.batch_size)]
 
     files = [pair.a.path for pair in PairedImages(DataConfig(root=root, size=given.size)).split("train")]

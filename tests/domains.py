@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from translate.config import RunConfig, UnpairedDataConfig
+from translate.data.batches import Wanted
 from translate.data.store import Format
 from translate.engine import Display, Engine
 from translate.engine.distributed import World
@@ -35,8 +36,8 @@ class MemoryDomains:
             for domain, given in (("a", self.format_a), ("b", self.format_b))
         }
 
-    def batches(self, *, batch_size: int, start: int, **_) -> Iterator[dict[str, torch.Tensor]]:
-        return Stream(self, batch_size=batch_size, start=start)
+    def batches(self, wanted: Wanted) -> Iterator[dict[str, torch.Tensor]]:
+        return Stream(self, batch_size=wanted.batch_size, start=wanted.start)
 
     def samples(self, device: torch.device) -> dict[str, torch.Tensor]:
         return {name: images.float() for name, images in self.batch(999, 2).items()}

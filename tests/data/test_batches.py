@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
 from itertools import islice
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from translate.data import batches as batches_module
 from translate.data.batches import (
     DataError,
     PairBatches,
+    Wanted,
     crop,
     draw,
     fixed_batch,
@@ -45,6 +47,13 @@ def numbered_store(folder: Path, count: int = 7, *, width: int = SIDE) -> PairSt
     return PairStore(pairs, a=RGB, b=RGB, side=SIDE)
 
 
+def open_batches(store: PairStore, **options) -> PairBatches:
+    """A stream; what it is of and how it is drawn in one."""
+    asked = {field.name for field in fields(Wanted)} - {"size"}
+    wanted = Wanted(**{name: value for name, value in options.items() if name in asked})
+    return PairBatches(store, wanted, **{name: value for name, value in options.items() if name not in asked})
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> PairStore:
     return numbered_store(tmp_path / "numbered")
@@ -52,7 +61,7 @@ def store(tmp_path: Path) -> PairStore:
 
 def take(store: PairStore, count: int, **options) -> dict[str, Tensor]:
     """The first `count` samples of a stream, whatever its batch size."""
-    batches = PairBatches(store, **{"size": SIZE, "batch_size": 2, "seed": 3, "workers": 2} | options)
+    batches = open_batches(store, **{"size": SIZE, "batch_size": 2, "seed": 3, "workers": 2} | options)
     try:
         taken = [next(batches) for _ in range(-(-count // (batches.batch_size)))]
     finally:
@@ -195,7 +204,7 @@ def test_how_many_batches_are_handed_over_at_once_does_not_matter(store, monkeyp
 
 
 def test_a_batch_that_is_kept_does_not_change(store):
-    batches = PairBatches(store, size=SIZE, batch_size=2, seed=3)
+    batches = open_batches(store, size=SIZE, batch_size=2, seed=3)
     kept = [next(batches) for _ in range(30)]
     batches.close()
     assert equal({name: torch.cat([batch[name] for batch in kept]) for name in ("a", "b")}, take(store, 60))
@@ -213,7 +222,7 @@ def test_closing_does_not_wait_for_what_is_prepared_together(store, monkeypatch)
         return read(self, index)
 
     monkeypatch.setattr(PairStore, "read", counted)
-    batches = PairBatches(store, size=SIZE, batch_size=1, workers=1)
+    batches = open_batches(store, size=SIZE, batch_size=1, workers=1)
     closing = threading.Thread(target=batches.close)
     closing.start()
     while not batches._closed:
@@ -226,8 +235,8 @@ def test_closing_does_not_wait_for_what_is_prepared_together(store, monkeypatch)
 @pytest.mark.parametrize("world_size", [2, 4])
 def test_processes_together_read_what_one_reads(store, world_size):
     options = {"batch_size": 4, "size": SIZE, "seed": 3, "workers": 2}
-    alone = PairBatches(store, **options)
-    ranks = [PairBatches(store, rank=rank, world_size=world_size, **options) for rank in range(world_size)]
+    alone = open_batches(store, **options)
+    ranks = [open_batches(store, rank=rank, world_size=world_size, **options) for rank in range(world_size)]
     for _ in range(5):
         shares = [next(rank) for rank in ranks]
         assert equal(next(alone), {name: torch.cat([share[name] for share in shares]) for name in ("a", "b")})
@@ -327,7 +336,7 @@ def broken(store: PairStore) -> Broken:
 def test_a_bad_file_is_named_once_skipped_and_counted(broken, workers):
     broken.broken = frozenset({2})
     lines: list[str] = []
-    batches = PairBatches(broken, size=SIZE, batch_size=7, seed=3, workers=workers, max_bad=0.2, report=lines.append)
+    batches = open_batches(broken, size=SIZE, batch_size=7, seed=3, workers=workers, max_bad=0.2, report=lines.append)
     for _ in range(6):
         numbers = levels(next(batches)["a"])[:, 2, 0, 0].tolist()
         assert set(numbers) == {0, 1, 3, 4, 5, 6}
@@ -349,7 +358,7 @@ def test_which_pair_takes_the_place_of_a_bad_one_does_not_depend_on_threads(brok
 @pytest.mark.parametrize("workers", [1, 6])
 def test_too_many_bad_files_stop_the_stream_and_are_named(broken, workers):
     broken.broken = frozenset({0, 2, 5})
-    batches = PairBatches(broken, size=SIZE, batch_size=1, workers=workers, max_bad=0.3, report=lambda line: None)
+    batches = open_batches(broken, size=SIZE, batch_size=1, workers=workers, max_bad=0.3, report=lambda line: None)
     with pytest.raises(DataError, match=r"3 of 7 pairs cannot be read, more than the 30% that --max-bad allows: .*png"):
         next(islice(batches, 30, None))
     batches.close()
@@ -357,7 +366,7 @@ def test_too_many_bad_files_stop_the_stream_and_are_named(broken, workers):
 
 def test_nothing_readable_is_said(broken):
     broken.broken = frozenset(range(7))
-    batches = PairBatches(broken, size=SIZE, batch_size=1, max_bad=1.0, report=lambda line: None)
+    batches = open_batches(broken, size=SIZE, batch_size=1, max_bad=1.0, report=lambda line: None)
     with pytest.raises(DataError, match=r"none of the 7 pairs can be read: .*\.png"):
         next(batches)
     batches.close()
@@ -365,7 +374,7 @@ def test_nothing_readable_is_said(broken):
 
 def test_a_bad_file_met_by_many_threads_at_once_is_named_once(store):
     lines: list[str] = []
-    batches = PairBatches(store, size=SIZE, batch_size=1, max_bad=1.0, report=lines.append)
+    batches = open_batches(store, size=SIZE, batch_size=1, max_bad=1.0, report=lines.append)
     start = threading.Barrier(16)
 
     def count(_: int) -> None:
@@ -387,12 +396,12 @@ def test_a_bad_file_met_by_many_threads_at_once_is_named_once(store):
 )
 def test_impossible_streams_are_refused(store, options, message):
     with pytest.raises(DataError, match=message):
-        PairBatches(store, **{"size": SIZE, "batch_size": 2} | options)
+        open_batches(store, **{"size": SIZE, "batch_size": 2} | options)
 
 
 def test_no_pairs_are_refused():
     with pytest.raises(DataError, match="no pairs"):
-        PairBatches(PairStore([], a=RGB, b=RGB, side=SIDE), size=SIZE, batch_size=1)
+        open_batches(PairStore([], a=RGB, b=RGB, side=SIDE), size=SIZE, batch_size=1)
 
 
 def test_closing_stops_the_threads(store):
@@ -400,7 +409,7 @@ def test_closing_stops_the_threads(store):
         return sum(thread.name.startswith("decode") for thread in threading.enumerate())
 
     before = running()
-    batches = PairBatches(store, size=SIZE, batch_size=2, workers=3)
+    batches = open_batches(store, size=SIZE, batch_size=2, workers=3)
     next(batches)
     assert running() > before
     batches.close()
@@ -432,7 +441,7 @@ def test_fixed_batches_leave_out_what_cannot_be_read(broken):
 
 def read_in_a_child(folder: str, queue: "multiprocessing.Queue[list[float]]") -> None:
     store = PairStore(find_pairs(folder, layout="side-by-side").splits["train"], a=RGB, b=RGB, side=SIDE)
-    batches = PairBatches(store, size=SIZE, batch_size=2, seed=3)
+    batches = open_batches(store, size=SIZE, batch_size=2, seed=3)
     network = torch.nn.Conv2d(3, 3, 1)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
     batch = next(batches)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from translate.config import ConfigError, ImageSetConfig
 from translate.data.array_batches import ArrayBatches, draws
-from translate.data.batches import DataError, evenly, permutation
+from translate.data.batches import DataError, Wanted, evenly, permutation
 from translate.data.image_set import ImageSet, binarised
 from translate.data.images import ImageError
 from translate.data.layouts import LayoutError
@@ -214,7 +214,7 @@ def open_set(root: Path, **given) -> ImageSet:
 
 def take(images: ImageSet, count: int, **options) -> torch.Tensor:
     given = STREAM | options
-    stream = images.batches(**given)
+    stream = images.batches(Wanted(**given))
     share = given["batch_size"] // given["world_size"]
     taken = torch.cat([next(stream)["images"] for _ in range(-(-count // share))])[:count]
     stream.close()
@@ -288,7 +288,7 @@ def test_binarised_images_are_always_the_same_and_have_the_mean_of_the_grey(mnis
     assert (binarised(np.zeros((3, 5, 5, 1), np.uint8), split="train") == 0).all()
     images = open_set(mnist, binarise=True)
     assert set(images.images("test", range(4)).unique().tolist()) == {-1.0, 1.0}
-    batch = next(images.batches(**STREAM))["images"]
+    batch = next(images.batches(Wanted(**STREAM)))["images"]
     chosen = permutation(9, epoch=0, seed=3)[:2].tolist()
     assert torch.equal(batch, images.images("train", chosen))
 
@@ -309,16 +309,16 @@ def test_binarised_files_are_those_of_arrays(tmp_path):
 def test_batches_that_cannot_be_are_refused():
     pixels = np.zeros((4, 8, 8, 1), np.uint8)
     with pytest.raises(DataError, match="a crop of 9 px does not fit"):
-        ArrayBatches(pixels, None, size=9, batch_size=2)
+        ArrayBatches(pixels, None, Wanted(batch_size=2), size=9)
     with pytest.raises(DataError, match="no images"):
-        ArrayBatches(pixels[:0], None, size=8, batch_size=2)
+        ArrayBatches(pixels[:0], None, Wanted(batch_size=2), size=8)
     with pytest.raises(DataError, match="cannot be shared"):
-        ArrayBatches(pixels, None, size=8, batch_size=3, world_size=2)
+        ArrayBatches(pixels, None, Wanted(batch_size=3, world_size=2), size=8)
 
 
 def test_labels_come_with_their_images():
     pixels, labels = np.arange(6, dtype=np.uint8).reshape(6, 1, 1, 1).repeat(4, 1).repeat(4, 2), np.arange(6) * 10
-    batch = next(ArrayBatches(pixels, labels, size=4, batch_size=6))
+    batch = next(ArrayBatches(pixels, labels, Wanted(batch_size=6), size=4))
     assert (batch["label"] == ((batch["images"][:, 0, 0, 0] + 1) * 127.5).round().long() * 10).all()
 
 
@@ -338,7 +338,7 @@ def test_class_balanced_draws_every_class_as_often_as_the_largest(tmp_path, file
         root, few = tmp_path / "set.npz", {7, 8}
         np.savez(root, images=images, labels=np.array([0] * 7 + [1] * 2))
     taken, labels = [], []
-    stream = open_set(root, class_balanced=True).batches(**STREAM)
+    stream = open_set(root, class_balanced=True).batches(Wanted(**STREAM))
     for batch in (next(stream) for _ in range(14)):
         taken += ((batch["images"][:, 0, 0, 0] + 1) * 127.5).round().int().tolist()
         labels += batch["label"].tolist()
@@ -351,7 +351,7 @@ def test_class_balanced_draws_every_class_as_often_as_the_largest(tmp_path, file
     small = labels[taken.index(min(few))]
     assert all((label == small) == (value in few) for value, label in zip(taken, labels, strict=True))
     # Where a run is taken up again changes nothing.
-    again = open_set(root, class_balanced=True).batches(**{**STREAM, "start": 6})
+    again = open_set(root, class_balanced=True).batches(Wanted(**{**STREAM, "start": 6}))
     assert (((next(again)["images"][:, 0, 0, 0] + 1) * 127.5).round().int().tolist()) == taken[6:8]
     again.close()
 

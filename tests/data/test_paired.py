@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from translate.config import ConfigError, DataConfig
+from translate.data.batches import Wanted
 from translate.data.folder_images import NUM_SAMPLES
 from translate.data.layouts import LayoutError
 from translate.data.paired import PairedImages
@@ -50,7 +51,7 @@ def test_the_default_size_suits_a_unet(side):
 def test_direction_decides_the_roles(tmp_path, direction):
     root = ab_folders(tmp_path, mode_a="L", mode_b="RGB")
     images = PairedImages(DataConfig(root=root, direction=direction, names=("drawings", "photos")))
-    batches = images.batches(**STREAM)
+    batches = images.batches(Wanted(**STREAM))
     batch = next(batches)
     batches.close()
     forward = direction == "a2b"
@@ -76,7 +77,7 @@ def test_jitter_belongs_to_the_source(make_pairs, direction):
         images = PairedImages(
             DataConfig(root=root, layout="side-by-side", direction=direction, colour_jitter=strength, size=32)
         )
-        stream = images.batches(**STREAM)
+        stream = images.batches(Wanted(**STREAM))
         batches[strength] = next(stream)
         stream.close()
     assert torch.equal(batches[0.0]["target"], batches[0.5]["target"])
@@ -88,7 +89,7 @@ def test_size_and_enlargement(make_pairs):
     for size, expected in ((None, 32), (16, 16), (64, 64)):
         images = PairedImages(DataConfig(root=root, layout="side-by-side", size=size))
         assert images.size == expected
-        batches = images.batches(**STREAM)
+        batches = images.batches(Wanted(**STREAM))
         assert next(batches)["source"].shape == (2, 3, expected, expected)
         batches.close()
         assert any("enlarged to --size 64" in line for line in images.announcement) == (size == 64)
@@ -116,7 +117,7 @@ def test_nearest_targets_keep_the_colours_of_label_maps(make_pairs):
 def test_alpha_of_the_source(tmp_path, alpha, channels):
     images = PairedImages(DataConfig(root=ab_folders(tmp_path, mode_a="RGBA"), alpha=alpha))
     assert images.source_format.channels == channels
-    batches = images.batches(**STREAM)
+    batches = images.batches(Wanted(**STREAM))
     assert next(batches)["source"].shape[1] == channels
     batches.close()
 
@@ -174,9 +175,10 @@ def test_samples_are_those_of_the_best_split(tmp_path, splits):
 def test_the_cache_is_one_a_stream_and_is_removed(make_pairs, tmp_path):
     cache = tmp_path / "run" / "cache"
     images = PairedImages(DataConfig(root=make_pairs(4), layout="side-by-side", size=16), cache=cache)
-    first = images.batches(**STREAM)
+    first = images.batches(Wanted(**STREAM))
     expected = next(first)["source"].clone()
-    second = images.batches(**STREAM)  # opened anew, as for another size: must not write into the first one's files
+    # Opened anew, as for another size: it must not write into the files of the first.
+    second = images.batches(Wanted(**STREAM))
     assert torch.equal(next(second)["source"], expected)
     for _ in range(6):
         next(first)
@@ -191,7 +193,7 @@ def test_the_cache_is_one_a_stream_and_is_removed(make_pairs, tmp_path):
 def test_no_cache_when_it_is_off(make_pairs, tmp_path):
     cache = tmp_path / "cache"
     images = PairedImages(DataConfig(root=make_pairs(3), layout="side-by-side", size=16, cache_gb=0), cache=cache)
-    batches = images.batches(**STREAM)
+    batches = images.batches(Wanted(**STREAM))
     next(batches)
     batches.close()
     assert not cache.exists()

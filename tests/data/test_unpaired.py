@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from translate.config import ConfigError, UnpairedDataConfig
-from translate.data.batches import DataError, draw, permutation
+from translate.data.batches import DataError, Wanted, draw, permutation
 from translate.data.folder_images import NUM_SAMPLES
 from translate.data.layouts import LayoutError
 from translate.data.unpaired import UnpairedImages, domain_seed
@@ -42,7 +42,7 @@ def open_images(root: Path, **options) -> UnpairedImages:
 
 def take(images: UnpairedImages, count: int, **options) -> dict[str, torch.Tensor]:
     """The first `count` samples of a stream as 8-bit integers, whatever its batch size."""
-    stream = images.batches(**STREAM | options)
+    stream = images.batches(Wanted(**STREAM | options))
     try:
         taken = [next(stream) for _ in range(-(-count // (STREAM | options)["batch_size"]))]
     finally:
@@ -69,7 +69,7 @@ def test_batches_are_of_both_domains_in_their_own_channels(tmp_path):
     numbered(tmp_path / "sketches", 3, mode="L")
     numbered(tmp_path / "photos", 5)
     images = open_images(tmp_path, names=("photo", "sketch"))
-    stream = images.batches(**STREAM)
+    stream = images.batches(Wanted(**STREAM))
     batch = next(stream)
     stream.close()
     assert (images.name_a, images.name_b) == ("photo", "sketch")
@@ -156,7 +156,7 @@ def test_the_cache_holds_both_domains_and_is_removed(root, tmp_path):
     assert len(list(cache.iterdir())) == 2
     for file in root.rglob("*.png"):
         file.unlink()
-    stream = images.batches(**STREAM)
+    stream = images.batches(Wanted(**STREAM))
     with pytest.raises(DataError):
         next(stream)  # a new stream has a cache of its own
     stream.close()

@@ -13,6 +13,7 @@ from torch import nn
 
 import translate
 from translate.config import GAN_METHODS, ConfigError, DCGANConfig, GANConfig, ImageSetConfig, WGANConfig, WGANGPConfig
+from translate.data.batches import Wanted
 from translate.engine import Display, Engine
 from translate.engine.distributed import World
 from translate.inference import GeneratorModel
@@ -185,9 +186,7 @@ def test_classes_of_files_go_with_their_images(tmp_path):
         for place in range(5):
             Image.new("L", (SIZE, SIZE), 40 + 80 * number + place).save(tmp_path / "set" / name / f"{place}.png")
     _, data = open_recipe(make(tmp_path / "set", tmp_path / "run", conditional=True))
-    batches = data.batches(
-        batch_size=4, start=0, seed=1, rank=0, world_size=1, device=torch.device("cpu"), report=print
-    )
+    batches = data.batches(Wanted(batch_size=4, seed=1))
     seen = set()
     for _ in range(12):
         batch = next(batches)

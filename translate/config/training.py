@@ -125,6 +125,8 @@ class RunConfig(Config):
     """Share of the images after which the learning rate starts to fall."""
     ema_half_life: Annotated[float, Ge(0.0)] = 0.0
     """Half-life, in images, of an average of the generator's weights that is exported in its place; 0 is off."""
+    ema_ramp_up: Annotated[float, Ge(0.0), Le(1.0)] = 0.0
+    """Share of the images seen that the half-life is at most; 0 is no bound."""
     init: Initialisation = "normal"
     """How weights start: normal with deviation 0.02, Xavier, Kaiming, or orthogonal."""
     start_from: Path | None = None

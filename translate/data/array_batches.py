@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from translate.data.batches import Batch, DataError, permutation, to_unit
+from translate.data.batches import Batch, DataError, Wanted, permutation, to_unit
 
 DRAWS = 4  # values of a block of Philox: a block a sample
 _CROPS_KEY = 1 << 63  # apart from the keys of the permutations
@@ -32,15 +32,10 @@ class ArrayBatches(Iterator[Batch]):
     Args:
         pixels: uint8 or uint16 [M, H, W, C].
         labels: [M] numbers of classes, or None.
+        wanted: Which batches; the images are kept on its device.
         size: Side of the square crop; at most H and W.
-        batch_size: Images a step over all processes; a multiple of `world_size`.
-        start: Samples already seen by the run.
-        seed: With the sample's number, all that decides the draw.
-        rank: This process.
-        world_size: Processes.
         mirror: Mirror half of the samples.
         members: Which images an epoch has, some perhaps more than once, int64 [L]; each once unless given.
-        device: Where the images are kept and the batches are made.
 
     Raises:
         DataError: there are no images, the crop does not fit, or the processes cannot share a batch.
@@ -50,17 +45,13 @@ class ArrayBatches(Iterator[Batch]):
         self,
         pixels: np.ndarray,
         labels: np.ndarray | None,
+        wanted: Wanted,
         *,
         size: int,
-        batch_size: int,
-        start: int = 0,
-        seed: int = 0,
-        rank: int = 0,
-        world_size: int = 1,
         mirror: bool = False,
         members: np.ndarray | None = None,
-        device: torch.device | str = "cpu",
     ) -> None:
+        batch_size, world_size = wanted.batch_size, wanted.world_size
         if len(pixels) == 0:
             raise DataError("there are no images to make batches of")
         self.height, self.width = pixels.shape[1:3]
@@ -68,13 +59,13 @@ class ArrayBatches(Iterator[Batch]):
             raise DataError(f"a crop of {size} px does not fit into images of {self.width}x{self.height} px")
         if batch_size % world_size:
             raise DataError(f"a batch of {batch_size} images cannot be shared by {world_size} processes")
-        self.device = torch.device(device)
+        self.device = torch.device(wanted.device)
         self.pixels = torch.from_numpy(pixels if pixels.flags.writeable else pixels.copy()).to(self.device)
         self.labels = None if labels is None else torch.from_numpy(labels.astype(np.int64)).to(self.device)
-        self.size, self.seed, self.mirror = size, seed, mirror
+        self.size, self.seed, self.mirror = size, wanted.seed, mirror
         self.members = np.arange(len(pixels)) if members is None else members
         self.batch_size, self.share = batch_size, batch_size // world_size
-        self.position = start + rank * self.share
+        self.position = wanted.start + wanted.rank * self.share
 
     def _indices(self) -> np.ndarray:
         """Which images the next samples are."""

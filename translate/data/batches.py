@@ -14,7 +14,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -54,6 +54,31 @@ def _generator(*key: int) -> np.random.Generator:
     """A counter-based generator (Philox; Salmon et al., 2011): nearby keys give unrelated streams."""
     # With its type said: NumPy would round a list with a number above 2 ** 63 to floats, and lose the seed.
     return np.random.Generator(np.random.Philox(key=np.array(key, np.uint64)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """Which batches a run wants of its data."""
+
+    batch_size: int
+    """Images a step over all processes; a multiple of `world_size`."""
+    start: int = 0
+    """Samples already seen by the run."""
+    seed: int = 0
+    """With the sample's number, all that decides the draw."""
+    rank: int = 0
+    """This process."""
+    world_size: int = 1
+    """Processes."""
+    size: int | None = None
+    """Side of the crop, where it is smaller than the training size."""
+    device: torch.device | str = "cpu"
+    """Where the batches are wanted."""
+    report: Callable[[str], None] = print
+    """Called once with a line for each unreadable image, from a thread."""
+
+    def with_seed(self, seed: int) -> Wanted:
+        return replace(self, seed=seed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,12 +153,8 @@ class PairBatches(Iterator[Batch]):
 
     Args:
         store: The pairs.
+        wanted: Which batches.
         size: Side of the crop; at most the store's.
-        batch_size: Images a step over all processes; a multiple of `world_size`.
-        start: Samples already seen by the run.
-        seed: With the sample's number, all that decides the draw.
-        rank: This process.
-        world_size: Processes.
         mirror: Mirror half of the samples.
         colour_jitter: Strength, 0 to 1, of the changes of colour.
         jitter_domain: ``a`` or ``b``, the domain that is a network's input; the other keeps its colours.
@@ -141,8 +162,6 @@ class PairBatches(Iterator[Batch]):
             eight times as many.
         members: Which pairs an epoch has, some perhaps more than once, int64 [L]; each once unless given.
         max_bad: Share of the pairs that may be unreadable.
-        device: Where the batches are wanted.
-        report: Called once with a line for each unreadable pair, from a thread.
 
     Attributes:
         bad: The unreadable pairs so far, number to reason.
@@ -156,34 +175,29 @@ class PairBatches(Iterator[Batch]):
     def __init__(
         self,
         store: PairStore,
+        wanted: Wanted,
         *,
         size: int,
-        batch_size: int,
-        start: int = 0,
-        seed: int = 0,
-        rank: int = 0,
-        world_size: int = 1,
         mirror: bool = True,
         colour_jitter: float = 0.0,
         jitter_domain: str = "a",
         workers: int = 2,
         members: np.ndarray | None = None,
         max_bad: float = 0.05,
-        device: torch.device | str = "cpu",
-        report: Callable[[str], None] = print,
     ) -> None:
+        batch_size, world_size = wanted.batch_size, wanted.world_size
         if size > store.side:
             raise DataError(f"a crop of {size} px does not fit into images of {store.side} px")
         if len(store) == 0:
             raise DataError(f"there are no {store.noun} to make batches of")
         if batch_size % world_size:
             raise DataError(f"a batch of {batch_size} images cannot be shared by {world_size} processes")
-        self.store, self.size, self.seed, self.report = store, size, seed, report
+        self.store, self.size, self.seed, self.report = store, size, wanted.seed, wanted.report
         self.mirror, self.colour_jitter, self.jitter_domain = mirror, colour_jitter, jitter_domain
-        self.max_bad, self.device = max_bad, torch.device(device)
+        self.max_bad, self.device = max_bad, torch.device(wanted.device)
         self.members = np.arange(len(store)) if members is None else members
         self.batch_size, self.share = batch_size, batch_size // world_size
-        self.position = start + rank * self.share
+        self.position = wanted.start + wanted.rank * self.share
         self.bad: dict[int, str] = {}
         self.indices = np.zeros(0, np.int64)
         self._lock = threading.Lock()

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from translate.config.base import ConfigError
 from translate.config.training import FolderConfig
-from translate.data.batches import PairBatches
+from translate.data.batches import PairBatches, Wanted
 from translate.data.sizes import default_size
 from translate.data.store import PairStore
 
@@ -81,23 +81,22 @@ class FolderImages:
     def _stream(
         self,
         open_store: Callable[..., PairStore],
+        wanted: Wanted,
         *,
         streams: int = 1,
         share: float = 1.0,
-        rank: int,
-        world_size: int,
         **options: Any,
     ) -> PairBatches:
         """One of several streams of training batches, whose decoded pixels take a `share` of the room."""
         # A folder for each stream: one opened anew, as for another size, must not write into the maps of the last.
-        cache = self.cache / f"decoded-{rank}-{len(self._stores)}" if self.cache is not None else None
-        budget = int(self._folder.cache_gb * 2**30 * share) // world_size
+        cache = self.cache / f"decoded-{wanted.rank}-{len(self._stores)}" if self.cache is not None else None
+        size = wanted.size or self.size
+        budget = int(self._folder.cache_gb * 2**30 * share) // wanted.world_size
         workers = self._folder.workers or min(8, os.cpu_count() or 1)
         return PairBatches(
-            open_store("train", side=round(self.size * self._folder.enlarge), cache=cache, cache_bytes=budget),
-            size=self.size,
-            rank=rank,
-            world_size=world_size,
+            open_store("train", side=round(size * self._folder.enlarge), cache=cache, cache_bytes=budget),
+            wanted,
+            size=size,
             mirror=self._folder.flip,
             workers=max(1, workers // streams),
             max_bad=self._folder.max_bad,

@@ -5,7 +5,7 @@ Files are decoded once and streamed, as pairs are; what is one array already sta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from torch import Tensor
 from translate.config.base import ConfigError
 from translate.config.training import ImageSetConfig
 from translate.data.array_batches import ArrayBatches
-from translate.data.batches import Batch, DataError, PairBatches, crop, evenly, fixed_batch, to_unit
+from translate.data.batches import Batch, DataError, PairBatches, Wanted, crop, evenly, fixed_batch, to_unit
 from translate.data.folder_images import NUM_SAMPLES, NUM_VALIDATION, FolderImages, held_out
 from translate.data.image_inputs import spread
 from translate.data.images import Picture
@@ -128,46 +128,20 @@ class ImageSet(FolderImages):
             pixels = np.stack([resize(row, width=new_width, height=new_height) for row in rows])
         return binarised(pixels, split=split) if self.binarise else pixels
 
-    def batches(
-        self,
-        *,
-        batch_size: int,
-        start: int,
-        seed: int,
-        rank: int,
-        world_size: int,
-        device: torch.device,
-        report: Callable[[str], None],
-    ) -> ArrayBatches | SetBatches:
-        """The training batches from sample `start` on, ``{"images": [N, C, S, S]}``; with labels ``"label"`` [N]."""
-        part = self.part("train")
+    def batches(self, wanted: Wanted) -> ArrayBatches | SetBatches:
+        """The training batches, ``{"images": [N, C, S, S]}``; with labels ``"label"`` [N]."""
+        part, size = self.part("train"), wanted.size or self.size
         members = evenly(part.labels) if self.config.class_balanced and part.labels is not None else None
         if part.pixels is not None:
             return ArrayBatches(
-                self._pixels("train", side=round(self.size * self.config.enlarge)),
+                self._pixels("train", side=round(size * self.config.enlarge)),
                 part.labels,
-                size=self.size,
-                batch_size=batch_size,
-                start=start,
-                seed=seed,
-                rank=rank,
-                world_size=world_size,
+                wanted,
+                size=size,
                 mirror=self.config.flip,
                 members=members,
-                device=device,
             )
-        stream = self._stream(
-            self.store,
-            batch_size=batch_size,
-            start=start,
-            seed=seed,
-            rank=rank,
-            world_size=world_size,
-            members=members,
-            device=device,
-            report=report,
-        )
-        return SetBatches(stream, part.labels)
+        return SetBatches(self._stream(self.store, wanted, members=members), part.labels)
 
     def store(self, split: str, *, side: int, cache: Path | None = None, cache_bytes: int = 0) -> ImageStore:
         """Random access to the files of a split, the shorter side resized to `side`; closed with this object."""

@@ -10,7 +10,7 @@ import torch
 
 from translate.config.base import ConfigError
 from translate.config.training import DataConfig
-from translate.data.batches import Batch, PairBatches, fixed_batch
+from translate.data.batches import Batch, PairBatches, Wanted, fixed_batch
 from translate.data.folder_images import NUM_SAMPLES, NUM_VALIDATION, FolderImages, held_out
 from translate.data.layouts import Pair, PairedData, find_pairs
 from translate.data.store import Format, PairStore
@@ -110,29 +110,13 @@ class PairedImages(FolderImages):
             )
         )
 
-    def batches(
-        self,
-        *,
-        batch_size: int,
-        start: int,
-        seed: int,
-        rank: int,
-        world_size: int,
-        device: torch.device,
-        report: Callable[[str], None],
-    ) -> RoleBatches:
-        """The training batches from sample `start` on, named ``source`` and ``target``."""
+    def batches(self, wanted: Wanted) -> RoleBatches:
+        """The training batches, named ``source`` and ``target``."""
         stream = self._stream(
             self.store,
-            batch_size=batch_size,
-            start=start,
-            seed=seed,
-            rank=rank,
-            world_size=world_size,
+            wanted,
             colour_jitter=self.config.colour_jitter,
             jitter_domain="b" if self.reversed else "a",
-            device=device,
-            report=report,
         )
         return RoleBatches(stream, self.roles)
 

@@ -7,7 +7,7 @@ other. An epoch is the larger domain once; the smaller one starts anew as often 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ import torch
 
 from translate.config.base import ConfigError
 from translate.config.training import UnpairedDataConfig
-from translate.data.batches import Batch, PairBatches, fixed_batch
+from translate.data.batches import Batch, PairBatches, Wanted, fixed_batch
 from translate.data.folder_images import NUM_SAMPLES, NUM_VALIDATION, FolderImages, held_out
 from translate.data.images import MAX_PIXELS, ImageError
 from translate.data.layouts import ImageSource, Pair, UnpairedData, find_domains
@@ -121,32 +121,16 @@ class UnpairedImages(FolderImages):
         self._keep(store)
         return store
 
-    def batches(
-        self,
-        *,
-        batch_size: int,
-        start: int,
-        seed: int,
-        rank: int,
-        world_size: int,
-        device: torch.device,
-        report: Callable[[str], None],
-    ) -> UnpairedBatches:
-        """The training batches from sample `start` on, ``{"a": [N, C_a, S, S], "b": [N, C_b, S, S]}``."""
+    def batches(self, wanted: Wanted) -> UnpairedBatches:
+        """The training batches, ``{"a": [N, C_a, S, S], "b": [N, C_b, S, S]}``."""
         counts = dict(zip("ab", map(len, self.split("train")), strict=True))
 
         def stream(domain: Domain) -> PairBatches:
             return self._stream(
                 partial(self.store, domain=domain),
+                wanted.with_seed(domain_seed(wanted.seed, domain)),
                 streams=2,
                 share=counts[domain] / sum(counts.values()),
-                batch_size=batch_size,
-                start=start,
-                seed=domain_seed(seed, domain),
-                rank=rank,
-                world_size=world_size,
-                device=device,
-                report=report,
             )
 
         return UnpairedBatches(stream("a"), stream("b"))

@@ -35,6 +35,7 @@ from translate.checkpoint.weights import save_weights
 from translate.config.base import ConfigError, to_dict
 from translate.config.methods import TrainConfig
 from translate.config.weights import TrainingRecord
+from translate.data.batches import Wanted
 from translate.engine.detectors import PREFIX, Detectors
 from translate.engine.display import Display, device_name, memory_gb
 from translate.engine.distributed import World
@@ -86,7 +87,7 @@ class Engine:
         if run.precision == "auto" and world.any(self.precision == "fp32"):  # one for all processes
             self.precision = "fp32"
         local_batch = run.batch_size // world.size
-        self.micro_batch = min(run.micro_batch or local_batch, local_batch)
+        self.micro_batch = min(run.micro_batch or local_batch, local_batch)  # of images of the training size
         if local_batch % self.micro_batch:
             raise ConfigError(f"--micro-batch {self.micro_batch} does not divide the {local_batch} images a process")
 
@@ -120,8 +121,9 @@ class Engine:
         torch.manual_seed(run.seed + 1_000_003 * (world.rank + 1))
         self._open_run()
         nets = {name: self.nets[name] for name in recipe.ema_nets}
-        self.ema = EMA(nets, half_life=run.ema_half_life) if nets else None
+        self.ema = EMA(nets, half_life=run.ema_half_life, ramp_up=run.ema_ramp_up) if nets else None
         self._resume()
+        self.stage = recipe.stage(self.progress)
         if run.compile:
             for net in self.nets.values():
                 net.compile()
@@ -160,9 +162,14 @@ class Engine:
         try:
             with self.interrupt:
                 while self.images < self.total and not stopped:
+                    if (stage := self.recipe.stage(self.progress)) != self.stage:
+                        self.stage = stage
+                        self.display.say(f"growing to {stage.size} px, {stage.batch_size} images a step")
+                        batches.close()
+                        batches = self.open_batches()
                     self.factor = self.recipe.advance(self.progress, self.optimizers)
                     self.train_step(next(batches))
-                    self.previous, self.images = self.images, self.images + self.run.batch_size
+                    self.previous, self.images = self.images, self.images + self.stage.batch_size
                     self.display.advance(self.images)
                     if self.due("log"):
                         self.log()
@@ -191,8 +198,9 @@ class Engine:
 
     def open_batches(self) -> Batches:
         """The stream of batches from where the run is."""
-        return self.data.batches(
-            batch_size=self.run.batch_size,
+        wanted = Wanted(
+            batch_size=self.stage.batch_size,
+            size=self.stage.size,
             start=self.images,
             seed=self.run.seed,
             rank=self.world.rank,
@@ -200,13 +208,14 @@ class Engine:
             device=self.device,
             report=self.display.say if self.world.is_main else print,  # each process reads files of its own
         )
+        return self.data.batches(wanted)
 
     def train_step(self, batch: Batch) -> None:
         """One batch through every update that is due."""
         micro_batches = self._micro_batches(batch)
         scratches: list[Scratch] = [{} for _ in micro_batches]
         keeps_graph = len(micro_batches) == 1
-        step = self.images // self.run.batch_size
+        step = (self.images - self.stage.start) // self.stage.batch_size
         for update in self.recipe.updates:
             if step % update.every:
                 continue
@@ -229,14 +238,16 @@ class Engine:
             scaler.update()
         self.meter.add(self.detectors.signals(self.recipe.watched(micro_batches[0], scratches[0])))
         if self.ema is not None:
-            self.ema.update(self.run.batch_size)
+            self.ema.update(self.stage.batch_size, seen=self.images)
 
     def _micro_batches(self, batch: Batch) -> list[Batch]:
         batch = {
             name: given.contiguous(memory_format=self.memory_format) if given.dim() == 4 else given
             for name, given in batch.items()
         }
-        parts = {name: given.split(self.micro_batch) for name, given in batch.items()}
+        # Of smaller images there are more in a batch, and in each part of it.
+        size = self.micro_batch * (self.stage.batch_size // self.run.batch_size)
+        parts = {name: given.split(size) for name, given in batch.items()}
         return [dict(zip(parts, group, strict=True)) for group in zip(*parts.values(), strict=True)]
 
     def _freeze(self, update: Update, *, keeps_graph: bool) -> None:

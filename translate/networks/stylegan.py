@@ -209,9 +209,7 @@ class StyleJudge(nn.Module):
         widths = config.widths
         self.sides = [LEAST * 2**number for number in range(len(widths))]
         self.entries = nn.ModuleList(EqualConv(config.channels, width, kernel_size=1) for width in widths)
-        self.stages = nn.ModuleList(
-            JudgeStage(wide, narrow) for narrow, wide in itertools.pairwise(widths)
-        )
+        self.stages = nn.ModuleList(JudgeStage(wide, narrow) for narrow, wide in itertools.pairwise(widths))
         self.deviation = BatchDeviation(config.group)
         self.last = EqualConv(widths[0] + 1, widths[0])
         self.dense = EqualLinear(widths[0] * LEAST**2, widths[0], activation=True)

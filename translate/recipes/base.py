@@ -19,6 +19,8 @@ from torch.optim import Optimizer
 
 from translate.config.training import Precision, RunConfig
 from translate.config.weights import WeightsConfig
+from translate.data.batches import Wanted
+from translate.recipes.growth import Stage
 from translate.recipes.schedule import learning_rate_factor
 
 R1_EVERY = 16  # steps between two R1 penalties, as in StyleGAN2
@@ -93,18 +95,8 @@ class TrainingData(Protocol):
     def description(self) -> str:
         """The data set in one line."""
 
-    def batches(
-        self,
-        *,
-        batch_size: int,
-        start: int,
-        seed: int,
-        rank: int,
-        world_size: int,
-        device: torch.device,
-        report: Callable[[str], None],
-    ) -> Batches:
-        """The batches of a run from image `start` on; this process's share of them."""
+    def batches(self, wanted: Wanted) -> Batches:
+        """The batches of a run; this process's share of them."""
 
     def samples(self, device: torch.device) -> Batch:
         """A few fixed examples for the grids, of the validation split where there is one."""
@@ -163,6 +155,10 @@ class Recipe(ABC):
     @abstractmethod
     def exports(self) -> dict[str, Exported]:
         """What becomes a file: by sub-folder of ``weights/`` (``.`` for itself)."""
+
+    def stage(self, progress: Progress) -> Stage:
+        """At which size, and in batches of how many, it is trained now; a pure function of the images seen."""
+        return Stage(batch_size=self.run.batch_size)
 
     def advance(self, progress: Progress, optimizers: dict[str, Optimizer]) -> float:
         """Before each step: set the learning rates; the share of the full rate, for the log."""
