@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from translate.losses import gradient_penalty, r1_penalty
+from translate.losses import gradient_penalty, path_length_penalty, r1_penalty
 
 
 def images(*, seed: int, num: int = 3, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -152,3 +152,29 @@ def test_gradient_penalty_on_cuda_takes_a_cpu_generator():
     critic.cuda()
     on_cuda = gradient_penalty(critic, real.cuda(), fake.cuda(), generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(on_cuda.cpu(), on_cpu, rtol=1e-2, atol=1e-4)  # cuDNN may convolve in TF32
+
+
+def test_path_length_of_a_linear_map():
+    """Images that are a matrix times the style: the length is that of the matrix, transposed, times the noise."""
+    torch.manual_seed(0)
+    matrix = torch.randn(3 * 4 * 4, 5)
+    styles = torch.randn(6, 2, 5, requires_grad=True)
+    images = (styles.sum(dim=1) @ matrix.t()).view(6, 3, 4, 4)
+    torch.manual_seed(1)
+    penalty, lengths = path_length_penalty(images, styles, torch.tensor(2.0))
+    torch.manual_seed(1)
+    noise = torch.randn(6, 3, 4, 4) / 4
+    expected = (noise.flatten(1) @ matrix).norm(dim=1)  # the same for both layers, of which the mean square is taken
+    torch.testing.assert_close(lengths, expected)
+    torch.testing.assert_close(penalty, (expected - 2.0).square().mean())
+    assert not lengths.requires_grad
+
+
+def test_path_length_is_differentiated_twice():
+    weight = torch.tensor(3.0, dtype=torch.float64, requires_grad=True)
+    styles = torch.ones(2, 1, 4, dtype=torch.float64, requires_grad=True)
+    images = (weight * styles.square()).view(2, 1, 2, 2)
+    torch.manual_seed(0)
+    penalty, lengths = path_length_penalty(images, styles, torch.zeros((), dtype=torch.float64))
+    (gradient,) = torch.autograd.grad(penalty, weight)
+    torch.testing.assert_close(gradient, 2 * lengths.square().mean() / weight)  # lengths are proportional to the weight

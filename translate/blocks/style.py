@@ -289,7 +289,7 @@ class BatchDeviation(nn.Module):
         """[N, C, H, W] -> [N, C + 1, H, W]."""
         count, _, height, width = x.shape
         group = next(size for size in range(min(self.group, count), 0, -1) if count % size == 0)
-        parts = x.view(count // group, group, -1).float()  # [N / G, G, C * H * W]
+        parts = x.reshape(count // group, group, -1).float()  # [N / G, G, C * H * W]
         deviation = (parts.var(dim=1, unbiased=False) + EPSILON).sqrt().mean(dim=1)  # [N / G]
         channel = deviation.repeat_interleave(group).to(x.dtype)[:, None, None, None].expand(-1, 1, height, width)
         return torch.cat([x, channel], dim=1)

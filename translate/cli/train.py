@@ -11,6 +11,7 @@ from translate.config.autoencoders import AutoencoderConfig, VAEConfig, VQVAECon
 from translate.config.base import validate
 from translate.config.classifiers import ImageClassifierConfig
 from translate.config.gans import DCGANConfig, GANConfig, HingeConfig, WGANConfig, WGANGPConfig
+from translate.config.stylegan import StyleGANConfig
 from translate.config.training import CUTConfig, CycleGANConfig, FastCUTConfig, Pix2PixConfig, SegmentationConfig
 
 
@@ -31,6 +32,7 @@ class Train:
         | Annotated[OmitArgPrefixes[WGANConfig], subcommand("wgan", description=WGANConfig.__doc__)]
         | Annotated[OmitArgPrefixes[WGANGPConfig], subcommand("wgan-gp", description=WGANGPConfig.__doc__)]
         | Annotated[OmitArgPrefixes[HingeConfig], subcommand("hinge", description=HingeConfig.__doc__)]
+        | Annotated[OmitArgPrefixes[StyleGANConfig], subcommand("stylegan", description=StyleGANConfig.__doc__)]
         | Annotated[
             OmitArgPrefixes[ImageClassifierConfig],
             subcommand("classifier", description=ImageClassifierConfig.__doc__),

@@ -34,11 +34,14 @@ from translate.config.networks import (
     QuantizerConfig,
     ResNetConfig,
     SamplerConfig,
+    StyleDiscriminatorConfig,
+    StyleGeneratorConfig,
     UNetConfig,
     VectorAutoencoderConfig,
     VQVAENetworkConfig,
     unet_depth,
 )
+from translate.config.stylegan import StyleGANConfig, StyleGANRunConfig
 from translate.config.training import (
     ClassifierConfig,
     CUTConfig,
@@ -104,6 +107,10 @@ __all__ = [
     "RunConfig",
     "SamplerConfig",
     "SegmentationConfig",
+    "StyleDiscriminatorConfig",
+    "StyleGANConfig",
+    "StyleGANRunConfig",
+    "StyleGeneratorConfig",
     "TrainConfig",
     "TrainingRecord",
     "UNetConfig",

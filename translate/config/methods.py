@@ -5,6 +5,7 @@ from __future__ import annotations
 from translate.config.autoencoders import AutoencoderConfig, VAEConfig, VQVAEConfig
 from translate.config.classifiers import ImageClassifierConfig
 from translate.config.gans import DCGANConfig, GANConfig, HingeConfig, WGANConfig, WGANGPConfig
+from translate.config.stylegan import StyleGANConfig
 from translate.config.training import (
     ClassifierConfig,
     CUTConfig,
@@ -27,6 +28,7 @@ TrainConfig = (
     | WGANConfig
     | WGANGPConfig
     | HingeConfig
+    | StyleGANConfig
     | SegmentationConfig
     | ClassifierConfig
     | ImageClassifierConfig

@@ -338,7 +338,10 @@ def _learners(images: _Attempt[ImageSetData], kind: str, problems: Problems) -> 
     labelled = images.found is not None and len(images.found.class_names) > 1
     unlabelled = reason or ("" if labelled else "there are no labels, or one class")
     return (
-        *(Method(name=name, suits=not reason, reason=reason) for name in ("ae", "vae", "vqvae", *GAN_METHODS)),
+        *(
+            Method(name=name, suits=not reason, reason=reason)
+            for name in ("ae", "vae", "vqvae", *GAN_METHODS, "stylegan")
+        ),
         Method(name="classifier", suits=not unlabelled, reason=unlabelled),
     )
 

@@ -23,7 +23,7 @@ from translate.losses.likelihood import (
     log_weights,
     reparameterised,
 )
-from translate.losses.penalties import gradient_penalty, r1_penalty
+from translate.losses.penalties import gradient_penalty, path_length_penalty, r1_penalty
 from translate.losses.perceptual import Features, feature_matching_loss
 from translate.losses.reconstruction import charbonnier_loss, l1_loss, l2_loss, ssim_loss
 
@@ -51,6 +51,7 @@ __all__ = [
     "least_squares",
     "log_weights",
     "patch_nce_loss",
+    "path_length_penalty",
     "r1_penalty",
     "reparameterised",
     "ssim_loss",

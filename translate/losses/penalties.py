@@ -95,3 +95,24 @@ def _score_gradient(logits: Logits, images: Tensor) -> Tensor:
     if gradient is None:
         raise ValueError("the logits do not depend on the images; pass the very tensor that the discriminator saw")
     return at_least_float32(gradient).flatten(1)
+
+
+def path_length_penalty(images: Tensor, styles: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
+    """How unevenly an image changes with its style: E (||J^T y||_2 - a)^2.
+
+    J is the derivative of the image by the styles, y a random image, a the running mean of the lengths. The weight, and
+    the factor of a lazy penalty, are left to the caller.
+    Source: Karras et al. 2020, "Analyzing and improving the image quality of StyleGAN", eq. 4.
+
+    Args:
+        images: [N, C, H, W], made of the styles with a graph.
+        styles: [N, L, D] that require gradients.
+        mean: a, a scalar.
+
+    Returns:
+        The penalty, a scalar, and the lengths [N], without gradients, for the running mean.
+    """
+    noise = torch.randn_like(images) / (images.shape[2] * images.shape[3]) ** 0.5
+    (gradient,) = torch.autograd.grad((images * noise).sum(), styles, create_graph=True)
+    lengths = at_least_float32(gradient).square().sum(dim=2).mean(dim=1).sqrt()  # [N]
+    return (lengths - mean).square().mean(), lengths.detach()

@@ -113,6 +113,7 @@ class StyleSampler(Sampler):
 
     Attributes:
         alpha: How far the largest size has faded in, a scalar that is saved with the weights; 1 at the end.
+        grown: Side of the images that it makes; a training sets it.
     """
 
     config: StyleGeneratorConfig
@@ -130,7 +131,7 @@ class StyleSampler(Sampler):
             SynthesisStage(before[number], width, size=sides[number], config=config)
             for number, width in enumerate(config.widths)
         )
-        self.sides = sides
+        self.sides, self.grown = sides, config.grown or config.size
         self.register_buffer("alpha", torch.ones(()))
         self.register_buffer("kernel", fir_kernel(), persistent=False)
 
@@ -140,7 +141,7 @@ class StyleSampler(Sampler):
         return 2 * len(self._stages(None))
 
     def _stages(self, size: int | None) -> list[SynthesisStage]:
-        wanted = size or self.config.grown or self.config.size
+        wanted = size or self.grown
         return [stage for stage, side in zip(self.stages, self.sides, strict=True) if side <= wanted]  # type: ignore[misc]
 
     def synthesis(self, styles: Tensor, *, noise: Noise = "fixed", size: int | None = None) -> Tensor:

@@ -8,6 +8,7 @@ from translate.config.autoencoders import AutoencoderConfig, VAEConfig, VQVAECon
 from translate.config.classifiers import ImageClassifierConfig
 from translate.config.gans import GANConfig
 from translate.config.methods import TrainConfig
+from translate.config.stylegan import StyleGANConfig
 from translate.config.training import (
     ClassifierConfig,
     CUTConfig,
@@ -27,6 +28,7 @@ from translate.recipes.gan import GAN
 from translate.recipes.image_classifier import ImageClassification
 from translate.recipes.pix2pix import Pix2Pix
 from translate.recipes.segmentation import Segmentation
+from translate.recipes.stylegan import StyleGAN
 from translate.recipes.vae import VAE
 from translate.recipes.vqvae import VQVAE
 
@@ -61,6 +63,9 @@ def open_recipe(
         case GANConfig():  # DCGAN, WGAN, WGAN-GP and hinge too
             images = ImageSet(config.data, cache=cache)
             return GAN(config, images), images
+        case StyleGANConfig():
+            images = ImageSet(config.data, cache=cache)
+            return StyleGAN(config, images), images
         case SegmentationConfig():
             pairs = PairedImages(config.data, cache=cache, nearest_target=True)
             return Segmentation(config, pairs), pairs
@@ -85,6 +90,7 @@ __all__ = [
     "Progress",
     "Recipe",
     "Segmentation",
+    "StyleGAN",
     "TrainingData",
     "Update",
     "open_recipe",

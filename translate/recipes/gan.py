@@ -10,7 +10,7 @@ Shapes: N batch, C channels, S side, D latents.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,18 +25,15 @@ from translate.config.networks import (
     DenseGeneratorConfig,
     SamplerConfig,
 )
-from translate.config.training import Precision, RunConfig
-from translate.config.weights import Domains, Preprocessing, WeightsConfig
+from translate.config.training import RunConfig
 from translate.data.augment import diff_augment
 from translate.data.image_set import ImageSet
-from translate.inference.device import autocast
 from translate.losses import discriminator_loss, generator_loss, gradient_penalty, guessing_loss, r1_penalty
-from translate.metrics.sliced_wasserstein import sliced_wasserstein
 from translate.networks import ConvJudge, DenseJudge, Judge, Sampler, build_network, initialise
-from translate.recipes.base import R1_EVERY, Batch, Exported, Recipe, Scratch, Update, Watched, adam, lazy_r1
+from translate.recipes.base import R1_EVERY, Batch, Recipe, Scratch, Update, adam, lazy_r1
+from translate.recipes.sampling import Sampling
 
 LEAST_SIDE = 4  # of the smallest convolutional level
-MOST_COLUMNS = 10  # of a sample grid
 
 
 def halvings(size: int) -> int:
@@ -79,7 +76,7 @@ class Clipped(torch.optim.RMSprop):
         return loss
 
 
-class GAN(Recipe):
+class GAN(Sampling):
     """The recipe; networks ``g`` and ``d``.
 
     Args:
@@ -90,19 +87,15 @@ class GAN(Recipe):
         ConfigError: a conditional one without two classes, or a size that the networks cannot make.
     """
 
-    kept = ("latents",)
-    command = "sample {} -o OUT.png"
-
     def __init__(self, config: GANConfig, data: ImageSet) -> None:
+        super().__init__(config, data)
         self.name = gan_method(config)
-        self.config, self.run, self.data = config, config.run, data
-        self.class_names = _classes(data) if config.conditional else ()
-        self.network_config: SamplerConfig
+        self.config, self.run = config, config.run
         num_classes = len(self.class_names)
         channels, size = data.format.channels, data.size
         if config.body == "dense":
             hidden = config.hidden or (256, 512)
-            self.network_config = DenseGeneratorConfig(
+            self.network_config: SamplerConfig = DenseGeneratorConfig(
                 channels=channels, size=size, num_classes=num_classes, latent=config.latent, hidden=hidden
             )
             self.d: Judge = DenseJudge(
@@ -166,16 +159,6 @@ class GAN(Recipe):
             updates.append(lazy_r1(("d",), (self.r1_loss,)))
         return tuple(updates)
 
-    @property
-    def announcement(self) -> list[str]:
-        unscored = [] if len(self.data.part("val")) else ["no validation images: best/ is not kept (--hold-out 0.05)"]
-        if not self.config.conditional:
-            return unscored
-        counts = zip(self.class_names, self.data.class_counts, strict=True)
-        lonely = [name for name, count in counts if count == 1]
-        heart = [f"class {', '.join(lonely)} has one image, which will be learned by heart"] if lonely else []
-        return [*unscored, *heart]
-
     def optimizers(self) -> dict[str, Optimizer]:
         config = self.config
         lazy = R1_EVERY if config.r1_weight else 0
@@ -189,9 +172,6 @@ class GAN(Recipe):
         return {"g": adam(self.g.parameters(), self.run), "d": adam(self.d.parameters(), self.run, lazy=lazy)}
 
     # The step
-
-    def _labels(self, batch: Batch) -> Tensor | None:
-        return batch["label"] if self.config.conditional else None
 
     def _fake(self, batch: Batch, scratch: Scratch) -> Tensor:
         """Images of the step's latents, and of the classes of its real images."""
@@ -228,72 +208,6 @@ class GAN(Recipe):
     def r1_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
         real = batch["images"].detach().requires_grad_()
         return {"d_r1": self.config.r1_weight / 2 * r1_penalty(self._judge(real, self._labels(batch)), real)}
-
-    def watched(self, batch: Batch, scratch: Scratch) -> dict[str, Watched]:
-        if "seen" not in scratch:
-            return {}
-        return {"g": Watched(output=scratch["seen"], target=batch["images"])}
-
-    # Pictures and scores
-
-    def _made(self, network: nn.Module, count: int, *, labels: Tensor | None, device: torch.device) -> Tensor:
-        generator = torch.Generator().manual_seed(self.run.seed)
-        latents = torch.randn(count, self.config.latent, generator=generator).to(device)
-        was_training = network.training
-        with torch.inference_mode():
-            made = network.eval()(latents, labels).float()
-        network.train(was_training)
-        return made
-
-    def sample(self, nets: dict[str, nn.Module], batch: Batch, *, precision: Precision) -> dict[str, Tensor]:
-        """A column for each class, or three of no class; always of the same latents."""
-        real = batch["images"]
-        rows = len(real)
-        headings = self.class_names[:MOST_COLUMNS] or ("sample", "another", "and another")
-        count = rows * len(headings)
-        labels = None
-        if self.config.conditional:
-            labels = torch.arange(len(headings), device=real.device).repeat_interleave(rows)
-        with autocast(precision, real.device):
-            made = self._made(nets["g"], count, labels=labels, device=real.device)
-        return {"real": real, **dict(zip(headings, made.split(rows), strict=True))}
-
-    def validate(self, nets: dict[str, nn.Module], batch: Batch, *, precision: Precision) -> dict[str, Tensor]:
-        """The sliced Wasserstein distance of as many samples from the validation images: no network is needed."""
-        real = batch["images"]
-        made = self._made(nets["g"], len(real), labels=self._labels(batch), device=real.device)
-        return {"sliced_wasserstein": sliced_wasserstein(made, real)}
-
-    def exports(self) -> dict[str, Exported]:
-        bits: Literal[8, 16] = 16 if self.data.format.bits == 16 else 8
-        config = WeightsConfig(
-            kind="generator",
-            name=self.run.out.resolve().name,
-            network=self.network_config,
-            preprocessing=Preprocessing(size=self.data.size, bits=bits, alpha=self.data.config.alpha),
-            domains=Domains(source="random numbers", target="images"),
-            noise="never",
-            classes=self.class_names,
-        )
-        return {".": ("g", config)}
-
-
-def _classes(data: ImageSet) -> tuple[str, ...]:
-    names = data.class_names
-    if not names:
-        raise ConfigError(
-            f"{data.config.root} has no labels, which --conditional needs: put the images into one folder a class, "
-            "give idx or .npz files with labels, --attribute for CelebA, or leave out --conditional"
-        )
-    counts = data.class_counts
-    if sum(count > 0 for count in counts) < 2:
-        raise ConfigError(f"{data.config.root} has one class: there is nothing to ask for, leave out --conditional")
-    if missing := [name for name, count in zip(names, counts, strict=True) if not count]:
-        raise ConfigError(
-            f"{data.config.root} has no training images of class {missing[0]!r}: add some, or name the others with "
-            "--classes"
-        )
-    return names
 
 
 def _rmsprop(parameters: Iterable[nn.Parameter], run: RunConfig, *, bound: float) -> Optimizer:

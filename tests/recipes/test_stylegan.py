@@ -1,0 +1,241 @@
+"""StyleGAN: it trains, grows and opens; its step is the published one; it goes on in the middle of a fade."""
+
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from rich.console import Console
+
+import translate
+from translate.config import ConfigError, ImageSetConfig, StyleGANConfig, StyleGANRunConfig
+from translate.engine import Display, Engine
+from translate.engine.distributed import World
+from translate.inference import GeneratorModel
+from translate.recipes import StyleGAN, open_recipe
+from translate.recipes.stylegan import widths
+
+SIZE = 16
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory):
+    """24 images of three classes, bright in one third each, as an .npz file."""
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 60, (24, SIZE, SIZE)), np.arange(24) % 3
+    for image, label in zip(images, labels, strict=True):
+        image[5 * label : 5 * label + 5] += 180
+    path = tmp_path_factory.mktemp("labelled") / "shapes.npz"
+    np.savez(path, images=images.astype(np.uint8), labels=labels)
+    return path
+
+
+def make(root, out, **given) -> StyleGANConfig:
+    run = {"out": out, "device": "cpu", "precision": "fp32", "images": 32, "batch_size": 4, "ema_half_life": 8.0}
+    run |= {name: given.pop(name) for name in list(given) if name in StyleGANRunConfig.__dataclass_fields__}
+    data = {name: given.pop(name) for name in list(given) if name in ImageSetConfig.__dataclass_fields__}
+    small = {"width": 4, "latent": 6, "style": 7, "mapping_layers": 2, "stay_images": 8, "fade_images": 16}
+    return StyleGANConfig(data=ImageSetConfig(root=root, **data), run=StyleGANRunConfig(**run), **small | given)
+
+
+def open_engine(config) -> Engine:
+    torch.manual_seed(config.run.seed)
+    recipe, data = open_recipe(config)
+    display = Display(console=Console(file=io.StringIO()))
+    return Engine(recipe, data, config=config, world=World(rank=0, size=1, device=torch.device("cpu")), display=display)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"conditional": True, "hold_out": 0.25},
+        {"grow": "off", "styling": "adain", "mixing": 0.0},
+        {"ada_target": 0.6, "micro_batch": 2},
+        {"augment": ("colour", "translation"), "path_weight": 0.0, "r1_weight": 0.0, "batch_size": 6},
+    ],
+    ids=str,
+)
+def test_it_trains_and_opens(labelled, tmp_path, given):
+    config = make(labelled, tmp_path / "run", **given)
+    engine = open_engine(config)
+    assert engine.train()
+    model = translate.load(config.run.out, device="cpu")
+    assert isinstance(model, GeneratorModel)
+    assert model.config.training.recipe == "stylegan"
+    first, again = model.sample(3, seed=4), model.sample(5, seed=4)[:3]
+    assert [image.tobytes() for image in first] == [image.tobytes() for image in again]
+    assert first[0].size == (SIZE, SIZE)
+    averages = engine.ema.nets["g"].state_dict()
+    assert all(torch.equal(value, averages[name]) for name, value in model.network.state_dict().items())
+
+
+def test_sizes_and_batches_follow_the_images(labelled, tmp_path):
+    config = make(labelled, tmp_path / "run", images=48)
+    engine = open_engine(config)
+    seen = []
+    step = engine.train_step
+
+    def stepped(batch):
+        alpha = float(engine.nets["g"].alpha)
+        seen.append((engine.images, tuple(batch["images"].shape), alpha, engine.nets["d"].fading))
+        step(batch)
+
+    engine.train_step = stepped
+    assert engine.train()
+    assert seen == [
+        (0, (8, 1, 8, 8), 1.0, False),
+        (8, (4, 1, 16, 16), 0.0, True),
+        (12, (4, 1, 16, 16), 0.25, True),
+        (16, (4, 1, 16, 16), 0.5, True),
+        (20, (4, 1, 16, 16), 0.75, True),
+        *[(images, (4, 1, 16, 16), 1.0, False) for images in range(24, 48, 4)],
+    ]
+
+
+def test_what_has_not_grown_up_opens_at_its_size(labelled, tmp_path):
+    config = make(labelled, tmp_path / "run", images=8)
+    engine = open_engine(config)
+    assert engine.train()
+    model = translate.load(config.run.out, device="cpu")
+    assert model.network.config.grown == 8
+    assert model.size == 8
+    assert model.sample(1)[0].size == (8, 8)
+    assert "8 images end the training at 8 px" in " ".join(engine.recipe.announcement)
+
+
+def plain_step(g, d, optimizers, real, *, step, gamma, path_weight, state):
+    """A step of StyleGAN2's loss at one size, in the order of this toolkit, without mixing."""
+    fake = g.synthesis(g.styles(torch.randn(len(real), 6)), noise="random")
+    optimizers["d"].zero_grad()
+    loss = F.softplus(-d(real)).mean() + F.softplus(d(fake.detach())).mean()
+    loss.backward()
+    optimizers["d"].step()
+    optimizers["g"].zero_grad()
+    F.softplus(-d(fake)).mean().backward()
+    optimizers["g"].step()
+    if step % 16 == 0:
+        optimizers["d"].zero_grad()
+        seen = real.clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(d(seen).sum(), seen, create_graph=True)
+        (16 * gamma / 2 * gradient.square().sum(dim=(1, 2, 3)).mean()).backward()
+        optimizers["d"].step()
+    if step % 4 == 0:
+        optimizers["g"].zero_grad()
+        styles = g.styles(torch.randn(len(real) // 2, 6))
+        images = g.synthesis(styles, noise="random")
+        noise = torch.randn_like(images) / 16
+        (gradient,) = torch.autograd.grad((images * noise).sum(), styles, create_graph=True)
+        lengths = gradient.square().sum(dim=2).mean(dim=1).sqrt()
+        (4 * path_weight * (lengths - state["mean"]).square().mean()).backward()
+        state["mean"] = state["mean"] + 0.01 * (lengths.detach().mean() - state["mean"])
+        optimizers["g"].step()
+
+
+def test_the_step_is_the_published_one(labelled, tmp_path):
+    config = make(labelled, tmp_path / "run", grow="off", mixing=0.0, r1_weight=2.0, ema_half_life=0.0)
+    engine = open_engine(config)
+    twin = open_engine(replace(config, run=replace(config.run, out=tmp_path / "twin"))).recipe
+
+    def adam(network, every):
+        share = every / (every + 1)
+        return torch.optim.Adam(network.parameters(), lr=2e-3 * share, betas=(0.0, 0.99**share), fused=True)
+
+    optimizers, state = {"g": adam(twin.g, 4), "d": adam(twin.d, 16)}, {"mean": torch.zeros(())}
+    for network in twin.nets.values():
+        network.train()
+    for step in range(6):
+        real = torch.rand(4, 1, SIZE, SIZE, generator=torch.Generator().manual_seed(step)) * 2 - 1
+        torch.manual_seed(step)
+        engine.train_step({"images": real})
+        engine.images += 4
+        torch.manual_seed(step)
+        plain_step(twin.g, twin.d, optimizers, real, step=step, gamma=2.0, path_weight=2.0, state=state)
+    for name in ("g", "d"):
+        pairs = zip(engine.nets[name].state_dict().items(), twin.nets[name].state_dict().values(), strict=True)
+        for (key, value), other in pairs:
+            torch.testing.assert_close(value, other, rtol=1e-4, atol=2e-5, msg=lambda m, key=key: f"{key}: {m}")
+    torch.testing.assert_close(engine.recipe.path_mean, state["mean"])
+
+
+@pytest.mark.parametrize("given", [{}, {"ada_target": 0.6, "conditional": True}], ids=str)
+def test_a_run_goes_on_in_the_middle_of_a_fade(labelled, tmp_path, given):
+    whole = open_engine(make(labelled, tmp_path / "whole", **given))
+    assert whole.train()
+    stopped = open_engine(make(labelled, tmp_path / "parts", **given))
+    advance = stopped.recipe.advance
+
+    def stop(progress, optimizers):
+        stopped.interrupt.requested |= progress.images == 12
+        return advance(progress, optimizers)
+
+    stopped.recipe.advance = stop
+    assert not stopped.train()
+    again = open_engine(make(labelled, tmp_path / "parts", **given))
+    assert again.images == 16
+    assert 0 < again.stage.alpha(again.images) < 1
+    assert again.train()
+    for name, network in whole.nets.items():
+        for key, value in network.state_dict().items():
+            assert torch.equal(value, again.nets[name].state_dict()[key]), f"{name}.{key}"
+    for key, value in whole.recipe.state_dict().items():
+        assert torch.equal(value, again.recipe.state_dict()[key]), key
+    for value, other in zip(whole.ema.nets["g"].parameters(), again.ema.nets["g"].parameters(), strict=True):
+        assert torch.equal(value, other)
+
+
+@pytest.mark.parametrize(("sign", "expected"), [(1.0, 0.08), (-1.0, 0.0)])
+def test_changes_become_more_likely_while_real_images_are_known(labelled, tmp_path, sign, expected):
+    recipe = open_engine(make(labelled, tmp_path / "run", ada_target=0.6, grow="off", ada_images=400)).recipe
+    assert isinstance(recipe, StyleGAN)
+    found = []
+    for _ in range(8):
+        recipe._adapt(torch.full((4, 1), sign))
+        found.append(round(float(recipe.probability), 6))
+    assert found[:3] == [0.0] * 3  # every fourth step
+    assert found[-1] == pytest.approx(expected)
+
+
+def test_styles_are_mixed_from_a_layer_on(labelled, tmp_path):
+    recipe = open_engine(make(labelled, tmp_path / "run", grow="off", mixing=1.0)).recipe
+    styles = recipe._styles(64, None, torch.device("cpu"))
+    firsts = []
+    for image in styles:
+        same = [torch.equal(layer, image[0]) for layer in image]
+        first = same.index(False)
+        firsts.append(first)
+        assert not any(same[first:])
+        assert all(torch.equal(layer, image[first]) for layer in image[first:])
+    assert set(firsts) == set(range(1, recipe.g.num_layers))
+
+
+def test_widths():
+    assert widths(64, width=32) == (192, 192, 128, 64, 32)
+    assert widths(256, width=32) == (192, 192, 128, 64, 32, 16, 16)
+    assert widths(16, width=4) == (24, 24, 16)
+
+
+def test_sizes_are_made_powers_of_two_aloud(tmp_path):
+    np.savez(tmp_path / "odd.npz", images=np.zeros((5, 28, 36), np.uint8))
+    engine = open_engine(make(tmp_path / "odd.npz", tmp_path / "run"))
+    assert engine.data.size == 16
+    said = " ".join(engine.recipe.announcement)
+    assert "trained at 16 px, a power of two; the images have 36x28" in said
+    assert "5 images will be learned by heart" in said
+
+
+@pytest.mark.parametrize(
+    ("given", "match"),
+    [
+        ({"size": 12}, "12 is no power of two: choose 8 or 16"),
+        ({"size": 4}, "--size 4 is too small"),
+        ({"grow_from": 32}, "--grow-from 32 is larger than the images of 16 px"),
+        ({"grow_from": 12}, "--grow-from 12 is no power of two"),
+        ({"ada_target": 0.6, "augment": ("colour",)}, "two ways to the same end"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_is_refused(labelled, tmp_path, given, match):
+    with pytest.raises(ConfigError, match=match):
+        open_engine(make(labelled, tmp_path / "run", **given))

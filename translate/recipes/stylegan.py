@@ -1,0 +1,256 @@
+"""A compact StyleGAN2 (Karras et al., 2020) that may grow with its images (Karras et al., 2018).
+
+Logistic loss, R1 on real images every 16 steps, path length every 4, styles of two latents in one image, an average of
+the weights, and for small sets changes of all that the discriminator sees, adaptive or not.
+
+Shapes: N batch, C channels, S side, D latents or style, L layers that take a style.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from translate.config.base import ConfigError
+from translate.config.networks import StyleDiscriminatorConfig, StyleGeneratorConfig
+from translate.config.stylegan import StyleGANConfig
+from translate.data.adaptive import adaptive_augment
+from translate.data.augment import diff_augment
+from translate.data.image_set import ImageSet
+from translate.losses import discriminator_loss, generator_loss, guessing_loss, path_length_penalty, r1_penalty
+from translate.networks import StyleJudge, StyleSampler
+from translate.recipes.base import R1_EVERY, Batch, Exported, Progress, Recipe, Scratch, Update, adam, lazy_r1
+from translate.recipes.growth import Growth, Stage
+from translate.recipes.sampling import Sampling
+
+PATH_EVERY, PATH_PACE = 4, 0.01  # steps between two path length penalties, and of their running mean
+SIGN_EVERY = 4  # steps between two changes of the strength of adaptive augmentation
+FEW = 100  # images
+WIDEST, NARROWEST = 6, 16  # times the width, and channels
+
+
+def widths(size: int, *, width: int) -> tuple[int, ...]:
+    """Channels at 4, 8, 16 ... px up to a size: `width` at 64 px, and as many times more as the side is smaller."""
+    sides = [4 * 2**number for number in range(size.bit_length() - 2)]
+    return tuple(max(min(NARROWEST, width), min(WIDEST * width, width * 64 // side)) for side in sides)
+
+
+class StyleGAN(Sampling):
+    """The recipe; networks ``g`` and ``d``.
+
+    Args:
+        config: The configuration.
+        data: The images, which decide channels and size; with labels, for a conditional one. Without a size of its own
+            it is set to the largest power of two that is no larger than the images.
+
+    Raises:
+        ConfigError: a size that is no power of two, one smaller than that to grow from, or no two classes.
+    """
+
+    name = "stylegan"
+
+    def __init__(self, config: StyleGANConfig, data: ImageSet) -> None:
+        super().__init__(config, data)
+        self.config, self.run = config, config.run
+        if config.data.size is None:
+            data.size = 2 ** (data.size.bit_length() - 1)
+        size, channels, num_classes = data.size, data.format.channels, len(self.class_names)
+        if size < 8:
+            raise ConfigError(f"--size {size} is too small: 8 at least")
+        if config.grow == "on" and config.grow_from > size:
+            raise ConfigError(f"--grow-from {config.grow_from} is larger than the images of {size} px")
+        self.network_config: StyleGeneratorConfig = StyleGeneratorConfig(
+            channels=channels,
+            size=size,
+            widths=widths(size, width=config.width),
+            latent=config.latent,
+            style=config.style,
+            mapping_layers=config.mapping_layers,
+            styling=config.styling,
+            num_classes=num_classes,
+        )
+        self.g = StyleSampler(self.network_config)
+        self.d = StyleJudge(
+            StyleDiscriminatorConfig(
+                channels=channels, size=size, widths=widths(size, width=config.width), num_classes=num_classes
+            )
+        )
+        self.nets = {"g": self.g, "d": self.d}
+        self.ema_nets = ("g",) if config.run.ema_half_life else ()
+        first = config.grow_from if config.grow == "on" else size
+        self.growth = Growth(
+            sizes=tuple(side for side in self.d.sides if side >= first),
+            batch_size=config.run.batch_size,
+            stay=config.stay_images,
+            fade=config.fade_images,
+        )
+        self.now = self.growth.at(0)
+        self.r1_weight = 0.0002 * size**2 / config.run.batch_size if config.r1_weight is None else config.r1_weight
+        self.path_mean, self.probability = torch.zeros(()), torch.zeros(())
+        self.signs = torch.zeros(2)  # sum, and how many
+        self.updates = self._updates()
+        if (guessing := guessing_loss("non-saturating")) is not None:
+            self.guessing_losses = {"d": guessing}
+        self.remedies = {
+            **Recipe.remedies,
+            "collapsed": "--ada-target 0.6, a higher --r1-weight, or more images",
+            "overpowered": "--ada-target 0.6, --augment colour translation cutout, or more images",
+        }
+
+    def _updates(self) -> tuple[Update, ...]:
+        updates = [
+            # frozen=(): the images made for the discriminator are backpropagated in the generator's own update.
+            Update(name="d", optimizer="d", trains=("d",), losses=(self.d_loss,), frozen=()),
+            Update(name="g", optimizer="g", trains=("g",), losses=(self.g_loss,)),
+        ]
+        if self.r1_weight:
+            updates.append(lazy_r1(("d",), (self.r1_loss,)))
+        if self.config.path_weight:
+            updates.append(
+                Update(
+                    name="g_path", optimizer="g", trains=("g",), losses=(self.path_loss,), every=PATH_EVERY,
+                    gain=PATH_EVERY, double_backward=True,
+                )
+            )  # fmt: skip
+        return tuple(updates)
+
+    @property
+    def announcement(self) -> list[str]:
+        found, count = super().announcement, self.data.num_images
+        width, height = self.data.found.size
+        if self.config.data.size is None and min(width, height) != self.data.size:
+            found.append(f"trained at {self.data.size} px, a power of two; the images have {width}x{height}")
+        if count < FEW:
+            found.append(
+                f"{count} images will be learned by heart: samples will be copies of them; --ada-target 0.6 and "
+                "--flip put that off, more images mend it"
+            )
+        total = self.run.images if self.run.images is not None else math.ceil(self.run.epochs * count)
+        *_, last = self.growth.stages()
+        if total <= last.start + last.fade:
+            stage = self.growth.at(total - 1)
+            found.append(
+                f"{total:,} images end the training at {stage.size} px; for all of {self.data.size} px give --images "
+                f"{last.start + last.fade + self.config.stay_images}, lower --stay-images and --fade-images, or "
+                "--grow off"
+            )
+        return found
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        return {
+            "g": adam(self.g.parameters(), self.run, lazy=PATH_EVERY if self.config.path_weight else 0),
+            "d": adam(self.d.parameters(), self.run, lazy=R1_EVERY if self.r1_weight else 0),
+        }
+
+    # Where it is
+
+    def stage(self, progress: Progress) -> Stage:
+        self.now = self.growth.at(progress.images)
+        return self.now
+
+    def advance(self, progress: Progress, optimizers: dict[str, Optimizer]) -> float:
+        alpha = self.stage(progress).alpha(progress.images)
+        for network in (self.g, self.d):
+            network.alpha.fill_(alpha)
+        self.d.fading = alpha < 1.0
+        self.g.grown = self.made_size
+        return super().advance(progress, optimizers)
+
+    @property
+    def made_size(self) -> int:
+        return self.now.size or self.data.size
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {"path_mean": self.path_mean, "probability": self.probability, "signs": self.signs}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        self.path_mean, self.probability, self.signs = (
+            state[name].clone() for name in ("path_mean", "probability", "signs")
+        )
+
+    # The step
+
+    def _changed(self, images: Tensor) -> Tensor:
+        """As the discriminator sees them."""
+        if self.config.ada_target:
+            self.probability = self.probability.to(images.device)
+            return adaptive_augment(images, self.probability)
+        return diff_augment(images, self.config.augment)
+
+    def _styles(self, count: int, labels: Tensor | None, device: torch.device) -> Tensor:
+        """Of new latents, [N, L, D]; of two latents each, as often as is asked for."""
+        styles = self.g.styles(torch.randn(count, self.latent, device=device), labels)
+        if not self.config.mixing:
+            return styles
+        others = self.g.styles(torch.randn(count, self.latent, device=device), labels)
+        layers = styles.shape[1]
+        first = torch.randint(1, layers, (count, 1), device=device)
+        mixed = torch.rand(count, 1, device=device) < self.config.mixing
+        second = mixed & (torch.arange(layers, device=device) >= first)  # [N, L]
+        return torch.where(second[:, :, None], others, styles)
+
+    def _fake(self, batch: Batch) -> Tensor:
+        images = batch["images"]
+        return self.g.synthesis(self._styles(len(images), self._labels(batch), images.device), noise="random")
+
+    def d_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
+        scratch["fake"] = self._fake(batch)
+        scratch["seen"] = scratch["fake"].detach()
+        real, fake, labels = batch["images"], scratch["seen"], self._labels(batch)
+        if len(real) % self.d.config.group:  # groups of the batch's deviation must not mix real and fake
+            real_logits, fake_logits = (self.d(self._changed(images), labels) for images in (real, fake))
+        else:
+            twice = None if labels is None else torch.cat([labels, labels])
+            real_logits, fake_logits = self.d(self._changed(torch.cat([real, fake.to(real.dtype)])), twice).chunk(2)
+        if self.config.ada_target:
+            self._adapt(real_logits.detach())
+        return {"d": discriminator_loss(real_logits, fake_logits, kind="non-saturating")}
+
+    def _adapt(self, logits: Tensor) -> None:
+        """Raise or lower the probability of changes by the sign of the discriminator on real images."""
+        if self.signs.device != logits.device:
+            self.signs = self.signs.to(logits.device)
+        self.signs += torch.stack([logits.float().sign().sum(), torch.ones_like(logits, dtype=torch.float32).sum()])
+        due = self.signs[1] >= SIGN_EVERY * self.now.batch_size  # asked on the device, which nobody waits for
+        direction = (self.signs[0] / self.signs[1] - self.config.ada_target).sign()
+        changed = (self.probability + direction * self.signs[1] / self.config.ada_images).clamp(0, 1)
+        self.probability = torch.where(due, changed, self.probability)
+        self.signs = torch.where(due, 0.0, self.signs)
+
+    def g_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
+        fake = scratch["fake"] if "fake" in scratch and scratch["fake"].requires_grad else self._fake(batch)
+        logits = self.d(self._changed(fake), self._labels(batch))
+        return {"g": generator_loss(logits, kind="non-saturating")}
+
+    def r1_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
+        # By the images as they are seen: sampling between pixels cannot be differentiated twice.
+        real = self._changed(batch["images"]).detach().requires_grad_()
+        return {"d_r1": self.r1_weight / 2 * r1_penalty(self.d(real, self._labels(batch)), real)}
+
+    def path_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
+        half = max(1, len(batch["images"]) // 2)
+        labels = self._labels(batch)
+        styles = self._styles(half, None if labels is None else labels[:half], batch["images"].device)
+        images = self.g.synthesis(styles, noise="random")
+        if self.path_mean.device != images.device:
+            self.path_mean = self.path_mean.to(images.device)
+        penalty, lengths = path_length_penalty(images, styles, self.path_mean)
+        self.path_mean = self.path_mean.lerp(lengths.mean(), PATH_PACE)
+        return {"g_path": self.config.path_weight * penalty}
+
+    # Pictures and scores
+
+    def _made(self, network: nn.Module, count: int, *, labels: Tensor | None, device: torch.device) -> Tensor:
+        assert isinstance(network, StyleSampler)
+        network.grown = self.made_size  # the average does not know
+        return super()._made(network, count, labels=labels, device=device)
+
+    def exports(self) -> dict[str, Exported]:
+        ((_, config),) = super().exports().values()
+        if self.made_size < self.network_config.size:
+            config = replace(config, network=replace(self.network_config, grown=self.made_size))
+        return {".": ("g", config)}
