@@ -14,6 +14,7 @@ from translate.config import (
     DenseGeneratorConfig,
     Preprocessing,
     QuantizerConfig,
+    StyleGeneratorConfig,
     TrainingRecord,
     VQVAENetworkConfig,
     WeightsConfig,
@@ -36,6 +37,7 @@ NETWORKS = {
 }
 SAMPLERS = {
     "gan": DenseGeneratorConfig(size=SIZE, latent=5, hidden=(12,)),
+    "style": StyleGeneratorConfig(channels=3, size=SIZE, widths=(8, 8, 6), latent=5, style=6, mapping_layers=2),
     "conditional": ConvGeneratorConfig(channels=1, size=SIZE, latent=5, width=4, num_upsamplings=2, num_classes=2),
 }
 

@@ -27,6 +27,7 @@ from translate.cli.import_ import Import, import_weights
 from translate.cli.info import Info, info
 from translate.cli.reconstruct import Reconstruct, reconstruct
 from translate.cli.sample import Sample, sample
+from translate.cli.style import Directions, Project, directions, project
 from translate.cli.train import Train, train
 
 EXIT_FAILED = 2
@@ -37,6 +38,8 @@ Command = (
     | Annotated[Evaluate, subcommand("evaluate")]
     | Annotated[Reconstruct, subcommand("reconstruct")]
     | Annotated[Sample, subcommand("sample")]
+    | Annotated[Directions, subcommand("directions")]
+    | Annotated[Project, subcommand("project")]
     | Annotated[Embed, subcommand("embed")]
     | Annotated[Anomaly, subcommand("anomaly")]
     | Annotated[Balance, subcommand("balance")]
@@ -55,6 +58,8 @@ _RUN: dict[type, Callable[[Any], int]] = {
     Evaluate: evaluate,
     Reconstruct: reconstruct,
     Sample: sample,
+    Directions: directions,
+    Project: project,
     Embed: embed,
     Anomaly: anomaly,
     Balance: balance,

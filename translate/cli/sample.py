@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
 from tyro.conf import Positional, arg
@@ -15,11 +15,12 @@ from translate.config.base import Config, ConfigError, validate
 if TYPE_CHECKING:
     from PIL import Image
 
-    from translate.inference import GeneratorModel, ImageModel
+    from translate.inference import GeneratorModel, ImageModel, StyleModel
 
 
 VIDEOS = (".gif", ".webp")
 MOST_TOGETHER = 10_000  # images in memory at once: of a sheet, of ways, of a video
+MOST_MIXED = 30  # images above, and on the left
 MILLISECONDS = 80  # of a video's image
 
 
@@ -48,6 +49,15 @@ class Sample(Config):
     """A square of so many by so many images over two latents."""
     reach: Annotated[float, Gt(0.0)] = 2.0
     """Of the map, in deviations of the latents."""
+    psi: tuple[float, ...] = ()
+    """Of a StyleGAN: truncation, 1 as learned, below for likelier images, 0 for the mean one; or one for each layer."""
+    noise: Literal["fixed", "random", "none"] = "fixed"
+    """Of a StyleGAN: what makes hair fall and freckles lie as they do."""
+    space: Literal["z", "w"] = "z"
+    """Of a StyleGAN: --interpolate along great circles of the latents, or straight between styles."""
+    mix: Literal["coarse", "middle", "fine"] | None = None
+    """Of a StyleGAN: a square sheet, --count by --count; these styles are those of the image above, the others those of
+    the image on the left."""
     columns: Annotated[int, Ge(1)] | None = None
     """Of a sheet; nearly a square unless given, or a column a class."""
     device: str = "auto"
@@ -63,7 +73,7 @@ def sample(command: Sample) -> int:
     suffix = command.out.suffix.lower()
     is_video, on_sheet = suffix in VIDEOS, suffix == ".png"
     _check(command, is_video=is_video, on_sheet=on_sheet)
-    model = load_sampler(command.weights, device=command.device)
+    model = _styled(command, load_sampler(command.weights, device=command.device))
     if on_sheet or is_video:
         images, columns = _pictures(command, model, closed=is_video)
         make_folder(command.out.parent)
@@ -84,8 +94,12 @@ def sample(command: Sample) -> int:
 def _check(command: Sample, *, is_video: bool, on_sheet: bool) -> None:
     if command.between is not None and command.interpolate is None:
         raise ConfigError("--between goes with --interpolate: say how many images there should be, such as 10")
-    if command.map is not None and command.interpolate is not None:
-        raise ConfigError("--map and --interpolate are two pictures: choose one")
+    pictures = {"--map": command.map, "--interpolate": command.interpolate, "--mix": command.mix}
+    given = [name for name, value in pictures.items() if value is not None]
+    if len(given) > 1:
+        raise ConfigError(f"{' and '.join(given)} are {len(given)} pictures: choose one")
+    if command.mix is not None and (not on_sheet or command.count > MOST_MIXED):
+        raise ConfigError(f"--mix makes a sheet of --count by --count images: name a .png, and {MOST_MIXED} at most")
     if is_video and (command.interpolate is None or command.between is not None):
         raise ConfigError(
             f"--out {command.out} is a video, of ways from one drawn image to the next: add --interpolate"
@@ -100,6 +114,36 @@ def _check(command: Sample, *, is_video: bool, on_sheet: bool) -> None:
         raise ConfigError(f"{command.out} holds files already, which would be mixed with these: name a new folder")
     if command.out.suffix and not on_sheet and not is_video and not command.out.is_dir():
         raise ConfigError(f"--out {command.out}: a sheet is a .png, a video a .gif or .webp; or name a folder")
+
+
+def _styled(command: Sample, model: ImageModel | GeneratorModel) -> ImageModel | GeneratorModel:
+    """The model under the controls that only a StyleGAN has."""
+    from translate.inference import StyleModel
+
+    if isinstance(model, StyleModel):
+        return model.styled(psi=command.psi or 1.0, noise=command.noise, space=command.space)
+    given = {"--psi": command.psi, "--mix": command.mix, "--noise": command.noise != "fixed"}
+    if wrong := [name for name, value in {**given, "--space": command.space != "z"}.items() if value]:
+        raise ConfigError(f"'{model.config.name}' is no StyleGAN: leave out {wrong[0]}")
+    return model
+
+
+def _mixed(command: Sample, model: StyleModel) -> list[Image.Image]:
+    """The images above and on the left, and every mixture of them; the corner is empty."""
+    from PIL import Image
+
+    from translate.inference.style_model import PARTS
+
+    assert command.mix is not None
+    count = command.count
+    latents, labels = model.latents(2 * count, seed=command.seed), model.labels(2 * count, classes=command.classes)
+    above, left = model.styles(latents, labels).split(count)
+    mixtures = model.pictures(model.synthesised(model.mixed(left, above, layers=PARTS[command.mix])))
+    first, rows = model.pictures(model.synthesised(above)), model.pictures(model.synthesised(left))
+    found = [Image.new("RGB", first[0].size, (255, 255, 255)), *first]
+    for number, image in enumerate(rows):
+        found += [image, *mixtures[number * count : (number + 1) * count]]
+    return found
 
 
 def _drawn(command: Sample, model: ImageModel | GeneratorModel) -> dict[str, Any]:
@@ -119,9 +163,12 @@ def _pictures(
 ) -> tuple[list[Image.Image], int | None]:
     """The images of a sheet or a video, and the columns that suit them."""
     from translate.data.images import read_image
-    from translate.inference import GeneratorModel
+    from translate.inference import GeneratorModel, StyleModel
 
     drawn = _drawn(command, model)
+    if command.mix is not None:
+        assert isinstance(model, StyleModel)
+        return _mixed(command, model), command.count + 1
     if isinstance(model, GeneratorModel):
         if command.map is not None or command.between is not None:
             raise ConfigError(

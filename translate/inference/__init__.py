@@ -10,9 +10,11 @@ from translate.inference.library import (
     load,
     load_image_model,
     load_sampler,
+    load_style_model,
     load_translator,
     shipped_weights,
 )
+from translate.inference.style_model import StyleModel
 from translate.inference.translator import InferenceError, Translator
 
 __all__ = [
@@ -20,6 +22,7 @@ __all__ = [
     "GeneratorModel",
     "ImageModel",
     "InferenceError",
+    "StyleModel",
     "Summary",
     "Translator",
     "choose_device",
@@ -30,6 +33,7 @@ __all__ = [
     "load",
     "load_image_model",
     "load_sampler",
+    "load_style_model",
     "load_translator",
     "shipped_weights",
     "to_images",

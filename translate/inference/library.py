@@ -16,8 +16,9 @@ from translate.inference.device import choose_device
 from translate.inference.generator_model import GeneratorModel
 from translate.inference.image_model import ImageModel
 from translate.inference.onnx import is_onnx, load_onnx
+from translate.inference.style_model import StyleModel
 from translate.inference.translator import InferenceError, Translator, a_kind
-from translate.networks import AnomalyDetector
+from translate.networks import AnomalyDetector, StyleSampler
 
 
 def weights_root() -> Path:
@@ -71,6 +72,12 @@ def open_network(path: Path) -> tuple[nn.Module, WeightsConfig]:
     return load_onnx(file) if is_onnx(file) else load_weights(file)
 
 
+def open_generator(network: nn.Module, config: WeightsConfig, *, device: str = "auto") -> GeneratorModel:
+    """The generator of a GAN; of a StyleGAN with control of its styles."""
+    kind = StyleModel if isinstance(network, StyleSampler) else GeneratorModel
+    return kind(network, config, device=device)
+
+
 def load(
     name: str | Path, *, device: str = "auto", precision: Precision = "auto"
 ) -> Translator | ImageModel | GeneratorModel:
@@ -82,7 +89,8 @@ def load(
         precision: Of a translator: auto takes bf16 where the device is fast at it; fp32 for ONNX.
 
     Returns:
-        A `Translator`; for the weights of an autoencoder an `ImageModel`, for those of a GAN a `GeneratorModel`.
+        A `Translator`; for the weights of an autoencoder an `ImageModel`, for those of a GAN a `GeneratorModel`,
+        and for those of a StyleGAN a `StyleModel`.
 
     Raises:
         WeightsError: as `open_network`.
@@ -97,7 +105,7 @@ def load(
     if config.kind == "autoencoder":
         return ImageModel(network, config, device=device)
     if config.kind == "generator":
-        return GeneratorModel(network, config, device=device)
+        return open_generator(network, config, device=device)
     return Translator(network, config, device=device, precision=precision)
 
 
@@ -143,10 +151,20 @@ def load_sampler(name: str | Path, *, device: str = "auto") -> ImageModel | Gene
     """
     network, config = open_network(find_weights(name))
     if config.kind == "generator":
-        return GeneratorModel(network, config, device=device)
+        return open_generator(network, config, device=device)
     if config.kind != "autoencoder":
         raise InferenceError(
             f"'{config.name}' holds {a_kind(config.kind)}, which makes nothing of random numbers: this needs the "
             "weights of a GAN, a VAE or a VQ-VAE"
         )
     return ImageModel(network, config, device=device)
+
+
+def load_style_model(name: str | Path, *, device: str = "auto") -> StyleModel:
+    """As `load`, for what must have styles.
+
+    Raises:
+        InferenceError: the weights are not a StyleGAN's.
+    """
+    network, config = open_network(find_weights(name))
+    return StyleModel(network, config, device=device)

@@ -1,0 +1,207 @@
+"""Control of styles: truncation, mixing, ways, directions, projection; and the commands for them."""
+
+import numpy as np
+import pytest
+import torch
+from learned import SIZE, save_sampler
+from PIL import Image
+
+import translate
+from translate.cli.main import main
+from translate.inference import InferenceError, StyleModel, load_style_model
+from translate.inference.style_model import read_styles, save_styles, straight
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    return save_sampler(tmp_path_factory.mktemp("style") / "w", "style")
+
+
+@pytest.fixture
+def model(weights) -> StyleModel:
+    found = translate.load(weights, device="cpu")
+    assert isinstance(found, StyleModel)
+    torch.manual_seed(1)
+    for name, parameter in found.network.named_parameters():
+        if name.endswith("strength"):
+            torch.nn.init.constant_(parameter, 0.3)
+    found.network.mapping.average.normal_(std=0.1)
+    return found
+
+
+def test_psi_leads_to_the_mean_image(model):
+    (mean,) = model.styled(psi=0.0).sampled(1, seed=1)[0]
+    assert torch.equal(mean, model.styled(psi=0.0).sampled(1, seed=2)[0][0])
+    near, far = (model.styled(psi=psi).sampled(1, seed=1)[0][0] for psi in (0.3, 1.0))
+    assert (near - mean).abs().mean() < (far - mean).abs().mean()
+    assert torch.equal(model.styled(psi=[1.0] * 6).sampled(2)[0], model.sampled(2)[0])
+    # A layer by itself, and the model itself as it was.
+    assert not torch.equal(model.styled(psi=[1, 1, 1, 1, 1, 0]).sampled(2)[0], model.sampled(2)[0])
+    assert torch.equal(model.psi, torch.ones(6))
+
+
+def test_noise_on_and_off(model):
+    fixed, none = model.sampled(2)[0], model.styled(noise="none").sampled(2)[0]
+    assert torch.equal(fixed, model.sampled(2)[0])
+    assert not torch.equal(fixed, none)
+    assert not torch.equal(*(model.styled(noise="random").sampled(2)[0] for _ in range(2)))
+
+
+def test_mixtures_have_some_layers_of_each(model):
+    rows, columns = model.seeded([1, 2]), model.seeded([3, 4, 5])
+    mixed = model.mixed(rows, columns, layers=(2, 4)).view(2, 3, 6, 6)
+    for row in range(2):
+        for column in range(3):
+            assert torch.equal(mixed[row, column, 2:4], columns[column, 2:4])
+            assert torch.equal(mixed[row, column, :2], rows[row, :2])
+            assert torch.equal(mixed[row, column, 4:], rows[row, 4:])
+    assert torch.equal(model.mixed(rows, columns, layers=(0, None)).view(2, 3, 6, 6)[1], columns)
+
+
+def test_ways_in_w_are_straight(model):
+    in_w = model.styled(space="w")
+    images = in_w.ways(2, steps=3, seed=5)
+    ends = model.styles(model.latents(4, seed=5))
+    halfway = model.pictures(model.synthesised((ends[:1] + ends[1:2]) / 2))[0]
+    assert np.abs(np.asarray(images[1], int) - np.asarray(halfway, int)).max() <= 1
+    assert [image.tobytes() for image in (images[0], images[2], images[3], images[5])] == [
+        image.tobytes() for image in model.pictures(model.synthesised(ends))
+    ]
+    loop = straight(ends, steps=2, closed=True)
+    assert len(loop) == 8
+    torch.testing.assert_close(loop[-1], (ends[3] + ends[0]) / 2)
+    assert len(in_w.ways(3, steps=4, closed=True)) == 12
+
+
+def test_factorised_directions_are_singular_vectors(model):
+    found = model.factorised(4)
+    torch.testing.assert_close(found @ found.t(), torch.eye(4), atol=1e-5, rtol=0)
+    weights = [module.conv.affine.weight for stage in model.network.stages for module in stage.convs]
+    matrix = torch.cat([weight / weight.norm(dim=1, keepdim=True) for weight in weights])
+    gram = (matrix.t() @ matrix).detach()
+    _, vectors = torch.linalg.eigh(gram)
+    for number, vector in enumerate(found):
+        assert abs(float(vector @ vectors[:, -1 - number])) == pytest.approx(1.0, abs=1e-4)
+    assert not torch.equal(model.factorised(2, layers=(0, 2)), found[:2])
+
+
+def test_principal_components_have_the_deviation_of_styles(model):
+    found = model.components(3)
+    styles = model.styles(model.latents(10_000))[:, 0]
+    for component in found:
+        along = (styles - styles.mean(dim=0)) @ (component / component.norm())
+        assert along.std().item() == pytest.approx(component.norm().item(), rel=1e-3)
+
+
+def test_a_direction_is_learned_from_scores(model):
+    styles = model.styles(model.latents(2000))[:, 0]
+    wanted = torch.nn.functional.normalize(torch.randn(6, generator=torch.Generator().manual_seed(0)), dim=0)
+    scores = styles @ wanted
+    assert float(model.towards(styles, scores, ridge=1e-6) @ wanted) == pytest.approx(1.0, abs=1e-3)
+    labels = (scores > scores.median()).float()
+    direction = model.towards(styles, labels)
+    moved = model.edited(model.seeded([7]), direction, strength=2.0, layers=(1, 3))
+    assert torch.equal(moved[:, 3:], model.seeded([7])[:, 3:])
+    assert float((moved - model.seeded([7]))[0, 1] @ wanted) > 0
+    for few in (styles[:5], styles[:20] * 0):
+        with pytest.raises(InferenceError, match="no direction"):
+            model.towards(few, few[:, 0] * 0)
+
+
+def test_projection_finds_what_the_network_made(model):
+    (image,) = model.pictures(model.synthesised(model.seeded([3])))
+    heard = []
+    found = model.project(image, steps=150, on_step=lambda step, distance: heard.append((step, distance)))
+    assert heard[0] == (0, found.began)
+    assert heard[-1][0] == 150
+    assert found.distance < 0.35 * found.began
+    assert found.styles.shape == (1, 6, 6)
+    assert found.image.size == (SIZE, SIZE)
+    again = model.project(image, steps=150)
+    assert torch.equal(again.styles, found.styles)
+
+
+def test_features_are_compared_too(model):
+    (image,) = model.pictures(model.synthesised(model.seeded([3])))
+    seen = []
+
+    def features(images):
+        seen.append(images.requires_grad)
+        return [images.mean(dim=(2, 3))]
+
+    model.project(image, steps=3, features=features)
+    assert seen == [False, True, True, True, True]
+
+
+@pytest.mark.parametrize(
+    ("psi", "match"),
+    [(2.5, "psi 2.5 is out of range: it is -2 to 2"), ([1.0, 0.5], "2 values of psi .* has 6 layers")],
+)
+def test_wrong_psi(model, psi, match):
+    with pytest.raises(InferenceError, match=match):
+        model.styled(psi=psi)
+
+
+def test_what_means_nothing_is_refused(model, weights, tmp_path):
+    with pytest.raises(InferenceError, match="only the direction of its latents matters: give --psi"):
+        model.sample(1, temperature=0.7)
+    with pytest.raises(InferenceError, match="styles of one network mean nothing to another"):
+        model.mixed(torch.randn(1, 6, 6), torch.randn(1, 8, 6), layers=(0, 2))
+    with pytest.raises(InferenceError, match="layers 2 to 9 are not there"):
+        model.mixed(model.seeded([0]), model.seeded([1]), layers=(2, 9))
+    with pytest.raises(InferenceError, match="has no styles"):
+        load_style_model(save_sampler(tmp_path / "gan", "gan"), device="cpu")
+    save_styles(model.seeded([1]), tmp_path / "s.safetensors", model)
+    assert torch.equal(read_styles(tmp_path / "s.safetensors", model), model.seeded([1]))
+    other = load_style_model(weights, device="cpu")
+    torch.nn.init.normal_(other.network.constant)
+    with pytest.raises(InferenceError, match="styles of other weights"):
+        read_styles(tmp_path / "s.safetensors", other)
+    (tmp_path / "torn.safetensors").write_bytes(b"no")
+    with pytest.raises(InferenceError, match="holds no styles"):
+        read_styles(tmp_path / "torn.safetensors", model)
+
+
+def test_commands(weights, tmp_path, capsys):
+    def run(*arguments: str) -> str:
+        assert main([*arguments, "--device", "cpu"]) == 0
+        return capsys.readouterr().out
+
+    for name, options in {
+        "psi": ["--psi", "0.5"],
+        "layers": ["--psi", "1", "1", "1", "0.5", "0.5", "0.5", "--noise", "none"],
+        "ways": ["--count", "2", "--interpolate", "3", "--space", "w"],
+    }.items():
+        run("sample", str(weights), "-o", str(tmp_path / f"{name}.png"), *options)
+        assert (tmp_path / f"{name}.png").is_file()
+    run("sample", str(weights), "-o", str(tmp_path / "mix.png"), "--count", "3", "--mix", "coarse")
+    side = Image.open(tmp_path / "mix.png").width
+    assert Image.open(tmp_path / "mix.png").height == side
+    Image.new("RGB", (30, 20), (200, 40, 90)).save(tmp_path / "given.png")
+    said = run("project", str(weights), str(tmp_path / "given.png"), "-o", str(tmp_path / "out"), "--steps", "5")
+    assert "of the mean image" in said
+    said = run(
+        "directions", str(weights), "-o", str(tmp_path / "dirs.png"),
+        "--styles", str(tmp_path / "out" / "styles.safetensors"), "--layers", "middle", "--count", "2",
+    )  # fmt: skip
+    assert "2 directions by sefa, -3 to 3" in said
+    assert "1 directions by pca" in run(
+        "directions", str(weights), "-o", str(tmp_path / "pca.png"), "--kind", "pca", "--only", "2"
+    )
+
+
+def test_commands_say_what_is_wrong(weights, tmp_path, capsys):
+    gan = save_sampler(tmp_path / "gan", "gan")
+    for arguments, match in (
+        (["sample", str(gan), "-o", "x.png", "--psi", "0.5"], "'gan' is no StyleGAN: leave out --psi"),
+        (["sample", str(weights), "-o", "x.png", "--mix", "fine", "--interpolate", "3"], "choose one"),
+        (["sample", str(weights), "-o", str(tmp_path / "folder"), "--mix", "fine"], "name a .png"),
+        (["sample", str(weights), "-o", "x.png", "--psi", "7"], "psi 7 is out of range"),
+        (["directions", str(weights), "-o", "x.jpg"], "the sheet is a .png"),
+        (["directions", str(weights), "-o", "x.png", "--layers", "fine"], "has 6 layers, and none is fine"),
+        (["directions", str(weights), "-o", "x.png", "--only", "9"], "has 6 directions"),
+        (["project", str(gan), "x.png", "-o", "out"], "has no styles"),
+        (["project", str(weights), str(tmp_path / "none.png"), "-o", "out"], "none.png"),
+    ):
+        assert main([*arguments, "--device", "cpu"]) == 2
+        assert match in " ".join(capsys.readouterr().err.split()), arguments
