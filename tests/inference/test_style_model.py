@@ -205,3 +205,10 @@ def test_commands_say_what_is_wrong(weights, tmp_path, capsys):
     ):
         assert main([*arguments, "--device", "cpu"]) == 2
         assert match in " ".join(capsys.readouterr().err.split()), arguments
+
+
+def test_info(weights, capsys):
+    assert main(["info", str(weights)]) == 0
+    said = capsys.readouterr().out
+    assert "style-generator" in said
+    assert "FLOP" in said

@@ -169,7 +169,8 @@ class ModulatedConv(nn.Module):
         else:
             x = F.conv2d(x, weight, padding=self.kernel_size // 2)
         if self.demodulate:
-            with torch.autocast(x.device.type, enabled=False):
+            kind = x.device.type if torch.amp.is_autocast_available(x.device.type) else "cpu"  # meta has none
+            with torch.autocast(kind, enabled=False):
                 power = scales.to(weight.dtype).square() @ weight.square().sum(dim=(2, 3)).t()  # [N, C_out]
                 factors = self.gain * (power + EPSILON).rsqrt()
             x = x * factors.to(x.dtype)[:, :, None, None]

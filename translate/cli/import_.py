@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Import(Config):
-    """Open weights of pytorch-CycleGAN-and-pix2pix or CUT: what the network is, the file says; nothing of it is run."""
+    """Open weights of pytorch-CycleGAN-and-pix2pix, CUT or stylegan2-pytorch: what the network is, the file says;
+    nothing of it is run."""
 
     file: Positional[Path]
     """The .pth file, such as latest_net_G.pth."""
@@ -75,7 +76,9 @@ def import_weights(command: Import) -> int:
 def _assumed(command: Import, config: WeightsConfig) -> list[str]:
     """What neither the file nor a flag said, each with its flag."""
     (low, high), size, network = config.preprocessing.value_range, config.preprocessing.size, config.network
-    lines = []
+    lines: list[str] = []
+    if config.kind == "generator":
+        return lines
     if config.kind == "translator" and (command.source, command.target) == (Import.source, Import.target):
         lines.append(f"from '{command.source}' to '{command.target}' (--source, --target)")
     if command.value_range == Import.value_range:

@@ -40,7 +40,7 @@ def count_flops(network: nn.Module, config: NetworkConfig, *, height: int, width
 
     with torch.device("meta"):
         given = example_inputs(config, height=height, width=width)
-    shadow = network.to("meta")
+    shadow = network.to("meta").requires_grad_(False)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         shadow(*given)
     return counter.get_total_flops()

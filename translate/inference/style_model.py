@@ -1,7 +1,7 @@
 """A StyleGAN, ready to use: what any generator can do, and control of its styles.
 
 Styles are those of layers, coarse to fine: [N, L, D]. The first three are of 4 and 8 px (pose, shape), the next four of
-16 and 32 px (features, hair), the rest of 64 px and above (colours, texture); StyleGAN (Karras et al., 2019), section 3.1.
+16 and 32 px (features, hair), the rest of 64 px and above (colours, texture); StyleGAN (Karras et al., 2019), 3.1.
 
 Shapes: N images, C channels, S side, D latents or style, L layers, K directions.
 """

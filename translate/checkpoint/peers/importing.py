@@ -13,12 +13,13 @@ from torch import Tensor, nn
 from translate.checkpoint.peers.published import PeerConfig
 from translate.checkpoint.peers.reading import read_states, sha256
 from translate.checkpoint.peers.recognise import Match, search
+from translate.checkpoint.peers.style import import_style_generator, style_generators
 from translate.checkpoint.weights import CONFIG_FILE, WeightsError, load_weights, save_weights
 from translate.config.base import ConfigError, from_dict, to_dict
-from translate.config.networks import PatchGANConfig, ResNetConfig, UNetConfig
+from translate.config.networks import PatchGANConfig, ResNetConfig, StyleGeneratorConfig, UNetConfig
 from translate.config.training import Noise
 from translate.config.weights import Domains, Origin, Preprocessing, WeightsConfig
-from translate.networks import Generator, PatchGANDiscriminator, PatchOutput, build_network
+from translate.networks import Generator, PatchGANDiscriminator, PatchOutput, StyleSampler, build_network
 
 Statistics = Literal["running", "image"]
 PUBLISHED_SIZE = 256  # what both projects train on by default
@@ -36,7 +37,7 @@ def import_weights(
     noise: Noise = "training",
     key: str | None = None,
 ) -> tuple[nn.Module, WeightsConfig]:
-    """Open a network that pytorch-CycleGAN-and-pix2pix or contrastive-unpaired-translation saved.
+    """Open a network that pytorch-CycleGAN-and-pix2pix, contrastive-unpaired-translation or stylegan2-pytorch saved.
 
     Generators (ResNet of any depth, with CUT's filters or without; U-Net) and discriminators (PatchGAN, pixel). What
     the network is made of is read from the keys and shapes; what a file does not say has a default here, and is kept in
@@ -67,7 +68,10 @@ def import_weights(
         >>> network, config = import_weights(Path("latest_net_G.pth"), name="horse2zebra")
     """
     path = Path(path)
-    match, where = _find(path, key)
+    states = read_states(path)
+    if style_generators(states):
+        return import_style_generator(path, states, name=name, key=key)
+    match, where = _find(path, states, key)
     network_config = _config(match, statistics=statistics, noise=noise)
     dropout = 0.0 if isinstance(network_config, PatchGANConfig) else network_config.dropout
     if noise == "always" and not dropout:
@@ -89,7 +93,7 @@ def import_weights(
 
 
 def save_checked(network: nn.Module, config: WeightsConfig, path: Path) -> Path:
-    """Write imported weights as `save_weights` does, read them back, and compare outputs on an image of noise.
+    """Write imported weights as `save_weights` does, read them back, and compare outputs on noise.
 
     Returns:
         The safetensors file.
@@ -100,11 +104,17 @@ def save_checked(network: nn.Module, config: WeightsConfig, path: Path) -> Path:
     """
     file = save_weights(network, config, path)
     written, _ = load_weights(file)
-    assert isinstance(network, Generator | PatchGANDiscriminator)
-    side = network.minimum_size
-    low, high = config.preprocessing.value_range
-    image = torch.rand(1, config.network.in_channels, side, side, generator=torch.Generator().manual_seed(0))
-    expected, found = (_output(net, image * (high - low) + low) for net in (network, written))
+    assert isinstance(network, Generator | PatchGANDiscriminator | StyleSampler)
+    generator = torch.Generator().manual_seed(0)
+    if isinstance(network, StyleSampler):
+        given = torch.randn(2, network.config.latent, generator=generator)
+    else:
+        side = network.minimum_size
+        low, high = config.preprocessing.value_range
+        image = torch.rand(1, config.network.in_channels, side, side, generator=generator)
+        given = image * (high - low) + low
+    with torch.inference_mode():
+        expected, found = (_output(net.eval(), given) for net in (network, written))
     if not torch.equal(expected, found):
         for part in (file, *([path / CONFIG_FILE] if file.parent == path else [])):
             part.unlink()
@@ -117,9 +127,9 @@ def _output(network: nn.Module, images: Tensor) -> Tensor:
     return output.logits[0] if isinstance(output, PatchOutput) else output
 
 
-def _find(path: Path, key: str | None) -> tuple[Match, str]:
+def _find(path: Path, states: Mapping[str, dict[str, Tensor]], key: str | None) -> tuple[Match, str]:
     """The one network in a file, and where in it."""
-    found = [pair for where, state in read_states(path).items() for pair in search(state, where)]
+    found = [pair for where, state in states.items() for pair in search(state, where)]
     whole = {where: match for where, match in found if match.whole}
     if key is not None and whole:
         if key not in whole:
@@ -197,6 +207,10 @@ def _converted(path: Path, match: Match, config: PeerConfig) -> nn.Module:
 def in_words(imported: WeightsConfig) -> str:
     """What an imported network is: ``ResNet generator, 9 blocks, 64 wide, instance norm, RGB to RGB``."""
     config = imported.network
+    if isinstance(config, StyleGeneratorConfig):
+        return (
+            f"StyleGAN2 generator, {config.size} px, {config.mapping_layers} mapping layers, styles of {config.style}"
+        )
     assert isinstance(config, PeerConfig)
     kinds = {"instance": "instance norm", "batch": "batch norm", "group": "group norm", "none": "no norm"}
     norm = kinds.get(config.norm, "batch norm by each image's statistics")

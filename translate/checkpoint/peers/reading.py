@@ -6,6 +6,7 @@ refused here in a sentence.
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import pickle
 import pickletools
@@ -117,7 +118,9 @@ def _load(path: Path, head: bytes) -> Any:
         # Opened here, since PyTorch believes the name of a path that ends in .safetensors.
         with path.open("rb") as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of other formats, which are refused below
-            return torch.load(file, map_location="cpu", weights_only=True)
+            # The options of a run, which lie beside many networks, are a bag of plain values.
+            with torch.serialization.safe_globals([argparse.Namespace]):
+                return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise WeightsError(_refusal(path, str(error))) from None
     except Exception as error:  # a hostile or torn file may raise anything
