@@ -26,6 +26,7 @@ SMALL = {
     "dcgan": SAMPLER,
     "wgan": SAMPLER,
     "hinge": SAMPLER,
+    "stylegan": [*VECTOR, "--width", "4", "--stay-images", "8", "--fade-images", "8"],
     "vqvae": ["--images", "40", "--batch-size", "4", "--width", "8", "--num-codes", "16", "--prior-width", "8"],
 }
 
@@ -99,6 +100,8 @@ def test_there_are_commands():
         "compress",
         "decompress",
         "balance",
+        "directions",
+        "project",
     }
     assert blocks("python")
 
@@ -109,6 +112,8 @@ def test_commands_run_in_their_order(folder):
         arguments = shlex.split(line)[1:]
         if arguments[0] == "train":
             arguments += SMALL[arguments[1]]
+        elif arguments[0] == "project":
+            arguments += ["--steps", "3"]
         elif arguments[0] == "balance":
             arguments += ["--seeds", "2", "--looks", "200"]
         elif arguments[0] == "evaluate" and "mnist/" in arguments:
