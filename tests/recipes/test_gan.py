@@ -298,3 +298,23 @@ def test_a_collapsed_generator_is_seen(labelled, tmp_path):
     healthy.train()
     lines = [json.loads(line) for line in (tmp_path / "healthy" / "log.jsonl").read_text().splitlines()]
     assert not [alarm for line in lines for alarm in line.get("alarms", []) if "image of all" in alarm]
+
+
+def test_real_images_under_another_name_are_judged_like_generated_ones(labelled, tmp_path):
+    config = make(labelled, tmp_path / "run", "hinge", conditional=True, mismatch_weight=0.5)
+    recipe = open_engine(config).recipe
+    seen = []
+
+    def judged(images, labels):
+        seen.append(labels.clone())
+        return torch.full((len(images), 1), 0.25)
+
+    recipe._judge = judged
+    batch = {"images": torch.rand(6, 1, SIZE, SIZE), "label": torch.arange(6) % 3}
+    terms = recipe.d_loss(batch, {})
+    assert float(terms["mismatch"]) == pytest.approx(0.5 * 1.25)  # hinge, of a logit of a quarter
+    wrong = next(labels for labels in seen if len(labels) == 6)
+    assert (wrong != batch["label"]).all()
+    assert open_engine(config).train()
+    with pytest.raises(ConfigError, match="--mismatch-weight needs classes"):
+        make(labelled, tmp_path / "other", "hinge", mismatch_weight=0.5)

@@ -67,11 +67,16 @@ class GANConfig(Config):
     """Of the penalty on gradients between real and generated images (WGAN-GP); 0 is off."""
     r1_weight: Annotated[float, Ge(0.0)] = 0.0
     """Weight gamma of the R1 penalty on real images, taken every 16 steps."""
+    mismatch_weight: Annotated[float, Ge(0.0)] = 0.0
+    """Of a conditional one: of a loss by which real images under the name of another class are judged like generated
+    ones (Reed et al., 2016); 0 is off."""
     optimizer: Literal["adam", "rmsprop"] = "adam"
     augment: tuple[Augmentation, ...] = ()
     """What changes all that the discriminator sees, real or not (DiffAugment), for small sets."""
 
     def __post_init__(self) -> None:
+        if self.mismatch_weight and not self.conditional:
+            raise ConfigError("--mismatch-weight needs classes that can be mistaken: add --conditional")
         wrong = ("width", "d_width", "norm") if self.body == "dense" else ("hidden",)
         for name in wrong:
             if getattr(self, name) is not None:

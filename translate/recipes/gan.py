@@ -28,7 +28,14 @@ from translate.config.networks import (
 from translate.config.training import RunConfig
 from translate.data.augment import diff_augment
 from translate.data.image_set import ImageSet
-from translate.losses import discriminator_loss, generator_loss, gradient_penalty, guessing_loss, r1_penalty
+from translate.losses import (
+    discriminator_fake_loss,
+    discriminator_loss,
+    generator_loss,
+    gradient_penalty,
+    guessing_loss,
+    r1_penalty,
+)
 from translate.networks import ConvJudge, DenseJudge, Judge, Sampler, build_network, initialise
 from translate.recipes.base import R1_EVERY, Batch, Recipe, Scratch, Update, adam, lazy_r1
 from translate.recipes.sampling import Sampling
@@ -187,12 +194,22 @@ class GAN(Sampling):
         scratch["fake"] = self._fake(batch, scratch)
         scratch["seen"] = scratch["fake"].detach()
         real, fake, labels = batch["images"], scratch["seen"], self._labels(batch)
+        losses = {}
+        if self.config.mismatch_weight:
+            losses["mismatch"] = self.config.mismatch_weight * self._mismatch_loss(real, labels)
         if self.mixes:  # statistics of real and fake must not mix
             real_logits, fake_logits = self._judge(real, labels), self._judge(fake, labels)
         else:
             twice = None if labels is None else torch.cat([labels, labels])
             real_logits, fake_logits = self._judge(torch.cat([real, fake.to(real.dtype)]), twice).chunk(2)
-        return {"d": discriminator_loss(real_logits, fake_logits, kind=self.config.adversarial)}
+        return {"d": discriminator_loss(real_logits, fake_logits, kind=self.config.adversarial), **losses}
+
+    def _mismatch_loss(self, real: Tensor, labels: Tensor | None) -> Tensor:
+        """Of real images under the name of another class, which are to be judged as if they were generated."""
+        assert labels is not None
+        count = len(self.class_names)
+        others = (labels + torch.randint(1, count, labels.shape, device=labels.device)) % count
+        return discriminator_fake_loss(self._judge(real, others), kind=self.config.adversarial)
 
     def penalty_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
         labels = self._labels(batch)
