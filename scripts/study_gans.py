@@ -97,7 +97,7 @@ def rates(configs: dict[str, GANConfig], file: Path) -> dict[str, float]:
 
 def conditional(mnist: Path, out: Path, *, seed: int) -> GANConfig:
     """The one whose weights ship, by its first seed."""
-    images = 800_000
+    images = 400_000
     run = {
         "images": images,
         "batch_size": 32,
@@ -105,11 +105,13 @@ def conditional(mnist: Path, out: Path, *, seed: int) -> GANConfig:
         "beta1": 0.5,
         "schedule": "linear",
         "decay_from": 0.5,
-        "ema_half_life": 40_000.0,
+        "ema_half_life": 20_000.0,
+        "ema_ramp_up": 0.1,
         "checkpoint_every": images // TENTHS,
     }
     data = ImageSetConfig(root=mnist)
-    return configured("hinge", data, out / f"digits-{seed}", seed=seed, run=run, conditional=True, latent=16)
+    options = {"conditional": True, "latent": 16, "mismatch_weight": 0.1}
+    return configured("hinge", data, out / f"digits-{seed}", seed=seed, run=run, **options)
 
 
 def history(run: Path, model: GeneratorModel, judge: ImageClassifier, data: ImageSet) -> list[tuple[int, float]]:
@@ -224,7 +226,15 @@ def balance(given: argparse.Namespace) -> list[Row]:
         y_test=test.labels,
     )
     data = ImageSet(ImageSetConfig(root=root))
-    run = {"images": given.images, "batch_size": 32, "learning_rate": 4e-4, "beta1": 0.5, "schedule": "linear"}
+    run = {
+        "images": given.images,
+        "batch_size": 32,
+        "learning_rate": 4e-4,
+        "beta1": 0.5,
+        "schedule": "linear",
+        "ema_half_life": 20_000.0,
+        "ema_ramp_up": 0.1,
+    }
     config = configured(
         "hinge",
         ImageSetConfig(root=root, class_balanced=True),
@@ -233,6 +243,7 @@ def balance(given: argparse.Namespace) -> list[Row]:
         run=run,
         conditional=True,
         latent=16,
+        mismatch_weight=0.1,
         augment=("translation",),
     )
     model = load(train(config), device="cpu")
@@ -285,7 +296,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="of the runs; what is there already is gone on with")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--minutes", type=float, default=10.0, help="of each run of compare and faces")
-    parser.add_argument("--images", type=int, default=300_000, help="that the GAN of balance sees")
+    parser.add_argument("--images", type=int, default=200_000, help="that the GAN of balance sees")
     parser.add_argument("--num-images", type=int, default=10_000, help="scored, of compare and faces")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path)

@@ -105,3 +105,14 @@ def test_a_log_that_cannot_be_written_says_so(tmp_path):
     (tmp_path / "log.jsonl").mkdir()
     with pytest.raises(WriteError, match=r"log\.jsonl cannot be written"):
         RunLog(tmp_path).write(entry(10))
+
+
+def test_ema_ramp_up_bounds_the_half_life_by_what_was_seen():
+    net = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.zeros_(net.weight)
+    ema = EMA({"g": net}, half_life=100.0, ramp_up=0.5)
+    torch.nn.init.ones_(net.weight)
+    ema.update(10, seen=10)  # a half-life of 10 images: half of the way
+    assert float(ema.nets["g"].weight) == pytest.approx(0.5)
+    ema.update(10, seen=10**6)  # and of 100, once there is so much behind
+    assert float(ema.nets["g"].weight) == pytest.approx(1 - 0.5 * 0.5**0.1)

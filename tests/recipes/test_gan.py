@@ -318,3 +318,10 @@ def test_real_images_under_another_name_are_judged_like_generated_ones(labelled,
     assert open_engine(config).train()
     with pytest.raises(ConfigError, match="--mismatch-weight needs classes"):
         make(labelled, tmp_path / "other", "hinge", mismatch_weight=0.5)
+
+
+@pytest.mark.parametrize("method", ["dcgan", "wgan"])
+def test_two_time_scales(labelled, tmp_path, method):
+    engine = open_engine(make(labelled, tmp_path / "run", method, d_rate=4.0, learning_rate=1e-3))
+    rates = {name: optimizer.param_groups[0]["initial_lr"] for name, optimizer in engine.optimizers.items()}
+    assert rates == {"g": pytest.approx(1e-3), "d": pytest.approx(4e-3)}

@@ -61,6 +61,8 @@ class GANConfig(Config):
     """The objective; saturating is the minimax game of the classic text."""
     n_critic: Annotated[int, Ge(1)] = 1
     """Steps of the discriminator for one of the generator."""
+    d_rate: Annotated[float, Gt(0.0)] = 1.0
+    """The discriminator's learning rate, as so many times the generator's (two time scales; Heusel et al., 2017)."""
     clip: Annotated[float, Ge(0.0)] = 0.0
     """Keep each weight of the discriminator within this of 0 (WGAN); 0 is off."""
     penalty_weight: Annotated[float, Ge(0.0)] = 0.0

@@ -10,6 +10,7 @@ Shapes: N batch, C channels, S side, D latents.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -167,16 +168,17 @@ class GAN(Sampling):
         return tuple(updates)
 
     def optimizers(self) -> dict[str, Optimizer]:
-        config = self.config
+        config, run = self.config, self.run
+        d_run = replace(run, learning_rate=run.learning_rate * config.d_rate)
         lazy = R1_EVERY if config.r1_weight else 0
         if config.optimizer == "rmsprop":
             return {
-                "g": _rmsprop(self.g.parameters(), self.run, bound=0.0),
-                "d": _rmsprop(self.d.parameters(), self.run, bound=config.clip),
+                "g": _rmsprop(self.g.parameters(), run, bound=0.0),
+                "d": _rmsprop(self.d.parameters(), d_run, bound=config.clip),
             }
         if config.clip:
             raise ConfigError("--clip goes with --optimizer rmsprop, as published")
-        return {"g": adam(self.g.parameters(), self.run), "d": adam(self.d.parameters(), self.run, lazy=lazy)}
+        return {"g": adam(self.g.parameters(), run), "d": adam(self.d.parameters(), d_run, lazy=lazy)}
 
     # The step
 
