@@ -43,7 +43,7 @@ class GeneratorModel(Framing):
         if not isinstance(network, Sampler):
             raise InferenceError(
                 f"'{config.name}' holds {a_kind(config.kind)}, which makes nothing of random numbers: this needs the "
-                "weights of a GAN (translate train gan, dcgan, wgan, wgan-gp or hinge)"
+                "weights of a GAN (translate train gan, dcgan, wgan, wgan-gp, hinge or stylegan)"
             )
         super().__init__(config)
         self.device = choose_device(device)
