@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from translate.config import CycleGANConfig, Pix2PixConfig, from_dict
+from translate.config import CycleGANConfig, Pix2PixConfig, StyleGANConfig, from_dict
 from translate.engine import train
 
 if __name__ == "__main__":
@@ -18,4 +18,5 @@ if __name__ == "__main__":
     given = Path(sys.argv[1])
     given.with_suffix(f".{os.environ.get('RANK', '0')}.pid").write_text(str(os.getpid()))
     values = json.loads(given.read_text(encoding="utf-8"))
-    train(from_dict(CycleGANConfig if "cycle_weight" in values else Pix2PixConfig, values))
+    kind = {"cycle_weight": CycleGANConfig, "fade_images": StyleGANConfig}
+    train(from_dict(next((found for name, found in kind.items() if name in values), Pix2PixConfig), values))

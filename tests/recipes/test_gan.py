@@ -12,6 +12,7 @@ from rich.console import Console
 from torch import nn
 
 import translate
+from translate.blocks.keyed import keyed_normal, sample_keys
 from translate.config import GAN_METHODS, ConfigError, DCGANConfig, GANConfig, ImageSetConfig, WGANConfig, WGANGPConfig
 from translate.data.batches import Wanted
 from translate.engine import Display, Engine
@@ -94,9 +95,8 @@ def test_variants_train(labelled, tmp_path, given):
     assert translate.load(config.run.out, device="cpu").sample(1)[0].size == (given.get("size", SIZE),) * 2
 
 
-def plain_step(g, d, optimizers, real, labels, *, critic, config):
+def plain_step(g, d, optimizers, real, labels, latents, *, critic, config):
     """One step of the published algorithms, in the order of DCGAN's and WGAN's own code."""
-    latents = torch.randn(len(real), config.latent)
     fake = g(latents, labels)
     optimizers["d"].zero_grad()
     if config.adversarial == "wasserstein":
@@ -145,7 +145,8 @@ def test_steps_are_the_published_ones(labelled, tmp_path, method):
         engine.train_step({"images": real, "label": labels})
         engine.images += 4
         torch.manual_seed(step)
-        plain_step(twin.g, twin.d, optimizers, real, labels, critic=step % config.n_critic != 0, config=config)
+        latents = keyed_normal(sample_keys(4 * step, 4, seed=config.run.seed), config.latent)
+        plain_step(twin.g, twin.d, optimizers, real, labels, latents, critic=step % config.n_critic != 0, config=config)
     for name in ("g", "d"):
         for (key, value), other in zip(
             recipe.nets[name].state_dict().items(), twin.nets[name].state_dict().values(), strict=True
@@ -311,7 +312,7 @@ def test_real_images_under_another_name_are_judged_like_generated_ones(labelled,
 
     recipe._judge = judged
     batch = {"images": torch.rand(6, 1, SIZE, SIZE), "label": torch.arange(6) % 3}
-    terms = recipe.d_loss(batch, {})
+    terms = recipe.d_loss(batch, {"keys": sample_keys(0, 6, seed=0)})
     assert float(terms["mismatch"]) == pytest.approx(0.5 * 1.25)  # hinge, of a logit of a quarter
     wrong = next(labels for labels in seen if len(labels) == 6)
     assert (wrong != batch["label"]).all()

@@ -10,11 +10,12 @@ import torch.nn.functional as F
 from rich.console import Console
 
 import translate
+from translate.blocks.keyed import keyed_normal, sample_keys
 from translate.config import ConfigError, ImageSetConfig, StyleGANConfig, StyleGANRunConfig
 from translate.engine import Display, Engine
 from translate.engine.distributed import World
 from translate.inference import GeneratorModel
-from translate.recipes import StyleGAN, open_recipe
+from translate.recipes import Progress, StyleGAN, open_recipe
 from translate.recipes.stylegan import widths
 
 SIZE = 16
@@ -107,7 +108,8 @@ def test_what_has_not_grown_up_opens_at_its_size(labelled, tmp_path):
 
 def plain_step(g, d, optimizers, real, *, step, gamma, path_weight, state):
     """A step of StyleGAN2's loss at one size, in the order of this toolkit, without mixing."""
-    fake = g.synthesis(g.styles(torch.randn(len(real), 6)), noise="random")
+    keys = sample_keys(4 * step, 4, seed=0)
+    fake = g.synthesis(g.styles(keyed_normal(keys, 6)), noise=keyed_normal(keys, g.num_noise, stream=3))
     optimizers["d"].zero_grad()
     loss = F.softplus(-d(real)).mean() + F.softplus(d(fake.detach())).mean()
     loss.backward()
@@ -123,8 +125,9 @@ def plain_step(g, d, optimizers, real, *, step, gamma, path_weight, state):
         optimizers["d"].step()
     if step % 4 == 0:
         optimizers["g"].zero_grad()
-        styles = g.styles(torch.randn(len(real) // 2, 6))
-        images = g.synthesis(styles, noise="random")
+        keys = keys[::2] + 1
+        styles = g.styles(keyed_normal(keys, 6))
+        images = g.synthesis(styles, noise=keyed_normal(keys, g.num_noise, stream=3))
         noise = torch.randn_like(images) / 16
         (gradient,) = torch.autograd.grad((images * noise).sum(), styles, create_graph=True)
         lengths = gradient.square().sum(dim=2).mean(dim=1).sqrt()
@@ -185,6 +188,23 @@ def test_a_run_goes_on_in_the_middle_of_a_fade(labelled, tmp_path, given):
         assert torch.equal(value, other)
 
 
+@pytest.mark.parametrize(
+    "given", [{"path_weight": 0.0, "r1_weight": 3.0}, {"conditional": True, "grow": "off"}], ids=str
+)
+def test_parts_of_a_batch_draw_what_the_whole_draws(labelled, tmp_path, given):
+    """Latents, mixtures, and noise belong to a sample: two halves of a batch have those of the whole."""
+    config = make(labelled, tmp_path / "run", **given)
+    recipe = open_engine(config).recipe
+    recipe.advance(Progress(images=8, total=32), {})
+    images, labels = torch.rand(4, 1, SIZE, SIZE) * 2 - 1, torch.arange(4) % 3
+    keys = sample_keys(8, 4, seed=0)
+
+    def made(part):
+        return recipe._fake({"images": images[part], "label": labels[part]}, {"keys": keys[part]})
+
+    torch.testing.assert_close(torch.cat([made(slice(0, 2)), made(slice(2, 4))]), made(slice(0, 4)))
+
+
 @pytest.mark.parametrize(("sign", "expected"), [(1.0, 0.08), (-1.0, 0.0)])
 def test_changes_become_more_likely_while_real_images_are_known(labelled, tmp_path, sign, expected):
     recipe = open_engine(make(labelled, tmp_path / "run", ada_target=0.6, grow="off", ada_images=400)).recipe
@@ -199,7 +219,7 @@ def test_changes_become_more_likely_while_real_images_are_known(labelled, tmp_pa
 
 def test_styles_are_mixed_from_a_layer_on(labelled, tmp_path):
     recipe = open_engine(make(labelled, tmp_path / "run", grow="off", mixing=1.0)).recipe
-    styles = recipe._styles(64, None, torch.device("cpu"))
+    styles = recipe._styles(sample_keys(0, 64, seed=0), None)
     firsts = []
     for image in styles:
         same = [torch.equal(layer, image[0]) for layer in image]

@@ -24,7 +24,8 @@ SLOPE = 0.2
 TAPS = (1.0, 3.0, 3.0, 1.0)
 EPSILON = 1e-8
 
-Noise = Literal["random", "fixed", "none"]
+Noise = Literal["random", "fixed", "none"] | Tensor
+"""Of a layer: drawn anew, always the same, none, or given: [N, 1, H, W]."""
 
 
 def activated(x: Tensor) -> Tensor:
@@ -216,13 +217,17 @@ class StyledConv(nn.Module):
         adain = isinstance(self.conv, AdaINConv)
         x = self.conv.convolved(x) if isinstance(self.conv, AdaINConv) else self.conv(x, style)
         gain = 1.0 if adain else GAIN  # of a modulated one the factors hold it: one pass over the image less
-        if noise != "none":
-            drawn = self.noise.to(x.dtype)
-            if noise == "random":
-                drawn = torch.randn(len(x), 1, *x.shape[2:], device=x.device, dtype=x.dtype)
-            x = x + drawn * (self.strength * gain).to(x.dtype)
+        if (drawn := self._noise(x, noise)) is not None:
+            x = x + drawn.to(x.dtype) * (self.strength * gain).to(x.dtype)
         x = F.leaky_relu(x + (self.bias * gain).to(x.dtype)[:, None, None], SLOPE)
         return self.conv.restyled(x * GAIN, style) if isinstance(self.conv, AdaINConv) else x
+
+    def _noise(self, x: Tensor, noise: Noise) -> Tensor | None:
+        if isinstance(noise, Tensor):
+            return noise
+        if noise == "random":
+            return torch.randn(len(x), 1, *x.shape[2:], device=x.device)
+        return self.noise if noise == "fixed" else None
 
 
 class AdaINConv(nn.Module):

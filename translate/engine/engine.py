@@ -20,6 +20,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from translate.blocks.keyed import sample_keys
 from translate.checkpoint.atomic import WriteError, written_beside
 from translate.checkpoint.run_state import (
     RunState,
@@ -213,7 +214,7 @@ class Engine:
     def train_step(self, batch: Batch) -> None:
         """One batch through every update that is due."""
         micro_batches = self._micro_batches(batch)
-        scratches: list[Scratch] = [{} for _ in micro_batches]
+        scratches: list[Scratch] = [{"keys": keys} for keys in self._keys(len(next(iter(batch.values()))))]
         keeps_graph = len(micro_batches) == 1
         step = (self.images - self.stage.start) // self.stage.batch_size
         for update in self.recipe.updates:
@@ -230,7 +231,7 @@ class Engine:
                     scaler.scale(total).backward()
                     self.meter.add(terms)
                     if not keeps_graph:  # memory is that of one micro-batch: the next update computes anew
-                        for name in scratch.keys() - set(self.recipe.kept):
+                        for name in scratch.keys() - {"keys", *self.recipe.kept}:
                             del scratch[name]
             parameters = (p for name in update.trains for p in self.nets[name].parameters())
             self.world.average_gradients(parameters)
@@ -245,10 +246,18 @@ class Engine:
             name: given.contiguous(memory_format=self.memory_format) if given.dim() == 4 else given
             for name, given in batch.items()
         }
-        # Of smaller images there are more in a batch, and in each part of it.
-        size = self.micro_batch * (self.stage.batch_size // self.run.batch_size)
-        parts = {name: given.split(size) for name, given in batch.items()}
+        parts = {name: given.split(self._part) for name, given in batch.items()}
         return [dict(zip(parts, group, strict=True)) for group in zip(*parts.values(), strict=True)]
+
+    @property
+    def _part(self) -> int:
+        """Images of one pass: of smaller ones there are more in a batch, and in each part of it."""
+        return self.micro_batch * (self.stage.batch_size // self.run.batch_size)
+
+    def _keys(self, count: int) -> tuple[Tensor, ...]:
+        """Of this process's images of the step, by which recipes draw numbers; for each micro-batch."""
+        first = self.images + self.world.rank * (self.stage.batch_size // self.world.size)
+        return sample_keys(first, count, seed=self.run.seed, device=self.device).split(self._part)
 
     def _freeze(self, update: Update, *, keeps_graph: bool) -> None:
         others = tuple(name for name in self.nets if name not in update.trains)

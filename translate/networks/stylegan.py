@@ -95,10 +95,10 @@ class SynthesisStage(nn.Module):
         self.convs = nn.ModuleList([*first, conv(out_channels, up=False)])
         self.to_image = ToImage(out_channels, config.channels, style=config.style)
 
-    def forward(self, x: Tensor, styles: Tensor, *, noise: Noise) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, styles: Tensor, *, noise: Noise | tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         """Features and styles [N, len(convs) + 1, D] -> features of this size, and what it adds to the image."""
-        for conv, style in zip(self.convs, styles.unbind(1), strict=False):
-            x = conv(x, style, noise=noise)
+        for number, (conv, style) in enumerate(zip(self.convs, styles.unbind(1), strict=False)):
+            x = conv(x, style, noise=noise[number] if isinstance(noise, tuple) else noise)
         return x, self.to_image(x, styles[:, len(self.convs)])
 
 
@@ -140,6 +140,12 @@ class StyleSampler(Sampler):
         """L, for the size that it has grown to."""
         return 2 * len(self._stages(None))
 
+    @property
+    def num_noise(self) -> int:
+        """Values of noise of an image, for the size that it has grown to."""
+        stages = self._stages(None)
+        return sum(len(stage.convs) * side**2 for stage, side in zip(stages, self.sides, strict=False))
+
     def _stages(self, size: int | None) -> list[SynthesisStage]:
         wanted = size or self.grown
         return [stage for stage, side in zip(self.stages, self.sides, strict=True) if side <= wanted]  # type: ignore[misc]
@@ -149,7 +155,7 @@ class StyleSampler(Sampler):
 
         Args:
             styles: [N, L, D]; of a smaller size the first are taken.
-            noise: ``random``, drawn anew; ``fixed``, always the same; or ``none``.
+            noise: ``random``, drawn anew; ``fixed``, always the same; ``none``; or [N, `num_noise`], all of it given.
             size: Side of the images; what it has grown to unless given.
 
         Returns:
@@ -158,9 +164,14 @@ class StyleSampler(Sampler):
         stages = self._stages(size)
         x = self.constant.expand(len(styles), -1, -1, -1)
         image, layer = torch.zeros(()), 0
-        for number, stage in enumerate(stages):
+        taken = 0
+        for number, (stage, side) in enumerate(zip(stages, self.sides, strict=False)):
             count = len(stage.convs)
-            x, added = stage(x, styles[:, layer : layer + count + 1], noise=noise)
+            own: Noise | tuple[Tensor, ...] = noise
+            if isinstance(noise, Tensor):
+                parts = noise[:, taken : taken + count * side**2].view(-1, count, 1, side, side)
+                own, taken = parts.unbind(1), taken + count * side**2
+            x, added = stage(x, styles[:, layer : layer + count + 1], noise=own)
             layer += count
             if number == 0:
                 image = added

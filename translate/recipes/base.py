@@ -27,6 +27,7 @@ R1_EVERY = 16  # steps between two R1 penalties, as in StyleGAN2
 
 Batch = dict[str, Tensor]
 Scratch = dict[str, Tensor]
+"""What the losses of a step leave for each other; at first ``keys``, int64 [N], for `translate.blocks.keyed`."""
 Exported = tuple[str | tuple[str, ...], WeightsConfig]
 """The name of a network, or the names of the parts of one, and what its file says of it."""
 LossFn = Callable[[Batch, Scratch], dict[str, Tensor]]

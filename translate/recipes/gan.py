@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from translate.blocks.keyed import keyed_normal
 from translate.config.base import ConfigError
 from translate.config.gans import GANConfig, gan_method
 from translate.config.networks import (
@@ -184,9 +185,8 @@ class GAN(Sampling):
 
     def _fake(self, batch: Batch, scratch: Scratch) -> Tensor:
         """Images of the step's latents, and of the classes of its real images."""
-        images = batch["images"]
         if "latents" not in scratch:
-            scratch["latents"] = torch.randn(len(images), self.config.latent, device=images.device)
+            scratch["latents"] = keyed_normal(scratch["keys"], self.latent)
         return self.g(scratch["latents"], self._labels(batch))
 
     def _judge(self, images: Tensor, labels: Tensor | None) -> Tensor:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from translate.blocks.keyed import keyed_normal, keyed_uniform
 from translate.config.base import ConfigError
 from translate.config.networks import StyleDiscriminatorConfig, StyleGeneratorConfig
 from translate.config.stylegan import StyleGANConfig
@@ -30,6 +31,7 @@ from translate.recipes.sampling import Sampling
 PATH_EVERY, PATH_PACE = 4, 0.01  # steps between two path length penalties, and of their running mean
 SIGN_EVERY = 4  # steps between two changes of the strength of adaptive augmentation
 FEW = 100  # images
+LATENTS, OTHERS, MIXING, NOISE = range(4)  # what is drawn by the keys of samples
 WIDEST, NARROWEST = 6, 16  # times the width, and channels
 
 
@@ -181,24 +183,25 @@ class StyleGAN(Sampling):
             return adaptive_augment(images, self.probability)
         return diff_augment(images, self.config.augment)
 
-    def _styles(self, count: int, labels: Tensor | None, device: torch.device) -> Tensor:
+    def _styles(self, keys: Tensor, labels: Tensor | None) -> Tensor:
         """Of new latents, [N, L, D]; of two latents each, as often as is asked for."""
-        styles = self.g.styles(torch.randn(count, self.latent, device=device), labels)
+        styles = self.g.styles(keyed_normal(keys, self.latent, stream=LATENTS), labels)
         if not self.config.mixing:
             return styles
-        others = self.g.styles(torch.randn(count, self.latent, device=device), labels)
+        others = self.g.styles(keyed_normal(keys, self.latent, stream=OTHERS), labels)
         layers = styles.shape[1]
-        first = torch.randint(1, layers, (count, 1), device=device)
-        mixed = torch.rand(count, 1, device=device) < self.config.mixing
-        second = mixed & (torch.arange(layers, device=device) >= first)  # [N, L]
+        place, chance = keyed_uniform(keys, 2, 1, stream=MIXING).unbind(1)  # [N, 1] each
+        first = 1 + (place * (layers - 1)).long()
+        second = (chance < self.config.mixing) & (torch.arange(layers, device=keys.device) >= first)  # [N, L]
         return torch.where(second[:, :, None], others, styles)
 
-    def _fake(self, batch: Batch) -> Tensor:
-        images = batch["images"]
-        return self.g.synthesis(self._styles(len(images), self._labels(batch), images.device), noise="random")
+    def _fake(self, batch: Batch, scratch: Scratch) -> Tensor:
+        keys = scratch["keys"]
+        noise = keyed_normal(keys, self.g.num_noise, stream=NOISE)
+        return self.g.synthesis(self._styles(keys, self._labels(batch)), noise=noise)
 
     def d_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
-        scratch["fake"] = self._fake(batch)
+        scratch["fake"] = self._fake(batch, scratch)
         scratch["seen"] = scratch["fake"].detach()
         real, fake, labels = batch["images"], scratch["seen"], self._labels(batch)
         if len(real) % self.d.config.group:  # groups of the batch's deviation must not mix real and fake
@@ -222,7 +225,7 @@ class StyleGAN(Sampling):
         self.signs = torch.where(due, 0.0, self.signs)
 
     def g_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
-        fake = scratch["fake"] if "fake" in scratch and scratch["fake"].requires_grad else self._fake(batch)
+        fake = scratch["fake"] if "fake" in scratch and scratch["fake"].requires_grad else self._fake(batch, scratch)
         logits = self.d(self._changed(fake), self._labels(batch))
         return {"g": generator_loss(logits, kind="non-saturating")}
 
@@ -232,10 +235,9 @@ class StyleGAN(Sampling):
         return {"d_r1": self.r1_weight / 2 * r1_penalty(self.d(real, self._labels(batch)), real)}
 
     def path_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
-        half = max(1, len(batch["images"]) // 2)
-        labels = self._labels(batch)
-        styles = self._styles(half, None if labels is None else labels[:half], batch["images"].device)
-        images = self.g.synthesis(styles, noise="random")
+        keys, labels = scratch["keys"][::2] + 1, self._labels(batch)  # other latents than those that were judged
+        styles = self._styles(keys, None if labels is None else labels[::2])
+        images = self.g.synthesis(styles, noise=keyed_normal(keys, self.g.num_noise, stream=NOISE))
         if self.path_mean.device != images.device:
             self.path_mean = self.path_mean.to(images.device)
         penalty, lengths = path_length_penalty(images, styles, self.path_mean)
