@@ -93,7 +93,7 @@ def contenders(method: str, folder: Path, given: argparse.Namespace) -> dict[str
     plain = [copy.deepcopy(engine.nets[name]).to(memory_format=torch.contiguous_format) for name in ("g", "d")]
     published = PublishedStep(plain[0], plain[1], config)
     real = torch.rand(given.batch_size, 3, given.size, given.size, device=device) * 2 - 1
-    ours = engine_step(engine, config, real)
+    ours = engine_step(engine, config.n_critic, real)
     return {"published": lambda: published(real), f"translate, {engine.precision}": ours}
 
 

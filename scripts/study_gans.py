@@ -34,6 +34,7 @@ from translate.applications.image_classifier import ImageClassifier, open_image_
 from translate.checkpoint.run_state import load_state, owned, saved_states
 from translate.config import GAN_METHODS, GANConfig, ImageSetConfig
 from translate.config import gans as gan_configs
+from translate.config.methods import TrainConfig
 from translate.data.image_inputs import spread
 from translate.data.image_set import ImageSet
 from translate.engine import Display, Engine, train
@@ -58,38 +59,44 @@ def configured(method: str, data: ImageSetConfig, out: Path, *, seed: int, run: 
     return kind(data=data, run=run_kind(out=out, seed=seed, **settings | run), **options)
 
 
-def open_engine(config: GANConfig) -> Engine:
+def open_engine(config: TrainConfig) -> Engine:
     """An engine that says nothing."""
     recipe, images = open_recipe(config)
     world = World(rank=0, size=1, device=choose_device(config.run.device))
     return Engine(recipe, images, config=config, world=world, display=Display(enabled=False))
 
 
-def engine_step(engine: Engine, config: GANConfig, real: torch.Tensor) -> Callable[[], None]:
-    """A call that makes one step of the generator and all steps of the discriminator that belong to it."""
+def engine_step(engine: Engine, steps: int, real: torch.Tensor) -> Callable[[], None]:
+    """A call that makes so many steps."""
 
     def step() -> None:
-        for _ in range(config.n_critic):
+        for _ in range(steps):
             engine.train_step({"images": real})
-            engine.images += config.run.batch_size
+            engine.images += len(real)
 
     return step
 
 
-def rates(configs: dict[str, GANConfig], file: Path) -> dict[str, float]:
-    """Images a second that each method trains on, in turns; measured once and kept in a file."""
+def rates(configs: dict[str, TrainConfig], file: Path, *, steps: int | None = None) -> dict[str, float]:
+    """Images a second that each method trains on, in turns; measured once and kept in a file.
+
+    Args:
+        configs: By name.
+        file: Where they are kept.
+        steps: Taken in a turn, so many that lazy penalties are among them; one of the generator unless given.
+    """
     if not file.is_file():
         with tempfile.TemporaryDirectory() as folder:
-            steps = {}
+            calls, turns = {}, {}
             for name, config in configs.items():
                 engine = open_engine(replace(config, run=replace(config.run, out=Path(folder) / name)))
                 channels, size = engine.data.format.channels, engine.data.size
                 noise = torch.rand(config.run.batch_size, channels, size, size) * 2 - 1
-                steps[name] = engine_step(engine, config, noise)
-            seconds = take_turns(steps, rounds=7, calls=1, warmup=1, device=torch.device("cpu"))
-        found = {
-            name: config.run.batch_size * config.n_critic / median(seconds[name]) for name, config in configs.items()
-        }
+                turns[name] = steps or getattr(config, "n_critic", 1)
+                calls[name] = engine_step(engine, turns[name], noise)
+            rounds = 7 if steps is None else 2
+            seconds = take_turns(calls, rounds=rounds, calls=1, warmup=1, device=torch.device("cpu"))
+        found = {name: config.run.batch_size * turns[name] / median(seconds[name]) for name, config in configs.items()}
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     return json.loads(file.read_text(encoding="utf-8"))
@@ -128,7 +135,7 @@ def history(run: Path, model: GeneratorModel, judge: ImageClassifier, data: Imag
     return found
 
 
-def scored(config: GANConfig, root: Path, out: Path, *, classifier: Path, num_images: int, cas: bool) -> Row:
+def scored(config: TrainConfig, root: Path, out: Path, *, classifier: Path, num_images: int, cas: bool) -> Row:
     """Train, or go on, and score the final weights."""
     model = load(train(config), device="cpu")
     assert isinstance(model, GeneratorModel)

@@ -1,0 +1,129 @@
+"""StyleGAN on faces: growing beside not growing and beside a DCGAN of equal time, final weights, several seeds.
+
+Equal time: how many images a second each trains on, at each size, is measured first, in turns; each then gets the
+images that it would see in --minutes. Distances are taken in the features of a classifier of quarter turns that is
+trained on the faces. Beside them, those of held-out faces and of a Gaussian in pixel space; how far a sample is from
+the nearest training image, and how much two of them differ, beside real ones: copies or a collapse would show there.
+
+    python scripts/study_styles.py FACES --out DIR [--size 32] [--seeds 0 1 2] [--minutes 20] [--json FILE]
+"""
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from study_gans import TENTHS, configured, rates, report, scored
+
+from translate.config import ImageSetConfig, StyleGANConfig, StyleGANRunConfig
+from translate.config.methods import TrainConfig
+from translate.inference import contact_sheet, load_sampler
+from translate.recipes.growth import Growth
+
+Row = dict[str, Any]
+SHARE = 0.1  # of the images of a run, for which a size stays, and over which it fades in
+
+
+def stylegan(data: ImageSetConfig, out: Path, *, seed: int, images: int, grow: str, width: int) -> StyleGANConfig:
+    run = StyleGANRunConfig(
+        out=out, seed=seed, images=images, device="cpu", precision="fp32", keep=TENTHS, log_every=5_000,
+        sample_every=20_000, checkpoint_every=max(1, images // TENTHS), schedule="linear", decay_from=0.7,
+    )  # fmt: skip
+    some = max(1, round(SHARE * images))
+    return StyleGANConfig(
+        data=data, run=run, grow=grow, width=width, path_weight=0.0, augment=("colour", "translation", "cutout"),
+        stay_images=some, fade_images=some,
+    )  # fmt: skip
+
+
+def seconds_of(config: StyleGANConfig, speed: dict[int, float], *, size: int) -> float:
+    """How long a run takes that grows, by the images a second at each size."""
+    first = config.grow_from if config.grow == "on" else size
+    sizes = tuple(side for side in (4 * 2**number for number in range(9)) if first <= side <= size)
+    growth = Growth(sizes=sizes, batch_size=config.run.batch_size, stay=config.stay_images, fade=config.fade_images)
+    total, seconds = config.run.images or 0, 0.0
+    stages = growth.stages()
+    for stage, until in zip(stages, [*[later.start for later in stages[1:]], total], strict=True):
+        assert stage.size is not None
+        seconds += max(0, min(until, total) - stage.start) / speed[stage.size]
+    return seconds
+
+
+def fitting(make: Callable[[int], StyleGANConfig], speed: dict[int, float], *, size: int, minutes: float) -> int:
+    """So many images as take so many minutes, to a thousandth, by halving."""
+    low, high = 1, 10**8
+    while high - low > max(1, low // 1000):
+        middle = (low + high) // 2
+        low, high = (middle, high) if seconds_of(make(middle), speed, size=size) <= 60 * minutes else (low, middle)
+    return low
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--out", type=Path, required=True, help="of the runs; what is there already is gone on with")
+    parser.add_argument("--size", type=int, default=32)
+    parser.add_argument("--width", type=int, default=32, help="of StyleGAN, at 64 px")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--minutes", type=float, default=20.0)
+    parser.add_argument("--num-images", type=int, default=5_000, help="scored")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    data = ImageSetConfig(root=given.data, size=given.size, flip=True, hold_out=0.1)
+
+    def style(images: int, seed: int, grow: str) -> StyleGANConfig:
+        out = given.out / f"style-{grow}-{seed}"
+        return stylegan(data, out, seed=seed, images=images, grow=grow, width=given.width)
+
+    def dcgan(images: int, seed: int) -> TrainConfig:
+        run = {"images": images, "batch_size": 32, "checkpoint_every": max(1, images // TENTHS), "schedule": "linear"}
+        options = {"width": 64, "d_width": 64}
+        return configured("dcgan", data, given.out / f"style-dcgan-{seed}", seed=seed, run=run, **options)
+
+    sizes = [side for side in (8, 16, 32, 64, 128, 256) if side <= given.size]
+    one_size = {
+        f"stylegan, {side} px": replace(
+            style(1, 0, "off"),
+            data=replace(data, size=side),
+            run=replace(style(1, 0, "off").run, batch_size=32 * min(4, given.size // side)),
+        )
+        for side in sizes
+    }
+    speed = rates({"dcgan": dcgan(1, 0), **one_size}, given.out / "style-rates.json", steps=16)
+    by_size = {side: speed[f"stylegan, {side} px"] for side in sizes}
+    rows: list[Row] = []
+    for seed in given.seeds:
+        for method in ("dcgan", "growing", "not growing"):
+            if method == "dcgan":
+                config: TrainConfig = dcgan(round(speed["dcgan"] * 60 * given.minutes), seed)
+            else:
+                grow = "on" if method == "growing" else "off"
+
+                def make(images: int, seed: int = seed, grow: str = grow) -> StyleGANConfig:
+                    return style(images, seed, grow)
+
+                config = make(fitting(make, by_size, size=given.size, minutes=given.minutes))
+            row = scored(
+                config,
+                given.data,
+                given.out,
+                classifier=given.out / f"style-classifier-{given.size}",
+                num_images=given.num_images,
+                cas=False,
+            )
+            rows.append({"method": method, **row})
+            print(rows[-1], flush=True)
+            sheet = contact_sheet(load_sampler(config.run.out, device="cpu").sample(60, seed=0), columns=10)
+            sheet.save(given.out / f"style-{method.replace(' ', '-')}-{seed}.png")
+    report(rows)
+    if given.json is not None:
+        given.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
