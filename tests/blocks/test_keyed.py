@@ -4,6 +4,7 @@ import pytest
 import torch
 from scipy import stats
 
+from translate.blocks import keyed
 from translate.blocks.keyed import _mixed, keyed_normal, keyed_uniform, sample_keys
 
 MASK = 2**64 - 1
@@ -42,7 +43,13 @@ def test_they_are_distributed_as_they_should_be(draw, law):
     assert abs(neighbours.item()) < 0.02
 
 
-def test_ends_are_never_drawn():
+def test_ends_are_never_drawn(monkeypatch):
     values = keyed_normal(sample_keys(0, 1000, seed=5), 1000)
     assert values.isfinite().all()
     assert 4.2 < values.abs().max() < 6
+    # The extremes themselves, of which chance finds one in millions.
+    for bits in (0, 2**63 - 1, -1, -(2**63)):
+        monkeypatch.setattr(keyed, "_mixed", lambda x, bits=bits: torch.full_like(x, bits))
+        drawn = keyed_uniform(torch.zeros(1, dtype=torch.int64), 1)
+        assert 0 < drawn.item() < 1
+        assert keyed_normal(torch.zeros(1, dtype=torch.int64), 1).isfinite().all()
