@@ -131,8 +131,11 @@ def test_older_files_have_no_noise(tmp_path):
         ({"attention.weight": torch.zeros(3)}, "also has attention.weight"),
         ({"convs.0.conv.blur.kernel": torch.ones(4, 4)}, "not the published filter"),
         ({"input.input": torch.full((1, 8, 4, 4), torch.nan)}, "not finite"),
+        ({"conv1.conv.weight": torch.zeros(8)}, "would have 5 dimensions"),
+        ({"input.input": torch.zeros(1, 4, 4, 8)}, "input.input is .1, 4, 4, 8. and would have to be of .1, 8, 4, 4."),
+        ({"to_rgb1.conv.weight": torch.zeros(1, 5, 8, 1, 1)}, "makes images of 5 channels"),
     ],
-    ids=["missing", "shape", "more", "filter", "nan"],
+    ids=["missing", "shape", "more", "filter", "nan", "dimensions", "transposed", "channels"],
 )
 def test_what_is_another_network_is_refused(tmp_path, change, said):
     state = {name: tensor for name, tensor in {**theirs(), **change}.items() if tensor is not None}

@@ -7,9 +7,12 @@ from learned import SIZE, save_sampler
 from PIL import Image
 
 import translate
+from translate.checkpoint import save_weights
 from translate.cli.main import main
+from translate.config import ClassifierNetworkConfig, Preprocessing, WeightsConfig
 from translate.inference import InferenceError, StyleModel, load_style_model
 from translate.inference.style_model import read_styles, save_styles, straight
+from translate.networks import build_network
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +47,10 @@ def test_noise_on_and_off(model):
     fixed, none = model.sampled(2)[0], model.styled(noise="none").sampled(2)[0]
     assert torch.equal(fixed, model.sampled(2)[0])
     assert not torch.equal(fixed, none)
-    assert not torch.equal(*(model.styled(noise="random").sampled(2)[0] for _ in range(2)))
+    random = model.styled(noise="random", seed=3)
+    first = random.sampled(2)[0]
+    assert not torch.equal(first, random.sampled(2)[0])
+    assert torch.equal(first, model.styled(noise="random", seed=3).sampled(2)[0])
 
 
 def test_mixtures_have_some_layers_of_each(model):
@@ -77,6 +83,7 @@ def test_factorised_directions_are_singular_vectors(model):
     found = model.factorised(4)
     torch.testing.assert_close(found @ found.t(), torch.eye(4), atol=1e-5, rtol=0)
     weights = [module.conv.affine.weight for stage in model.network.stages for module in stage.convs]
+    weights.append(model.network.stages[-1].to_image.conv.affine.weight)
     matrix = torch.cat([weight / weight.norm(dim=1, keepdim=True) for weight in weights])
     gram = (matrix.t() @ matrix).detach()
     _, vectors = torch.linalg.eigh(gram)
@@ -147,8 +154,8 @@ def test_what_means_nothing_is_refused(model, weights, tmp_path):
         model.sample(1, temperature=0.7)
     with pytest.raises(InferenceError, match="styles of one network mean nothing to another"):
         model.mixed(torch.randn(1, 6, 6), torch.randn(1, 8, 6), layers=(0, 2))
-    with pytest.raises(InferenceError, match="layers 2 to 9 are not there"):
-        model.mixed(model.seeded([0]), model.seeded([1]), layers=(2, 9))
+    with pytest.raises(InferenceError, match="in 6 layers, numbered from 0: there are none from 7 on"):
+        model.mixed(model.seeded([0]), model.seeded([1]), layers=(7, None))
     with pytest.raises(InferenceError, match="has no styles"):
         load_style_model(save_sampler(tmp_path / "gan", "gan"), device="cpu")
     save_styles(model.seeded([1]), tmp_path / "s.safetensors", model)
@@ -174,6 +181,7 @@ def test_commands(weights, tmp_path, capsys):
     }.items():
         run("sample", str(weights), "-o", str(tmp_path / f"{name}.png"), *options)
         assert (tmp_path / f"{name}.png").is_file()
+    run("sample", str(weights), "-o", str(tmp_path / "middle.png"), "--count", "2", "--mix", "middle")
     run("sample", str(weights), "-o", str(tmp_path / "mix.png"), "--count", "3", "--mix", "coarse")
     side = Image.open(tmp_path / "mix.png").width
     assert Image.open(tmp_path / "mix.png").height == side
@@ -198,7 +206,13 @@ def test_commands_say_what_is_wrong(weights, tmp_path, capsys):
         (["sample", str(weights), "-o", str(tmp_path / "folder"), "--mix", "fine"], "name a .png"),
         (["sample", str(weights), "-o", "x.png", "--psi", "7"], "psi 7 is out of range"),
         (["directions", str(weights), "-o", "x.jpg"], "the sheet is a .png"),
-        (["directions", str(weights), "-o", "x.png", "--layers", "fine"], "has 6 layers, and none is fine"),
+        (
+            ["directions", str(weights), "-o", "x.png", "--layers", "fine"],
+            "in 6 layers, numbered from 0: there are none from 7 on",
+        ),
+        (["directions", str(weights), "-o", "x.png", "--psi", "9"], "psi 9 is out of range"),
+        (["sample", str(weights), "-o", "x.png", "--space", "w"], "add --interpolate"),
+        (["sample", str(weights), "-o", "x.png", "--mix", "coarse", "--columns", "2"], "has columns of its own"),
         (["directions", str(weights), "-o", "x.png", "--only", "9"], "has 6 directions"),
         (["project", str(gan), "x.png", "-o", "out"], "has no styles"),
         (["project", str(weights), str(tmp_path / "none.png"), "-o", "out"], "none.png"),
@@ -212,3 +226,22 @@ def test_info(weights, capsys):
     said = capsys.readouterr().out
     assert "style-generator" in said
     assert "FLOP" in said
+
+
+def test_directions_are_those_of_what_has_grown(model):
+    model.network.grown = 8
+    found = model.factorised(2)
+    torch.nn.init.normal_(model.network.stages[2].convs[0].conv.affine.weight)
+    assert torch.equal(found, model.factorised(2))
+    assert len(model.factorised(6, layers=(3, None))) == 6  # the last layer is that of the image alone
+
+
+def test_features_of_other_images_are_refused(weights, tmp_path, capsys):
+    config = ClassifierNetworkConfig(in_channels=1, num_classes=3, width=4, num_features=4)
+    said = WeightsConfig(kind="classifier", name="c", network=config, preprocessing=Preprocessing(size=SIZE))
+    save_weights(build_network(config), said, tmp_path / "classifier")
+    Image.new("RGB", (16, 16)).save(tmp_path / "given.png")
+    command = ["project", str(weights), str(tmp_path / "given.png"), "-o", str(tmp_path / "out"), "--device", "cpu"]
+    assert main([*command, "--features", str(tmp_path / "classifier")]) == 2
+    assert "knows images of 16 px and 1 channels, and 'style' makes some of 16 px and 3" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

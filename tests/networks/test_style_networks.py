@@ -111,15 +111,17 @@ def test_truncation():
     torch.testing.assert_close(partly[:, 2], (full[:, 2] + network.mapping.average) / 2)
 
 
-def test_the_mean_style_is_followed_while_training_only():
+def test_the_mean_style_is_followed_by_images():
     network = sampler()
-    network(torch.randn(4, 6))
+    styles = network.mapping(torch.randn(8, 6))
     assert network.mapping.average.abs().max() == 0
-    network.train()
-    latents = torch.randn(4, 6)
-    expected = 0.002 * network.eval().mapping(latents).mean(dim=0)
-    network.train()(latents)
+    network.mapping.follow(styles)
+    expected = (1 - 0.5 ** (8 / 10_000)) * styles.mean(dim=0)
     torch.testing.assert_close(network.mapping.average, expected)
+    network.mapping.average.zero_()
+    for part in styles.split(4):  # in parts, nearly the same
+        network.mapping.follow(part)
+    torch.testing.assert_close(network.mapping.average, expected, rtol=1e-2, atol=1e-6)
 
 
 def test_latents_are_taken_by_their_direction():

@@ -1,6 +1,7 @@
 """StyleGAN: it trains, grows and opens; its step is the published one; it goes on in the middle of a fade."""
 
 import io
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from rich.console import Console
 
 import translate
 from translate.blocks.keyed import keyed_normal, sample_keys
+from translate.blocks.style import enlarged, halved
 from translate.config import ConfigError, ImageSetConfig, StyleGANConfig, StyleGANRunConfig
 from translate.engine import Display, Engine
 from translate.engine.distributed import World
@@ -109,7 +111,9 @@ def test_what_has_not_grown_up_opens_at_its_size(labelled, tmp_path):
 def plain_step(g, d, optimizers, real, *, step, gamma, path_weight, state):
     """A step of StyleGAN2's loss at one size, in the order of this toolkit, without mixing."""
     keys = sample_keys(4 * step, 4, seed=0)
-    fake = g.synthesis(g.styles(keyed_normal(keys, 6)), noise=keyed_normal(keys, g.num_noise, stream=3))
+    styles = g.styles(keyed_normal(keys, 6))
+    g.mapping.follow(styles[:, 0])
+    fake = g.synthesis(styles, noise=keyed_normal(keys, g.num_noise, stream=3))
     optimizers["d"].zero_grad()
     loss = F.softplus(-d(real)).mean() + F.softplus(d(fake.detach())).mean()
     loss.backward()
@@ -249,7 +253,9 @@ def test_sizes_are_made_powers_of_two_aloud(tmp_path):
     ("given", "match"),
     [
         ({"size": 12}, "12 is no power of two: choose 8 or 16"),
-        ({"size": 4}, "--size 4 is too small"),
+        ({"size": 4}, "--size 4: 8 at least, and 1024 at most"),
+        ({"size": 2048}, "--size 2048: 8 at least, and 1024 at most"),
+        ({"init": "orthogonal"}, "--init orthogonal"),
         ({"grow_from": 32}, "--grow-from 32 is larger than the images of 16 px"),
         ({"grow_from": 12}, "--grow-from 12 is no power of two"),
         ({"ada_target": 0.6, "augment": ("colour",)}, "two ways to the same end"),
@@ -259,3 +265,40 @@ def test_sizes_are_made_powers_of_two_aloud(tmp_path):
 def test_what_cannot_be_is_refused(labelled, tmp_path, given, match):
     with pytest.raises(ConfigError, match=match):
         open_engine(make(labelled, tmp_path / "run", **given))
+
+
+def test_weights_exported_again_are_those_of_the_last_step(labelled, tmp_path):
+    config = make(labelled, tmp_path / "run", images=8)  # to the end of 8 px, where 16 px would begin
+    assert open_engine(config).train()
+    shutil.rmtree(tmp_path / "run" / "weights")
+    open_engine(config).train()
+    assert translate.load(config.run.out, device="cpu").network.config.grown == 8
+
+
+def test_real_images_are_as_sharp_as_what_is_made(labelled, tmp_path):
+    recipe = open_engine(make(labelled, tmp_path / "run")).recipe
+    images = torch.rand(2, 1, SIZE, SIZE)
+    recipe.advance(Progress(images=8, total=32), {})  # 16 px begin to fade in
+    below = enlarged(halved(images, recipe.d.kernel), recipe.d.kernel)
+    torch.testing.assert_close(recipe._real({"images": images}), below)
+    recipe.advance(Progress(images=24, total=32), {})
+    assert torch.equal(recipe._real({"images": images}), images)
+
+
+def test_gamma_follows_the_size_and_the_batch(labelled, tmp_path):
+    recipe = open_engine(make(labelled, tmp_path / "run")).recipe
+    found = []
+    for images in (0, 8):
+        recipe.advance(Progress(images=images, total=32), {})
+        found.append(recipe.r1_weight)
+    assert found == [pytest.approx(0.0002 * 8**2 / 8), pytest.approx(0.0002 * 16**2 / 4)]
+
+
+@pytest.mark.parametrize("micro_batch", [None, 2])
+def test_a_collapse_is_seen_in_parts_of_a_batch_too(labelled, tmp_path, micro_batch):
+    engine = open_engine(make(labelled, tmp_path / "run", grow="off", micro_batch=micro_batch))
+    seen = []
+    watched = engine.recipe.watched
+    engine.recipe.watched = lambda batch, scratch: seen.append(watched(batch, scratch)) or seen[-1]
+    engine.train_step({"images": torch.rand(4, 1, SIZE, SIZE)})
+    assert set(seen[0]) == {"g"}

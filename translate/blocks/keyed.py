@@ -52,8 +52,8 @@ def keyed_uniform(keys: Tensor, *shape: int, stream: int = 0) -> Tensor:
     count = math.prod(shape)
     places = torch.arange(1, count + 1, device=keys.device) * _STEP
     values = _mixed(_mixed(keys + _wrapped(stream * _FIRST))[:, None] + places)
-    # The 23 upper bits, in the middle of their step: with the half they are the 24 that float32 holds, so that neither 0
-    # nor 1 is drawn.
+    # The 23 upper bits, in the middle of their step: with the half they are the 24 that float32 holds. Neither 0 nor 1
+    # is drawn.
     return ((_shifted(values, 41).float() + 0.5) * 2.0**-23).view(len(keys), *shape)
 
 

@@ -98,6 +98,10 @@ def _check(command: Sample, *, is_video: bool, on_sheet: bool) -> None:
     given = [name for name, value in pictures.items() if value is not None]
     if len(given) > 1:
         raise ConfigError(f"{' and '.join(given)} are {len(given)} pictures: choose one")
+    if command.space == "w" and command.interpolate is None:
+        raise ConfigError("--space w is where ways lead: add --interpolate")
+    if command.mix is not None and (command.temperature != 1.0 or command.columns is not None):
+        raise ConfigError("--mix has columns of its own, and takes --psi in place of --temperature: leave these out")
     if command.mix is not None and (not on_sheet or command.count > MOST_MIXED):
         raise ConfigError(f"--mix makes a sheet of --count by --count images: name a .png, and {MOST_MIXED} at most")
     if is_video and (command.interpolate is None or command.between is not None):
@@ -121,7 +125,7 @@ def _styled(command: Sample, model: ImageModel | GeneratorModel) -> ImageModel |
     from translate.inference import StyleModel
 
     if isinstance(model, StyleModel):
-        return model.styled(psi=command.psi or 1.0, noise=command.noise, space=command.space)
+        return model.styled(psi=command.psi or 1.0, noise=command.noise, space=command.space, seed=command.seed)
     given = {"--psi": command.psi, "--mix": command.mix, "--noise": command.noise != "fixed"}
     if wrong := [name for name, value in {**given, "--space": command.space != "z"}.items() if value]:
         raise ConfigError(f"'{model.config.name}' is no StyleGAN: leave out {wrong[0]}")

@@ -76,18 +76,14 @@ def directions(command: Directions) -> int:
         raise ConfigError(f"--out {command.out}: the sheet is a .png")
     model = load_style_model(command.weights, device=command.device)
     layers = (0, None) if command.layers == "all" else PARTS[command.layers]
-    if layers[0] >= model.num_layers:
-        raise ConfigError(f"'{model.config.name}' has {model.num_layers} layers, and none is {command.layers}")
+    styled = model.styled(psi=command.psi)
     count = command.count if command.only is None else command.only + 1
     found = model.factorised(count, layers=layers) if command.kind == "sefa" else model.components(count)
     if len(found) < count:
         raise ConfigError(f"'{model.config.name}' has {len(found)} directions, numbered from 0")
     if command.only is not None:
         found = found[command.only :]
-    if command.styles is not None:
-        styles = read_styles(command.styles, model)[:1]
-    else:
-        styles = model.styled(psi=command.psi).seeded([command.seed])
+    styles = styled.seeded([command.seed]) if command.styles is None else read_styles(command.styles, model)[:1]
     reach = command.reach or (3.0 if command.kind == "sefa" else 2.0)
     moved = [
         model.edited(styles, direction, strength=float(strength), layers=layers)
@@ -116,6 +112,15 @@ def project(command: Project) -> int:
     model = load_style_model(command.weights, device=command.device)
     picture = read_image(command.image)
     judge = None if command.features is None else read_classifier(command.features, device=model.device)
+    if judge is not None and (judge.config.network.in_channels, judge.config.preprocessing.size) != (
+        model.format.channels,
+        model.size,
+    ):
+        raise ConfigError(
+            f"--features {command.features} knows images of {judge.config.preprocessing.size} px and "
+            f"{judge.config.network.in_channels} channels, and '{model.config.name}' makes some of {model.size} px and "
+            f"{model.format.channels}: give a classifier of such images"
+        )
     make_folder(command.out)
     with Console(stderr=True, highlight=False).status("projecting") as status:
         found = model.project(

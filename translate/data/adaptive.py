@@ -30,12 +30,13 @@ def adaptive_augment(images: Tensor, probability: Tensor) -> Tensor:
     Returns:
         [N, C, H, W], differentiable (once) in the images; colours may leave [-1, 1].
     """
-    x = images.float()
-    x = _with_chance(x.flip(-1), x, probability / 2)
-    if x.shape[2] == x.shape[3]:
-        x = _quarter_turned(x, probability)
-    x = _moved(x, probability)
-    return _recoloured(x, probability).to(images.dtype)
+    with torch.autocast(images.device.type, enabled=False):  # 8 bits are too few for places in an image
+        x = images.float()
+        x = _with_chance(x.flip(-1), x, probability / 2)
+        if x.shape[2] == x.shape[3]:
+            x = _quarter_turned(x, probability)
+        x = _moved(x, probability)
+        return _recoloured(x, probability).to(images.dtype)
 
 
 def _chosen(count: int, probability: Tensor) -> Tensor:
@@ -101,7 +102,7 @@ def _recoloured(x: Tensor, probability: Tensor) -> Tensor:
         flipped = drawn(0.0, torch.randint(2, (count,), device=device).float())
         angle = drawn(0.0, (torch.rand(count, device=device) * 2 - 1) * math.pi)
         saturation = drawn(1.0, torch.exp2(SATURATION_DEVIATION * normal()))
-        cross = torch.tensor([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]], device=device) * 3**-0.5
+        cross = (unit.roll(1, 0) - unit.roll(1, 1)) * 3**-0.5  # the product with the axis; made on the device
         # Rodrigues' rotation around the grey axis.
         hue = angle.cos() * unit + angle.sin() * cross + (1 - angle.cos()) * along
         matrix = (unit - 2 * flipped * along) @ hue @ (along + saturation * (unit - along))

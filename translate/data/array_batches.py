@@ -81,7 +81,7 @@ class ArrayBatches(Iterator[Batch]):
         return self.members[np.concatenate(found)]
 
     def __next__(self) -> Batch:
-        chosen = torch.from_numpy(self._indices()).to(self.device)
+        chosen = self._sent(self._indices())
         images = self.pixels[chosen]  # [N, H, W, C]
         free_y, free_x = self.height - self.size, self.width - self.size
         if free_y or free_x or self.mirror:
@@ -99,8 +99,13 @@ class ArrayBatches(Iterator[Batch]):
         columns = np.where((mirrored & self.mirror)[:, None], line[::-1], line) + left.astype(np.int64)[:, None]
         rows = line + top.astype(np.int64)[:, None]
         of_batch = torch.arange(self.share, device=self.device)[:, None, None]
-        y, x = (torch.from_numpy(places).to(self.device) for places in (rows, columns))
+        y, x = (self._sent(places) for places in (rows, columns))
         return images[of_batch, y[:, :, None], x[:, None, :]]  # [N, S, S, C]
+
+    def _sent(self, numbers: np.ndarray) -> Tensor:
+        """On the device; a GPU copies from pinned memory while the host goes on."""
+        tensor = torch.from_numpy(numbers)
+        return tensor.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else tensor
 
     def close(self) -> None:
         """Nothing is open."""

@@ -240,8 +240,9 @@ class SetBatches:
         return batch
 
     def close(self) -> None:
-        """Stop the threads."""
+        """Stop the threads, and remove what was decoded: of images that grow, the next size is decoded anew."""
         self._stream.close()
+        self._stream.store.close()
 
 
 def binarised(pixels: np.ndarray, *, split: str, start: int = 0) -> np.ndarray:

@@ -94,7 +94,7 @@ class Engine:
 
         channels_last = self.device.type == "cuda" if run.channels_last is None else run.channels_last
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
-        self.nets = recipe.nets
+        self.nets, recipe.processes = recipe.nets, world.size
         for net in self.nets.values():
             net.to(self.device).to(memory_format=self.memory_format).train()
             self.world.broadcast(net.state_dict().values())
@@ -193,6 +193,7 @@ class Engine:
             self.log_file.close()
             self.display.stop()
         if self.images > 0 and self.world.is_main and not self.weights.exists():
+            self.recipe.stage(Progress(images=self.images - 1, total=self.total))  # of the last step, not of the next
             self.export(self.weights)
         self.world.wait()
         return self.images >= self.total

@@ -110,7 +110,7 @@ def start_networks(recipe: Recipe, source: Path) -> list[str]:
             reason = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
             raise ConfigError(
                 f"--start-from {source}: its network {name} is built otherwise ({reason}): "
-                "give the same --generator, --width, --depth ... as that run"
+                "give the same options of the network (such as --width) as that run, and --conditional if it had it"
             ) from None
     return list(given)
 

@@ -18,7 +18,8 @@ from translate.inference.image_model import Framing, along
 from translate.inference.translator import InferenceError, a_kind
 from translate.networks import Sampler
 
-AT_ONCE = 256  # images
+AT_ONCE = 256  # latents
+PIXELS_AT_ONCE = 256 * 64**2  # of images in the network at a time
 
 
 class GeneratorModel(Framing):
@@ -53,6 +54,11 @@ class GeneratorModel(Framing):
 
     def __repr__(self) -> str:
         return f"GeneratorModel('{self.config.name}', {self.config.network.type}, {self.size} px, {self.device})"
+
+    @property
+    def at_once(self) -> int:
+        """Images in the network at a time: fewer of larger ones."""
+        return max(1, min(AT_ONCE, PIXELS_AT_ONCE // self.size**2))
 
     @property
     def latent_size(self) -> int:
@@ -109,9 +115,10 @@ class GeneratorModel(Framing):
     def generated(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Images [N, C, S, S] in [-1, 1], on the CPU, of latents [N, D] and numbers of classes [N]."""
         parts = []
-        for start in range(0, len(latents), AT_ONCE):
-            chosen = None if labels is None else labels[start : start + AT_ONCE].to(self.device)
-            parts.append(self.network(latents[start : start + AT_ONCE].to(self.device), chosen).float().cpu())
+        for start in range(0, len(latents), self.at_once):
+            part = slice(start, start + self.at_once)
+            chosen = None if labels is None else labels[part].to(self.device)
+            parts.append(self.network(latents[part].to(self.device), chosen).float().cpu())
         return torch.cat(parts)
 
     def sampled(

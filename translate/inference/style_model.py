@@ -22,7 +22,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from translate.blocks.style import AdaINConv, ModulatedConv, Noise, StyledConv
+from translate.blocks.style import Noise, StyledConv
 from translate.checkpoint.atomic import written_beside
 from translate.config.weights import WeightsConfig
 from translate.data.images import Picture
@@ -61,6 +61,7 @@ class StyleModel(GeneratorModel):
     Attributes:
         psi: How far styles are from the mean, [L]; set by `styled`, as are the others.
         noise: fixed, random or none.
+        generator: Of random noise.
         space: z or w, in which ways lead from one image to the next.
 
     Raises:
@@ -75,7 +76,8 @@ class StyleModel(GeneratorModel):
             raise InferenceError(f"'{config.name}' has no styles: give the weights of translate train stylegan")
         super().__init__(network, config, device=device)
         self.psi = torch.ones(network.num_layers)
-        self.noise: Noise = "fixed"
+        self.noise: Literal["fixed", "random", "none"] = "fixed"
+        self.generator = torch.Generator()
         self.space: Literal["z", "w"] = "z"
 
     def __repr__(self) -> str:
@@ -86,7 +88,12 @@ class StyleModel(GeneratorModel):
         return self.network.num_layers
 
     def styled(
-        self, *, psi: float | Sequence[float] = 1.0, noise: Noise = "fixed", space: Literal["z", "w"] = "z"
+        self,
+        *,
+        psi: float | Sequence[float] = 1.0,
+        noise: Literal["fixed", "random", "none"] = "fixed",
+        space: Literal["z", "w"] = "z",
+        seed: int = 0,
     ) -> StyleModel:
         """The same network under other controls, which all it makes then follows.
 
@@ -94,6 +101,7 @@ class StyleModel(GeneratorModel):
             psi: Truncation: 1 as learned, below for likelier and less varied images, 0 for the mean image, negative for
                 its contrary; one for all layers, or one for each.
             noise: ``fixed``, always the same; ``random``, drawn anew; or ``none``.
+            seed: Of random noise, which goes on from image to image.
             space: Where ways lead: ``z``, along great circles of the latents, or ``w``, straight between styles.
 
         Raises:
@@ -111,6 +119,7 @@ class StyleModel(GeneratorModel):
             raise InferenceError(f"psi {wrong[0]:g} is out of range: it is {-LARGEST_PSI:g} to {LARGEST_PSI:g}")
         found = copy.copy(self)
         found.psi, found.noise, found.space = torch.tensor(values, dtype=torch.float32), noise, space
+        found.generator = torch.Generator().manual_seed(seed)
         return found
 
     # Styles and images
@@ -138,10 +147,13 @@ class StyleModel(GeneratorModel):
             InferenceError: styles of another network.
         """
         self.check_styles(styles)
-        parts = [
-            self.network.synthesis(part.to(self.device), noise=self.noise).float().cpu()
-            for part in styles.split(AT_ONCE)
-        ]
+        parts = []
+        for part in styles.split(self.at_once):
+            noise: Noise = self.noise
+            if noise == "random":
+                drawn = torch.randn(len(part), self.network.num_noise, generator=self.generator)
+                noise = drawn.to(self.device)
+            parts.append(self.network.synthesis(part.to(self.device), noise=noise).float().cpu())
         return torch.cat(parts).clamp(-1, 1)
 
     @property
@@ -209,14 +221,24 @@ class StyleModel(GeneratorModel):
         """
         for styles in (rows, columns):
             self.check_styles(styles)
-        first, last = layers[0], self.num_layers if layers[1] is None else layers[1]
-        if not 0 <= first < last <= self.num_layers:
-            raise InferenceError(
-                f"layers {first} to {last} are not there: '{self.config.name}' has layers 0 to {self.num_layers}"
-            )
+        first, last = self.span(layers)
         found = rows[:, None].repeat(1, len(columns), 1, 1)
         found[:, :, first:last] = columns[None, :, first:last]
         return found.flatten(0, 1)
+
+    def span(self, layers: tuple[int, int | None]) -> tuple[int, int]:
+        """Those of some layers that there are, from the first up to but not with the last.
+
+        Raises:
+            InferenceError: there are none of them.
+        """
+        first, last = layers[0], self.num_layers if layers[1] is None else min(layers[1], self.num_layers)
+        if not 0 <= first < last:
+            raise InferenceError(
+                f"'{self.config.name}' makes images of {self.size} px in {self.num_layers} layers, numbered from 0: "
+                f"there are none from {first} on"
+            )
+        return first, last
 
     # Directions
 
@@ -232,13 +254,11 @@ class StyleModel(GeneratorModel):
         Returns:
             [K, D], of length 1.
         """
-        weights = [
-            styled.conv.affine.weight
-            for stage in self.network.stages
-            for styled in stage.modules()
-            if isinstance(styled, StyledConv) and isinstance(styled.conv, ModulatedConv | AdaINConv)
-        ]
-        chosen = torch.cat([F.normalize(weight, dim=1) for weight in weights[slice(*layers)]])
+        stages = self.network.grown_stages()
+        convs = [module.conv for stage in stages for module in stage.modules() if isinstance(module, StyledConv)]
+        # Of the last layer, which has no other convolution, the one to the image.
+        weights = [conv.affine.weight for conv in (*convs, stages[-1].to_image.conv)]
+        chosen = torch.cat([F.normalize(weight, dim=1) for weight in weights[slice(*self.span(layers))]])
         return torch.linalg.svd(chosen.detach().float().cpu(), full_matrices=False).Vh[:count]
 
     def components(self, count: int, *, seed: int = 0) -> Tensor:

@@ -31,7 +31,7 @@ from translate.networks.gan import Sampler
 
 LEAST = 4  # side of the learned constant
 MAPPING_RATE = 0.01  # factor on the learning rate of the mapping network
-AVERAGE_PACE = 0.002  # of the mean style, a step
+AVERAGE_HALF_LIFE = 10_000  # images, of the mean style
 
 
 def _normalised(x: Tensor) -> Tensor:
@@ -62,17 +62,18 @@ class Mapping(nn.Module):
         self.register_buffer("average", torch.zeros(config.style))
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """[N, D] and int64 [N] -> styles [N, D]; while training, their mean is followed."""
+        """[N, D] and int64 [N] -> styles [N, D]."""
         x = _normalised(latents.float())
         if self.embedding is not None:
             assert labels is not None
             classes = self.embedding(F.one_hot(labels, self.num_classes).to(x.dtype))
             x = torch.cat([x, _normalised(classes)], dim=1)
-        styles = self.layers(x)
-        if self.training:
-            with torch.no_grad():
-                self.average.lerp_(styles.detach().float().mean(dim=0), AVERAGE_PACE)
-        return styles
+        return self.layers(x)
+
+    @torch.no_grad()
+    def follow(self, styles: Tensor) -> None:
+        """Move the mean style towards that of a batch [N, D], by its number of images: parts may come one by one."""
+        self.average.lerp_(styles.detach().float().mean(dim=0), 1 - 0.5 ** (len(styles) / AVERAGE_HALF_LIFE))
 
 
 class SynthesisStage(nn.Module):
@@ -138,15 +139,16 @@ class StyleSampler(Sampler):
     @property
     def num_layers(self) -> int:
         """L, for the size that it has grown to."""
-        return 2 * len(self._stages(None))
+        return 2 * len(self.grown_stages())
 
     @property
     def num_noise(self) -> int:
         """Values of noise of an image, for the size that it has grown to."""
-        stages = self._stages(None)
+        stages = self.grown_stages()
         return sum(len(stage.convs) * side**2 for stage, side in zip(stages, self.sides, strict=False))
 
-    def _stages(self, size: int | None) -> list[SynthesisStage]:
+    def grown_stages(self, size: int | None = None) -> list[SynthesisStage]:
+        """The stages up to a size; up to what it has grown to unless given."""
         wanted = size or self.grown
         return [stage for stage, side in zip(self.stages, self.sides, strict=True) if side <= wanted]  # type: ignore[misc]
 
@@ -161,7 +163,7 @@ class StyleSampler(Sampler):
         Returns:
             [N, C, S, S], about [-1, 1].
         """
-        stages = self._stages(size)
+        stages = self.grown_stages(size)
         x = self.constant.expand(len(styles), -1, -1, -1)
         image, layer = torch.zeros(()), 0
         taken = 0
@@ -173,6 +175,7 @@ class StyleSampler(Sampler):
                 own, taken = parts.unbind(1), taken + count * side**2
             x, added = stage(x, styles[:, layer : layer + count + 1], noise=own)
             layer += count
+            added = added.float() if added.dtype != torch.float64 else added  # a sum of many sizes, of few channels
             if number == 0:
                 image = added
             elif number < len(stages) - 1:
@@ -196,8 +199,19 @@ class StyleSampler(Sampler):
             styles = self.mapping.average + share * (styles - self.mapping.average)
         return styles
 
-    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        return self.synthesis(self.styles(latents, labels), noise="random" if self.training else "fixed")
+    def forward(self, latents: Tensor, labels: Tensor | None = None, *, noise: Noise | None = None) -> Tensor:
+        """Images of latents, or of styles: what is called in training, since only a call is compiled.
+
+        Args:
+            latents: [N, D], or styles [N, L, D].
+            labels: int64 [N], for a conditional one, with latents.
+            noise: As for `synthesis`; random while training and else fixed, unless given.
+
+        Returns:
+            [N, C, S, S], about [-1, 1].
+        """
+        styles = latents if latents.dim() == 3 else self.styles(latents, labels)
+        return self.synthesis(styles, noise=noise if noise is not None else "random" if self.training else "fixed")
 
 
 class StyleJudge(nn.Module):

@@ -119,6 +119,7 @@ class Recipe(ABC):
         updates: The steps, in their order.
         kept: What of the scratch stays for later updates where a step is made in parts; without gradients, so that it
             holds no graph in memory.
+        processes: That train together; set by the engine.
         guessing_losses: By the name of a discriminator's loss, what it is for one that cannot tell real from fake.
         remedies: What to try, by the kind of alarm (`translate.engine.detectors`).
     """
@@ -130,6 +131,7 @@ class Recipe(ABC):
     updates: tuple[Update, ...]
     run: RunConfig
     kept: tuple[str, ...] = ()
+    processes: int = 1
     guessing_losses: Mapping[str, float] = MappingProxyType({})
     remedies: Mapping[str, str] = MappingProxyType(
         {

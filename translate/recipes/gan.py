@@ -185,9 +185,7 @@ class GAN(Sampling):
 
     def _fake(self, batch: Batch, scratch: Scratch) -> Tensor:
         """Images of the step's latents, and of the classes of its real images."""
-        if "latents" not in scratch:
-            scratch["latents"] = keyed_normal(scratch["keys"], self.latent)
-        return self.g(scratch["latents"], self._labels(batch))
+        return self.g(keyed_normal(scratch["keys"], self.latent), self._labels(batch))
 
     def _judge(self, images: Tensor, labels: Tensor | None) -> Tensor:
         return self.d(diff_augment(images, self.config.augment), labels)

@@ -49,7 +49,7 @@ class Sampling(Recipe):
         ConfigError: a conditional one without two classes.
     """
 
-    kept = ("latents",)
+    kept = ("seen",)
     command = "sample {} -o OUT.png"
     network_config: SamplerConfig
 

@@ -1,7 +1,9 @@
 """A compact StyleGAN2 (Karras et al., 2020) that may grow with its images (Karras et al., 2018).
 
 Logistic loss, R1 on real images every 16 steps, path length every 4, styles of two latents in one image, an average of
-the weights, and for small sets changes of all that the discriminator sees, adaptive or not.
+the weights, and for small sets changes of all that the discriminator sees, adaptive or not. Latents, mixtures and noise
+belong to the sample: several processes draw what one would. What the discriminator sees changed, and the path lengths,
+are each process's own, as are the mean style and the strength of adaptive changes.
 
 Shapes: N batch, C channels, S side, D latents or style, L layers that take a style.
 """
@@ -16,6 +18,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from translate.blocks.keyed import keyed_normal, keyed_uniform
+from translate.blocks.style import enlarged, halved
 from translate.config.base import ConfigError
 from translate.config.networks import StyleDiscriminatorConfig, StyleGeneratorConfig
 from translate.config.stylegan import StyleGANConfig
@@ -61,8 +64,12 @@ class StyleGAN(Sampling):
         if config.data.size is None:
             data.size = 2 ** (data.size.bit_length() - 1)
         size, channels, num_classes = data.size, data.format.channels, len(self.class_names)
-        if size < 8:
-            raise ConfigError(f"--size {size} is too small: 8 at least")
+        if not 8 <= size <= 1024:
+            raise ConfigError(f"--size {size}: 8 at least, and 1024 at most")
+        if config.run.init != type(config.run).init:
+            raise ConfigError(
+                f"--init {config.run.init}: the weights of a StyleGAN start with deviation 1, leave it out"
+            )
         if config.grow == "on" and config.grow_from > size:
             raise ConfigError(f"--grow-from {config.grow_from} is larger than the images of {size} px")
         self.network_config: StyleGeneratorConfig = StyleGeneratorConfig(
@@ -91,12 +98,12 @@ class StyleGAN(Sampling):
             fade=config.fade_images,
         )
         self.now = self.growth.at(0)
-        self.r1_weight = 0.0002 * size**2 / config.run.batch_size if config.r1_weight is None else config.r1_weight
         self.path_mean, self.probability = torch.zeros(()), torch.zeros(())
         self.signs = torch.zeros(2)  # sum, and how many
         self.updates = self._updates()
-        if (guessing := guessing_loss("non-saturating")) is not None:
-            self.guessing_losses = {"d": guessing}
+        guessing = guessing_loss("non-saturating")
+        assert guessing is not None
+        self.guessing_losses = {"d": guessing}
         self.remedies = {
             **Recipe.remedies,
             "collapsed": "--ada-target 0.6, a higher --r1-weight, or more images",
@@ -109,7 +116,7 @@ class StyleGAN(Sampling):
             Update(name="d", optimizer="d", trains=("d",), losses=(self.d_loss,), frozen=()),
             Update(name="g", optimizer="g", trains=("g",), losses=(self.g_loss,)),
         ]
-        if self.r1_weight:
+        if self.config.r1_weight != 0:
             updates.append(lazy_r1(("d",), (self.r1_loss,)))
         if self.config.path_weight:
             updates.append(
@@ -126,6 +133,11 @@ class StyleGAN(Sampling):
         width, height = self.data.found.size
         if self.config.data.size is None and min(width, height) != self.data.size:
             found.append(f"trained at {self.data.size} px, a power of two; the images have {width}x{height}")
+        if self.run.start_from is not None and len(self.growth.sizes) > 1:
+            found.append(
+                f"it begins at {self.growth.sizes[0]} px again, whatever size --start-from has grown to: --grow off "
+                "goes on at the full size"
+            )
         if count < FEW:
             found.append(
                 f"{count} images will be learned by heart: samples will be copies of them; --ada-target 0.6 and "
@@ -145,8 +157,15 @@ class StyleGAN(Sampling):
     def optimizers(self) -> dict[str, Optimizer]:
         return {
             "g": adam(self.g.parameters(), self.run, lazy=PATH_EVERY if self.config.path_weight else 0),
-            "d": adam(self.d.parameters(), self.run, lazy=R1_EVERY if self.r1_weight else 0),
+            "d": adam(self.d.parameters(), self.run, lazy=R1_EVERY if self.config.r1_weight != 0 else 0),
         }
+
+    @property
+    def r1_weight(self) -> float:
+        """Gamma, which where it is not given follows the size and the batch that are trained at."""
+        if self.config.r1_weight is not None:
+            return self.config.r1_weight
+        return 0.0002 * self.made_size**2 / self.now.batch_size
 
     # Where it is
 
@@ -183,9 +202,11 @@ class StyleGAN(Sampling):
             return adaptive_augment(images, self.probability)
         return diff_augment(images, self.config.augment)
 
-    def _styles(self, keys: Tensor, labels: Tensor | None) -> Tensor:
-        """Of new latents, [N, L, D]; of two latents each, as often as is asked for."""
+    def _styles(self, keys: Tensor, labels: Tensor | None, *, follow: bool = False) -> Tensor:
+        """Of new latents, [N, L, D]; of two latents each, as often as is asked for. The mean style may follow them."""
         styles = self.g.styles(keyed_normal(keys, self.latent, stream=LATENTS), labels)
+        if follow:
+            self.g.mapping.follow(styles[:, 0])
         if not self.config.mixing:
             return styles
         others = self.g.styles(keyed_normal(keys, self.latent, stream=OTHERS), labels)
@@ -195,15 +216,23 @@ class StyleGAN(Sampling):
         second = (chance < self.config.mixing) & (torch.arange(layers, device=keys.device) >= first)  # [N, L]
         return torch.where(second[:, :, None], others, styles)
 
-    def _fake(self, batch: Batch, scratch: Scratch) -> Tensor:
+    def _fake(self, batch: Batch, scratch: Scratch, *, follow: bool = False) -> Tensor:
         keys = scratch["keys"]
         noise = keyed_normal(keys, self.g.num_noise, stream=NOISE)
-        return self.g.synthesis(self._styles(keys, self._labels(batch)), noise=noise)
+        return self.g(self._styles(keys, self._labels(batch), follow=follow), noise=noise)
+
+    def _real(self, batch: Batch) -> Tensor:
+        """As sharp as what is made: while a size fades in, what it adds is weaker (Karras et al., 2018)."""
+        images = batch["images"]
+        if not self.d.fading:
+            return images
+        below = enlarged(halved(images, self.d.kernel), self.d.kernel)
+        return torch.lerp(below, images, self.d.alpha.to(images.dtype))
 
     def d_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
-        scratch["fake"] = self._fake(batch, scratch)
+        scratch["fake"] = self._fake(batch, scratch, follow=True)
         scratch["seen"] = scratch["fake"].detach()
-        real, fake, labels = batch["images"], scratch["seen"], self._labels(batch)
+        real, fake, labels = self._real(batch), scratch["seen"], self._labels(batch)
         if len(real) % self.d.config.group:  # groups of the batch's deviation must not mix real and fake
             real_logits, fake_logits = (self.d(self._changed(images), labels) for images in (real, fake))
         else:
@@ -218,9 +247,10 @@ class StyleGAN(Sampling):
         if self.signs.device != logits.device:
             self.signs = self.signs.to(logits.device)
         self.signs += torch.stack([logits.float().sign().sum(), torch.ones_like(logits, dtype=torch.float32).sum()])
-        due = self.signs[1] >= SIGN_EVERY * self.now.batch_size  # asked on the device, which nobody waits for
+        seen = self.processes * self.signs[1]  # each of several processes goes by its own share of the images
+        due = seen >= SIGN_EVERY * self.now.batch_size  # asked on the device, which nobody waits for
         direction = (self.signs[0] / self.signs[1] - self.config.ada_target).sign()
-        changed = (self.probability + direction * self.signs[1] / self.config.ada_images).clamp(0, 1)
+        changed = (self.probability + direction * seen / self.config.ada_images).clamp(0, 1)
         self.probability = torch.where(due, changed, self.probability)
         self.signs = torch.where(due, 0.0, self.signs)
 
@@ -231,7 +261,7 @@ class StyleGAN(Sampling):
 
     def r1_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
         # By the images as they are seen: sampling between pixels cannot be differentiated twice.
-        real = self._changed(batch["images"]).detach().requires_grad_()
+        real = self._changed(self._real(batch)).detach().requires_grad_()
         return {"d_r1": self.r1_weight / 2 * r1_penalty(self.d(real, self._labels(batch)), real)}
 
     def path_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:

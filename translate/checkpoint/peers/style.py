@@ -62,14 +62,13 @@ def import_style_generator(
             if theirs.startswith("noises."):  # older files have none
                 continue
             raise WeightsError(f"{path} is nearly a StyleGAN2 generator of {config.size} px, but lacks {theirs}")
-        tensor = state[theirs].squeeze(0) if theirs.endswith("conv.weight") else state[theirs]
-        if tensor.numel() != expected[ours].numel():
-            raise WeightsError(
-                f"{path}: {theirs} is {list(state[theirs].shape)} and would have to be of {list(expected[ours].shape)}"
-            )
+        tensor, shape = state[theirs], expected[ours].shape
+        # They keep one dimension more: of the images whose weights a convolution has, of a strength, around a bias.
+        if [side for side in tensor.shape if side > 1] != [side for side in shape if side > 1]:
+            raise WeightsError(f"{path}: {theirs} is {list(tensor.shape)} and would have to be of {list(shape)}")
         if not tensor.is_floating_point() or not bool(tensor.isfinite().all()):
             raise WeightsError(f"{path}: {theirs} holds values that are not finite")
-        tensors[ours] = tensor.to(torch.float32, copy=True).view(expected[ours].shape)
+        tensors[ours] = tensor.to(torch.float32, copy=True).reshape(shape)
         used.add(theirs)
     if extra := [key for key in state if key not in used and not IGNORED.fullmatch(key)]:
         raise WeightsError(f"{path} is no StyleGAN2 generator that is known here: it also has {extra[0]}")
@@ -96,7 +95,18 @@ def import_style_generator(
 
 
 def _config(path: Path, state: Mapping[str, Tensor]) -> StyleGeneratorConfig:
-    """What the shapes say."""
+    """What the shapes say.
+
+    Raises:
+        WeightsError: they are those of no such generator.
+    """
+    convolutions = [key for key in state if re.fullmatch(r"(conv1|to_rgb1|convs\.\d+)\.conv\.weight", key)]
+    for key, number in {"style.1.weight": 2, **dict.fromkeys(convolutions, 5)}.items():
+        if state[key].dim() != number:
+            raise WeightsError(f"{path}: {key} is {list(state[key].shape)}, and would have {number} dimensions")
+    channels = state["to_rgb1.conv.weight"].shape[1]
+    if not 1 <= channels <= 4:
+        raise WeightsError(f"{path} makes images of {channels} channels: grey, RGB and RGBA can be opened")
     doubled = [
         state[f"convs.{number}.conv.weight"] for number in range(0, 18, 2) if f"convs.{number}.conv.weight" in state
     ]
@@ -105,7 +115,7 @@ def _config(path: Path, state: Mapping[str, Tensor]) -> StyleGeneratorConfig:
     if len(widths) < 2:
         raise WeightsError(f"{path} holds a generator of 4 px: 8 at least")
     return StyleGeneratorConfig(
-        channels=state["to_rgb1.conv.weight"].shape[1],
+        channels=channels,
         size=4 * 2 ** len(doubled),
         widths=widths,
         latent=state["style.1.weight"].shape[1],
