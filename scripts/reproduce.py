@@ -351,6 +351,22 @@ def gan_speed(arguments: argparse.Namespace) -> dict[str, Any]:
     return {"said": said, **json.loads(out.read_text(encoding="utf-8"))}
 
 
+def style_speed(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Steps of the StyleGAN beside a plain re-statement of the published ones, interleaved."""
+    out = FIGURES / "style-speed-raw.json"
+    options = ["--sizes", "32", "64", "--batch-size", "8", "--rounds", "3", "--threads", "1"]
+    said = recorded("style-speed", "scripts/benchmark_stylegan.py", *options, "--json", out)
+    return {"said": said, **json.loads(out.read_text(encoding="utf-8"))}
+
+
+def styles(arguments: argparse.Namespace) -> dict[str, Any]:
+    """StyleGAN growing and not growing, beside a DCGAN, at equal time on faces of 32 px."""
+    out = FIGURES / "styles-raw.json"
+    options = ["--out", RUNS / "styles", "--json", out]
+    said = recorded("styles", "scripts/study_styles.py", arguments.faces, *options)
+    return {"said": said, "runs": json.loads(out.read_text(encoding="utf-8"))}
+
+
 def detectors(arguments: argparse.Namespace) -> dict[str, Any]:
     """Fifty healthy runs without an alarm, and planted faults that are seen."""
     return {"said": recorded("detectors", "scripts/check_detectors.py", "--steps", "200")}
@@ -418,12 +434,14 @@ FIGURE_TABLE = {
     "faces": Figure(faces, 1.7, "VQ-VAE on faces: words in use, compression; and the weights that ship"),
     "digit-weights": Figure(digit_weights, 0.1, "* the weights of digits, after the studies above"),
     "digits-picture": Figure(digits_picture, 0.01, "new digits, ways between them, a map of digits"),
-    "gan-digits": Figure(gans("digits", "mnist"), 2.0, "conditional GAN on MNIST, three seeds"),
+    "gan-digits": Figure(gans("digits", "mnist"), 1.2, "conditional GAN on MNIST, three seeds"),
     "gan-weights": Figure(gan_weights, 0.01, "the weights of it, after the study above"),
     "gan-compare": Figure(gans("compare", "mnist"), 3.0, "* five kinds of GAN at equal time"),
     "gan-faces": Figure(gans("faces", "faces"), 2.0, "* three kinds of GAN on faces at equal time"),
-    "gan-balance": Figure(gans("balance", "mnist"), 0.5, "* filling small classes, and what it is worth"),
+    "gan-balance": Figure(gans("balance", "mnist"), 0.4, "filling small classes, and what it is worth"),
     "gan-speed": Figure(gan_speed, 0.1, "steps of GANs beside the published ones"),
+    "style-speed": Figure(style_speed, 0.2, "steps of StyleGAN beside the published ones"),
+    "styles": Figure(styles, 3.5, "* StyleGAN growing and not growing, beside a DCGAN"),
     "detectors": Figure(detectors, 0.2, "fifty healthy runs, and planted faults"),
     "speed": Figure(speed, 0.05, "step, inference and loader beside the published step"),
     "resume": Figure(resume, 0.2, "kill -9 ten times; two processes against one"),
