@@ -211,7 +211,7 @@ def compare(given: argparse.Namespace) -> list[Row]:
 def faces(given: argparse.Namespace) -> list[Row]:
     # A few thousand faces are learned by heart unless all that a discriminator sees is changed.
     options = {"width": 32, "d_width": 32, "augment": ("colour", "translation", "cutout")}
-    methods: dict[str, Row] = {method: options for method in ("dcgan", "wgan-gp", "hinge")}
+    methods: dict[str, Row] = dict.fromkeys(("dcgan", "wgan-gp", "hinge"), options)
     data = ImageSetConfig(root=given.data, size=64, flip=True, hold_out=0.1)
     return _side_by_side(given, methods, "faces", data, {"batch_size": 32, "ema_half_life": 10_000.0})
 

@@ -236,10 +236,28 @@ def test_directions_are_those_of_what_has_grown(model):
     assert len(model.factorised(6, layers=(3, None))) == 6  # the last layer is that of the image alone
 
 
+def save_classifier(folder, *, channels):
+    torch.manual_seed(0)
+    config = ClassifierNetworkConfig(in_channels=channels, num_classes=3, width=4, num_features=4)
+    said = WeightsConfig(
+        kind="classifier", name="c", network=config, preprocessing=Preprocessing(size=SIZE), classes=("a", "b", "c")
+    )
+    save_weights(build_network(config), said, folder)
+
+
+def test_a_direction_towards_a_class(weights, tmp_path, capsys):
+    save_classifier(tmp_path / "classifier", channels=3)
+    command = ["directions", str(weights), "-o", str(tmp_path / "b.png"), "--device", "cpu"]
+    given = ["--classifier", str(tmp_path / "classifier")]
+    assert main([*command, *given, "--towards", "b"]) == 0
+    assert "1 directions by --towards b, -2 to 2" in capsys.readouterr().out
+    for options, said in (([*given, "--towards", "d"], "knows no class 'd': choose among a, b, c"), (given, "both")):
+        assert main([*command, *options]) == 2
+        assert said in " ".join(capsys.readouterr().err.split())
+
+
 def test_features_of_other_images_are_refused(weights, tmp_path, capsys):
-    config = ClassifierNetworkConfig(in_channels=1, num_classes=3, width=4, num_features=4)
-    said = WeightsConfig(kind="classifier", name="c", network=config, preprocessing=Preprocessing(size=SIZE))
-    save_weights(build_network(config), said, tmp_path / "classifier")
+    save_classifier(tmp_path / "classifier", channels=1)
     Image.new("RGB", (16, 16)).save(tmp_path / "given.png")
     command = ["project", str(weights), str(tmp_path / "given.png"), "-o", str(tmp_path / "out"), "--device", "cpu"]
     assert main([*command, "--features", str(tmp_path / "classifier")]) == 2

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
 from tyro.conf import Positional, arg
 
 from translate.config.base import Config, ConfigError, validate
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from translate.applications.image_classifier import ImageClassifier
+    from translate.inference import StyleModel
+
 STYLES, SHEET = "styles.safetensors", "projected.png"
+FOR_SCORES = 2_000  # images by which a direction is learned
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +37,12 @@ class Directions(Config):
     """Only this one, counted from 0."""
     steps: Annotated[int, Ge(2), Le(50)] = 7
     """Images of each."""
+    towards: str | None = None
+    """One direction in place of those: in which images become more of this class of --classifier."""
+    classifier: Path | None = None
+    """A run of `translate train classifier` on such images, by which --towards is learned."""
     reach: Annotated[float, Gt(0.0)] | None = None
-    """How far, both ways; 3 along SeFa's, and 2 deviations along principal components unless given."""
+    """How far, both ways; 3 along SeFa's, and 2 deviations along the others unless given."""
     layers: Literal["all", "coarse", "middle", "fine"] = "all"
     """Where the styles are moved."""
     seed: Annotated[int, Ge(0), Lt(2**63)] = 0
@@ -77,14 +88,18 @@ def directions(command: Directions) -> int:
     model = load_style_model(command.weights, device=command.device)
     layers = (0, None) if command.layers == "all" else PARTS[command.layers]
     styled = model.styled(psi=command.psi)
-    count = command.count if command.only is None else command.only + 1
-    found = model.factorised(count, layers=layers) if command.kind == "sefa" else model.components(count)
-    if len(found) < count:
-        raise ConfigError(f"'{model.config.name}' has {len(found)} directions, numbered from 0")
-    if command.only is not None:
-        found = found[command.only :]
+    kind: str = command.kind
+    if command.towards is not None or command.classifier is not None:
+        kind, found = f"--towards {command.towards}", _learned(command, model)[None]
+    else:
+        count = command.count if command.only is None else command.only + 1
+        found = model.factorised(count, layers=layers) if command.kind == "sefa" else model.components(count)
+        if len(found) < count:
+            raise ConfigError(f"'{model.config.name}' has {len(found)} directions, numbered from 0")
+        if command.only is not None:
+            found = found[command.only :]
     styles = styled.seeded([command.seed]) if command.styles is None else read_styles(command.styles, model)[:1]
-    reach = command.reach or (3.0 if command.kind == "sefa" else 2.0)
+    reach = command.reach or (3.0 if kind == "sefa" else 2.0)
     moved = [
         model.edited(styles, direction, strength=float(strength), layers=layers)
         for direction in found
@@ -94,15 +109,48 @@ def directions(command: Directions) -> int:
     with written_beside(command.out) as beside:
         images = model.pictures(model.synthesised(torch.cat(moved)))
         contact_sheet(images, columns=command.steps).save(beside, format="PNG")
-    print(f"{len(found)} directions by {command.kind}, {-reach:g} to {reach:g}: {command.out}")
+    print(f"{len(found)} directions by {kind}, {-reach:g} to {reach:g}: {command.out}")
     return 0
+
+
+def _classifier(folder: Path, model: StyleModel) -> ImageClassifier:
+    """A classifier of such images as a model makes.
+
+    Raises:
+        ConfigError: it knows others.
+    """
+    from translate.applications.image_classifier import read_classifier
+
+    judge = read_classifier(folder, device=model.device)
+    channels, size = judge.config.network.in_channels, judge.config.preprocessing.size
+    if (channels, size) != (model.format.channels, model.size):
+        raise ConfigError(
+            f"{folder} knows images of {size} px and {channels} channels, and '{model.config.name}' makes some of "
+            f"{model.size} px and {model.format.channels}: give a classifier of such images"
+        )
+    return judge
+
+
+def _learned(command: Directions, model: StyleModel) -> Tensor:
+    """The direction of a class, as long as the styles' deviation along it: [D]."""
+    if command.towards is None or command.classifier is None:
+        raise ConfigError("--towards names a class of --classifier: give both, or neither")
+    judge = _classifier(command.classifier, model)
+    if command.towards not in judge.config.classes:
+        raise ConfigError(
+            f"{command.classifier} knows no class {command.towards!r}: choose among "
+            f"{', '.join(judge.config.classes) or 'none, it tells turns'}"
+        )
+    styles = model.styles(model.latents(FOR_SCORES, seed=command.seed), model.labels(FOR_SCORES))
+    scores = judge.logits(model.synthesised(styles))[:, judge.config.classes.index(command.towards)]
+    direction = model.towards(styles, scores)
+    return direction * (styles[:, 0] @ direction).std()
 
 
 def project(command: Project) -> int:
     validate(command)
     from rich.console import Console
 
-    from translate.applications.image_classifier import read_classifier
     from translate.checkpoint.atomic import make_folder, written_beside
     from translate.data.images import read_image
     from translate.inference.grid import contact_sheet
@@ -111,16 +159,7 @@ def project(command: Project) -> int:
 
     model = load_style_model(command.weights, device=command.device)
     picture = read_image(command.image)
-    judge = None if command.features is None else read_classifier(command.features, device=model.device)
-    if judge is not None and (judge.config.network.in_channels, judge.config.preprocessing.size) != (
-        model.format.channels,
-        model.size,
-    ):
-        raise ConfigError(
-            f"--features {command.features} knows images of {judge.config.preprocessing.size} px and "
-            f"{judge.config.network.in_channels} channels, and '{model.config.name}' makes some of {model.size} px and "
-            f"{model.format.channels}: give a classifier of such images"
-        )
+    judge = None if command.features is None else _classifier(command.features, model)
     make_folder(command.out)
     with Console(stderr=True, highlight=False).status("projecting") as status:
         found = model.project(
