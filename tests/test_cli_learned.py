@@ -76,7 +76,7 @@ def test_sample(weights, tmp_path, capsys):
     [
         ("ae", [], "does not know how its latents are distributed"),
         ("vae", ["--between", "a.png", "b.png"], "--between goes with --interpolate"),
-        ("vae", ["--map", "3", "--interpolate", "3"], "two pictures"),
+        ("vae", ["--map", "3", "--interpolate", "3"], "--map and --interpolate are 2 pictures"),
         ("vqvae", ["--map", "3"], "are words"),
     ],
 )
