@@ -24,7 +24,7 @@ SLOPE = 0.2
 TAPS = (1.0, 3.0, 3.0, 1.0)
 EPSILON = 1e-8
 
-Noise = Literal["random", "fixed", "none"] | Tensor
+LayerNoise = Literal["random", "fixed", "none"] | Tensor
 """Of a layer: drawn anew, always the same, none, or given: [N, 1, H, W]."""
 
 
@@ -212,7 +212,7 @@ class StyledConv(nn.Module):
         self.bias = nn.Parameter(torch.zeros(out_channels))
         self.register_buffer("noise", torch.randn(1, 1, size, size))
 
-    def forward(self, x: Tensor, style: Tensor, *, noise: Noise = "random") -> Tensor:
+    def forward(self, x: Tensor, style: Tensor, *, noise: LayerNoise = "random") -> Tensor:
         """[N, C_in, H, W] and [N, D] -> [N, C_out, H, W], or twice the size."""
         adain = isinstance(self.conv, AdaINConv)
         x = self.conv.convolved(x) if isinstance(self.conv, AdaINConv) else self.conv(x, style)
@@ -222,7 +222,7 @@ class StyledConv(nn.Module):
         x = F.leaky_relu(x + (self.bias * gain).to(x.dtype)[:, None, None], SLOPE)
         return self.conv.restyled(x * GAIN, style) if isinstance(self.conv, AdaINConv) else x
 
-    def _noise(self, x: Tensor, noise: Noise) -> Tensor | None:
+    def _noise(self, x: Tensor, noise: LayerNoise) -> Tensor | None:
         if isinstance(noise, Tensor):
             return noise
         if noise == "random":

@@ -189,6 +189,10 @@ class GeneratorModel(Framing):
         """
         ends = self.latents(count if closed else 2 * count, seed=seed, temperature=temperature)
         labels = self.labels(count, classes=(classes or self.class_names)[:1] if closed else classes)
+        return self.pictures(self.between(ends, labels, steps=steps, closed=closed))
+
+    def between(self, ends: Tensor, labels: Tensor | None, *, steps: int, closed: bool) -> Tensor:
+        """Images [ways * steps, C, S, S] on the ways between latents, given as `along` takes them; a class a way."""
         if labels is not None:
             labels = labels.repeat_interleave(steps)
-        return self.pictures(self.generated(along(ends, steps=steps, closed=closed), labels))
+        return self.generated(along(ends, steps=steps, closed=closed), labels)

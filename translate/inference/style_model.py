@@ -22,7 +22,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from translate.blocks.style import Noise, StyledConv
+from translate.blocks.style import LayerNoise, StyledConv
 from translate.checkpoint.atomic import written_beside
 from translate.config.weights import WeightsConfig
 from translate.data.images import Picture
@@ -149,7 +149,7 @@ class StyleModel(GeneratorModel):
         self.check_styles(styles)
         parts = []
         for part in styles.split(self.at_once):
-            noise: Noise = self.noise
+            noise: LayerNoise = self.noise
             if noise == "random":
                 drawn = torch.randn(len(part), self.network.num_noise, generator=self.generator)
                 noise = drawn.to(self.device)
@@ -185,25 +185,13 @@ class StyleModel(GeneratorModel):
             )
         return super().latent_parts(count, seed=seed)
 
-    def ways(
-        self,
-        count: int,
-        *,
-        steps: int = 10,
-        seed: int = 0,
-        temperature: float = 1.0,
-        classes: Sequence[str] = (),
-        closed: bool = False,
-    ) -> list[Image.Image]:
+    def between(self, ends: Tensor, labels: Tensor | None, *, steps: int, closed: bool) -> Tensor:
         """As of any generator; in space w straight from one style to the next."""
         if self.space == "z":
-            return super().ways(count, steps=steps, seed=seed, temperature=temperature, classes=classes, closed=closed)
-        ends = self.latents(count if closed else 2 * count, seed=seed, temperature=temperature)
-        labels = self.labels(count, classes=(classes or self.class_names)[:1] if closed else classes)
-        if labels is not None and not closed:
+            return super().between(ends, labels, steps=steps, closed=closed)
+        if labels is not None and not closed:  # both ends of a way are of its class
             labels = labels.repeat_interleave(2)
-        styles = self.styles(ends, labels)
-        return self.pictures(self.synthesised(straight(styles, steps=steps, closed=closed)))
+        return self.synthesised(straight(self.styles(ends, labels), steps=steps, closed=closed))
 
     def mixed(self, rows: Tensor, columns: Tensor, *, layers: tuple[int, int | None]) -> Tensor:
         """Styles of every pair: those of a column at some layers, those of a row at the others.

@@ -19,7 +19,7 @@ from translate.blocks.style import (
     BatchDeviation,
     EqualConv,
     EqualLinear,
-    Noise,
+    LayerNoise,
     StyledConv,
     ToImage,
     enlarged,
@@ -96,7 +96,7 @@ class SynthesisStage(nn.Module):
         self.convs = nn.ModuleList([*first, conv(out_channels, up=False)])
         self.to_image = ToImage(out_channels, config.channels, style=config.style)
 
-    def forward(self, x: Tensor, styles: Tensor, *, noise: Noise | tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, styles: Tensor, *, noise: LayerNoise | tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         """Features and styles [N, len(convs) + 1, D] -> features of this size, and what it adds to the image."""
         for number, (conv, style) in enumerate(zip(self.convs, styles.unbind(1), strict=False)):
             x = conv(x, style, noise=noise[number] if isinstance(noise, tuple) else noise)
@@ -152,7 +152,7 @@ class StyleSampler(Sampler):
         wanted = size or self.grown
         return [stage for stage, side in zip(self.stages, self.sides, strict=True) if side <= wanted]  # type: ignore[misc]
 
-    def synthesis(self, styles: Tensor, *, noise: Noise = "fixed", size: int | None = None) -> Tensor:
+    def synthesis(self, styles: Tensor, *, noise: LayerNoise = "fixed", size: int | None = None) -> Tensor:
         """Images of styles.
 
         Args:
@@ -169,7 +169,7 @@ class StyleSampler(Sampler):
         taken = 0
         for number, (stage, side) in enumerate(zip(stages, self.sides, strict=False)):
             count = len(stage.convs)
-            own: Noise | tuple[Tensor, ...] = noise
+            own: LayerNoise | tuple[Tensor, ...] = noise
             if isinstance(noise, Tensor):
                 parts = noise[:, taken : taken + count * side**2].view(-1, count, 1, side, side)
                 own, taken = parts.unbind(1), taken + count * side**2
@@ -199,7 +199,7 @@ class StyleSampler(Sampler):
             styles = self.mapping.average + share * (styles - self.mapping.average)
         return styles
 
-    def forward(self, latents: Tensor, labels: Tensor | None = None, *, noise: Noise | None = None) -> Tensor:
+    def forward(self, latents: Tensor, labels: Tensor | None = None, *, noise: LayerNoise | None = None) -> Tensor:
         """Images of latents, or of styles: what is called in training, since only a call is compiled.
 
         Args:
