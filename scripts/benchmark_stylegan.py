@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from benchmark_pix2pix import measure, report
 from torch import Tensor, nn
 
-from translate.blocks.style import EPSILON, ModulatedConv, filtered
+from translate.blocks.style import EPSILON, ModulatedConv, fir_kernel
 from translate.config import ImageSetConfig, StyleGANConfig, StyleGANRunConfig
 from translate.engine import Display, Engine
 from translate.engine.distributed import World
@@ -45,7 +45,8 @@ class GroupedConv(ModulatedConv):
         if self.up:
             weight = weight.transpose(1, 2).reshape(count * channels, outside, side, side)
             x = F.conv_transpose2d(x, weight, stride=2, groups=count)
-            return filtered(x.view(count, outside, *x.shape[2:]), 4 * self.kernel, border=1)
+            blur = 4 * fir_kernel().to(x.device).expand(outside, 1, -1, -1)
+            return F.conv2d(x.view(count, outside, *x.shape[2:]), blur, padding=1, groups=outside)
         weight = weight.view(count * outside, channels, side, side)
         return F.conv2d(x, weight, padding=side // 2, groups=count).view(count, outside, height, width)
 
@@ -105,7 +106,12 @@ def open_engine(folder: Path, given: argparse.Namespace, size: int) -> Engine:
     noise = np.random.default_rng(0).integers(0, 256, (200, size, size, 3), dtype=np.uint8)
     np.savez(folder / "noise.npz", images=noise)
     run = StyleGANRunConfig(
-        out=folder / "run", device=given.device, batch_size=given.batch_size, images=10**9, compile=given.compile
+        out=folder / "run",
+        device=given.device,
+        precision=given.precision,
+        batch_size=given.batch_size,
+        images=10**9,
+        compile=given.compile,
     )
     data = ImageSetConfig(root=folder / "noise.npz")
     config = StyleGANConfig(data=data, run=run, width=given.width, grow="off")
@@ -128,6 +134,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=32)
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--precision", default="auto", choices=["auto", "fp32", "bf16", "fp16"])
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int)

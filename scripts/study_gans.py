@@ -55,7 +55,7 @@ def configured(method: str, data: ImageSetConfig, out: Path, *, seed: int, run: 
     """A configuration with its method's own kind of run."""
     kind = GAN_METHODS[method]
     run_kind = getattr(gan_configs, str(kind.__dataclass_fields__["run"].type))
-    settings = {"device": "cpu", "precision": "fp32", "keep": TENTHS, "log_every": 10_000, "sample_every": 50_000}
+    settings = {"precision": "fp32", "keep": TENTHS, "log_every": 10_000, "sample_every": 50_000}
     return kind(data=data, run=run_kind(out=out, seed=seed, **settings | run), **options)
 
 
@@ -91,21 +91,23 @@ def rates(configs: dict[str, TrainConfig], file: Path, *, steps: int | None = No
             for name, config in configs.items():
                 engine = open_engine(replace(config, run=replace(config.run, out=Path(folder) / name)))
                 channels, size = engine.data.format.channels, engine.data.size
-                noise = torch.rand(config.run.batch_size, channels, size, size) * 2 - 1
+                noise = torch.rand(config.run.batch_size, channels, size, size, device=engine.device) * 2 - 1
                 turns[name] = steps or getattr(config, "n_critic", 1)
                 calls[name] = engine_step(engine, turns[name], noise)
             rounds = 7 if steps is None else 2
-            seconds = take_turns(calls, rounds=rounds, calls=1, warmup=1, device=torch.device("cpu"))
+            calls_each = 20 if engine.device.type == "cuda" and steps is None else 1  # a step of a GPU is short
+            seconds = take_turns(calls, rounds=rounds, calls=calls_each, warmup=calls_each, device=engine.device)
         found = {name: config.run.batch_size * turns[name] / median(seconds[name]) for name, config in configs.items()}
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     return json.loads(file.read_text(encoding="utf-8"))
 
 
-def conditional(mnist: Path, out: Path, *, seed: int) -> GANConfig:
+def conditional(given: argparse.Namespace, *, seed: int) -> GANConfig:
     """The one whose weights ship, by its first seed."""
-    images = 400_000
+    images = given.images or 400_000
     run = {
+        "device": given.device,
         "images": images,
         "batch_size": 32,
         "learning_rate": 4e-4,
@@ -116,9 +118,9 @@ def conditional(mnist: Path, out: Path, *, seed: int) -> GANConfig:
         "ema_ramp_up": 0.1,
         "checkpoint_every": images // TENTHS,
     }
-    data = ImageSetConfig(root=mnist)
-    options = {"conditional": True, "latent": 16, "mismatch_weight": 0.1}
-    return configured("hinge", data, out / f"digits-{seed}", seed=seed, run=run, **options)
+    data = ImageSetConfig(root=given.data)
+    options = {"conditional": True, "latent": 16, "mismatch_weight": given.mismatch_weight}
+    return configured("hinge", data, given.out / f"digits-{seed}", seed=seed, run=run, **options)
 
 
 def history(run: Path, model: GeneratorModel, judge: ImageClassifier, data: ImageSet) -> list[tuple[int, float]]:
@@ -137,7 +139,7 @@ def history(run: Path, model: GeneratorModel, judge: ImageClassifier, data: Imag
 
 def scored(config: TrainConfig, root: Path, out: Path, *, classifier: Path, num_images: int, cas: bool) -> Row:
     """Train, or go on, and score the final weights."""
-    model = load(train(config), device="cpu")
+    model = load(train(config), device=config.run.device)
     assert isinstance(model, GeneratorModel)
     found = evaluate_samples(
         model,
@@ -148,7 +150,7 @@ def scored(config: TrainConfig, root: Path, out: Path, *, classifier: Path, num_
         cas=cas,
         seed=config.run.seed,
     )
-    judge = read_classifier(classifier, device=torch.device("cpu"))
+    judge = read_classifier(classifier, device=choose_device(config.run.device))
     on_the_way = history(config.run.out, model, judge, ImageSet(config.data))
     return {
         "seed": config.run.seed,
@@ -163,7 +165,7 @@ def scored(config: TrainConfig, root: Path, out: Path, *, classifier: Path, num_
 def digits(given: argparse.Namespace) -> list[Row]:
     rows = []
     for seed in given.seeds:
-        config = conditional(given.data, given.out, seed=seed)
+        config = conditional(given, seed=seed)
         row = scored(config, given.data, given.out, classifier=given.out / "classifier", num_images=10_000, cas=True)
         rows.append(row)
         print(row, flush=True)
@@ -177,10 +179,12 @@ def _side_by_side(
 
     def config(method: str, seed: int, images: int) -> GANConfig:
         out = given.out / f"{prefix}-{method}-{seed}"
-        settings = {"images": images, "checkpoint_every": max(1, images // TENTHS), "schedule": "linear", **run}
+        every = max(1, images // TENTHS)
+        settings = {"device": given.device, "images": images, "checkpoint_every": every, "schedule": "linear", **run}
         return configured(method, data, out, seed=seed, run=settings, **methods[method])
 
     speed = rates({method: config(method, 0, 1) for method in methods}, given.out / f"{prefix}-rates.json")
+    methods = {method: options for method, options in methods.items() if method in (given.methods or methods)}
     rows = []
     for seed in given.seeds:
         for method in methods:
@@ -195,11 +199,12 @@ def _side_by_side(
             rows.append({"method": method, "images a second": speed[method], **row})
             print(rows[-1], flush=True)
     columns = {}
-    for method in methods:
+    for method in methods if rows else ():
         model = load(given.out / f"{prefix}-{method}-{given.seeds[0]}", device="cpu")
         assert isinstance(model, GeneratorModel)
         columns[method] = enlarged(model.sample(SHOWN, seed=0))
-    image_grid(columns).save(given.out / f"{prefix}.png")
+    if columns:
+        image_grid(columns).save(given.out / f"{prefix}.png")
     return rows
 
 
@@ -236,7 +241,8 @@ def balance(given: argparse.Namespace) -> list[Row]:
     )
     data = ImageSet(ImageSetConfig(root=root))
     run = {
-        "images": given.images,
+        "device": given.device,
+        "images": given.images or 200_000,
         "batch_size": 32,
         "learning_rate": 4e-4,
         "beta1": 0.5,
@@ -252,13 +258,14 @@ def balance(given: argparse.Namespace) -> list[Row]:
         run=run,
         conditional=True,
         latent=16,
-        mismatch_weight=0.1,
+        mismatch_weight=given.mismatch_weight,
         augment=("translation",),
     )
-    model = load(train(config), device="cpu")
+    device = choose_device(given.device)
+    model = load(train(config), device=given.device)
     assert isinstance(model, GeneratorModel)
     console = Console(stderr=True)
-    judge = open_image_classifier(data, given.out / "balance-classifier", device=torch.device("cpu"), console=console)
+    judge = open_image_classifier(data, given.out / "balance-classifier", device=device, console=console)
     images, labels = real_images(data)
     filled = fill(images, labels, data.class_names, model, judge)
     assert test.labels is not None
@@ -273,7 +280,7 @@ STUDIES = {"digits": digits, "compare": compare, "faces": faces, "balance": bala
 
 def report(rows: list[Row]) -> None:
     """A table: a line for each method, real images and the Gaussian; means over seeds, and the extremes below."""
-    if "scores" not in rows[0]:
+    if not rows or "scores" not in rows[0]:
         return
     methods = list(dict.fromkeys(row.get("method", "samples") for row in rows))
     samples, *beside = rows[0]["scores"]
@@ -303,10 +310,13 @@ def main() -> None:
     parser.add_argument("study", choices=STUDIES)
     parser.add_argument("data", type=Path)
     parser.add_argument("--out", type=Path, required=True, help="of the runs; what is there already is gone on with")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2], help="none: measure the rates alone")
+    parser.add_argument("--methods", nargs="+", choices=GAN_METHODS, help="of compare and faces; all unless given")
     parser.add_argument("--minutes", type=float, default=10.0, help="of each run of compare and faces")
-    parser.add_argument("--images", type=int, default=200_000, help="that the GAN of balance sees")
+    parser.add_argument("--images", type=int, help="that the GAN of digits (400,000) or of balance (200,000) sees")
+    parser.add_argument("--mismatch-weight", type=float, default=0.1, help="of these")
     parser.add_argument("--num-images", type=int, default=10_000, help="scored, of compare and faces")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()

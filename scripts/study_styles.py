@@ -24,17 +24,21 @@ from translate.inference import contact_sheet, load_sampler
 from translate.recipes.growth import Growth
 
 Row = dict[str, Any]
+METHODS = ("dcgan", "growing", "not growing")
 SHARE = 0.1  # of the images of a run, for which a size stays, and over which it fades in
 
 
-def stylegan(data: ImageSetConfig, out: Path, *, seed: int, images: int, grow: str, width: int) -> StyleGANConfig:
+def stylegan(
+    data: ImageSetConfig, out: Path, *, seed: int, images: int, grow: str, given: argparse.Namespace
+) -> StyleGANConfig:
     run = StyleGANRunConfig(
-        out=out, seed=seed, images=images, device="cpu", precision="fp32", keep=TENTHS, log_every=5_000,
-        sample_every=20_000, checkpoint_every=max(1, images // TENTHS), schedule="linear", decay_from=0.7,
+        out=out, seed=seed, images=images, device=given.device, precision="fp32", keep=TENTHS, log_every=5_000,
+        batch_size=given.batch_size, sample_every=20_000, checkpoint_every=max(1, images // TENTHS), schedule="linear",
+        decay_from=0.7,
     )  # fmt: skip
     some = max(1, round(SHARE * images))
     return StyleGANConfig(
-        data=data, run=run, grow=grow, width=width, path_weight=0.0, augment=("colour", "translation", "cutout"),
+        data=data, run=run, grow=grow, width=given.width, path_weight=0.0, augment=("colour", "translation", "cutout"),
         stay_images=some, fade_images=some,
     )  # fmt: skip
 
@@ -67,9 +71,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="of the runs; what is there already is gone on with")
     parser.add_argument("--size", type=int, default=32)
     parser.add_argument("--width", type=int, default=32, help="of StyleGAN, at 64 px")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2], help="none: measure the rates alone")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
+    parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--num-images", type=int, default=5_000, help="scored")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
@@ -78,11 +85,12 @@ def main() -> None:
 
     def style(images: int, seed: int, grow: str) -> StyleGANConfig:
         out = given.out / f"style-{grow}-{seed}"
-        return stylegan(data, out, seed=seed, images=images, grow=grow, width=given.width)
+        return stylegan(data, out, seed=seed, images=images, grow=grow, given=given)
 
     def dcgan(images: int, seed: int) -> TrainConfig:
-        run = {"images": images, "batch_size": 32, "checkpoint_every": max(1, images // TENTHS), "schedule": "linear"}
-        options = {"width": 64, "d_width": 64}
+        run = {"device": given.device, "images": images, "batch_size": given.batch_size}
+        run |= {"checkpoint_every": max(1, images // TENTHS), "schedule": "linear", "ema_half_life": 10_000.0}
+        options = {"width": 64, "d_width": 64, "augment": ("colour", "translation", "cutout")}
         return configured("dcgan", data, given.out / f"style-dcgan-{seed}", seed=seed, run=run, **options)
 
     sizes = [side for side in (8, 16, 32, 64, 128, 256) if side <= given.size]
@@ -90,7 +98,7 @@ def main() -> None:
         f"stylegan, {side} px": replace(
             style(1, 0, "off"),
             data=replace(data, size=side),
-            run=replace(style(1, 0, "off").run, batch_size=32 * min(4, given.size // side)),
+            run=replace(style(1, 0, "off").run, batch_size=given.batch_size * min(4, given.size // side)),
         )
         for side in sizes
     }
@@ -98,7 +106,7 @@ def main() -> None:
     by_size = {side: speed[f"stylegan, {side} px"] for side in sizes}
     rows: list[Row] = []
     for seed in given.seeds:
-        for method in ("dcgan", "growing", "not growing"):
+        for method in given.methods:
             if method == "dcgan":
                 config: TrainConfig = dcgan(round(speed["dcgan"] * 60 * given.minutes), seed)
             else:
@@ -118,7 +126,7 @@ def main() -> None:
             )
             rows.append({"method": method, **row})
             print(rows[-1], flush=True)
-            sheet = contact_sheet(load_sampler(config.run.out, device="cpu").sample(60, seed=0), columns=10)
+            sheet = contact_sheet(load_sampler(config.run.out, device=given.device).sample(60, seed=0), columns=10)
             sheet.save(given.out / f"style-{method.replace(' ', '-')}-{seed}.png")
     report(rows)
     if given.json is not None:

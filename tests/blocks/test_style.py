@@ -32,7 +32,7 @@ def published(x, style, conv):
         weight = weight.transpose(1, 2).reshape(count * channels, out, size, size)
         x = F.conv_transpose2d(x.reshape(1, -1, height, width), weight, stride=2, groups=count)
         x = x.view(count, out, 2 * height + 1, 2 * width + 1)
-        x = filtered(x, 4 * conv.kernel, border=1)
+        x = F.conv2d(x, 4 * fir_kernel().to(x).expand(out, 1, -1, -1), padding=1, groups=out)
     else:
         weight = weight.view(count * out, channels, size, size)
         x = F.conv2d(x.reshape(1, -1, height, width), weight, padding=size // 2, groups=count)
@@ -59,8 +59,9 @@ def test_demodulated_outputs_have_deviation_one_whatever_the_style():
     assert out.std(dim=(2, 3)).mean().item() == pytest.approx(1.0, abs=0.05)
 
 
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("side", [1, 4, 7])
-def test_filters_against_scipy(side):
+def test_filters_against_scipy(side, memory_format):
     x = np.random.default_rng(0).normal(size=(2, 3, side, side))
     taps = np.array([1.0, 3.0, 3.0, 1.0]) / 8
 
@@ -76,11 +77,24 @@ def test_filters_against_scipy(side):
             found = np.take(found, range(0, found.shape[axis], down), axis=axis)
         return torch.from_numpy(found)
 
-    tensor, kernel = torch.from_numpy(x), fir_kernel().double()
-    torch.testing.assert_close(enlarged(tensor, kernel), both(2, 1, 2, 1))
-    torch.testing.assert_close(filtered(tensor, kernel, border=2), both(1, 1, 2, 2))
+    tensor = torch.from_numpy(x).contiguous(memory_format=memory_format)
+    torch.testing.assert_close(enlarged(tensor), both(2, 1, 2, 1))
+    assert side == 1 or enlarged(tensor).is_contiguous(memory_format=memory_format)
+    torch.testing.assert_close(filtered(tensor, border=2), both(1, 1, 2, 2))
+    torch.testing.assert_close(filtered(tensor, border=2, gain=3.0), 9 * both(1, 1, 2, 2))
     if side % 2 == 0:
-        torch.testing.assert_close(halved(tensor, kernel), both(1, 2, 1, 1))
+        torch.testing.assert_close(halved(tensor), both(1, 2, 1, 1))
+
+
+def test_filters_keep_their_precision_and_differentiate_twice_after_inference():
+    x = torch.randn(1, 2, 4, 4)
+    with torch.inference_mode():
+        enlarged(x)  # what it makes once for a size must serve training, too
+    with torch.autocast("cpu", torch.bfloat16):
+        assert enlarged(x).dtype == torch.float32
+        assert halved(x.bfloat16()).dtype == torch.bfloat16
+    assert torch.autograd.gradcheck(enlarged, x.double().requires_grad_())
+    assert torch.autograd.gradgradcheck(lambda y: filtered(y, border=2).square(), x.double().requires_grad_())
 
 
 def test_equalised_layers_keep_the_variance_and_scale_gradients():
@@ -99,7 +113,7 @@ def test_equalised_layers_keep_the_variance_and_scale_gradients():
 def test_a_short_way_of_single_pixels_may_be_halved_first():
     conv = EqualConv(5, 4, kernel_size=1, down=True, bias=False, activation=False).double()
     x = torch.randn(2, 5, 8, 8).double()
-    after = halved(F.conv2d(x, conv.weight * conv.scale), conv.kernel.double())
+    after = halved(F.conv2d(x, conv.weight * conv.scale))
     torch.testing.assert_close(conv.double()(x), after)
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from translate.blocks.style import enlarged, filtered, fir_kernel
+from translate.blocks.style import enlarged, fir_kernel
 from translate.checkpoint import peers
 from translate.checkpoint.weights import WeightsError
 from translate.cli.main import main
@@ -64,7 +64,8 @@ def forward(state: dict[str, torch.Tensor], latents: torch.Tensor) -> torch.Tens
             weight = weight / (weight.square().sum(dim=(1, 2, 3), keepdim=True) + 1e-8).sqrt()
         if f"{name}.conv.blur.kernel" in state:
             up = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
-            return filtered(up, state[f"{name}.conv.blur.kernel"], border=1)
+            kernel = state[f"{name}.conv.blur.kernel"].expand(up.shape[1], 1, -1, -1)
+            return F.conv2d(up, kernel, padding=1, groups=up.shape[1])
         return F.conv2d(x, weight, padding=weight.shape[-1] // 2)
 
     def styled(x, style, name, number):
@@ -82,7 +83,7 @@ def forward(state: dict[str, torch.Tensor], latents: torch.Tensor) -> torch.Tens
             x = styled(x, style, f"convs.{2 * number}", 2 * number + 1)
             x = styled(x, style, f"convs.{2 * number + 1}", 2 * number + 2)
             added = modulated(x, style, f"to_rgbs.{number}", demodulate=False) + state[f"to_rgbs.{number}.bias"]
-            image = enlarged(image, fir_kernel()) + added
+            image = enlarged(image) + added
         made.append(image)
     return torch.cat(made)
 

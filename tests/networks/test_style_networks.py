@@ -57,10 +57,10 @@ def test_what_fades_in_at_0_is_the_size_below_enlarged_and_at_1_all_of_it():
     below = network.synthesis(styles, size=8)
     assert below.shape == (2, 3, 8, 8)
     network.alpha.fill_(0.0)
-    assert torch.equal(network.synthesis(styles), enlarged(below_at_1(network, styles), network.kernel))
+    assert torch.equal(network.synthesis(styles), enlarged(below_at_1(network, styles)))
     network.alpha.fill_(0.5)
     half = network.synthesis(styles)
-    torch.testing.assert_close(half, (whole + enlarged(below, network.kernel)) / 2)
+    torch.testing.assert_close(half, (whole + enlarged(below)) / 2)
     network.alpha.fill_(1.0)
     assert torch.equal(network.synthesis(styles), whole)
 
@@ -75,7 +75,7 @@ def below_at_1(network, styles):
 
 def test_the_discriminator_fades_in_alike():
     network, images = judge().eval(), torch.randn(4, 3, 16, 16)
-    whole, below = network(images), network(halved(images, network.kernel))
+    whole, below = network(images), network(halved(images))
     network.fading = True
     for alpha, expected in ((0.0, below), (1.0, whole)):
         network.alpha.fill_(alpha)

@@ -47,7 +47,8 @@ def open_engine(config) -> Engine:
     torch.manual_seed(config.run.seed)
     recipe, data = open_recipe(config)
     display = Display(console=Console(file=io.StringIO()))
-    return Engine(recipe, data, config=config, world=World(rank=0, size=1, device=torch.device("cpu")), display=display)
+    world = World(rank=0, size=1, device=torch.device(config.run.device))
+    return Engine(recipe, data, config=config, world=world, display=display)
 
 
 @pytest.mark.parametrize(
@@ -279,7 +280,7 @@ def test_real_images_are_as_sharp_as_what_is_made(labelled, tmp_path):
     recipe = open_engine(make(labelled, tmp_path / "run")).recipe
     images = torch.rand(2, 1, SIZE, SIZE)
     recipe.advance(Progress(images=8, total=32), {})  # 16 px begin to fade in
-    below = enlarged(halved(images, recipe.d.kernel), recipe.d.kernel)
+    below = enlarged(halved(images))
     torch.testing.assert_close(recipe._real({"images": images}), below)
     recipe.advance(Progress(images=24, total=32), {})
     assert torch.equal(recipe._real({"images": images}), images)
@@ -302,3 +303,36 @@ def test_a_collapse_is_seen_in_parts_of_a_batch_too(labelled, tmp_path, micro_ba
     engine.recipe.watched = lambda batch, scratch: seen.append(watched(batch, scratch)) or seen[-1]
     engine.train_step({"images": torch.rand(4, 1, SIZE, SIZE)})
     assert set(seen[0]) == {"g"}
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+@pytest.mark.parametrize("given", [{"ada_target": 0.6}, {"augment": ("colour", "translation", "cutout")}], ids=str)
+def test_a_step_on_a_gpu_never_waits(labelled, tmp_path, precision, given):
+    config = make(
+        labelled, tmp_path / "run", device="cuda", precision=precision, conditional=True, stay_images=10**6, **given
+    )
+    engine = open_engine(config)
+    batches = engine.open_batches()
+    batch = next(batches)
+    batches.close()
+    engine.recipe.advance(engine.progress, engine.optimizers)
+    engine.train_step(batch)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for _ in range(17):  # among them R1 and path lengths
+            engine.images += engine.stage.batch_size
+            engine.recipe.advance(engine.progress, engine.optimizers)
+            engine.train_step(batch)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert all(np.isfinite(value) for value in engine.meter.read().values())
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_it_grows_and_opens_on_a_gpu(labelled, tmp_path):
+    config = make(labelled, tmp_path / "run", device="cuda", precision="bf16", compile=True, ada_target=0.6)
+    assert open_engine(config).train()
+    assert translate.load(config.run.out, device="cuda").sample(2, seed=0).shape == (2, 1, SIZE, SIZE)

@@ -143,3 +143,8 @@ def restore_optimizer(optimizer: Optimizer, tensors: dict[str, Tensor]) -> None:
         number, _, name = key.partition(".")
         state.setdefault(int(number), {})[name] = tensor
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+    for parameter, values in optimizer.state.items():
+        for name, tensor in values.items():
+            if tensor.shape == parameter.shape and tensor.stride() != parameter.stride():
+                # Fused Adam wants what belongs to a parameter laid out like it, and a file has no channels_last.
+                values[name] = torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor)

@@ -92,7 +92,7 @@ class Display:
 
     def _progress(self) -> str:
         speed = self._speed()
-        left = duration((self.total - self.images) / speed) if speed else "-"
+        left = duration(max(0, self.total - self.images) / speed) if speed else "-"
         share = self.images / self.total
         memory = self._entry.get("memory_gb", 0.0)
         return f"{self.images:,}/{self.total:,} {share:4.0%}  {speed:.1f} img/s  {left} left  memory {memory:.1f} GB"

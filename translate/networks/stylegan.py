@@ -23,7 +23,6 @@ from translate.blocks.style import (
     StyledConv,
     ToImage,
     enlarged,
-    fir_kernel,
     halved,
 )
 from translate.config.networks import StyleDiscriminatorConfig, StyleGeneratorConfig
@@ -119,7 +118,6 @@ class StyleSampler(Sampler):
 
     config: StyleGeneratorConfig
     alpha: Tensor
-    kernel: Tensor
 
     def __init__(self, config: StyleGeneratorConfig) -> None:
         super().__init__()
@@ -134,7 +132,6 @@ class StyleSampler(Sampler):
         )
         self.sides, self.grown = sides, config.grown or config.size
         self.register_buffer("alpha", torch.ones(()))
-        self.register_buffer("kernel", fir_kernel(), persistent=False)
 
     @property
     def num_layers(self) -> int:
@@ -179,9 +176,9 @@ class StyleSampler(Sampler):
             if number == 0:
                 image = added
             elif number < len(stages) - 1:
-                image = enlarged(image, self.kernel) + added
+                image = enlarged(image) + added
             else:
-                image = enlarged(image, self.kernel) + self.alpha.to(added.dtype) * added
+                image = enlarged(image) + self.alpha.to(added.dtype) * added
         return image
 
     def styles(self, latents: Tensor, labels: Tensor | None = None, *, psi: float | Tensor = 1.0) -> Tensor:
@@ -226,7 +223,6 @@ class StyleJudge(nn.Module):
     """
 
     alpha: Tensor
-    kernel: Tensor
 
     def __init__(self, config: StyleDiscriminatorConfig) -> None:
         super().__init__()
@@ -242,7 +238,6 @@ class StyleJudge(nn.Module):
         self.head = EqualLinear(widths[0], 1)
         self.embedding = EqualLinear(config.num_classes, widths[0]) if config.num_classes else None
         self.register_buffer("alpha", torch.ones(()))
-        self.register_buffer("kernel", fir_kernel(), persistent=False)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Logits of images, [N, 1]: positive for real.
@@ -256,7 +251,7 @@ class StyleJudge(nn.Module):
         for number in range(place, 0, -1):
             x = self.stages[number - 1](x)
             if number == place and self.fading:
-                before = self.entries[place - 1](halved(images, self.kernel))
+                before = self.entries[place - 1](halved(images))
                 x = torch.lerp(before, x, self.alpha.to(x.dtype))
         features = self.dense(self.last(self.deviation(x)).flatten(1))  # [N, F]
         logits = self.head(features)

@@ -226,8 +226,7 @@ class StyleGAN(Sampling):
         images = batch["images"]
         if not self.d.fading:
             return images
-        below = enlarged(halved(images, self.d.kernel), self.d.kernel)
-        return torch.lerp(below, images, self.d.alpha.to(images.dtype))
+        return torch.lerp(enlarged(halved(images)), images, self.d.alpha.to(images.dtype))
 
     def d_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
         scratch["fake"] = self._fake(batch, scratch, follow=True)
