@@ -237,6 +237,20 @@ def test_an_optimizer_goes_on_exactly(tmp_path, kind):
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True))
 
 
+def test_what_belongs_to_a_weight_is_laid_out_like_it(tmp_path):
+    """Fused Adam on CUDA refuses anything else, and files hold no channels_last."""
+    network = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.Adam(network.parameters())
+    network(torch.randn(1, 3, 8, 8)).square().sum().backward()
+    optimizer.step()
+    before = optimizer.state[network.weight]["exp_avg"].clone()
+    path = save_state(RunState(tensors=optimizer_tensors(optimizer), values={}), tmp_path, images=1, keep=1)
+    restore_optimizer(optimizer, load_state(path).tensors)
+    for name in ("exp_avg", "exp_avg_sq"):
+        assert optimizer.state[network.weight][name].stride() == network.weight.stride()
+    assert torch.equal(optimizer.state[network.weight]["exp_avg"], before)
+
+
 def test_an_optimizer_keeps_the_learning_rate_of_its_schedule():
     network = nn.Linear(2, 2)
     optimizer = torch.optim.Adam(network.parameters(), lr=0.3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class EMA:
@@ -23,8 +23,10 @@ class EMA:
 
     def __init__(self, nets: dict[str, nn.Module], *, half_life: float, ramp_up: float = 0.0) -> None:
         self.half_life, self.ramp_up = half_life, ramp_up
-        self.sources = nets
         self.nets = {name: copy.deepcopy(net).eval().requires_grad_(False) for name, net in nets.items()}
+        # Found once: walking through the modules at every step takes longer than many a kernel of a GPU.
+        self._averages, self._parameters = _tensors(self.nets, "parameters"), _tensors(nets, "parameters")
+        self._kept, self._buffers = _tensors(self.nets, "buffers"), _tensors(nets, "buffers")
 
     @torch.no_grad()
     def update(self, batch_size: int, *, seen: int = 0) -> None:
@@ -33,8 +35,10 @@ class EMA:
         if self.ramp_up:
             half_life = min(half_life, self.ramp_up * (seen + batch_size))
         weight = 1.0 - 0.5 ** (batch_size / half_life)
-        for name, average in self.nets.items():
-            source = self.sources[name]
-            torch._foreach_lerp_(list(average.parameters()), list(source.parameters()), weight)
-            for kept, buffer in zip(average.buffers(), source.buffers(), strict=True):
-                kept.copy_(buffer)
+        torch._foreach_lerp_(self._averages, self._parameters, weight)
+        if self._kept:
+            torch._foreach_copy_(self._kept, self._buffers)
+
+
+def _tensors(nets: dict[str, nn.Module], kind: str) -> list[Tensor]:
+    return [tensor for net in nets.values() for tensor in getattr(net, kind)()]

@@ -15,6 +15,7 @@ import math
 import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -234,7 +235,7 @@ class Engine:
                     if not keeps_graph:  # memory is that of one micro-batch: the next update computes anew
                         for name in scratch.keys() - {"keys", *self.recipe.kept}:
                             del scratch[name]
-            parameters = (p for name in update.trains for p in self.nets[name].parameters())
+            parameters = (p for name in update.trains for p in self.parameters[name])
             self.world.average_gradients(parameters)
             scaler.step(optimizer)
             scaler.update()
@@ -260,11 +261,17 @@ class Engine:
         first = self.images + self.world.rank * (self.stage.batch_size // self.world.size)
         return sample_keys(first, count, seed=self.run.seed, device=self.device).split(self._part)
 
+    @cached_property
+    def parameters(self) -> dict[str, list[nn.Parameter]]:
+        """Of each network; found once, since walking through modules takes longer than many a kernel of a GPU."""
+        return {name: list(net.parameters()) for name, net in self.nets.items()}
+
     def _freeze(self, update: Update, *, keeps_graph: bool) -> None:
         others = tuple(name for name in self.nets if name not in update.trains)
         frozen = others if update.frozen is None or not keeps_graph else update.frozen
-        for name, net in self.nets.items():
-            net.requires_grad_(name not in frozen)
+        for name, parameters in self.parameters.items():
+            for parameter in parameters:
+                parameter.requires_grad = name not in frozen
 
     def _arithmetic(self, update: Update) -> AbstractContextManager[object]:
         if update.double_backward:
