@@ -1,11 +1,14 @@
-"""The residual block of Johnson et al. (2016): two 3x3 convolutions, no activation after the sum."""
+"""The residual block of Johnson et al. (2016): two 3x3 convolutions, no activation after the sum; and a styled one."""
 
 from __future__ import annotations
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from translate.blocks.conv import ConvBlock, relu
 from translate.blocks.norm import NormLayer
+from translate.blocks.style import ModulatedConv
 from translate.config.networks import Padding
 
 
@@ -29,3 +32,32 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.conv2(self.dropout(self.conv1(x)))  # [N, C, H, W]
+
+
+class StyledResidualBlock(nn.Module):
+    """The same with modulated convolutions: a style decides how strong each channel is, and no norm takes that away.
+
+    Args:
+        channels: Channels of input and output.
+        style: Numbers of a style.
+        padding: How the border is filled.
+        rate: Factor on the learning rate of the convolutions.
+    """
+
+    def __init__(self, channels: int, *, style: int, padding: Padding = "reflect", rate: float = 1.0) -> None:
+        super().__init__()
+        self.conv1, self.conv2 = (ModulatedConv(channels, channels, style=style, rate=rate) for _ in range(2))
+        self.bias1, self.bias2 = (nn.Parameter(torch.zeros(channels)) for _ in range(2))
+        self.padding = padding
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        """[N, C, H, W] and [N, D] -> [N, C, H, W]."""
+        changed = torch.relu(self._convolved(x, style, self.conv1, self.bias1))
+        return x + self._convolved(changed, style, self.conv2, self.bias2)
+
+    def _convolved(self, x: Tensor, style: Tensor, conv: ModulatedConv, bias: Tensor) -> Tensor:
+        if self.padding != "zeros":  # the convolution adds zeros: they fall on what is added here, and are cut off
+            x = conv(F.pad(x, (1, 1, 1, 1), mode=self.padding), style)[..., 1:-1, 1:-1]
+        else:
+            x = conv(x, style)
+        return x + bias.to(x.dtype)[:, None, None]

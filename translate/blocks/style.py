@@ -8,7 +8,7 @@ so that Adam moves all layers at one pace (equalised learning rate; Karras et al
 A modulated convolution has weights of its own for every image. Here the images are scaled before and after one common
 convolution instead, which is the same sum in another order: convolutions in groups, one for each image, are slow.
 
-Shapes: N batch, C channels, H height, W width, S side of a square, D style.
+Shapes: N batch, C channels, H height, W width, D style.
 """
 
 from __future__ import annotations
@@ -54,36 +54,38 @@ def fir_kernel() -> Tensor:
     return torch.outer(taps, taps)
 
 
-def _along_both(x: Tensor, band: Tensor) -> Tensor:
-    """[N, C, H, H] -> [N, C, H', H']: a matrix times the columns, and times the rows.
+def _along_both(x: Tensor, kind: Literal["up", "down", "same"], *, border: int = 1, gain: float = 1.0) -> Tensor:
+    """[N, C, H, W] -> [N, C, H', W']: a matrix times the columns, and another times the rows.
 
     As products of matrices: a convolution of each channel by itself takes a GPU six times as long.
     """
+    count, channels, height, width = x.shape
+    down = _band(height, kind, border, gain, x.device, x.dtype)
+    across = _band(width, kind, border, gain, x.device, x.dtype)
     with torch.autocast(x.device.type if torch.amp.is_autocast_available(x.device.type) else "cpu", enabled=False):
-        count, channels, height, width = x.shape
         if not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last):
-            x = band @ x.permute(0, 2, 3, 1).reshape(count, height, width * channels)
-            x = band @ x.view(count * len(band), width, channels)
-            return x.view(count, len(band), len(band), channels).permute(0, 3, 1, 2)
-        return band @ x @ band.t()
+            x = down @ x.permute(0, 2, 3, 1).reshape(count, height, width * channels)
+            x = across @ x.view(count * len(down), width, channels)
+            return x.view(count, len(down), len(across), channels).permute(0, 3, 1, 2)
+        return down @ x @ across.t()
 
 
 def filtered(x: Tensor, *, border: int, gain: float = 1.0) -> Tensor:
     """Each channel low-pass filtered by [1, 3, 3, 1] both ways, so many zeros around, times the square of a gain.
 
-    [N, C, S, S] -> [N, C, S + 2 border - 3, S + 2 border - 3].
+    [N, C, H, W] -> [N, C, H + 2 border - 3, W + 2 border - 3].
     """
-    return _along_both(x, _band(x.shape[-1], "same", border, gain, x.device, x.dtype))
+    return _along_both(x, "same", border=border, gain=gain)
 
 
 def enlarged(x: Tensor) -> Tensor:
-    """Twice the size, every second pixel 0 and then filtered, four times as strong: [N, C, 2S, 2S]."""
-    return _along_both(x, _band(x.shape[-1], "up", 1, 2.0, x.device, x.dtype))
+    """Twice the size, every second pixel 0 and then filtered, four times as strong: [N, C, 2H, 2W]."""
+    return _along_both(x, "up", gain=2.0)
 
 
 def halved(x: Tensor) -> Tensor:
-    """Filtered, then every second pixel: [N, C, S / 2, S / 2]."""
-    return _along_both(x, _band(x.shape[-1], "down", 1, 1.0, x.device, x.dtype))
+    """Filtered, then every second pixel: [N, C, H / 2, W / 2]."""
+    return _along_both(x, "down")
 
 
 class EqualLinear(nn.Module):
@@ -119,6 +121,7 @@ class EqualConv(nn.Module):
         kernel_size: Odd.
         down: Filter and halve the size.
         bias: Whether there is one.
+        rate: Factor on the learning rate of this layer.
         activation: Whether a leaky ReLU follows.
     """
 
@@ -130,12 +133,13 @@ class EqualConv(nn.Module):
         kernel_size: int = 3,
         down: bool = False,
         bias: bool = True,
+        rate: float = 1.0,
         activation: bool = True,
     ) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel_size, kernel_size))
+        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel_size, kernel_size) / rate)
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
-        self.scale = 1 / (in_channels * kernel_size**2) ** 0.5
+        self.scale = rate / (in_channels * kernel_size**2) ** 0.5
         self.kernel_size, self.down, self.activation = kernel_size, down, activation
 
     def forward(self, x: Tensor) -> Tensor:
@@ -160,6 +164,7 @@ class ModulatedConv(nn.Module):
         up: Enlarge to twice the size, and filter.
         demodulate: Divide each output channel by the deviation that it is expected to have.
         gain: Factor on the output.
+        rate: Factor on the learning rate of this layer.
     """
 
     def __init__(
@@ -172,12 +177,13 @@ class ModulatedConv(nn.Module):
         up: bool = False,
         demodulate: bool = True,
         gain: float = 1.0,
+        rate: float = 1.0,
     ) -> None:
         super().__init__()
-        self.affine = EqualLinear(style, in_channels, bias=1.0)
-        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel_size, kernel_size))
+        self.affine = EqualLinear(style, in_channels, bias=1.0, rate=rate)
+        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel_size, kernel_size) / rate)
         # Demodulation would take a factor away again, so there it follows.
-        self.scale = (1 if demodulate else gain) / (in_channels * kernel_size**2) ** 0.5
+        self.scale = rate * (1 if demodulate else gain) / (in_channels * kernel_size**2) ** 0.5
         self.kernel_size, self.up, self.demodulate, self.gain = kernel_size, up, demodulate, gain
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:

@@ -37,18 +37,27 @@ class Apply(Config):
     precision: Precision = "auto"
     """bf16 where the device is fast at it, else fp32."""
     seed: Annotated[int, Ge(0), Lt(2**63)] = 0
-    """Of the noise, for weights that keep their dropout on."""
+    """Of the noise, for weights that keep their dropout on; of the look, for weights that were trained with
+    --style-dim."""
+    looks: Annotated[int, Ge(1), Le(1000)] = 1
+    """Of such weights: so many outputs of each image, of the seed and those after it, named NAME-SEED."""
+    like: Path | None = None
+    """Of such weights: an image whose look is taken over."""
 
 
 def apply(command: Apply) -> int:
     validate(command)
     from translate.checkpoint.atomic import make_folder
-    from translate.data.images import IMAGE_SUFFIXES, WRITABLE_SUFFIXES
+    from translate.data.images import IMAGE_SUFFIXES, WRITABLE_SUFFIXES, read_image
     from translate.data.layouts import list_inputs
     from translate.inference.files import output_paths, translate_files
     from translate.inference.library import load_translator
 
     inputs = list_inputs(command.inputs)
+    if command.like is not None and command.looks > 1:
+        raise ConfigError("--like is one look, and --looks asks for several: give one of them")
+    if command.looks > 1 and command.out.suffix.lower() in IMAGE_SUFFIXES:
+        raise ConfigError(f"--looks {command.looks} makes several files, and --out {command.out} is one: name a folder")
     if command.out.suffix.lower() in IMAGE_SUFFIXES and not command.out.is_dir():
         if len(inputs) != 1:
             raise ConfigError(f"--out {command.out} is one file, and there are {len(inputs)} inputs: name a folder")
@@ -61,6 +70,12 @@ def apply(command: Apply) -> int:
     else:
         outputs = output_paths(inputs, command.out, suffix=f".{command.format}")
     translator = load_translator(command.weights, device=command.device, precision=command.precision)
+    if command.looks > 1 and not (translator.style or translator.config.noise == "always"):
+        raise ConfigError(
+            f"'{translator.config.name}' makes one output of an image, whatever the seed: --looks is for weights that "
+            "were trained with --style-dim, or with --noise always"
+        )
+    code = None if command.like is None else translator.encode(read_image(command.like))
     make_folder(outputs[0].parent)
 
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -68,22 +83,32 @@ def apply(command: Apply) -> int:
     errors = Console(stderr=True, highlight=False)
     columns = (TextColumn("translating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as progress:
-        task = progress.add_task("", total=len(inputs))
+        task = progress.add_task("", total=command.looks * len(inputs))
 
         def on_done(source: Path, reason: str | None) -> None:
             progress.advance(task)
             if reason is not None:
                 errors.print(f"failed: {reason}", markup=False, soft_wrap=True)
 
-        summary = translate_files(
-            translator,
-            inputs,
-            outputs,
-            batch_size=command.batch_size,
-            quality=command.quality,
-            seed=command.seed,
-            on_done=on_done,
-        )
-    where = outputs[0] if len(outputs) == 1 else command.out
-    print(f"{len(summary.written)} of {len(inputs)} translated" + (f" to {where}" if summary.written else ""))
-    return EXIT_PARTLY if summary.failed else 0
+        looks = [
+            translate_files(
+                translator,
+                inputs,
+                [_of_seed(output, seed) for output in outputs] if command.looks > 1 else outputs,
+                batch_size=command.batch_size,
+                quality=command.quality,
+                seed=seed,
+                code=code,
+                on_done=on_done,
+            )
+            for seed in range(command.seed, command.seed + command.looks)
+        ]
+    where = outputs[0] if len(outputs) == command.looks == 1 else command.out
+    translated = min(len(summary.written) for summary in looks)
+    times = f", {command.looks} times each," if command.looks > 1 else ""
+    print(f"{translated} of {len(inputs)} translated{times}" + (f" to {where}" if translated else ""))
+    return EXIT_PARTLY if any(summary.failed for summary in looks) else 0
+
+
+def _of_seed(output: Path, seed: int) -> Path:
+    return output.with_name(f"{output.stem}-{seed}{output.suffix}")

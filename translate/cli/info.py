@@ -9,6 +9,7 @@ from rich.console import Console
 from tyro.conf import Positional
 
 from translate.config.base import Config
+from translate.config.networks import ResNetConfig
 
 if TYPE_CHECKING:
     from translate.inference.describe import Description
@@ -73,6 +74,8 @@ def _print(found: Description) -> None:
             "training": "while training only",
             "never": "none",
         }[config.noise]
+        if isinstance(network, ResNetConfig) and network.style:
+            rows["style code"] = f"{network.style} numbers: another --seed, another picture; or --like an example"
     if config.classes:
         rows["classes"] = ", ".join(config.classes)
     if (origin := config.origin) is not None:

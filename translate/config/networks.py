@@ -36,6 +36,9 @@ class ResNetConfig(Config):
     downsampling: Downsampling = "strided"
     dropout: Annotated[float, Ge(0.0), Lt(1.0)] = 0.0
     """Probability of dropping a channel's value inside each residual block."""
+    style: Annotated[int, Ge(0)] = 0
+    """Numbers of a code that decides the look of the output: the residual blocks are modulated by it, and an encoder
+    finds it in an example; 0 for none."""
     residual: bool = False
     """The network makes a change of its input instead of its output."""
 

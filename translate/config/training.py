@@ -194,7 +194,8 @@ class Pix2PixConfig(TranslatorConfig):
     """Paired translation (Isola et al., 2017): a conditional GAN with an L1 term."""
 
     data: DataConfig
-    generator: Literal["unet", "resnet"] = "unet"
+    generator: Literal["unet", "resnet"] | None = None
+    """unet unless given; resnet with --style-dim."""
     depth: Annotated[int, Ge(1), Le(10)] | None = None
     """U-Net halvings; chosen from the size unless given."""
     noise: Noise = "training"
@@ -204,10 +205,24 @@ class Pix2PixConfig(TranslatorConfig):
     reconstruction_weight: Annotated[float, Ge(0.0)] = 100.0
     feature_matching_weight: Annotated[float, Ge(0.0)] = 0.0
     """Weight of the distance between discriminator features; pix2pixHD's 10 is 40 here, a mean over layers."""
+    style_dim: Annotated[int, Ge(0)] = 0
+    """Numbers of a code that decides the look of an output, drawn at random or found in an example (BicycleGAN), such
+    as 64, of a ResNet: one input, many outputs; 0 is one output."""
+    kl_weight: Annotated[float, Ge(0.0)] = 0.01
+    """With --style-dim: how strongly the codes of examples are kept like random ones."""
+    code_weight: Annotated[float, Ge(0.0)] = 0.5
+    """With --style-dim: how strongly a random code must be found again in the output."""
+
+    @property
+    def body(self) -> Literal["unet", "resnet"]:
+        """The generator, chosen where it is not given."""
+        return self.generator or ("resnet" if self.style_dim else "unet")
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_generator(self.generator, depth=self.depth, num_blocks=self.num_blocks)
+        _check_generator(self.body, depth=self.depth, num_blocks=self.num_blocks, style_dim=self.style_dim)
+        if self.style_dim and self.noise == "always":
+            raise ConfigError("--noise always is dropout's, and --style-dim has codes in its place: give one of them")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,10 +242,21 @@ class CycleGANConfig(TranslatorConfig):
     """Earlier translations that the discriminators go on seeing."""
     augment: tuple[Augmentation, ...] = ()
     """What changes all that the discriminators see, real or not (DiffAugment), for small sets."""
+    style_dim: Annotated[int, Ge(0)] = 0
+    """Numbers of a code that decides the look of a translation, drawn at random or found in an example, such as 8, of
+    ResNets: one input, many outputs; 0 is one output."""
+    kl_weight: Annotated[float, Ge(0.0)] = 0.01
+    """With --style-dim: how strongly the codes of examples are kept like random ones."""
+    code_weight: Annotated[float, Ge(0.0)] = 1.0
+    """With --style-dim: how strongly a random code must be found again in the output."""
+
+    @property
+    def body(self) -> Literal["unet", "resnet"]:
+        return self.generator
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_generator(self.generator, depth=self.depth, num_blocks=self.num_blocks)
+        _check_generator(self.body, depth=self.depth, num_blocks=self.num_blocks, style_dim=self.style_dim)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -265,7 +291,9 @@ class FastCUTConfig(CUTConfig):
     flip_equivariance: bool = True
 
 
-def _check_generator(generator: str, *, depth: int | None, num_blocks: int | None) -> None:
+def _check_generator(generator: str, *, depth: int | None, num_blocks: int | None, style_dim: int) -> None:
+    if generator == "unet" and style_dim:
+        raise ConfigError("--style-dim modulates residual blocks, which a U-Net has not: choose --generator resnet")
     if generator == "resnet" and depth is not None:
         raise ConfigError("--depth belongs to the U-Net: leave it out, or choose --generator unet")
     if generator == "unet" and num_blocks is not None:

@@ -9,6 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from torch import Tensor
+
 from translate.data.images import ImageError, Picture, read_image, write_image
 from translate.inference.translator import InferenceError, Translator
 
@@ -72,6 +74,7 @@ def translate_files(
     batch_size: int = 8,
     quality: int | None = None,
     seed: int = 0,
+    code: Tensor | None = None,
     on_done: Callable[[Path, str | None], None] | None = None,
 ) -> Summary:
     """Translate files to files; every output has its input's size.
@@ -85,7 +88,8 @@ def translate_files(
         outputs: Where each goes, in a folder that exists; the suffix decides the format.
         batch_size: Most images in one pass.
         quality: Of JPEG and WebP, 1 to 100.
-        seed: Of the dropout, for weights whose noise is ``always``.
+        seed: Of the dropout, for weights whose noise is ``always``; of the style code, for weights that take one.
+        code: A style code [1, D] in place of a drawn one.
         on_done: Called in this thread with each input, and None or the reason it failed.
 
     Returns:
@@ -120,7 +124,7 @@ def translate_files(
         jobs = list(zip(inputs, outputs, strict=True))
         for group in _groups(_decoded(jobs, readers, ahead=workers + batch_size, fail=fail), batch_size):
             try:
-                results = translator.pictures([picture for _, _, picture in group], seed=seed)
+                results = translator.pictures([picture for _, _, picture in group], seed=seed, code=code)
             except InferenceError as error:
                 for source, _, _ in group:
                     fail(source, f"{source}: {error}")

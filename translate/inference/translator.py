@@ -23,11 +23,12 @@ from torch import Tensor, nn
 from translate.config.networks import ResNetConfig, UNetConfig
 from translate.config.training import Noise, Precision
 from translate.config.weights import WeightsConfig
+from translate.data.batches import crop
 from translate.data.images import Picture, from_pil, to_pil
-from translate.data.store import Format, to_format
+from translate.data.store import Format, fitted_size, resize, to_format
 from translate.inference.device import autocast, choose_device, choose_precision
 from translate.inference.onnx import OnnxNetwork, cpu_and_fp32
-from translate.networks import Generator
+from translate.networks import Generator, ResNetGenerator
 
 
 class InferenceError(ValueError):
@@ -75,6 +76,7 @@ def run_network(
     *,
     noise: Noise = "training",
     seed: int = 0,
+    code: Tensor | None = None,
     precision: Precision = "fp32",
 ) -> Tensor:
     """A generator's output for a batch of any size; what training's previews and the translator both call.
@@ -84,6 +86,7 @@ def run_network(
         images: [N, C, H, W] in the network's value range, on its device.
         noise: ``always`` keeps dropout on, drawn from `seed`.
         seed: Of the dropout; without effect otherwise. The caller's random state is left as it was.
+        code: [N, D] or [1, D], of a network that takes style codes; the mean one unless given.
         precision: Of the arithmetic.
 
     Returns:
@@ -102,10 +105,23 @@ def run_network(
                 _seed(images.device, seed)
                 for dropout in dropouts:
                     dropout.train()
-            output = network(padded)
+            output = network(padded) if code is None else network(padded, code.expand(len(padded), -1))
     finally:
         network.train(was_training)
     return output[..., :height, :width].float()
+
+
+def random_code(style: int, *, seed: int) -> Tensor:
+    """The code that a seed stands for, on every machine: [1, D] on the CPU."""
+    return torch.randn(1, style, generator=torch.Generator().manual_seed(seed))
+
+
+@torch.inference_mode()
+def example_code(network: nn.Module, examples: Tensor, *, precision: Precision = "fp32") -> Tensor:
+    """The mean code of examples [N, C_out, H, W] in the network's value range, on its device: float32 [N, D]."""
+    assert isinstance(network, ResNetGenerator)
+    with autocast(precision, examples.device):
+        return network.encode(examples)[0].float()
 
 
 def _seed(device: torch.device, seed: int) -> None:
@@ -172,32 +188,69 @@ class Translator:
         return f"Translator('{self.config.name}', {domains.source} -> {domains.target}, {self.device})"
 
     @overload
-    def __call__(self, image: Image.Image, *, seed: int = 0) -> Image.Image: ...
+    def __call__(self, image: Image.Image, *, seed: int = 0, code: Tensor | None = None) -> Image.Image: ...
     @overload
-    def __call__(self, image: np.ndarray, *, seed: int = 0) -> np.ndarray: ...
+    def __call__(self, image: np.ndarray, *, seed: int = 0, code: Tensor | None = None) -> np.ndarray: ...
     @overload
-    def __call__(self, image: Tensor, *, seed: int = 0) -> Tensor: ...
-    def __call__(self, image: Any, *, seed: int = 0) -> Any:
+    def __call__(self, image: Tensor, *, seed: int = 0, code: Tensor | None = None) -> Tensor: ...
+    def __call__(self, image: Any, *, seed: int = 0, code: Tensor | None = None) -> Any:
         """Translate one image (or a tensor batch); see the top of this file for kinds and ranges.
 
         Args:
             image: A PIL image, a NumPy array, or a tensor.
-            seed: Of the dropout, for weights whose noise is ``always``.
+            seed: Of the dropout, for weights whose noise is ``always``; of the style code, for weights that take one.
+            code: A style code [1, D] in place of a drawn one, such as that of an example (`encode`).
 
         Raises:
-            InferenceError: another kind, shape or range, or an image too large for memory.
+            InferenceError: another kind, shape or range, an image too large for memory, or a code that does not fit.
         """
         if isinstance(image, Image.Image):
             if 0 in image.size:
                 raise InferenceError(f"expected an image with pixels, not one of {image.width}x{image.height}")
-            return to_pil(self.pictures([from_pil(image)], seed=seed)[0])
+            return to_pil(self.pictures([from_pil(image)], seed=seed, code=code)[0])
         if isinstance(image, np.ndarray):
-            return self._array(image, seed=seed)
+            return self._array(image, seed=seed, code=code)
         if isinstance(image, Tensor):
-            return self._tensor(image, seed=seed)
+            return self._tensor(image, seed=seed, code=code)
         raise InferenceError(f"expected a PIL image, a NumPy array or a tensor, not {type(image).__name__}")
 
-    def pictures(self, pictures: Sequence[Picture], *, seed: int = 0) -> list[Picture]:
+    @property
+    def style(self) -> int:
+        """Numbers of a style code; 0 where the weights take none."""
+        return self.config.network.style if isinstance(self.config.network, ResNetConfig) else 0
+
+    def encode(self, example: Image.Image | Picture) -> Tensor:
+        """The style code of an example of what is made, [1, D]: its middle square, at the size of the training.
+
+        Raises:
+            InferenceError: the weights take no style codes, or are ONNX, which has no encoder.
+        """
+        if not self.style:
+            raise InferenceError(f"'{self.config.name}' takes no style code: it was trained without --style-dim")
+        if isinstance(self.network, OnnxNetwork):
+            raise InferenceError(f"'{self.config.name}' is ONNX, and has no encoder: give the .safetensors file")
+        picture = from_pil(example) if isinstance(example, Image.Image) else example
+        side = self.config.preprocessing.size
+        width, height = fitted_size(*picture.size, side=side, fit="cover")
+        kind = Format(channels=self._channels[1], bits=picture.bits)
+        pixels = crop(resize(to_format(picture, kind), width=width, height=height), size=side, left=0.5, top=0.5)
+        unit = torch.from_numpy(pixels.astype(np.float32) / np.iinfo(pixels.dtype).max).permute(2, 0, 1)[None]
+        with self._turn:
+            images = unit.to(self.device) * self._span + self._low
+            return example_code(self.network, images, precision=self.precision).cpu()
+
+    def _code(self, code: Tensor | None, *, seed: int) -> Tensor | None:
+        """The code given, or the one of a seed; None where there is none to give."""
+        if code is None:
+            takes_one = self.style and not isinstance(self.network, OnnxNetwork)
+            return random_code(self.style, seed=seed) if takes_one else None
+        if not self.style or isinstance(self.network, OnnxNetwork):
+            raise InferenceError(f"'{self.config.name}' takes no style code")
+        if code.shape != (1, self.style):
+            raise InferenceError(f"'{self.config.name}' takes a code [1, {self.style}], not {list(code.shape)}")
+        return code
+
+    def pictures(self, pictures: Sequence[Picture], *, seed: int = 0, code: Tensor | None = None) -> list[Picture]:
         """Translate pictures of equal size in one batch, keeping each one's alpha, depth and colour profile.
 
         Raises:
@@ -212,15 +265,16 @@ class Translator:
         inputs = [to_format(picture, replace(self._source, bits=picture.bits)) for picture in pictures]
         scaled = np.stack([pixels.astype(np.float32) / np.iinfo(pixels.dtype).max for pixels in inputs])
         images = torch.from_numpy(scaled).permute(0, 3, 1, 2)
-        outputs = self.unit(images, seed=seed).permute(0, 2, 3, 1).numpy()
+        outputs = self.unit(images, seed=seed, code=code).permute(0, 2, 3, 1).numpy()
         return [self._picture(output, like=picture) for output, picture in zip(outputs, pictures, strict=True)]
 
-    def unit(self, images: Tensor, *, seed: int = 0) -> Tensor:
+    def unit(self, images: Tensor, *, seed: int = 0, code: Tensor | None = None) -> Tensor:
         """Translate float32 [N, C_in, H, W] in [0, 1] to float32 [N, C_out, H, W] in [0, 1] on the CPU.
 
         Raises:
-            InferenceError: memory runs out.
+            InferenceError: memory runs out, or the code does not fit.
         """
+        code = self._code(code, seed=seed)
         try:
             # In one layout, since dropout draws in the order in which values lie in memory.
             scaled = images.to(self.device, torch.float32).contiguous() * self._span + self._low
@@ -232,7 +286,8 @@ class Translator:
                     ]
                     output = torch.cat(rows)
                 else:
-                    output = run_network(self.network, scaled, precision=self.precision)
+                    own = None if code is None else code.to(self.device, torch.float32)
+                    output = run_network(self.network, scaled, code=own, precision=self.precision)
         except RuntimeError as error:  # torch.OutOfMemoryError among them
             if any(words in str(error).lower() for words in _NO_MEMORY):
                 size = f"{images.shape[-1]}x{images.shape[-2]}"
@@ -249,22 +304,22 @@ class Translator:
         fits = result.colour.shape == like.colour.shape  # a grey profile does not describe RGB
         return result if fits else replace(result, icc_profile=None)
 
-    def _array(self, image: np.ndarray, *, seed: int) -> np.ndarray:
+    def _array(self, image: np.ndarray, *, seed: int, code: Tensor | None) -> np.ndarray:
         pixels = image[..., None] if image.ndim == 2 else image
         if pixels.ndim != 3 or 0 in pixels.shape:
             raise InferenceError(f"expected an array [H, W] or [H, W, C], not {list(image.shape)}")
         if pixels.dtype in (np.uint8, np.uint16):
             if pixels.shape[-1] > 4:
                 raise InferenceError(f"expected 1 to 4 channels, not {pixels.shape[-1]}")
-            output = self.pictures([Picture(pixels=pixels)], seed=seed)[0].pixels
+            output = self.pictures([Picture(pixels=pixels)], seed=seed, code=code)[0].pixels
         elif np.issubdtype(pixels.dtype, np.floating):
             images = torch.from_numpy(np.ascontiguousarray(pixels, dtype=np.float32)).permute(2, 0, 1)
-            output = self._tensor(images, seed=seed).permute(1, 2, 0).numpy().astype(pixels.dtype)
+            output = self._tensor(images, seed=seed, code=code).permute(1, 2, 0).numpy().astype(pixels.dtype)
         else:
             raise InferenceError(f"expected uint8, uint16 or floats in [0, 1], not {image.dtype}")
         return output[..., 0] if image.ndim == 2 and output.shape[-1] == 1 else output
 
-    def _tensor(self, image: Tensor, *, seed: int) -> Tensor:
+    def _tensor(self, image: Tensor, *, seed: int, code: Tensor | None) -> Tensor:
         if image.ndim not in (3, 4) or 0 in image.shape:
             raise InferenceError(f"expected a tensor [C, H, W] or [N, C, H, W], not {list(image.shape)}")
         if image.dtype != torch.uint8 and not image.is_floating_point():
@@ -278,7 +333,7 @@ class Translator:
         elif not bool(((images >= 0) & (images <= 1)).all()):
             low, high = float(images.min()), float(images.max())
             raise InferenceError(f"expected floats in [0, 1], found {low:g} to {high:g}: scale the image first")
-        output = self.unit(images, seed=seed)
+        output = self.unit(images, seed=seed, code=code)
         output = (output * 255).round().to(torch.uint8) if image.dtype == torch.uint8 else output.to(image.dtype)
         output = output.to(image.device)
         return output[0] if image.ndim == 3 else output

@@ -34,6 +34,7 @@ from translate.networks.initialise import initialise
 from translate.networks.patch_heads import PatchHeads, draw_places
 from translate.networks.patchgan import PatchGANDiscriminator, PatchOutput
 from translate.networks.resnet import ResNetGenerator
+from translate.networks.style_encoder import StyleEncoder
 from translate.networks.stylegan import StyleJudge, StyleSampler
 from translate.networks.unet import UNetGenerator
 from translate.networks.vqvae import Codec, VQVAENetwork
@@ -113,6 +114,7 @@ __all__ = [
     "PatchOutput",
     "ResNetGenerator",
     "Sampler",
+    "StyleEncoder",
     "StyleJudge",
     "StyleSampler",
     "UNetGenerator",

@@ -1,22 +1,26 @@
 """ResNet generator (Johnson et al., 2016; CycleGAN, Zhu et al., 2017).
 
 A 7x7 convolution, strided convolutions down, residual blocks, up again, a 7x7 convolution and tanh. Differs from the
-published code in its default up-path (resize and convolution) and in its names.
-Shapes: N batch, C channels, H height, W width.
+published code in its default up-path (resize and convolution) and in its names. With a style code its residual blocks
+are modulated as StyleGAN2's layers are, and it holds the encoder that finds the code of an example.
+Shapes: N batch, C channels, H height, W width, D code.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from translate.blocks.conv import ConvBlock, relu
 from translate.blocks.norm import norm_layer
 from translate.blocks.resample import blur_after, downsample, upsample
-from translate.blocks.residual import ResidualBlock
+from translate.blocks.residual import ResidualBlock, StyledResidualBlock
+from translate.blocks.style import EqualLinear
 from translate.config.networks import ResNetConfig
 from translate.networks.generator import Generator, changed
+from translate.networks.style_encoder import RATE, StyleEncoder
 
 
 class ResNetGenerator(Generator):
@@ -47,10 +51,18 @@ class ResNetGenerator(Generator):
         self.down = nn.Sequential(*down)
         self.blocks = nn.Sequential(
             *[
-                ResidualBlock(width, norm_layer=norm, padding=config.padding, dropout=config.dropout)
+                StyledResidualBlock(width, style=config.style, padding=config.padding, rate=RATE)
+                if config.style
+                else ResidualBlock(width, norm_layer=norm, padding=config.padding, dropout=config.dropout)
                 for _ in range(config.num_blocks)
             ]
         )
+        self.mapping = self.encoder = None
+        if config.style:
+            self.mapping = nn.Sequential(
+                *[EqualLinear(config.style, config.style, rate=RATE, activation=True) for _ in range(2)]
+            )
+            self.encoder = StyleEncoder(config.out_channels, style=config.style)
         up: list[nn.Module] = []
         for _ in range(config.num_downsamplings):
             conv = upsample(width, width // 2, kernel_size=3, kind=config.upsampling, bias=bias)
@@ -65,9 +77,30 @@ class ResNetGenerator(Generator):
             activation=None if config.residual else nn.Tanh,
         )
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Args: images: [N, C_in, H, W] in [-1, 1]. Returns: [N, C_out, H, W] in [-1, 1]."""
-        return self._output(images, self.blocks(self.down(self.stem(images))))
+    def forward(self, images: Tensor, codes: Tensor | None = None) -> Tensor:
+        """Translate.
+
+        Args:
+            images: [N, C_in, H, W] in [-1, 1].
+            codes: [N, D], of one that takes style codes; zeros, the middle of them, unless given.
+
+        Returns:
+            [N, C_out, H, W] in [-1, 1].
+        """
+        x = self.down(self.stem(images))
+        if self.mapping is None:
+            return self._output(images, self.blocks(x))
+        dtype = next(self.mapping.parameters()).dtype
+        middle = torch.zeros(len(x), self.config.style, device=x.device, dtype=dtype)
+        styles = self.mapping(middle if codes is None else codes.to(dtype))
+        for block in self.blocks:
+            x = block(x, styles)
+        return self._output(images, x)
+
+    def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and logarithm of the variance of the codes of examples [N, C_out, H, W]: [N, D] each."""
+        assert self.encoder is not None
+        return self.encoder(images)
 
     def _output(self, images: Tensor, x: Tensor) -> Tensor:
         output = self.head(self.up(x))

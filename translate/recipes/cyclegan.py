@@ -4,9 +4,11 @@ Networks: ``g_ab`` and ``g_ba`` translate, ``d_a`` and ``d_b`` judge. Each runs 
 step: an image's translation and the other domain's identity go through a generator together, and the discriminators see
 the translations that the generators were trained on. The two ways around are backpropagated one after the other, so
 that memory holds the activations of one of them.
-Differs from the published code in its default up-path (resize and convolution).
+Differs from the published code in its default up-path (resize and convolution). With style codes each generator takes
+a code of its target domain, drawn at random on the way there; the way back and the identity take that of the image
+which they are to make.
 
-Shapes: N batch, C channels, H height, W width.
+Shapes: N batch, C channels, H height, W width, D code.
 """
 
 from __future__ import annotations
@@ -19,9 +21,11 @@ from translate.config.base import ConfigError
 from translate.config.training import CycleGANConfig, Precision
 from translate.data.augment import diff_augment
 from translate.data.unpaired import UnpairedImages
-from translate.inference.translator import run_network
+from translate.inference.translator import example_code, random_code, run_network
 from translate.losses import discriminator_loss, generator_loss, guessing_loss, l1_loss, r1_penalty
 from translate.metrics.sliced_wasserstein import sliced_wasserstein
+from translate.networks import ResNetGenerator, StyleEncoder
+from translate.networks.style_encoder import LEAST as ENCODED
 from translate.recipes.base import R1_EVERY, Batch, Exported, Recipe, Scratch, Update, Watched, adam, lazy_r1
 from translate.recipes.generators import (
     file_names,
@@ -31,6 +35,7 @@ from translate.recipes.generators import (
     translator_weights,
 )
 from translate.recipes.pool import ImagePool
+from translate.recipes.style_codes import both, code_loss, drawn_codes, found_codes
 
 
 class CycleGAN(Recipe):
@@ -63,7 +68,8 @@ class CycleGAN(Recipe):
         self.g_ab, self.g_ba = (new_generator(network, config) for network in self.configs.values())
         self.d_a = new_discriminator(config, in_channels=channels_a)
         self.d_b = new_discriminator(config, in_channels=channels_b)
-        data.check_size(stride=self.g_ab.stride, minimum=max(self.g_ab.minimum_size, self.d_a.minimum_size))
+        smallest = max(self.g_ab.minimum_size, self.d_a.minimum_size, ENCODED if config.style_dim else 0)
+        data.check_size(stride=self.g_ab.stride, minimum=smallest)
         self.nets = {"g_ab": self.g_ab, "g_ba": self.g_ba, "d_a": self.d_a, "d_b": self.d_b}
         self.ema_nets = ("g_ab", "g_ba") if config.run.ema_half_life else ()
         self.pools = {domain: ImagePool(config.pool_size, seed=config.run.seed) for domain in "ab"}
@@ -116,18 +122,28 @@ class CycleGAN(Recipe):
     def _around(self, batch: Batch, scratch: Scratch, *, there: str, start: str, goal: str) -> dict[str, Tensor]:
         config = self.config
         forth, back = self.nets[f"g_{there}"], self.nets[f"g_{there[::-1]}"]
+        drawn = own = home = None
+        codes: dict[str, Tensor] = {}
+        if config.style_dim:
+            stream, keys = 1 + "ab".index(goal), scratch["keys"]
+            drawn = drawn_codes(keys, config.style_dim, stream=stream)
+            own, codes[f"kl_{goal}"] = found_codes(_encoder(forth), batch[goal], keys, stream=stream)
+            home, _ = found_codes(_encoder(back), batch[start], keys, stream=2 + stream)
         if not config.identity_weight:
-            fake, same = forth(batch[start]), None
+            fake, same = _run(forth, batch[start], drawn), None
         elif config.norm == "batch":  # statistics of the two domains must not mix
-            fake, same = forth(batch[start]), forth(batch[goal])
+            fake, same = _run(forth, batch[start], drawn), _run(forth, batch[goal], own)
         else:
-            fake, same = forth(torch.cat([batch[start], batch[goal]])).chunk(2)
+            fake, same = _run(forth, torch.cat([batch[start], batch[goal]]), both(drawn, own)).chunk(2)
         scratch[f"fake_{goal}"] = fake.detach()
         judged = self._judge(goal, fake)
         terms = {
             f"g_{there}_gan": generator_loss(judged, kind=config.adversarial),
-            f"cycle_{start}": config.cycle_weight * l1_loss(back(fake), batch[start]),
+            f"cycle_{start}": config.cycle_weight * l1_loss(_run(back, fake, home), batch[start]),
         }
+        if drawn is not None:
+            terms |= {name: config.kl_weight * value for name, value in codes.items()}
+            terms[f"code_{goal}"] = config.code_weight * code_loss(_encoder(forth), fake, drawn)
         if same is not None:
             terms[f"identity_{goal}"] = config.cycle_weight * config.identity_weight * l1_loss(same, batch[goal])
         return terms
@@ -167,27 +183,47 @@ class CycleGAN(Recipe):
     # What it shows and leaves
 
     def sample(self, nets: dict[str, nn.Module], batch: Batch, *, precision: Precision) -> dict[str, Tensor]:
-        def translated(network: str, images: Tensor) -> Tensor:
+        style, seed = self.config.style_dim, self.run.seed
+
+        def translated(network: str, images: Tensor, *, like: Tensor | None = None, seed: int = seed) -> Tensor:
             # One by one, as the translator takes them: rounding depends on what else is in a batch.
-            return torch.cat([run_network(nets[network], image, precision=precision) for image in images.split(1)])
+            examples = images.split(1) if like is None else like.split(1)
+            outputs = []
+            for image, example in zip(images.split(1), examples, strict=True):
+                code = None
+                if style:
+                    drawn = random_code(style, seed=seed).to(image.device)
+                    code = drawn if like is None else example_code(nets[network], example, precision=precision)
+                outputs.append(run_network(nets[network], image, code=code, precision=precision))
+            return torch.cat(outputs)
 
         count = min(len(batch["a"]), len(batch["b"]))
         a, b = batch["a"][:count], batch["b"][:count]
         fake_b, fake_a = translated("g_ab", a), translated("g_ba", b)
         name_a, name_b = self.data.name_a, self.data.name_b
+        others = {
+            name_a: {f"another {name_b}": translated("g_ab", a, seed=seed + 1)} if style else {},
+            name_b: {f"another {name_a}": translated("g_ba", b, seed=seed + 1)} if style else {},
+        }
         return {
             name_a: a,
             f"to {name_b}": fake_b,
-            f"back to {name_a}": translated("g_ba", fake_b),
+            **others[name_a],
+            f"back to {name_a}": translated("g_ba", fake_b, like=a),
             name_b: b,
             f"to {name_a}": fake_a,
-            f"back to {name_b}": translated("g_ab", fake_a),
+            **others[name_b],
+            f"back to {name_b}": translated("g_ab", fake_a, like=b),
         }
 
     def validate(self, nets: dict[str, nn.Module], batch: Batch, *, precision: Precision) -> dict[str, Tensor]:
-        found = {}
+        """Sliced Wasserstein distances; with style codes of a code for each image."""
+        found, style = {}, self.config.style_dim
         for network, start, goal in (("g_ab", "a", "b"), ("g_ba", "b", "a")):
-            images = [run_network(nets[network], image, precision=precision) for image in batch[start].split(1)]
+            images = []
+            for number, image in enumerate(batch[start].split(1)):
+                code = random_code(style, seed=number).to(image.device) if style else None
+                images.append(run_network(nets[network], image, code=code, precision=precision))
             found[f"swd_{goal}"] = sliced_wasserstein(torch.cat(images), batch[goal])
         return found
 
@@ -219,3 +255,13 @@ class CycleGAN(Recipe):
             start = f"pool_{domain}."
             own = {key.removeprefix(start): tensor for key, tensor in state.items() if key.startswith(start)}
             pool.load_state_dict(own, device=device)
+
+
+def _run(network: nn.Module, images: Tensor, codes: Tensor | None) -> Tensor:
+    return network(images) if codes is None else network(images, codes)
+
+
+def _encoder(network: nn.Module) -> StyleEncoder:
+    assert isinstance(network, ResNetGenerator)
+    assert network.encoder is not None
+    return network.encoder

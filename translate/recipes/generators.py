@@ -36,7 +36,7 @@ def generator_config(
             f"--residual changes an input into an output, and they have {in_channels} and {out_channels} channels: "
             "leave it out"
         )
-    if not isinstance(config, CUTConfig) and config.generator == "unet":
+    if not isinstance(config, CUTConfig) and config.body == "unet":
         return UNetConfig(
             in_channels=in_channels,
             out_channels=out_channels,
@@ -49,6 +49,7 @@ def generator_config(
             dropout=dropout,
             residual=config.residual,
         )
+    style = 0 if isinstance(config, CUTConfig) else config.style_dim
     return ResNetConfig(
         in_channels=in_channels,
         out_channels=out_channels,
@@ -58,7 +59,8 @@ def generator_config(
         padding=config.padding,
         upsampling=config.upsampling,
         downsampling=config.downsampling,
-        dropout=dropout,
+        dropout=0.0 if style else dropout,
+        style=style,
         residual=config.residual,
     )
 

@@ -3,12 +3,15 @@
 The discriminator sees the input beside the real or the generated image. The generator's forward pass is made once, with
 its graph, while the discriminator is updated, and used again for the generator's own update. Differs from the paper in
 its default norm (instance for batch) and up-path (resize and convolution); feature matching (Wang et al., 2018) and R1
-(Mescheder et al., 2018) are added on request.
+(Mescheder et al., 2018) are added on request, and style codes (BicycleGAN; Zhu et al., 2017): then a step makes two
+outputs of an input, one by the code of the target, which is compared with it, and one by a code drawn at random.
 
 Shapes: N batch, C channels, H height, W width.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +19,7 @@ from torch.optim import Optimizer
 
 from translate.config.training import Pix2PixConfig, Precision
 from translate.data.paired import PairedImages
-from translate.inference.translator import run_network
+from translate.inference.translator import example_code, random_code, run_network
 from translate.losses import (
     charbonnier_loss,
     discriminator_loss,
@@ -28,9 +31,11 @@ from translate.losses import (
     r1_penalty,
     ssim_loss,
 )
-from translate.networks import PatchOutput
+from translate.networks import PatchOutput, ResNetGenerator
+from translate.networks.style_encoder import LEAST as ENCODED
 from translate.recipes.base import R1_EVERY, Batch, Exported, Recipe, Scratch, Update, Watched, adam, lazy_r1
 from translate.recipes.generators import generator_config, new_discriminator, new_generator, translator_weights
+from translate.recipes.style_codes import code_loss, drawn_codes, found_codes
 
 RECONSTRUCTIONS = {"l1": l1_loss, "l2": l2_loss, "charbonnier": charbonnier_loss, "ssim": ssim_loss}
 DROPOUT = 0.5  # the paper's
@@ -59,7 +64,8 @@ class Pix2Pix(Recipe):
         )
         self.g = new_generator(self.generator_config, config)
         self.d = new_discriminator(config, in_channels=in_channels + out_channels)
-        data.check_size(stride=self.g.stride, minimum=max(self.g.minimum_size, self.d.minimum_size))
+        smallest = max(self.g.minimum_size, self.d.minimum_size, ENCODED if config.style_dim else 0)
+        data.check_size(stride=self.g.stride, minimum=smallest)
         self.nets = {"g": self.g, "d": self.d}
         self.ema_nets = ("g",) if config.run.ema_half_life else ()
         self.reconstruction = RECONSTRUCTIONS[config.reconstruction]
@@ -90,37 +96,55 @@ class Pix2Pix(Recipe):
         return {"g": Watched(source=batch["source"], output=scratch["seen"], target=batch["target"])}
 
     def _fake(self, batch: Batch, scratch: Scratch) -> Tensor:
+        """Outputs [N, C, H, W]; with style codes [2N, C, H, W], first those by the codes of the targets."""
         if "fake" not in scratch:
-            scratch["fake"] = self.g(batch["source"])
-            scratch["seen"] = scratch["fake"].detach()
+            source, style = batch["source"], self.config.style_dim
+            if style:
+                assert isinstance(self.g, ResNetGenerator)
+                assert self.g.encoder is not None
+                found, scratch["kl"] = found_codes(self.g.encoder, batch["target"], scratch["keys"])
+                scratch["codes"] = drawn_codes(scratch["keys"], style)
+                scratch["fake"] = self.g(torch.cat([source, source]), torch.cat([found, scratch["codes"]]))
+            else:
+                scratch["fake"] = self.g(source)
+            scratch["seen"] = scratch["fake"][: len(source)].detach()
         return scratch["fake"]
 
     def _judge(self, batch: Batch, images: Tensor) -> PatchOutput:
-        return self.d(torch.cat([batch["source"], images], dim=1))
+        """Of outputs, or of twice as many by two codes of each input."""
+        source = batch["source"]
+        source = torch.cat([source] * (len(images) // len(source))) if len(images) > len(source) else source
+        return self.d(torch.cat([source, images], dim=1))
 
     def d_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
         fake = self._fake(batch, scratch).detach()
         if self.config.norm == "batch":  # statistics of real and fake must not mix
             fake_logits, real_logits = self._judge(batch, fake).logits, self._judge(batch, batch["target"]).logits
         else:
-            pairs = torch.cat([batch["source"], batch["source"]])
             images = torch.cat([batch["target"], fake.to(batch["target"].dtype)])
-            both = [scale.chunk(2) for scale in self.d(torch.cat([pairs, images], dim=1)).logits]
+            both = [scale.split([len(scale) - len(fake), len(fake)]) for scale in self._judge(batch, images).logits]
             real_logits, fake_logits = [real for real, _ in both], [fake for _, fake in both]
         return {"d": discriminator_loss(real_logits, fake_logits, kind=self.config.adversarial)}
 
     def g_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
         fake = self._fake(batch, scratch)
-        judged = self._judge(batch, fake)
+        judged, count = self._judge(batch, fake), len(batch["source"])
         terms = {
             "g_gan": generator_loss(judged.logits, kind=self.config.adversarial),
             f"g_{self.config.reconstruction}": self.config.reconstruction_weight
-            * self.reconstruction(fake, batch["target"]),
+            * self.reconstruction(fake[:count], batch["target"]),
         }
         if self.config.feature_matching_weight:
             with torch.no_grad():
                 real = self._judge(batch, batch["target"]).features
-            terms["g_features"] = self.config.feature_matching_weight * feature_matching_loss(real, judged.features)
+            made = [[layer[:count] for layer in scale] for scale in judged.features]
+            terms["g_features"] = self.config.feature_matching_weight * feature_matching_loss(real, made)
+        if self.config.style_dim:
+            assert isinstance(self.g, ResNetGenerator)
+            assert self.g.encoder is not None
+            terms["g_kl"] = self.config.kl_weight * scratch["kl"]
+            recovered = code_loss(self.g.encoder, fake[count:], scratch["codes"])
+            terms["g_code"] = self.config.code_weight * recovered
         return terms
 
     def r1_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
@@ -128,18 +152,35 @@ class Pix2Pix(Recipe):
         return {"d_r1": self.config.r1_weight / 2 * r1_penalty(self.d(pairs).logits, pairs)}
 
     def sample(self, nets: dict[str, nn.Module], batch: Batch, *, precision: Precision) -> dict[str, Tensor]:
-        outputs = self._outputs(nets["g"], batch["source"], precision=precision)
-        return {"input": batch["source"], "output": outputs, "target": batch["target"]}
+        g, images, style = nets["g"], batch["source"], self.config.style_dim
+        if not style:
+            outputs = {"output": self._outputs(g, images, precision=precision)}
+        else:
+            codes = {
+                "output": random_code(style, seed=self.run.seed),
+                "another": random_code(style, seed=self.run.seed + 1),
+            }
+            outputs = {
+                name: self._outputs(g, images, codes=[code.to(images.device)] * len(images), precision=precision)
+                for name, code in codes.items()
+            }
+            found = [example_code(g, target, precision=precision) for target in batch["target"].split(1)]
+            outputs["like target"] = self._outputs(g, images, codes=found, precision=precision)
+        return {"input": images, **outputs, "target": batch["target"]}
 
-    def _outputs(self, g: nn.Module, images: Tensor, *, precision: Precision) -> Tensor:
+    def _outputs(
+        self, g: nn.Module, images: Tensor, *, codes: Sequence[Tensor] | None = None, precision: Precision
+    ) -> Tensor:
         # One by one, as the translator takes them: noise and rounding depend on what else is in a batch.
+        nothing: list[Tensor | None] = [None] * len(images)
         outputs = [
-            run_network(g, image, noise=self.config.noise, seed=self.run.seed, precision=precision)
-            for image in images.split(1)
+            run_network(g, image, noise=self.config.noise, seed=self.run.seed, code=code, precision=precision)
+            for image, code in zip(images.split(1), codes or nothing, strict=True)
         ]
         return torch.cat(outputs)
 
     def validate(self, nets: dict[str, nn.Module], batch: Batch, *, precision: Precision) -> dict[str, Tensor]:
+        """L1; with style codes of what is made by the middle code, which knows nothing of the target."""
         return {"l1": l1_loss(self._outputs(nets["g"], batch["source"], precision=precision), batch["target"])}
 
     def exports(self) -> dict[str, Exported]:

@@ -1,0 +1,231 @@
+"""One input, many outputs: style codes of Pix2Pix and CycleGAN, from training to the command line."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+
+import translate
+from translate.blocks.keyed import keyed_normal, sample_keys
+from translate.blocks.residual import StyledResidualBlock
+from translate.cli import main
+from translate.config import ConfigError, ResNetConfig
+from translate.inference import InferenceError
+from translate.inference.translator import random_code
+from translate.networks import ResNetGenerator, StyleEncoder
+from translate.recipes.style_codes import code_loss
+
+STYLE = 5
+STYLED = {"style_dim": STYLE, "generator": "resnet", "num_blocks": 2, "images": 6, "batch_size": 2}
+
+
+@pytest.fixture(scope="module")
+def picture():
+    return Image.fromarray(np.random.default_rng(1).integers(0, 256, (24, 40, 3), dtype=np.uint8))
+
+
+@pytest.fixture
+def trained(make_config, open_session):
+    return open_session(make_config(**STYLED)).train()
+
+
+def test_a_code_decides_the_look_and_an_example_has_one(trained, picture):
+    model = translate.load(trained.config.run.out, device="cpu")
+    assert model.style == STYLE
+    first, again, other = model(picture, seed=1), model(picture, seed=1), model(picture, seed=2)
+    assert first.tobytes() == again.tobytes() != other.tobytes()
+    assert model(picture, code=random_code(STYLE, seed=2)).tobytes() == other.tobytes()
+    code = model.encode(picture)
+    assert code.shape == (1, STYLE)
+    assert not torch.equal(code, model.encode(picture.rotate(180).point(lambda value: value // 3)))
+    assert model(np.asarray(picture), code=code).tobytes() == model(picture, code=code).tobytes()
+    with pytest.raises(InferenceError, match=r"takes a code \[1, 5\], not \[1, 4\]"):
+        model(picture, code=torch.zeros(1, 4))
+
+
+def test_previews_are_what_the_weights_make(trained):
+    engine = trained.engine
+    shown = engine.recipe.sample(engine.nets, engine.sample_batch, precision="fp32")
+    assert list(shown) == ["input", "output", "another", "like target", "target"]
+    model = translate.load(trained.config.run.out, device="cpu", precision="fp32")
+    for name, seed in (("output", trained.config.run.seed), ("another", trained.config.run.seed + 1)):
+        made = torch.cat([model.unit((image + 1) / 2, seed=seed) for image in shown["input"].split(1)])
+        torch.testing.assert_close(made, (shown[name] / 2 + 0.5).clamp(0, 1), rtol=0, atol=1e-5)
+
+
+def test_the_step_is_bicyclegan(make_config, open_session):
+    """Both outputs are judged, that of the target's code is compared with the target, the drawn code is found again."""
+    recipe = open_session(make_config(**STYLED, norm="none", reconstruction_weight=7.0)).engine.recipe
+    torch.manual_seed(1)
+    batch = {"source": torch.rand(2, 3, 32, 32) * 2 - 1, "target": torch.rand(2, 3, 32, 32) * 2 - 1}
+    keys = sample_keys(0, 2, seed=3)
+    scratch = {"keys": keys}
+    d_terms, terms = recipe.d_loss(batch, scratch), recipe.g_loss(batch, scratch)
+
+    g, d = recipe.g, recipe.d
+    mean, log_variance = g.encode(batch["target"])
+    found = mean + log_variance.exp().sqrt() * keyed_normal(keys, STYLE, stream=20)
+    drawn = keyed_normal(keys, STYLE, stream=21)
+    outputs = [g(batch["source"], code) for code in (found, drawn)]
+
+    def verdict(images, real):
+        (logits,) = d(torch.cat([batch["source"], images], dim=1)).logits
+        return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, real))
+
+    fooled = sum(verdict(output, 1.0) for output in outputs) / 2
+    told = (verdict(batch["target"], 1.0) + sum(verdict(output, 0.0) for output in outputs) / 2) / 2
+    kl = (mean.square() + log_variance.exp() - log_variance - 1).sum(1).mean() / 2
+    expected = {
+        "g_gan": fooled,
+        "g_l1": 7 * F.l1_loss(outputs[0], batch["target"]),
+        "g_kl": 0.01 * kl,
+        "g_code": 0.5 * F.l1_loss(g.encode(outputs[1])[0], drawn),
+    }
+    assert terms.keys() == expected.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(
+            terms[name], value, rtol=1e-4, atol=1e-5, msg=lambda said, name=name: f"{name}: {said}"
+        )
+    torch.testing.assert_close(d_terms["d"], told, rtol=1e-4, atol=1e-5)
+
+
+def test_the_encoder_learns_nothing_of_codes_that_it_finds_again():
+    encoder, images = StyleEncoder(3, style=STYLE), torch.rand(2, 3, 16, 16, requires_grad=True)
+    code_loss(encoder, images, torch.zeros(2, STYLE)).backward()
+    assert images.grad.abs().sum() > 0
+    assert all(parameter.grad is None for parameter in encoder.parameters())
+
+
+@pytest.mark.parametrize("given", [{"micro_batch": 1}, {"norm": "batch", "feature_matching_weight": 10.0}], ids=str)
+def test_pix2pix_trains_in_parts_and_with_other_terms(make_config, open_session, given):
+    session = open_session(make_config(**STYLED | {"r1_weight": 1.0} | given)).train()
+    assert all(torch.isfinite(value.float()).all() for value in session.tensors().values())
+
+
+@pytest.mark.parametrize("given", [{}, {"norm": "batch"}, {"identity_weight": 0.0, "ema_half_life": 4.0}], ids=str)
+def test_cyclegan_has_codes_of_both_domains(make_config, open_session, picture, given):
+    config = make_config("cyclegan", **STYLED | given)
+    session = open_session(config).train()
+    names = set(session.engine.losses)
+    assert {"kl_a", "kl_b", "code_a", "code_b"} <= names
+    shown = session.engine.recipe.sample(session.engine.nets, session.engine.sample_batch, precision="fp32")
+    assert len(shown) == 8
+    for folder in sorted((config.run.out / "weights").iterdir()):
+        model = translate.load(folder, device="cpu")
+        if "norm" not in given:  # after three steps the statistics of batch norm make all nearly grey
+            assert model(picture, seed=1).tobytes() != model(picture, seed=2).tobytes()
+        assert model.encode(picture).shape == (1, STYLE)
+
+
+def test_resume_is_exact(make_config, open_session, assert_equal):
+    whole = open_session(make_config(**STYLED, out=make_config().run.out.with_name("whole"))).train()
+    first = open_session(make_config(**STYLED))
+    step = first.engine.train_step
+
+    def stepped(batch):
+        step(batch)
+        first.engine.interrupt.requested = True
+
+    first.engine.train_step = stepped
+    first.train()
+    assert_equal(open_session(make_config(**STYLED)).train().tensors(), whole.tensors())
+
+
+def test_the_command_makes_several_looks_or_that_of_an_example(trained, picture, tmp_path, capsys):
+    weights, source = str(trained.config.run.out), tmp_path / "house.png"
+    picture.save(source)
+    assert main(["apply", weights, str(source), "-o", str(tmp_path / "looks"), "--looks", "3", "--seed", "4"]) == 0
+    assert sorted(path.name for path in (tmp_path / "looks").iterdir()) == [f"house-{n}.png" for n in (4, 5, 6)]
+    assert "1 of 1 translated, 3 times each" in capsys.readouterr().out
+    model = translate.load(weights, device="cpu")
+    assert Image.open(tmp_path / "looks" / "house-5.png").tobytes() == model(picture, seed=5).tobytes()
+
+    example = picture.rotate(90, expand=True)
+    example.save(tmp_path / "example.png")
+    assert (
+        main(["apply", weights, str(source), "-o", str(tmp_path / "like.png"), "--like", str(tmp_path / "example.png")])
+        == 0
+    )
+    assert Image.open(tmp_path / "like.png").tobytes() == model(picture, code=model.encode(example)).tobytes()
+
+    assert main(["info", weights]) == 0
+    assert "5 numbers: another --seed, another picture" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--looks", "2", "--like", "x.png"], "--like is one look, and --looks asks for several"),
+        (["--looks", "2"], "makes one output of an image, whatever the seed"),
+        (["--like", "SOURCE"], "takes no style code: it was trained without --style-dim"),
+    ],
+)
+def test_looks_of_weights_that_have_none_are_refused(tiny_weights, picture, tmp_path, capsys, options, message):
+    source = tmp_path / "house.png"
+    picture.save(source)
+    options = [str(source) if option == "SOURCE" else option for option in options]
+    assert main(["apply", str(tiny_weights), str(source), "-o", str(tmp_path / "out"), *options]) == 2
+    assert message in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"generator": "unet"}, "--style-dim modulates residual blocks, which a U-Net has not"),
+        ({"generator": "resnet", "noise": "always"}, "--noise always is dropout's"),
+    ],
+)
+def test_what_does_not_go_together_is_said(make_config, given, message):
+    with pytest.raises(ConfigError, match=message):
+        make_config(style_dim=STYLE, depth=None, **given)
+
+
+def test_a_resnet_is_chosen_for_codes_unless_one_is_named(make_config):
+    assert make_config(style_dim=STYLE, depth=None).body == "resnet"
+    assert make_config().body == "unet"
+
+
+def test_onnx_has_the_middle_look(trained, tmp_path, picture):
+    pytest.importorskip("onnxruntime")
+    file = tmp_path / "model.onnx"
+    assert main(["export", str(trained.config.run.out), "-o", str(file)]) == 0
+    onnx, model = translate.load(file), translate.load(trained.config.run.out, device="cpu", precision="fp32")
+    made, expected = (
+        np.asarray(each, dtype=int) for each in (onnx(picture), model(picture, code=torch.zeros(1, STYLE)))
+    )
+    assert np.abs(made - expected).max() <= 1
+    with pytest.raises(InferenceError, match="is ONNX, and has no encoder"):
+        onnx.encode(picture)
+
+
+@pytest.mark.parametrize("padding", ["reflect", "replicate", "zeros"])
+def test_a_styled_block_pads_as_asked(padding):
+    torch.manual_seed(0)
+    block, x, style = (
+        StyledResidualBlock(4, style=3, padding=padding).double(),
+        torch.randn(2, 4, 6, 5),
+        torch.randn(2, 3),
+    )
+    x, style = x.double(), style.double()
+
+    def plain(x, conv, bias):
+        rows = []
+        for image, code in zip(x, style, strict=True):
+            weight = conv.weight * conv.scale * conv.affine(code)[None, :, None, None]
+            weight = weight / (weight.square().sum((1, 2, 3), keepdim=True) + 1e-8).sqrt()
+            mode = "constant" if padding == "zeros" else padding
+            rows.append(F.conv2d(F.pad(image[None], (1, 1, 1, 1), mode=mode), weight))
+        return torch.cat(rows) + bias[:, None, None]
+
+    expected = x + plain(plain(x, block.conv1, block.bias1).relu(), block.conv2, block.bias2)
+    torch.testing.assert_close(block(x, style), expected)
+
+
+def test_without_a_code_it_is_the_middle_one():
+    network = ResNetGenerator(ResNetConfig(width=4, num_blocks=1, style=3)).eval()
+    images = torch.rand(2, 3, 16, 24)
+    torch.testing.assert_close(network(images), network(images, torch.zeros(2, 3)))
+    assert copy.deepcopy(network).encode(images)[0].shape == (2, 3)
