@@ -367,6 +367,14 @@ def styles(arguments: argparse.Namespace) -> dict[str, Any]:
     return {"said": said, "runs": json.loads(out.read_text(encoding="utf-8"))}
 
 
+def looks(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Style codes beside dropout as the only noise, on facades of 64 px: diversity and fidelity."""
+    out = FIGURES / "looks-raw.json"
+    options = ["--out", RUNS / "looks", "--json", out, "--picture", FIGURES / "looks.png"]
+    said = recorded("looks", "scripts/study_looks.py", arguments.facades, *options)
+    return {"said": said, "runs": json.loads(out.read_text(encoding="utf-8"))}
+
+
 def detectors(arguments: argparse.Namespace) -> dict[str, Any]:
     """Fifty healthy runs without an alarm, and planted faults that are seen."""
     return {"said": recorded("detectors", "scripts/check_detectors.py", "--steps", "200")}
@@ -442,6 +450,7 @@ FIGURE_TABLE = {
     "gan-speed": Figure(gan_speed, 0.1, "steps of GANs beside the published ones"),
     "style-speed": Figure(style_speed, 0.2, "steps of StyleGAN beside the published ones"),
     "styles": Figure(styles, 3.5, "* StyleGAN growing and not growing, beside a DCGAN"),
+    "looks": Figure(looks, 2.0, "* style codes beside dropout, facades"),
     "detectors": Figure(detectors, 0.2, "fifty healthy runs, and planted faults"),
     "speed": Figure(speed, 0.05, "step, inference and loader beside the published step"),
     "resume": Figure(resume, 0.2, "kill -9 ten times; two processes against one"),

@@ -93,7 +93,7 @@ class Display:
     def _progress(self) -> str:
         speed = self._speed()
         left = duration(max(0, self.total - self.images) / speed) if speed else "-"
-        share = self.images / self.total
+        share = min(1.0, self.images / self.total)  # the last batch may go beyond it
         memory = self._entry.get("memory_gb", 0.0)
         return f"{self.images:,}/{self.total:,} {share:4.0%}  {speed:.1f} img/s  {left} left  memory {memory:.1f} GB"
 
