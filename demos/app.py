@@ -11,6 +11,7 @@ import gradio as gr
 
 from translate.demos.catalogue import Catalogue
 from translate.demos.draw_tab import draw_tab
+from translate.demos.make_tab import make_tab
 from translate.demos.translate_tab import translate_tab
 
 HOST, FIRST_PORT, NUM_PORTS = "127.0.0.1", 7860, 50
@@ -29,18 +30,21 @@ def build_app(weights: Sequence[Path] = ()) -> gr.Blocks:
 
     Raises:
         WeightsError: one of them cannot be opened.
-        InferenceError: one of them does not hold a translator.
+        InferenceError: one of them holds neither a translator nor what makes new images.
     """
     catalogue = Catalogue(weights)
     catalogue.warm_up()
     with gr.Blocks(title="translate", analytics_enabled=False, delete_cache=(3600, 3600)) as app:
         gr.Markdown("# translate")
-        if catalogue.offers:
+        if catalogue.offers or catalogue.makers:
             with gr.Tabs():
-                with gr.Tab("Translate", id="translate"):
-                    translate_tab(catalogue)
-                with gr.Tab("Draw", id="draw"):
-                    draw_tab(catalogue)
+                if catalogue.offers:
+                    with gr.Tab("Translate", id="translate"):
+                        translate_tab(catalogue)
+                    with gr.Tab("Draw", id="draw"):
+                        draw_tab(catalogue)
+                with gr.Tab("Make", id="make"):
+                    make_tab(catalogue)
         else:
             gr.Markdown(
                 "There are no weights to show. Train some with `translate train`, then start the demo with them: "

@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from translate.checkpoint.weights import read_config, weights_file, weights_files
 from translate.config.weights import WeightsConfig
-from translate.inference.library import load_translator, shipped_weights
-from translate.inference.translator import InferenceError, Translator
+from translate.inference import GeneratorModel, ImageModel
+from translate.inference.library import load_sampler, load_translator, makes_images, shipped_weights
+from translate.inference.translator import InferenceError, Translator, a_kind
 
-MAX_OPEN = 2  # networks kept in memory
+MAX_OPEN = 3  # networks kept in memory
+KINDS = {
+    "unet": "U-Net",
+    "resnet": "ResNet",
+    "dense-autoencoder": "autoencoder",
+    "conv-autoencoder": "autoencoder",
+    "vqvae": "VQ-VAE",
+    "dense-generator": "GAN",
+    "conv-generator": "GAN",
+    "style-generator": "StyleGAN",
+}
+
+
+Model = Translator | ImageModel | GeneratorModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,15 +42,18 @@ class Offer:
 
     @property
     def title(self) -> str:
-        """The line in the picker: ``facades: labels → photos, 256 px``."""
+        """The line in the picker: ``facades: labels → photos, 256 px``, or ``gan-mnist: 10 classes, 28 px``."""
         domains = self.config.domains
+        if self.config.kind != "translator":
+            classes = f"{len(self.config.classes)} classes, " if self.config.classes else ""
+            return f"{self.name}: {classes}{self.config.preprocessing.size} px"
         return f"{self.name}: {domains.source} → {domains.target}, {self.config.preprocessing.size} px"
 
     @property
     def card(self) -> str:
         """What the weights are and how they were made, in one line."""
         config = self.config
-        kind = {"unet": "U-Net", "resnet": "ResNet"}.get(config.network.type, config.network.type)
+        kind = KINDS.get(config.network.type, config.network.type)
         megabytes = weights_file(self.path).stat().st_size / 1e6
         parts = [f"{kind}, {megabytes:.1f} MB", f"trained at {config.preprocessing.size} px"]
         if record := config.training:
@@ -61,28 +78,41 @@ class Catalogue:
 
     Raises:
         WeightsError: one of them cannot be opened.
-        InferenceError: one of `extra` does not hold a translator.
+        InferenceError: one of `extra` holds neither a translator nor what makes new images.
+
+    Attributes:
+        offers: The translators.
+        makers: What makes new images.
     """
 
     def __init__(self, extra: Sequence[Path] = ()) -> None:
         self.offers: dict[str, Offer] = {}
+        self.makers: dict[str, Offer] = {}
         for path in shipped_weights().values():
-            config = read_config(path)
-            if config.kind == "translator":  # a segmenter may ship, too: it is no use here
-                self._add(path, config)
+            self._add(path, read_config(path))  # what is of no use here, such as a segmenter, is left out
         for path in (folder for given in extra for folder in _each(given)):
             config = read_config(path)
-            if config.kind != "translator":
-                raise InferenceError(f"{path} holds a {config.kind}: the demo needs the weights of a translator")
-            self._add(path, config)
-        self._open: OrderedDict[str, Translator] = OrderedDict()
+            if not self._add(path, config):
+                raise InferenceError(
+                    f"{path} holds {a_kind(config.kind)}: the demo needs the weights of a translator, or of a network "
+                    "that makes new images"
+                )
+        self._open: OrderedDict[str, Model] = OrderedDict()
         self._lock = threading.Lock()
 
-    def _add(self, path: Path, config: WeightsConfig) -> None:
+    def _add(self, path: Path, config: WeightsConfig) -> bool:
+        """List weights where they belong; whether they do anywhere."""
+        if config.kind == "translator":
+            listed = self.offers
+        elif makes_images(config):
+            listed = self.makers
+        else:
+            return False
         name, number = config.name, 2
-        while name in self.offers:
+        while name in self.offers or name in self.makers:
             name, number = f"{config.name} ({number})", number + 1
-        self.offers[name] = Offer(name=name, path=path, config=config)
+        listed[name] = Offer(name=name, path=path, config=config)
+        return True
 
     def titles(self, offers: Sequence[Offer] | None = None) -> list[tuple[str, str]]:
         """What a picker lists: titles, and the names they stand for."""
@@ -100,9 +130,20 @@ class Catalogue:
             KeyError: no weights of that name are listed.
             WeightsError: the file has gone or changed since it was listed.
         """
+        found = self._opened(name, lambda: load_translator(self.offers[name].path))
+        assert isinstance(found, Translator)
+        return found
+
+    def maker(self, name: str) -> ImageModel | GeneratorModel:
+        """As `translator`, of what makes new images."""
+        found = self._opened(name, lambda: load_sampler(self.makers[name].path))
+        assert not isinstance(found, Translator)
+        return found
+
+    def _opened(self, name: str, load: Callable[[], Model]) -> Model:
         with self._lock:
             if name not in self._open:
-                self._open[name] = load_translator(self.offers[name].path)
+                self._open[name] = load()
                 while len(self._open) > MAX_OPEN:
                     self._open.popitem(last=False)
             self._open.move_to_end(name)

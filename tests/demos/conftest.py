@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from translate.checkpoint.weights import save_weights
-from translate.config.networks import UNetConfig
+from translate.config.networks import ConvGeneratorConfig, StyleGeneratorConfig, UNetConfig
 from translate.config.weights import Domains, Preprocessing, WeightsConfig
 from translate.networks import build_network
 
@@ -41,6 +41,20 @@ def make_weights(
     return path
 
 
+def make_generator(path: Path, network: ConvGeneratorConfig | StyleGeneratorConfig) -> Path:
+    """A small generator with random weights, of the name of its folder."""
+    torch.manual_seed(len(path.name))
+    config = WeightsConfig(
+        kind="generator",
+        name=path.name,
+        network=network,
+        preprocessing=Preprocessing(size=network.size),
+        classes=("square", "circle", "star") if network.num_classes else (),
+    )
+    save_weights(build_network(network), config, path)
+    return path
+
+
 @pytest.fixture(scope="session", name="make_weights")
 def weights_maker() -> Callable[..., Path]:
     return make_weights
@@ -57,6 +71,10 @@ class Demo:
     """Weights from photos to labels."""
     grey: Path
     """Weights from depth to height, of one channel."""
+    maker: Path
+    """A conditional GAN of three classes."""
+    styles: Path
+    """A StyleGAN."""
     printed: str
     outside: list[str] = field(default_factory=list)
     """Addresses beyond this machine that the server's process has tried to reach."""
@@ -86,7 +104,13 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         painter = make_weights(folder / "tiny", size=64)
         other = make_weights(folder / "parser", source="photos", target="labels")
         grey = make_weights(folder / "grey", source="depth", target="height", channels=1)
-        app = module.launch(port=port, open_browser=False, weights=[painter, other, grey], wait=False)
+        maker = make_generator(
+            folder / "shapes", ConvGeneratorConfig(channels=1, size=16, width=4, num_classes=3, latent=5)
+        )
+        styles = make_generator(
+            folder / "styles", StyleGeneratorConfig(size=16, widths=(4, 4, 4), latent=4, style=4, mapping_layers=1)
+        )
+        app = module.launch(port=port, open_browser=False, weights=[painter, other, grey, maker, styles], wait=False)
         patch.undo()
         patch.setattr(socket.socket, "connect", watched)
         yield Demo(
@@ -94,6 +118,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
             painter=painter,
             other=other,
             grey=grey,
+            maker=maker,
+            styles=styles,
             printed="\n".join(lines),
             outside=outside,
         )

@@ -58,13 +58,14 @@ def test_card_says_what_the_weights_are(tmp_path: Path, make_weights: Callable[.
 
 
 def test_networks_are_kept_and_the_oldest_is_dropped(tmp_path: Path, make_weights: Callable[..., Path]) -> None:
-    catalogue = Catalogue([make_weights(tmp_path / name) for name in ("a", "b", "c")])
+    catalogue = Catalogue([make_weights(tmp_path / name) for name in ("a", "b", "c", "d")])
     first = catalogue.translator("a")
     catalogue.translator("b")
+    catalogue.translator("c")
     assert catalogue.translator("a") is first
-    catalogue.translator("c")  # b has not been used for longest
+    catalogue.translator("d")  # b has not been used for longest
     assert catalogue.translator("a") is first
-    assert list(catalogue._open) == ["c", "a"]
+    assert list(catalogue._open) == ["c", "d", "a"]
 
 
 def test_refuses_what_does_not_translate(tmp_path: Path, make_weights: Callable[..., Path]) -> None:

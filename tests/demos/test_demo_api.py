@@ -13,6 +13,8 @@ from translate.data.images import read_image
 from translate.demos.app import HOST, DemoError, build_app, choose_port
 from translate.demos.examples import URL_HEADER, to_url
 from translate.demos.facade_drawings import STYLES, draw_facade
+from translate.inference import contact_sheet
+from translate.inference.grid import enlarged
 from translate.inference.library import load
 
 gradio_client = pytest.importorskip("gradio_client")
@@ -173,3 +175,35 @@ def test_drawing_needs_weights_from_labels(demo, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("translate.demos.catalogue.shipped_weights", dict)
     texts = [str(block["props"].get("value")) for block in build_app([demo.other]).config["components"]]
     assert any("Drawing needs weights that turn labels into photos" in text for text in texts)
+
+
+def test_makes_images_as_python_does(demo, client) -> None:
+    file, words, kept = client.predict("shapes", ["star"], 0.5, 7, api_name="/make")
+    images = load(demo.maker).sample(24, seed=7, temperature=0.5, classes=["star"])
+    expected = contact_sheet(enlarged(images, least=96), columns=6)
+    assert np.array_equal(Image.open(file), expected)
+    assert Path(kept).name == "shapes-7.png"
+    assert words.startswith("24 images of 16 × 16 pixels in ")
+    styled = client.predict("styles", [], 0.5, 7, api_name="/make")[0]
+    images = load(demo.styles).styled(psi=0.5).sample(24, seed=7)
+    assert np.array_equal(Image.open(styled), contact_sheet(enlarged(images, least=96), columns=6))
+
+
+def test_a_video_leads_back_to_where_it_began(client) -> None:
+    file, words, _ = client.predict("styles", [], 1.0, 0, api_name="/film")
+    assert Image.open(file).n_frames == 60
+    assert words.startswith("60 images of 16 × 16 pixels")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (("nothing", [], 1.0, 0), "nothing is not in the list of choices"),
+        (("shapes", [], -1.0, 0), "less than minimum value 0"),
+        (("shapes", [], 1.0, 10**9), "greater than maximum value 1000000"),
+        (("shapes", [], 1.0, None), "give the draw a number"),
+        (("shapes", ["moon"], 1.0, 0), "moon"),
+    ],
+)
+def test_bad_wishes_are_said(client, given, message) -> None:
+    assert message in failure(lambda: client.predict(*given, api_name="/make"))

@@ -164,10 +164,28 @@ def test_drawing(page: Page, tmp_path: Path) -> None:
     assert pixel(128, 128) == tuple(map(int, drawn[128, 128]))
 
 
+def test_new_images_and_ways_between_them(page: Page, tmp_path: Path) -> None:
+    page.get_by_role("tab", name="Make", exact=True).click()
+    page.get_by_role("button", name="Make others").click()
+    shown(page, "#made img", 1)
+    assert page.locator("#make-took").inner_text().startswith("24 images of 16 × 16 pixels")
+    page.locator("#make-download:not([disabled])").wait_for()
+    before = page.evaluate("() => document.querySelector('#made img').src")
+    page.get_by_label("star").check()
+    page.wait_for_function("src => document.querySelector('#made img')?.src !== src", arg=before)
+    page.get_by_role("button", name="From one to the next, as a video").click()
+    page.wait_for_function("() => document.querySelector('#made img')?.src.endsWith('.webp')")
+    with page.expect_download() as download:
+        page.locator("#make-download").click()
+    download.value.save_as(tmp_path / "way.webp")
+    assert Image.open(tmp_path / "way.webp").format == "WEBP"
+    page.screenshot(path=tmp_path / "make.png", full_page=True)
+
+
 @pytest.mark.parametrize("width", [1440, 1024, 390])
 def test_nothing_is_wider_than_the_window(page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})
-    for tab in ("Draw", "Translate"):
+    for tab, part in (("Draw", "#board canvas"), ("Make", "#made"), ("Translate", "#input")):
         page.get_by_role("tab", name=tab, exact=True).click()
-        page.locator("#board canvas" if tab == "Draw" else "#input").wait_for()
+        page.locator(part).wait_for()
         assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0

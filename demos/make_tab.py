@@ -1,0 +1,128 @@
+"""The Make tab: new images of random numbers, by the networks that make them; and ways from one to the next."""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from typing import Any
+
+import gradio as gr
+
+from translate.demos.answers import as_toasts, in_words, kept_file, refuse
+from translate.demos.catalogue import Catalogue
+from translate.inference import GeneratorModel, StyleModel, contact_sheet
+from translate.inference.grid import enlarged
+
+COLUMNS, ROWS = 6, 4
+WAYS, STEPS = 5, 12  # of a video
+MILLISECONDS = 80  # of each of its images
+SIDE = 256  # pixels, which a video's images are enlarged to at least
+MOST_VARIETY = 1.5
+LARGEST_SEED = 10**6
+
+
+def make_tab(catalogue: Catalogue) -> None:
+    """Lay out the tab and connect it; call inside ``gr.Blocks``."""
+    makers = catalogue.makers
+    if not makers:
+        gr.Markdown(
+            "Making images needs weights of a GAN or of a variational autoencoder: train some with `translate train "
+            "dcgan`, then start the demo with `translate demo --weights RUN`."
+        )
+        return
+    first = next(iter(makers.values()))
+    gr.Markdown("New images, of random numbers alone: none of them was ever there before.", elem_classes="lead")
+    with gr.Row():
+        with gr.Column(min_width=300):
+            weights = gr.Dropdown(catalogue.titles(list(makers.values())), value=first.name, label="Weights")
+            card = gr.Markdown(first.card, elem_id="make-card")
+            classes = gr.CheckboxGroup(
+                list(first.config.classes), label="Which (none chosen: all)", visible=bool(first.config.classes),
+                elem_id="make-classes",
+            )  # fmt: skip
+            variety = gr.Slider(
+                0.0, MOST_VARIETY, value=1.0, step=0.05, label="Variety", elem_id="make-variety",
+                info="Lower for likelier images, higher for bolder ones.",
+            )  # fmt: skip
+            seed = gr.Number(0, precision=0, minimum=0, maximum=LARGEST_SEED, label="Number of the draw",
+                             info="The same number makes the same images.", elem_id="make-seed")  # fmt: skip
+            others = gr.Button("Make others", variant="primary", elem_id="make-others")
+            way = gr.Button("From one to the next, as a video", elem_id="make-way")
+        with gr.Column(min_width=300):
+            result = gr.Image(
+                type="filepath", format="png", label="New images", show_label=False, interactive=False,
+                buttons=["fullscreen"], elem_id="made",
+            )  # fmt: skip
+            took = gr.Markdown("They appear here.", elem_id="make-took")
+            download = gr.DownloadButton("Download", interactive=False, elem_id="make-download")
+
+    def drawn(
+        name: str | None, chosen: list[str] | None, variety: float, seed: float | None
+    ) -> tuple[Any, dict[str, Any]]:
+        """The model under the controls, and what it draws by."""
+        if name is None or seed is None:  # what is out of range, Gradio itself refuses
+            raise refuse("Choose weights, and give the draw a number.")
+        model = catalogue.maker(name)
+        given: dict[str, Any] = {"seed": int(seed)}
+        if isinstance(model, StyleModel):
+            model = model.styled(psi=float(variety), space="w")
+        else:
+            given["temperature"] = float(variety)
+        if isinstance(model, GeneratorModel):
+            given["classes"] = tuple(chosen or ())
+        return model, given
+
+    def make(name: str | None, chosen: list[str] | None, variety: float, seed: float | None) -> tuple[str, str, str]:
+        """A sheet of new images: the picture, the time in words, and the file to keep."""
+        with as_toasts():
+            model, given = drawn(name, chosen, variety, seed)
+            started = time.perf_counter()
+            images = model.sample(COLUMNS * ROWS, **given)
+            seconds = time.perf_counter() - started
+            sheet = contact_sheet(enlarged(images, least=96), columns=COLUMNS)
+            file = kept_file(result, _file_name(name, given["seed"], ".png"), lambda target: sheet.save(target, "PNG"))
+        return file, f"{len(images)} images of {in_words(seconds, images[0].size, model.device.type)}", file
+
+    def film(name: str | None, chosen: list[str] | None, variety: float, seed: float | None) -> tuple[str, str, str]:
+        """A video that leads from one new image to the next, and back to the first."""
+        with as_toasts():
+            model, given = drawn(name, chosen, variety, seed)
+            started = time.perf_counter()
+            images = model.ways(WAYS, steps=STEPS, closed=True, **given)
+            seconds = time.perf_counter() - started
+            start, *rest = enlarged([image.convert("RGB") for image in images], least=SIDE)
+
+            def write(target: Any) -> None:
+                start.save(target, "WEBP", save_all=True, append_images=rest, duration=MILLISECONDS, loop=0)
+
+            file = kept_file(result, _file_name(name, given["seed"], ".webp"), write)
+        return file, f"{len(images)} images of {in_words(seconds, images[0].size, model.device.type)}", file
+
+    def describe(name: str) -> tuple[str, dict]:
+        names = list(makers[name].config.classes)
+        return makers[name].card, gr.update(choices=names, value=[], visible=bool(names))
+
+    inputs, outputs = [weights, classes, variety, seed], [result, took, download]
+    model: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1, "show_progress_on": result}
+    hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    made = [
+        others.click(lambda: random.randrange(LARGEST_SEED), None, seed, **hidden).success(
+            make, inputs, outputs, api_name="make", **model
+        ),
+        way.click(film, inputs, outputs, api_name="film", **model),
+        *[
+            # Only what a user changes, when the slider is let go: `change` would answer to "Make others" once more.
+            event(make, inputs, outputs, api_visibility="private", **model)
+            for event in (variety.release, seed.submit, classes.input)
+        ],
+        weights.input(describe, weights, [card, classes], **hidden).success(
+            make, inputs, outputs, api_visibility="private", **model
+        ),
+    ]
+    for done in made:
+        done.success(lambda: gr.update(interactive=True), None, download, **hidden)
+
+
+def _file_name(name: str | None, seed: int, suffix: str) -> str:
+    return re.sub(r"[^\w.-]+", "-", f"{name}-{seed}") + suffix
