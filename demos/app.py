@@ -12,6 +12,7 @@ import gradio as gr
 from translate.demos.catalogue import Catalogue
 from translate.demos.draw_tab import draw_tab
 from translate.demos.make_tab import make_tab
+from translate.demos.styles_tab import styles_tab
 from translate.demos.translate_tab import translate_tab
 
 HOST, FIRST_PORT, NUM_PORTS = "127.0.0.1", 7860, 50
@@ -45,6 +46,9 @@ def build_app(weights: Sequence[Path] = ()) -> gr.Blocks:
                         draw_tab(catalogue)
                 with gr.Tab("Make", id="make"):
                     make_tab(catalogue)
+                if catalogue.stylists():
+                    with gr.Tab("Styles", id="styles"):
+                        styles_tab(catalogue)
         else:
             gr.Markdown(
                 "There are no weights to show. Train some with `translate train`, then start the demo with them: "

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from translate.checkpoint.weights import read_config, weights_file, weights_files
+from translate.config.networks import StyleGeneratorConfig
 from translate.config.weights import WeightsConfig
-from translate.inference import GeneratorModel, ImageModel
+from translate.inference import GeneratorModel, ImageModel, StyleModel
 from translate.inference.library import load_sampler, load_translator, makes_images, shipped_weights
 from translate.inference.translator import InferenceError, Translator, a_kind
 
@@ -138,6 +139,16 @@ class Catalogue:
         """As `translator`, of what makes new images."""
         found = self._opened(name, lambda: load_sampler(self.makers[name].path))
         assert not isinstance(found, Translator)
+        return found
+
+    def stylists(self) -> list[Offer]:
+        """The weights that the Styles tab can use."""
+        return [offer for offer in self.makers.values() if isinstance(offer.config.network, StyleGeneratorConfig)]
+
+    def stylist(self, name: str) -> StyleModel:
+        """As `translator`, of a StyleGAN."""
+        found = self.maker(name)
+        assert isinstance(found, StyleModel)
         return found
 
     def _opened(self, name: str, load: Callable[[], Model]) -> Model:

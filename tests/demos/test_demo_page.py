@@ -182,10 +182,38 @@ def test_new_images_and_ways_between_them(page: Page, tmp_path: Path) -> None:
     page.screenshot(path=tmp_path / "make.png", full_page=True)
 
 
+def test_styles_are_chosen_changed_mixed_and_found(page: Page, tmp_path: Path) -> None:
+    def picture() -> str:
+        return page.evaluate("() => document.querySelector('#styled img')?.src ?? ''")
+
+    def act_and_wait(act) -> None:
+        before = picture()
+        act()
+        page.wait_for_function("old => (document.querySelector('#styled img')?.src ?? '') !== old", arg=before)
+
+    page.get_by_role("tab", name="Styles", exact=True).click()
+    page.get_by_role("button", name="Show others").click()
+    shown(page, "#styles-choice img", 12)
+    act_and_wait(lambda: page.locator("#styles-choice button.thumbnail-item").nth(3).click())
+    slider = page.locator("#change-0 input[type=range]")
+    act_and_wait(lambda: (slider.focus(), slider.press("End")))
+    act_and_wait(lambda: page.get_by_label("features (middle)").check())
+    page.locator("#styles-download:not([disabled])").wait_for()
+    page.get_by_role("button", name="Begin with an image of your own").click()
+    draw_facade(STYLES[1], size=32).save(tmp_path / "mine.png")
+    page.set_input_files("#styles-own input[type=file]", tmp_path / "mine.png")
+    shown(page, "#styles-own img", 1)
+    act_and_wait(lambda: page.get_by_role("button", name="Look for it among what the network makes").click())
+    assert "of the difference from the mean image are gone" in page.locator("#styles-said").inner_text()
+    assert page.locator("#change-0 input[type=range]").input_value() == "0"  # another image begins anew
+    page.screenshot(path=tmp_path / "styles.png", full_page=True)
+
+
 @pytest.mark.parametrize("width", [1440, 1024, 390])
 def test_nothing_is_wider_than_the_window(page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})
-    for tab, part in (("Draw", "#board canvas"), ("Make", "#made"), ("Translate", "#input")):
+    parts = {"Draw": "#board canvas", "Make": "#made", "Styles": "#styles-choice", "Translate": "#input"}
+    for tab, part in parts.items():
         page.get_by_role("tab", name=tab, exact=True).click()
         page.locator(part).wait_for()
         assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0

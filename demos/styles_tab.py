@@ -1,0 +1,169 @@
+"""The Styles tab: choose an image that a StyleGAN makes, change it by sliders, mix it with another, or begin with one's
+own."""
+
+from __future__ import annotations
+
+import random
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+from torch import Tensor
+
+from translate.data.images import read_image
+from translate.demos.answers import as_toasts, kept_file, refuse
+from translate.demos.catalogue import Catalogue
+from translate.inference.style_model import PARTS
+
+CHOICE = 12  # images to choose from
+NUM_SLIDERS, REACH = 5, 3.0  # directions, and how far they go, in deviations of the styles
+SIDE, CHOICE_SIDE = 384, 128  # pixels, which the image that is changed, and those to choose from, have at least
+STEPS = 150  # of a projection
+LARGEST_SEED = 10**6
+SHARES = {"nothing": None, "shape (coarse)": "coarse", "features (middle)": "middle", "colours (fine)": "fine"}
+
+
+def styles_tab(catalogue: Catalogue) -> None:
+    """Lay out the tab and connect it; call inside ``gr.Blocks``, where there is a StyleGAN."""
+    offers = catalogue.stylists()
+    first = offers[0]
+
+    @lru_cache(maxsize=4)
+    def directions(name: str) -> Tensor:
+        """What changes images the most (SeFa), each as long as a deviation of the styles: [K, D]."""
+        model = catalogue.stylist(name)
+        found = model.factorised(NUM_SLIDERS)
+        styles = model.styled().styles(model.latents(1000, seed=0), model.labels(1000))[:, 0]
+        return found * (styles @ found.T).std(dim=0)[:, None]
+
+    gr.Markdown(
+        "Choose an image, then move the sliders: each changes what the network knows how to change.",
+        elem_classes="lead",
+    )
+    chosen = gr.State(None)  # styles [1, L, D] of the image that is changed
+    draw = gr.State(0)
+    with gr.Row():
+        with gr.Column(min_width=300):
+            weights = gr.Dropdown(
+                catalogue.titles(offers), value=first.name, label="Weights", elem_id="styles-weights",
+                visible=len(offers) > 1,
+            )  # fmt: skip
+            card = gr.Markdown(first.card, elem_id="styles-card")
+            gallery = gr.Gallery(
+                label="Choose one", columns=4, rows=3, height="auto", object_fit="contain", allow_preview=False,
+                interactive=False, buttons=[], elem_id="styles-choice",
+            )  # fmt: skip
+            variety = gr.Slider(
+                0.0, 1.5, value=0.7, step=0.05, label="Variety", info="Lower for likelier images.",
+                elem_id="styles-variety",
+            )  # fmt: skip
+            others = gr.Button("Show others", variant="primary", elem_id="styles-others")
+            with gr.Accordion("Begin with an image of your own", open=False):
+                own = gr.Image(
+                    type="filepath", image_mode=None, format="png", sources=["upload", "clipboard"], label="Your image",
+                    height=200, elem_id="styles-own", buttons=[],
+                )  # fmt: skip
+                # As on the Translate tab: files are read by the toolkit, whose errors are sentences.
+                own.preprocess = lambda payload: payload.path if payload else None  # type: ignore[method-assign]
+                bring = gr.Button("Look for it among what the network makes", elem_id="styles-bring")
+        with gr.Column(min_width=300):
+            result = gr.Image(
+                type="filepath", format="png", label="Image", show_label=False, interactive=False,
+                buttons=["fullscreen"], elem_id="styled",
+            )  # fmt: skip
+            said = gr.Markdown("Choose an image, or show others.", elem_id="styles-said")
+            sliders = [
+                gr.Slider(-REACH, REACH, value=0.0, step=0.1, label=f"Change {number + 1}", elem_id=f"change-{number}")
+                for number in range(NUM_SLIDERS)
+            ]
+            part = gr.Radio(list(SHARES), value="nothing", label="Take from another", elem_id="styles-part")
+            other = gr.Number(1, precision=0, minimum=0, maximum=LARGEST_SEED, label="Number of the other",
+                              elem_id="styles-other")  # fmt: skip
+            download = gr.DownloadButton("Download PNG", interactive=False, elem_id="styles-download")
+
+    def show(name: str, variety: float, seed: int) -> tuple[list[Image.Image], int]:
+        """Images to choose from."""
+        model = catalogue.stylist(name).styled(psi=float(variety))
+        styles = model.seeded(range(seed, seed + CHOICE))
+        return [_smooth(image, CHOICE_SIDE) for image in model.pictures(model.synthesised(styles))], seed
+
+    def choose(name: str, variety: float, seed: int, event: gr.SelectData) -> Tensor:
+        return catalogue.stylist(name).styled(psi=float(variety)).seeded([seed + event.index])
+
+    def change(
+        name: str, styles: Tensor | None, part: str, other: float | None, variety: float, *amounts: float
+    ) -> tuple[str, str]:
+        """The chosen image under the controls, twice: to be seen, and to be kept."""
+        if styles is None:
+            raise refuse("Choose an image first.")
+        if SHARES.get(part) is not None and other is None:
+            raise refuse("Give the other image a number.")
+        with as_toasts():
+            model = catalogue.stylist(name).styled(psi=float(variety))
+            model.check_styles(styles)
+            if (layers := SHARES.get(part)) is not None:
+                assert other is not None
+                styles = model.mixed(styles, model.seeded([int(other)]), layers=PARTS[layers])
+            for amount, direction in zip(amounts, directions(name), strict=False):
+                styles = model.edited(styles, direction, strength=float(amount))
+            image = _smooth(model.pictures(model.synthesised(styles))[0], SIDE)
+            file = kept_file(result, "style.png", lambda target: image.save(target, "PNG"))
+        return file, file
+
+    def project(name: str, path: str | None, progress: gr.Progress = gr.Progress()) -> tuple[Tensor, str]:  # noqa: B008
+        """Styles of an image of one's own."""
+        if path is None:
+            raise refuse("There is no image yet: drop one or paste one.")
+        with as_toasts(path):
+            model = catalogue.stylist(name)
+            found = model.project(
+                read_image(Path(path)), steps=STEPS, on_step=lambda step, _: progress(step / STEPS, "looking")
+            )
+        return found.styles, (
+            f"The nearest that was found: {1 - found.distance / max(found.began, 1e-9):.0%} of the difference from the "
+            "mean image are gone."
+        )
+
+    def fresh() -> tuple[Any, ...]:
+        return (*[0.0] * NUM_SLIDERS, "nothing")
+
+    model: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
+    hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    inputs = [weights, chosen, part, other, variety, *sliders]
+    changed: dict[str, Any] = {**model, **hidden, "trigger_mode": "always_last"}
+
+    def redraw(event: Any) -> None:
+        """Show the chosen image after an event, with all controls where they were when there was no image."""
+        event.success(fresh, None, [*sliders, part], **hidden).success(
+            change, inputs, [result, download], api_visibility="private", **model
+        ).success(lambda: gr.update(interactive=True), None, download, **hidden)
+
+    shown = {"outputs": [gallery, draw], "api_visibility": "private", **model}
+    others.click(lambda: random.randrange(LARGEST_SEED - CHOICE), None, draw, **hidden).success(
+        show, [weights, variety, draw], **shown
+    )
+    variety.release(show, [weights, variety, draw], **shown)
+    weights.input(lambda name: (catalogue.makers[name].card, None), weights, [card, chosen], **hidden).success(
+        show, [weights, variety, draw], **shown
+    )
+    redraw(
+        gallery.select(choose, [weights, variety, draw], chosen, **model, **hidden).success(
+            lambda: "Now move the sliders.", None, said, **hidden
+        )
+    )
+    redraw(
+        bring.click(project, [weights, own], [chosen, said], api_visibility="private", show_progress_on=said, **model)
+    )
+    for control in sliders:
+        control.input(change, inputs, [result, download], **changed)
+    part.input(change, inputs, [result, download], **changed)
+    other.submit(change, inputs, [result, download], **changed)
+
+
+def _smooth(image: Image.Image, least: int) -> Image.Image:
+    """An image enlarged without steps to so many pixels, or as it is where it is as large."""
+    if image.width >= least:
+        return image
+    return image.resize((least, least), Image.Resampling.LANCZOS)
