@@ -155,6 +155,46 @@ def test_the_command_makes_several_looks_or_that_of_an_example(trained, picture,
     assert "5 numbers: another --seed, another picture" in " ".join(capsys.readouterr().out.split())
 
 
+def test_nothing_given_is_overwritten_and_a_bad_file_is_named_once(trained, picture, tmp_path, capsys):
+    weights, folder = str(trained.config.run.out), tmp_path / "in"
+    folder.mkdir()
+    picture.save(folder / "a.png")
+    picture.rotate(180).save(tmp_path / "like.png")
+    example = (tmp_path / "like.png").read_bytes()
+    given = ["apply", weights, str(folder / "a.png"), "-o"]
+    assert main([*given, str(tmp_path / "like.png"), "--like", str(tmp_path / "like.png")]) == 2
+    assert "is an input and would be overwritten" in capsys.readouterr().err
+    assert (tmp_path / "like.png").read_bytes() == example
+    assert main([*given, str(folder), "--looks", "2"]) == 0  # beside the input, under names of their own
+    assert {path.name for path in folder.iterdir()} == {"a.png", "a-0.png", "a-1.png"}
+    (folder / "bad.png").write_bytes(b"no image")
+    assert main(["apply", weights, str(folder), "-o", str(tmp_path / "out"), "--looks", "2"]) == 1
+    said = capsys.readouterr()
+    assert said.err.count("bad.png") == 1
+    assert "3 of 4 translated, 2 times each" in said.out
+
+
+def test_a_size_below_what_the_encoder_takes_is_said(make_config, open_session):
+    with pytest.raises(ConfigError, match="--size 8 is too small for --style-dim: choose 16 or more"):
+        open_session(make_config(**STYLED, size=8))
+
+
+def test_evaluation_gives_each_image_a_look_of_its_own(trained, pairs, tmp_path, monkeypatch):
+    seeds = []
+    pictures = translate.inference.Translator.pictures
+
+    def watched(self, given, **options):
+        seeds.append(options["seed"])
+        return pictures(self, given, **options)
+
+    monkeypatch.setattr(translate.inference.Translator, "pictures", watched)
+    assert (
+        main(["evaluate", str(trained.config.run.out), str(pairs), "--split", "train", "-o", str(tmp_path / "scores")])
+        == 0
+    )
+    assert len(set(seeds)) > 1
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -176,6 +216,7 @@ def test_looks_of_weights_that_have_none_are_refused(tiny_weights, picture, tmp_
     [
         ({"generator": "unet"}, "--style-dim modulates residual blocks, which a U-Net has not"),
         ({"generator": "resnet", "noise": "always"}, "--noise always is dropout's"),
+        ({"generator": "resnet", "num_blocks": 0}, "--style-dim modulates residual blocks, and there are none"),
     ],
 )
 def test_what_does_not_go_together_is_said(make_config, given, message):
@@ -184,11 +225,11 @@ def test_what_does_not_go_together_is_said(make_config, given, message):
 
 
 def test_a_resnet_is_chosen_for_codes_unless_one_is_named(make_config):
-    assert make_config(style_dim=STYLE, depth=None).body == "resnet"
-    assert make_config().body == "unet"
+    assert make_config(style_dim=STYLE, depth=None).generator == "resnet"
+    assert make_config().generator == "unet"  # as runs of earlier releases have recorded
 
 
-def test_onnx_has_the_middle_look(trained, tmp_path, picture):
+def test_onnx_has_the_middle_look(trained, tmp_path, picture, capsys):
     pytest.importorskip("onnxruntime")
     file = tmp_path / "model.onnx"
     assert main(["export", str(trained.config.run.out), "-o", str(file)]) == 0
@@ -199,6 +240,10 @@ def test_onnx_has_the_middle_look(trained, tmp_path, picture):
     assert np.abs(made - expected).max() <= 1
     with pytest.raises(InferenceError, match="is ONNX, and has no encoder"):
         onnx.encode(picture)
+    picture.save(tmp_path / "house.png")
+    assert main(["apply", str(file), str(tmp_path / "house.png"), "-o", str(tmp_path / "out"), "--looks", "2"]) == 2
+    assert main(["info", str(file)]) == 0
+    assert "style code" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("padding", ["reflect", "replicate", "zeros"])

@@ -216,10 +216,10 @@ def test_an_image_too_large_for_memory_fails_alone(tmp_path, translator, out, mo
     inputs = images(tmp_path / "in", [(8, 8), (40, 40), (8, 8)])
     pictures = Translator.pictures
 
-    def limited(self: Translator, given: Sequence[Picture], *, seed: int = 0) -> list[Picture]:
+    def limited(self: Translator, given: Sequence[Picture], **options: object) -> list[Picture]:
         if given[0].size[0] > 20:
             raise InferenceError("40x40 is too large for the memory of cpu: make it smaller")
-        return pictures(self, given, seed=seed)
+        return pictures(self, given, **options)
 
     monkeypatch.setattr(Translator, "pictures", limited)
     summary = translate_files(translator, inputs, output_paths(inputs, out))

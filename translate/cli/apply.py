@@ -50,25 +50,29 @@ def apply(command: Apply) -> int:
     from translate.checkpoint.atomic import make_folder
     from translate.data.images import IMAGE_SUFFIXES, WRITABLE_SUFFIXES, read_image
     from translate.data.layouts import list_inputs
-    from translate.inference.files import output_paths, translate_files
+    from translate.inference.files import output_paths, refuse_overwriting, translate_files
     from translate.inference.library import load_translator
 
     inputs = list_inputs(command.inputs)
     if command.like is not None and command.looks > 1:
         raise ConfigError("--like is one look, and --looks asks for several: give one of them")
-    if command.looks > 1 and command.out.suffix.lower() in IMAGE_SUFFIXES:
-        raise ConfigError(f"--looks {command.looks} makes several files, and --out {command.out} is one: name a folder")
     if command.out.suffix.lower() in IMAGE_SUFFIXES and not command.out.is_dir():
         if len(inputs) != 1:
             raise ConfigError(f"--out {command.out} is one file, and there are {len(inputs)} inputs: name a folder")
+        if command.looks > 1:
+            raise ConfigError(f"--out {command.out} is one file, and --looks makes {command.looks}: name a folder")
         if command.out.resolve() == inputs[0].resolve():
             raise ConfigError(f"--out {command.out} is the input itself: choose another name")
         if command.out.suffix.lower() not in WRITABLE_SUFFIXES:
             known = " ".join(WRITABLE_SUFFIXES)
             raise ConfigError(f"--out {command.out}: {command.out.suffix} cannot be written; use one of {known}")
-        outputs = [command.out]
+        looks = [[command.out]]
     else:
-        outputs = output_paths(inputs, command.out, suffix=f".{command.format}")
+        seeds = range(command.seed, command.seed + command.looks)
+        marks = [f"-{seed}" for seed in seeds] if command.looks > 1 else [""]
+        looks = [output_paths(inputs, command.out, suffix=f".{command.format}", mark=mark) for mark in marks]
+    if command.like is not None:
+        refuse_overwriting([command.like], looks[0])
     translator = load_translator(command.weights, device=command.device, precision=command.precision)
     if command.looks > 1 and not (translator.style or translator.config.noise == "always"):
         raise ConfigError(
@@ -76,7 +80,7 @@ def apply(command: Apply) -> int:
             "were trained with --style-dim, or with --noise always"
         )
     code = None if command.like is None else translator.encode(read_image(command.like))
-    make_folder(outputs[0].parent)
+    make_folder(looks[0][0].parent)
 
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -90,25 +94,22 @@ def apply(command: Apply) -> int:
             if reason is not None:
                 errors.print(f"failed: {reason}", markup=False, soft_wrap=True)
 
-        looks = [
-            translate_files(
+        failed: set[Path] = set()
+        for number, outputs in enumerate(looks):
+            jobs = [job for job in zip(inputs, outputs, strict=True) if job[0] not in failed]
+            summary = translate_files(
                 translator,
-                inputs,
-                [_of_seed(output, seed) for output in outputs] if command.looks > 1 else outputs,
+                [source for source, _ in jobs],
+                [output for _, output in jobs],
                 batch_size=command.batch_size,
                 quality=command.quality,
-                seed=seed,
+                seed=command.seed + number,
                 code=code,
                 on_done=on_done,
             )
-            for seed in range(command.seed, command.seed + command.looks)
-        ]
-    where = outputs[0] if len(outputs) == command.looks == 1 else command.out
-    translated = min(len(summary.written) for summary in looks)
+            failed |= set(summary.failed)
+    translated = len(inputs) - len(failed)
+    where = looks[0][0] if len(inputs) == command.looks == 1 else command.out
     times = f", {command.looks} times each," if command.looks > 1 else ""
     print(f"{translated} of {len(inputs)} translated{times}" + (f" to {where}" if translated else ""))
-    return EXIT_PARTLY if any(summary.failed for summary in looks) else 0
-
-
-def _of_seed(output: Path, seed: int) -> Path:
-    return output.with_name(f"{output.stem}-{seed}{output.suffix}")
+    return EXIT_PARTLY if failed else 0

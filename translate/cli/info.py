@@ -52,6 +52,8 @@ def _print(found: Description) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from translate.inference.onnx import is_onnx
+
     config, network = found.config, found.config.network
     side = config.preprocessing.size
     domains = "" if config.kind == "discriminator" else f", {config.domains.source} to {config.domains.target}"
@@ -74,7 +76,7 @@ def _print(found: Description) -> None:
             "training": "while training only",
             "never": "none",
         }[config.noise]
-        if isinstance(network, ResNetConfig) and network.style:
+        if isinstance(network, ResNetConfig) and network.style and not is_onnx(found.file):
             rows["style code"] = f"{network.style} numbers: another --seed, another picture; or --like an example"
     if config.classes:
         rows["classes"] = ", ".join(config.classes)

@@ -213,14 +213,11 @@ class Pix2PixConfig(TranslatorConfig):
     code_weight: Annotated[float, Ge(0.0)] = 0.5
     """With --style-dim: how strongly a random code must be found again in the output."""
 
-    @property
-    def body(self) -> Literal["unet", "resnet"]:
-        """The generator, chosen where it is not given."""
-        return self.generator or ("resnet" if self.style_dim else "unet")
-
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_generator(self.body, depth=self.depth, num_blocks=self.num_blocks, style_dim=self.style_dim)
+        if self.generator is None:  # chosen here, so that what is recorded says which it was
+            object.__setattr__(self, "generator", "resnet" if self.style_dim else "unet")
+        _check_generator(self)
         if self.style_dim and self.noise == "always":
             raise ConfigError("--noise always is dropout's, and --style-dim has codes in its place: give one of them")
 
@@ -250,13 +247,9 @@ class CycleGANConfig(TranslatorConfig):
     code_weight: Annotated[float, Ge(0.0)] = 1.0
     """With --style-dim: how strongly a random code must be found again in the output."""
 
-    @property
-    def body(self) -> Literal["unet", "resnet"]:
-        return self.generator
-
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_generator(self.body, depth=self.depth, num_blocks=self.num_blocks, style_dim=self.style_dim)
+        _check_generator(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -291,12 +284,15 @@ class FastCUTConfig(CUTConfig):
     flip_equivariance: bool = True
 
 
-def _check_generator(generator: str, *, depth: int | None, num_blocks: int | None, style_dim: int) -> None:
-    if generator == "unet" and style_dim:
+def _check_generator(config: Pix2PixConfig | CycleGANConfig) -> None:
+    unet, resnet = config.generator == "unet", config.generator == "resnet"
+    if unet and config.style_dim:
         raise ConfigError("--style-dim modulates residual blocks, which a U-Net has not: choose --generator resnet")
-    if generator == "resnet" and depth is not None:
+    if config.num_blocks == 0 and config.style_dim:
+        raise ConfigError("--style-dim modulates residual blocks, and there are none: give --num-blocks 1 or more")
+    if resnet and config.depth is not None:
         raise ConfigError("--depth belongs to the U-Net: leave it out, or choose --generator unet")
-    if generator == "unet" and num_blocks is not None:
+    if unet and config.num_blocks is not None:
         raise ConfigError("--num-blocks belongs to the ResNet: leave it out, or choose --generator resnet")
 
 

@@ -26,7 +26,7 @@ class Summary:
     """The reason, in one line."""
 
 
-def output_paths(inputs: Sequence[Path], folder: Path, *, suffix: str = ".png") -> list[Path]:
+def output_paths(inputs: Sequence[Path], folder: Path, *, suffix: str = ".png", mark: str = "") -> list[Path]:
     """Where each input's translation goes: its stem in the folder; names that would collide keep their suffix or a
     number.
 
@@ -34,6 +34,7 @@ def output_paths(inputs: Sequence[Path], folder: Path, *, suffix: str = ".png") 
         inputs: Images.
         folder: Need not exist.
         suffix: Decides the format.
+        mark: What follows the stem, where an input has several outputs.
 
     Returns:
         One path an input, in their order, no two the same.
@@ -48,12 +49,13 @@ def output_paths(inputs: Sequence[Path], folder: Path, *, suffix: str = ".png") 
         numbered = (f"{path.stem}-{number}{suffix}" for number in range(2, len(inputs) + 2))
         name = next(name for name in (*names, *numbered) if name.casefold() not in taken)
         taken.add(name.casefold())  # Windows and macOS do not tell a.png from A.png
-        outputs.append(folder / name)
-    _refuse_overwriting(inputs, outputs)
+        outputs.append(folder / f"{name.removesuffix(suffix)}{mark}{suffix}")
+    refuse_overwriting(inputs, outputs)
     return outputs
 
 
-def _refuse_overwriting(inputs: Sequence[Path], outputs: Sequence[Path]) -> None:
+def refuse_overwriting(inputs: Sequence[Path], outputs: Sequence[Path]) -> None:
+    """Raises InferenceError where an output is one of the inputs."""
     sources = {_identity(path) for path in inputs if path.exists()}
     for output in outputs:
         if output.exists() and _identity(output) in sources:
@@ -98,7 +100,7 @@ def translate_files(
     Raises:
         InferenceError: an output would overwrite an input.
     """
-    _refuse_overwriting(inputs, outputs)
+    refuse_overwriting(inputs, outputs)
     summary = Summary()
     workers = min(8, os.cpu_count() or 1)
     behind: deque[tuple[Path, Path, Future[None]]] = deque()

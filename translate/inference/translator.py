@@ -113,7 +113,7 @@ def run_network(
 
 def random_code(style: int, *, seed: int) -> Tensor:
     """The code that a seed stands for, on every machine: [1, D] on the CPU."""
-    return torch.randn(1, style, generator=torch.Generator().manual_seed(seed))
+    return torch.randn(1, style, generator=torch.Generator().manual_seed(seed), device="cpu")
 
 
 @torch.inference_mode()
@@ -216,7 +216,9 @@ class Translator:
 
     @property
     def style(self) -> int:
-        """Numbers of a style code; 0 where the weights take none."""
+        """Numbers of a style code; 0 where the weights take none, as those of ONNX never do."""
+        if isinstance(self.network, OnnxNetwork):
+            return 0
         return self.config.network.style if isinstance(self.config.network, ResNetConfig) else 0
 
     def encode(self, example: Image.Image | Picture) -> Tensor:
@@ -225,10 +227,10 @@ class Translator:
         Raises:
             InferenceError: the weights take no style codes, or are ONNX, which has no encoder.
         """
-        if not self.style:
-            raise InferenceError(f"'{self.config.name}' takes no style code: it was trained without --style-dim")
         if isinstance(self.network, OnnxNetwork):
             raise InferenceError(f"'{self.config.name}' is ONNX, and has no encoder: give the .safetensors file")
+        if not self.style:
+            raise InferenceError(f"'{self.config.name}' takes no style code: it was trained without --style-dim")
         picture = from_pil(example) if isinstance(example, Image.Image) else example
         side = self.config.preprocessing.size
         width, height = fitted_size(*picture.size, side=side, fit="cover")
@@ -242,9 +244,8 @@ class Translator:
     def _code(self, code: Tensor | None, *, seed: int) -> Tensor | None:
         """The code given, or the one of a seed; None where there is none to give."""
         if code is None:
-            takes_one = self.style and not isinstance(self.network, OnnxNetwork)
-            return random_code(self.style, seed=seed) if takes_one else None
-        if not self.style or isinstance(self.network, OnnxNetwork):
+            return random_code(self.style, seed=seed) if self.style else None
+        if not self.style:
             raise InferenceError(f"'{self.config.name}' takes no style code")
         if code.shape != (1, self.style):
             raise InferenceError(f"'{self.config.name}' takes a code [1, {self.style}], not {list(code.shape)}")

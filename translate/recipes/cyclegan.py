@@ -25,7 +25,6 @@ from translate.inference.translator import example_code, random_code, run_networ
 from translate.losses import discriminator_loss, generator_loss, guessing_loss, l1_loss, r1_penalty
 from translate.metrics.sliced_wasserstein import sliced_wasserstein
 from translate.networks import ResNetGenerator, StyleEncoder
-from translate.networks.style_encoder import LEAST as ENCODED
 from translate.recipes.base import R1_EVERY, Batch, Exported, Recipe, Scratch, Update, Watched, adam, lazy_r1
 from translate.recipes.generators import (
     file_names,
@@ -35,7 +34,7 @@ from translate.recipes.generators import (
     translator_weights,
 )
 from translate.recipes.pool import ImagePool
-from translate.recipes.style_codes import both, code_loss, drawn_codes, found_codes
+from translate.recipes.style_codes import both, check_encoded, code_loss, drawn_codes, found_codes
 
 
 class CycleGAN(Recipe):
@@ -68,8 +67,9 @@ class CycleGAN(Recipe):
         self.g_ab, self.g_ba = (new_generator(network, config) for network in self.configs.values())
         self.d_a = new_discriminator(config, in_channels=channels_a)
         self.d_b = new_discriminator(config, in_channels=channels_b)
-        smallest = max(self.g_ab.minimum_size, self.d_a.minimum_size, ENCODED if config.style_dim else 0)
-        data.check_size(stride=self.g_ab.stride, minimum=smallest)
+        if config.style_dim:
+            check_encoded(data.size)
+        data.check_size(stride=self.g_ab.stride, minimum=max(self.g_ab.minimum_size, self.d_a.minimum_size))
         self.nets = {"g_ab": self.g_ab, "g_ba": self.g_ba, "d_a": self.d_a, "d_b": self.d_b}
         self.ema_nets = ("g_ab", "g_ba") if config.run.ema_half_life else ()
         self.pools = {domain: ImagePool(config.pool_size, seed=config.run.seed) for domain in "ab"}

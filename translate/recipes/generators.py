@@ -36,7 +36,7 @@ def generator_config(
             f"--residual changes an input into an output, and they have {in_channels} and {out_channels} channels: "
             "leave it out"
         )
-    if not isinstance(config, CUTConfig) and config.body == "unet":
+    if not isinstance(config, CUTConfig) and config.generator == "unet":
         return UNetConfig(
             in_channels=in_channels,
             out_channels=out_channels,

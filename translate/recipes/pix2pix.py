@@ -32,10 +32,9 @@ from translate.losses import (
     ssim_loss,
 )
 from translate.networks import PatchOutput, ResNetGenerator
-from translate.networks.style_encoder import LEAST as ENCODED
 from translate.recipes.base import R1_EVERY, Batch, Exported, Recipe, Scratch, Update, Watched, adam, lazy_r1
 from translate.recipes.generators import generator_config, new_discriminator, new_generator, translator_weights
-from translate.recipes.style_codes import code_loss, drawn_codes, found_codes
+from translate.recipes.style_codes import check_encoded, code_loss, drawn_codes, found_codes
 
 RECONSTRUCTIONS = {"l1": l1_loss, "l2": l2_loss, "charbonnier": charbonnier_loss, "ssim": ssim_loss}
 DROPOUT = 0.5  # the paper's
@@ -64,8 +63,9 @@ class Pix2Pix(Recipe):
         )
         self.g = new_generator(self.generator_config, config)
         self.d = new_discriminator(config, in_channels=in_channels + out_channels)
-        smallest = max(self.g.minimum_size, self.d.minimum_size, ENCODED if config.style_dim else 0)
-        data.check_size(stride=self.g.stride, minimum=smallest)
+        if config.style_dim:
+            check_encoded(data.size)
+        data.check_size(stride=self.g.stride, minimum=max(self.g.minimum_size, self.d.minimum_size))
         self.nets = {"g": self.g, "d": self.d}
         self.ema_nets = ("g",) if config.run.ema_half_life else ()
         self.reconstruction = RECONSTRUCTIONS[config.reconstruction]
@@ -191,6 +191,6 @@ class Pix2Pix(Recipe):
             size=self.data.size,
             bits=self.data.target_format.bits,
             alpha=self.config.data.alpha,
-            noise=self.config.noise,
+            noise="never" if self.config.style_dim else self.config.noise,  # it has codes in place of dropout
         )
         return {".": ("g", config)}

@@ -13,10 +13,22 @@ from torch import Tensor
 from torch.func import functional_call
 
 from translate.blocks.keyed import keyed_normal
+from translate.config.base import ConfigError
 from translate.losses import gaussian_kl, l1_loss
 from translate.networks import StyleEncoder
+from translate.networks.style_encoder import LEAST
 
 FOUND, DRAWN = 20, 21  # what is drawn by the keys of samples
+
+
+def check_encoded(size: int) -> None:
+    """Refuse images that are too small for the encoder.
+
+    Raises:
+        ConfigError: names what would do.
+    """
+    if size < LEAST:
+        raise ConfigError(f"--size {size} is too small for --style-dim: choose {LEAST} or more, or leave that out")
 
 
 def found_codes(encoder: StyleEncoder, examples: Tensor, keys: Tensor, *, stream: int = 0) -> tuple[Tensor, Tensor]:

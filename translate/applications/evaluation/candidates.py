@@ -77,7 +77,7 @@ class Candidates:
                 for number in wanted[start : start + BATCH]
                 if (pictures := self._read(number)) is not None
             ]
-            outputs = self._translate([source for _, source, _, _ in group])
+            outputs = self._translate([number for number, *_ in group], [source for _, source, _, _ in group])
             if group:
                 done += len(group)
                 yield [
@@ -109,8 +109,13 @@ class Candidates:
         if reason not in self.unreadable:
             self.unreadable.append(reason)
 
-    def _translate(self, pictures: Sequence[Picture]) -> list[Picture]:
-        """In one batch where all have one size."""
+    def _translate(self, numbers: Sequence[int], pictures: Sequence[Picture]) -> list[Picture]:
+        """In one batch where all have one size; of weights with style codes each by a code of its own."""
+        if self.translator.style:
+            return [
+                self.translator.pictures([picture], seed=self.seed + number)[0]
+                for number, picture in zip(numbers, pictures, strict=True)
+            ]
         sizes = {picture.size for picture in pictures}
         width, height = next(iter(sizes), (0, 0))
         if len(sizes) == 1 and len(pictures) * width * height <= MAX_BATCH_PIXELS:
