@@ -1,4 +1,4 @@
-"""What both tabs do around a network: errors in one sentence, pictures for the page, files to keep, time in words."""
+"""What the tabs do around a network: errors in one sentence, pictures for the page, files to keep, time in words."""
 
 from __future__ import annotations
 

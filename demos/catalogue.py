@@ -13,7 +13,8 @@ from translate.checkpoint.weights import read_config, weights_file, weights_file
 from translate.config.networks import StyleGeneratorConfig
 from translate.config.weights import WeightsConfig
 from translate.inference import GeneratorModel, ImageModel, StyleModel
-from translate.inference.library import load_sampler, load_translator, makes_images, shipped_weights
+from translate.inference.image_model import makes_images
+from translate.inference.library import load_sampler, load_translator, shipped_weights
 from translate.inference.translator import InferenceError, Translator, a_kind
 
 MAX_OPEN = 3  # networks kept in memory

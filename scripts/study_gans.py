@@ -214,7 +214,7 @@ def _side_by_side(
 def compare(given: argparse.Namespace) -> list[Row]:
     data = ImageSetConfig(root=given.data)
     methods: dict[str, Row] = {
-        "gan": {"d_rate": 0.5},  # at one rate it wins in the end, and samples lose variety again
+        "gan": {"d_rate": 0.5},  # at one rate D wins in the end, and samples lose variety again
         "dcgan": {},
         "wgan": {"n_critic": 2, "run": {"learning_rate": 2e-4}},
         "wgan-gp": FEW_STEPS,

@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from translate.config.networks import ConvAutoencoderConfig, DenseAutoencoderConfig, VQVAENetworkConfig
 from translate.config.weights import WeightsConfig
 from translate.data.batches import crop, to_unit
 from translate.data.images import Picture, from_pil, to_pil
@@ -58,6 +59,16 @@ class Framing:
         top, kind = (65535, np.uint16) if self.format.bits == 16 else (255, np.uint8)
         values = ((images.detach().float().cpu().clamp(-1, 1) + 1) / 2 * top).round().permute(0, 2, 3, 1).numpy()
         return [to_pil(Picture(pixels=row)) for row in values.astype(kind)]
+
+
+def makes_images(config: WeightsConfig) -> bool:
+    """Whether weights can make new images: those of a GAN, a VAE, or a VQ-VAE with its prior."""
+    network = config.network
+    if isinstance(network, DenseAutoencoderConfig | ConvAutoencoderConfig):
+        return config.kind == "autoencoder" and network.variational
+    if isinstance(network, VQVAENetworkConfig):
+        return config.kind == "autoencoder" and network.prior is not None
+    return config.kind == "generator"
 
 
 class ImageModel(Framing):
@@ -103,8 +114,7 @@ class ImageModel(Framing):
     @property
     def can_sample(self) -> bool:
         """Whether it knows how its latents are distributed."""
-        network = self.network
-        return network.prior is not None if isinstance(network, VQVAENetwork) else network.config.variational
+        return makes_images(self.config)
 
     # Tensors
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from torch import nn
 
 from translate.checkpoint.weights import MODEL_FILE, WeightsError, load_weights, weights_file
-from translate.config.networks import ConvAutoencoderConfig, DenseAutoencoderConfig, VQVAENetworkConfig
 from translate.config.training import Precision
 from translate.config.weights import WeightsConfig
 from translate.inference.device import choose_device
@@ -159,16 +158,6 @@ def load_sampler(name: str | Path, *, device: str = "auto") -> ImageModel | Gene
             "weights of a GAN, a VAE or a VQ-VAE"
         )
     return ImageModel(network, config, device=device)
-
-
-def makes_images(config: WeightsConfig) -> bool:
-    """Whether weights can make new images: those of a GAN, a VAE, or a VQ-VAE with its prior."""
-    network = config.network
-    if isinstance(network, DenseAutoencoderConfig | ConvAutoencoderConfig):
-        return config.kind == "autoencoder" and network.variational
-    if isinstance(network, VQVAENetworkConfig):
-        return config.kind == "autoencoder" and network.prior is not None
-    return config.kind == "generator"
 
 
 def load_style_model(name: str | Path, *, device: str = "auto") -> StyleModel:
