@@ -18,7 +18,7 @@ EXIT_PARTLY = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Apply(Config):
-    """Translate images: a file, several, a folder, or a pattern. Every output has its input's size."""
+    """Translate images: a file, several, a folder, or a pattern. Every output has its input's size, times --scale."""
 
     weights: Positional[str]
     """A name (such as facades), a weights folder, a run folder, or a .safetensors file."""
@@ -43,6 +43,8 @@ class Apply(Config):
     """Of such weights: so many outputs of each image, of the seed and those after it, named NAME-SEED."""
     like: Path | None = None
     """Of such weights: an image whose look is taken over."""
+    scale: Annotated[int, Ge(1), Le(8)] = 1
+    """Enlarge the images so many times first, for weights that were trained with --derive low-res."""
 
 
 def apply(command: Apply) -> int:
@@ -105,6 +107,7 @@ def apply(command: Apply) -> int:
                 quality=command.quality,
                 seed=command.seed + number,
                 code=code,
+                scale=command.scale,
                 on_done=on_done,
             )
             failed |= set(summary.failed)

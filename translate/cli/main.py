@@ -19,6 +19,7 @@ from translate.cli.apply import Apply, apply
 from translate.cli.balance import Balance, balance
 from translate.cli.compress import Compress, Decompress, compress, decompress
 from translate.cli.demo import Demo, demo
+from translate.cli.derive import Derive, derive
 from translate.cli.doctor import Doctor, doctor
 from translate.cli.embed import Embed, embed
 from translate.cli.evaluate import Evaluate, evaluate
@@ -36,6 +37,7 @@ Command = (
     Annotated[Train, subcommand("train")]
     | Annotated[Apply, subcommand("apply")]
     | Annotated[Evaluate, subcommand("evaluate")]
+    | Annotated[Derive, subcommand("derive")]
     | Annotated[Reconstruct, subcommand("reconstruct")]
     | Annotated[Sample, subcommand("sample")]
     | Annotated[Directions, subcommand("directions")]
@@ -56,6 +58,7 @@ _RUN: dict[type, Callable[[Any], int]] = {
     Train: train,
     Apply: apply,
     Evaluate: evaluate,
+    Derive: derive,
     Reconstruct: reconstruct,
     Sample: sample,
     Directions: directions,

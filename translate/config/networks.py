@@ -41,6 +41,11 @@ class ResNetConfig(Config):
     finds it in an example; 0 for none."""
     residual: bool = False
     """The network makes a change of its input instead of its output."""
+    fills: bool = False
+    """The last input channel says how much of a pixel is there: what is there is kept, and the rest is made."""
+
+    def __post_init__(self) -> None:
+        _check_filling(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,10 +70,21 @@ class UNetConfig(Config):
     """``tanh`` for images in [-1, 1]; ``linear`` for logits, as in segmentation."""
     residual: bool = False
     """The network makes a change of its input instead of its output."""
+    fills: bool = False
+    """The last input channel says how much of a pixel is there: what is there is kept, and the rest is made."""
 
     def __post_init__(self) -> None:
+        _check_filling(self)
         if self.downsampling == "blur-after":  # its activations come before its convolutions
             raise ConfigError("--downsampling blur-after is not for a U-Net: choose strided or blur")
+
+
+def _check_filling(config: ResNetConfig | UNetConfig) -> None:
+    if config.fills and (config.in_channels != config.out_channels + 1 or config.residual):
+        raise ConfigError(
+            "a network that fills holes has one input channel more than outputs, and makes no change of its input: it "
+            f"has {config.in_channels} and {config.out_channels} channels"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

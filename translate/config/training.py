@@ -22,6 +22,7 @@ Adversarial = Literal["vanilla", "non-saturating", "saturating", "lsgan", "hinge
 Reconstruction = Literal["l1", "l2", "charbonnier", "ssim"]
 Noise = Literal["training", "always", "never"]
 Augmentation = Literal["colour", "translation", "cutout"]
+Derivation = Literal["edges", "gray", "blur", "low-res", "mask"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,6 +199,9 @@ class Pix2PixConfig(TranslatorConfig):
     """unet unless given; resnet with --style-dim."""
     depth: Annotated[int, Ge(1), Le(10)] | None = None
     """U-Net halvings; chosen from the size unless given."""
+    derive: Derivation | None = None
+    """The folder has single images, and the input is computed from each: a sketch (edges), grey, out of focus (blur),
+    a lower resolution, or with holes (mask)."""
     noise: Noise = "training"
     """When dropout is on: while training, also when translating (the paper's noise), or never."""
     adversarial: Adversarial = "vanilla"
@@ -218,8 +222,23 @@ class Pix2PixConfig(TranslatorConfig):
         if self.generator is None:  # chosen here, so that what is recorded says which it was
             object.__setattr__(self, "generator", "resnet" if self.style_dim else "unet")
         _check_generator(self)
+        self._check_derived()
         if self.style_dim and self.noise == "always":
             raise ConfigError("--noise always is dropout's, and --style-dim has codes in its place: give one of them")
+
+    def _check_derived(self) -> None:
+        if self.derive is None:
+            return
+        data = self.data
+        given = {
+            "--root-b": data.root_b is not None,
+            "--layout": data.layout != "auto",
+            "--allow-unmatched": data.allow_unmatched,
+            "--direction": data.direction != "a2b",
+            "--colour-jitter": data.colour_jitter > 0,
+        }
+        if wrong := [flag for flag, is_given in given.items() if is_given]:
+            raise ConfigError(f"{wrong[0]} does not go with --derive {self.derive}: leave it out")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,15 +6,25 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from torch import Tensor
 
-from translate.data.images import ImageError, Picture, read_image, write_image
-from translate.inference.translator import InferenceError, Translator
+from translate.data.images import MAX_PIXELS, ImageError, Picture, read_image, write_image
+from translate.data.store import resize
+from translate.inference.translator import InferenceError
 
 MAX_BATCH_PIXELS = 2**20  # sixteen images of 256 px; larger ones go alone
+
+
+class PictureMaker(Protocol):
+    """A `Translator`, or what is used like one for files."""
+
+    def pictures(self, pictures: Sequence[Picture], *, seed: int = 0, code: Tensor | None = None) -> list[Picture]:
+        """One picture of each, all of one size."""
 
 
 @dataclass
@@ -69,7 +79,7 @@ def _identity(path: Path) -> tuple[int, int]:
 
 
 def translate_files(
-    translator: Translator,
+    translator: PictureMaker,
     inputs: Sequence[Path],
     outputs: Sequence[Path],
     *,
@@ -77,9 +87,10 @@ def translate_files(
     quality: int | None = None,
     seed: int = 0,
     code: Tensor | None = None,
+    scale: int = 1,
     on_done: Callable[[Path, str | None], None] | None = None,
 ) -> Summary:
-    """Translate files to files; every output has its input's size.
+    """Translate files to files; every output has its input's size, times `scale`.
 
     Neighbours of equal size are translated as one batch. Threads read ahead and write behind, by a bounded number of
     files.
@@ -92,6 +103,7 @@ def translate_files(
         quality: Of JPEG and WebP, 1 to 100.
         seed: Of the dropout, for weights whose noise is ``always``; of the style code, for weights that take one.
         code: A style code [1, D] in place of a drawn one.
+        scale: Enlarge the inputs so many times first.
         on_done: Called in this thread with each input, and None or the reason it failed.
 
     Returns:
@@ -124,7 +136,7 @@ def translate_files(
 
     with ThreadPoolExecutor(workers) as readers, ThreadPoolExecutor(workers) as writers:
         jobs = list(zip(inputs, outputs, strict=True))
-        for group in _groups(_decoded(jobs, readers, ahead=workers + batch_size, fail=fail), batch_size):
+        for group in _groups(_decoded(jobs, readers, scale=scale, ahead=workers + batch_size, fail=fail), batch_size):
             try:
                 results = translator.pictures([picture for _, _, picture in group], seed=seed, code=code)
             except InferenceError as error:
@@ -139,14 +151,20 @@ def translate_files(
 
 
 def _decoded(
-    jobs: Sequence[tuple[Path, Path]], readers: ThreadPoolExecutor, *, ahead: int, fail: Callable[[Path, str], None]
+    jobs: Sequence[tuple[Path, Path]],
+    readers: ThreadPoolExecutor,
+    *,
+    scale: int,
+    ahead: int,
+    fail: Callable[[Path, str], None],
 ) -> Iterator[tuple[Path, Path, Picture]]:
     """The pictures in their order, read ahead by threads; unreadable ones are reported and left out."""
     waiting: deque[tuple[Path, Path, Future[Picture]]] = deque()
     upcoming = iter(jobs)
+    read = read_image if scale == 1 else partial(_enlarged, scale=scale)
     while True:
         while len(waiting) < ahead and (job := next(upcoming, None)) is not None:
-            waiting.append((*job, readers.submit(read_image, job[0])))
+            waiting.append((*job, readers.submit(read, job[0])))
         if not waiting:
             return
         source, target, future = waiting.popleft()
@@ -154,6 +172,16 @@ def _decoded(
             yield source, target, future.result()
         except ImageError as error:
             fail(source, str(error))
+
+
+def _enlarged(path: Path, *, scale: int) -> Picture:
+    picture = read_image(path)
+    width, height = picture.size
+    if width * height * scale**2 > MAX_PIXELS:
+        raise ImageError(
+            f"{path}: {width}x{height}, {scale} times as large, is over the limit of {MAX_PIXELS:,} pixels"
+        )
+    return replace(picture, pixels=resize(picture.pixels, width=scale * width, height=scale * height))
 
 
 def _groups(

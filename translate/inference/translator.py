@@ -299,7 +299,8 @@ class Translator:
     def _picture(self, output: np.ndarray, *, like: Picture) -> Picture:
         top = 65535 if like.bits == 16 else 255
         pixels = np.rint(output * top).astype(np.uint16 if like.bits == 16 else np.uint8)
-        if like.alpha is not None and pixels.shape[-1] in (1, 3):
+        around = self._channels[0] not in (2, 4)  # a network that was given the alpha has used it
+        if like.alpha is not None and around and pixels.shape[-1] in (1, 3):
             pixels = np.concatenate([pixels, like.alpha], axis=-1)
         result = Picture(pixels=pixels, icc_profile=like.icc_profile)
         fits = result.colour.shape == like.colour.shape  # a grey profile does not describe RGB

@@ -20,6 +20,18 @@ class Generator(nn.Module):
     minimum_size: int
 
 
+def present(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Of images whose last channel says how much of a pixel is there, in [-1, 1]: the images with 0 where nothing is,
+    and that share in [0, 1], [N, 1, H, W]. So what a transparent pixel's colour is does not matter."""
+    share = (images[:, -1:] + 1) / 2
+    return torch.cat([images[:, :-1] * share, images[:, -1:]], dim=1), share
+
+
+def filled(images: Tensor, share: Tensor, made: Tensor) -> Tensor:
+    """The images of `present` where they are there, and what was made elsewhere: [N, C - 1, H, W]."""
+    return images[:, :-1] + (1 - share) * made
+
+
 def changed(images: Tensor, change: Tensor) -> Tensor:
     """What a generator makes that learns a change of its input: ``tanh(atanh(0.99 x) + change)``, in [-1, 1].
 

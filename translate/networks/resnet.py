@@ -19,7 +19,7 @@ from translate.blocks.resample import blur_after, downsample, upsample
 from translate.blocks.residual import ResidualBlock, StyledResidualBlock
 from translate.blocks.style import EqualLinear
 from translate.config.networks import ResNetConfig
-from translate.networks.generator import Generator, changed
+from translate.networks.generator import Generator, changed, filled, present
 from translate.networks.style_encoder import RATE, StyleEncoder
 
 
@@ -87,7 +87,7 @@ class ResNetGenerator(Generator):
         Returns:
             [N, C_out, H, W] in [-1, 1].
         """
-        x = self.down(self.stem(images))
+        x = self.down(self.stem(self._seen(images)))
         if self.mapping is None:
             return self._output(images, self.blocks(x))
         dtype = next(self.mapping.parameters()).dtype
@@ -102,9 +102,14 @@ class ResNetGenerator(Generator):
         assert self.encoder is not None
         return self.encoder(images)
 
+    def _seen(self, images: Tensor) -> Tensor:
+        return present(images)[0] if self.config.fills else images
+
     def _output(self, images: Tensor, x: Tensor) -> Tensor:
         output = self.head(self.up(x))
-        return changed(images, output) if self.config.residual else output
+        if self.config.residual:
+            return changed(images, output)
+        return filled(*present(images), output) if self.config.fills else output
 
     def features(self, images: Tensor) -> list[Tensor]:
         """What CUT compares (Park et al., 2020): the image, each size on the way down, two residual blocks.
@@ -117,7 +122,7 @@ class ResNetGenerator(Generator):
         Returns:
             [N, C, h, w] each, of `feature_channels`; `finish` goes on from them.
         """
-        found, x = [images], self.stem(images)
+        found, x = [images], self.stem(self._seen(images))
         for stage in self.down:
             x = stage(x)
             found.append(x)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from translate.blocks.norm import norm_layer
 from translate.blocks.unet import UNetDown, UNetUp
 from translate.config.networks import UNetConfig
-from translate.networks.generator import Generator, changed
+from translate.networks.generator import Generator, changed, filled, present
 
 
 class UNetGenerator(Generator):
@@ -60,6 +60,9 @@ class UNetGenerator(Generator):
     def forward(self, images: Tensor) -> Tensor:
         """Args: images: [N, C_in, H, W] in [-1, 1]. Returns: [N, C_out, H, W], in [-1, 1] for a tanh output."""
         skips: list[Tensor | None] = []
+        share = None
+        if self.config.fills:
+            images, share = present(images)
         x = images
         for down in self.down:
             x = down(x)
@@ -67,4 +70,6 @@ class UNetGenerator(Generator):
         skips[-1] = None  # the innermost level is the decoder's input, not a skip
         for up, skip in zip(self.up, reversed(skips), strict=True):
             x = up(x, skip)
-        return changed(images, x) if self.config.residual else self.output(x)
+        if self.config.residual:
+            return changed(images, x)
+        return self.output(x) if share is None else filled(images, share, self.output(x))

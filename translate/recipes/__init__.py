@@ -16,6 +16,7 @@ from translate.config.training import (
     Pix2PixConfig,
     SegmentationConfig,
 )
+from translate.data.derived import DerivedPairs
 from translate.data.image_set import ImageSet
 from translate.data.paired import PairedImages
 from translate.data.unpaired import UnpairedImages
@@ -35,7 +36,7 @@ from translate.recipes.vqvae import VQVAE
 
 def open_recipe(
     config: TrainConfig, *, cache: Path | None = None
-) -> tuple[Recipe, PairedImages | UnpairedImages | ImageSet]:
+) -> tuple[Recipe, PairedImages | DerivedPairs | UnpairedImages | ImageSet]:
     """The recipe that a configuration names, and its data.
 
     Raises:
@@ -43,7 +44,11 @@ def open_recipe(
     """
     match config:
         case Pix2PixConfig():
-            pairs = PairedImages(config.data, cache=cache)
+            pairs = (
+                PairedImages(config.data, cache=cache)
+                if config.derive is None
+                else DerivedPairs(config.data, config.derive, cache=cache)
+            )
             return Pix2Pix(config, pairs), pairs
         case CycleGANConfig():
             domains = UnpairedImages(config.data, cache=cache)
@@ -67,8 +72,8 @@ def open_recipe(
             images = ImageSet(config.data, cache=cache)
             return StyleGAN(config, images), images
         case SegmentationConfig():
-            pairs = PairedImages(config.data, cache=cache, nearest_target=True)
-            return Segmentation(config, pairs), pairs
+            labelled = PairedImages(config.data, cache=cache, nearest_target=True)
+            return Segmentation(config, labelled), labelled
         case ImageClassifierConfig():
             images = ImageSet(config.data, cache=cache)
             return ImageClassification(config, images), images

@@ -17,7 +17,7 @@ Translator = Pix2PixConfig | CycleGANConfig | CUTConfig
 
 
 def generator_config(
-    config: Translator, *, size: int, in_channels: int, out_channels: int, dropout: float = 0.0
+    config: Translator, *, size: int, in_channels: int, out_channels: int, dropout: float = 0.0, fills: bool = False
 ) -> GeneratorConfig:
     """The generator that a training configuration and its data ask for.
 
@@ -27,6 +27,7 @@ def generator_config(
         in_channels: Of its inputs.
         out_channels: Of its outputs.
         dropout: Probability, where the network has dropout.
+        fills: Whether it fills the holes of its inputs.
 
     Raises:
         ConfigError: the size does not suit the network.
@@ -48,6 +49,7 @@ def generator_config(
             downsampling=config.downsampling,
             dropout=dropout,
             residual=config.residual,
+            fills=fills,
         )
     style = 0 if isinstance(config, CUTConfig) else config.style_dim
     return ResNetConfig(
@@ -62,6 +64,7 @@ def generator_config(
         dropout=0.0 if style else dropout,
         style=style,
         residual=config.residual,
+        fills=fills,
     )
 
 

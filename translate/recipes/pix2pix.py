@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from translate.config.training import Pix2PixConfig, Precision
+from translate.data.derived import DerivedPairs
 from translate.data.paired import PairedImages
 from translate.inference.translator import example_code, random_code, run_network
 from translate.losses import (
@@ -45,13 +46,13 @@ class Pix2Pix(Recipe):
 
     Args:
         config: The configuration.
-        data: The pairs, which decide channels, depth and size.
+        data: The pairs, found or derived, which decide channels, depth and size.
     """
 
     name = "pix2pix"
     kept = ("seen",)
 
-    def __init__(self, config: Pix2PixConfig, data: PairedImages) -> None:
+    def __init__(self, config: Pix2PixConfig, data: PairedImages | DerivedPairs) -> None:
         self.config, self.run, self.data = config, config.run, data
         in_channels, out_channels = data.source_format.channels, data.target_format.channels
         self.generator_config = generator_config(
@@ -60,6 +61,7 @@ class Pix2Pix(Recipe):
             in_channels=in_channels,
             out_channels=out_channels,
             dropout=0.0 if config.noise == "never" else DROPOUT,
+            fills=config.derive == "mask",
         )
         self.g = new_generator(self.generator_config, config)
         self.d = new_discriminator(config, in_channels=in_channels + out_channels)
@@ -190,7 +192,7 @@ class Pix2Pix(Recipe):
             domains=(self.data.source_name, self.data.target_name),
             size=self.data.size,
             bits=self.data.target_format.bits,
-            alpha=self.config.data.alpha,
+            alpha="keep" if self.config.derive == "mask" else self.config.data.alpha,
             noise="never" if self.config.style_dim else self.config.noise,  # it has codes in place of dropout
         )
         return {".": ("g", config)}
