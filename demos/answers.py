@@ -12,9 +12,7 @@ import gradio as gr
 from gradio.components import Component
 from PIL import Image
 
-from translate.checkpoint.weights import WeightsError
-from translate.data.images import ImageError, Picture, composite, convert, to_pil
-from translate.inference.translator import InferenceError
+from translate.data.images import Picture, composite, convert, to_pil
 
 
 def refuse(message: str) -> gr.Error:
@@ -27,7 +25,9 @@ def as_toasts(*paths: str | Path) -> Iterator[None]:
     """Show the errors of the toolkit as they are written, with `paths` by their last part."""
     try:
         yield
-    except (ImageError, InferenceError, WeightsError) as error:
+    except (ValueError, OSError, RuntimeError) as error:
+        if not type(error).__module__.startswith("translate."):
+            raise
         message = str(error)
         for path in paths:
             message = message.replace(str(path), Path(path).name)

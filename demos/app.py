@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import socket
 from collections.abc import Sequence
@@ -9,13 +10,20 @@ from pathlib import Path
 
 import gradio as gr
 
+from translate.demos.answers import as_toasts, refuse
 from translate.demos.catalogue import Catalogue
 from translate.demos.draw_tab import draw_tab
 from translate.demos.make_tab import make_tab
+from translate.demos.models_tab import models_tab
 from translate.demos.styles_tab import styles_tab
+from translate.demos.train_tab import train_tab
+from translate.demos.training import Trainer
 from translate.demos.translate_tab import translate_tab
 
 HOST, FIRST_PORT, NUM_PORTS = "127.0.0.1", 7860, 50
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+RUNS = Path("runs") / "demo"
+MAX_SIZE = 200  # megabytes
 STYLE_SHEET = Path(__file__).parent / "assets" / "demo.css"
 
 
@@ -23,11 +31,13 @@ class DemoError(ValueError):
     """The demo cannot start; the message says why and what to do."""
 
 
-def build_app(weights: Sequence[Path] = ()) -> gr.Blocks:
+def build_app(weights: Sequence[Path] = (), *, runs: Path | None = RUNS, local: bool = True) -> gr.Blocks:
     """The page, not yet served.
 
     Args:
         weights: Weights to list after those that ship: folders, run folders or ``.safetensors`` files.
+        runs: Where what is trained on the page is kept; None leaves the Train tab out.
+        local: Whether only people at this computer see the page, who may name files and folders of it.
 
     Raises:
         WeightsError: one of them cannot be opened.
@@ -35,61 +45,107 @@ def build_app(weights: Sequence[Path] = ()) -> gr.Blocks:
     """
     catalogue = Catalogue(weights)
     catalogue.warm_up()
+    trainer = Trainer(runs) if runs is not None else None
+    users: list[tuple[gr.Button, gr.State]] = []
+
+    def opened(button: gr.Button, chosen: gr.State) -> None:
+        users.append((button, chosen))
+
     with gr.Blocks(title="translate", analytics_enabled=False, delete_cache=(3600, 3600)) as app:
         gr.Markdown("# translate")
-        if catalogue.offers or catalogue.makers:
-            with gr.Tabs():
-                if catalogue.offers:
-                    with gr.Tab("Translate", id="translate"):
-                        translate_tab(catalogue)
-                    with gr.Tab("Draw", id="draw"):
-                        draw_tab(catalogue)
-                with gr.Tab("Make", id="make"):
-                    make_tab(catalogue)
-                if catalogue.stylists():
-                    with gr.Tab("Styles", id="styles"):
-                        styles_tab(catalogue)
-        else:
-            gr.Markdown(
-                "There are no weights to show. Train some with `translate train`, then start the demo with them: "
-                "`translate demo --weights RUN`."
-            )
+        with gr.Tabs() as tabs:
+            with gr.Tab("Translate", id="translate"):
+                translators = translate_tab(catalogue)
+            with gr.Tab("Draw", id="draw"):
+                draw_tab(catalogue)
+            with gr.Tab("Make", id="make"):
+                makers = make_tab(catalogue)
+            with gr.Tab("Styles", id="styles", visible=bool(catalogue.stylists())) as styles:
+                stylists = styles_tab(catalogue)
+            if trainer is not None:
+                with gr.Tab("Train", id="train"):
+                    train_tab(trainer, local=local, opened=opened)
+            with gr.Tab("Weights", id="models"):
+                everything = models_tab(catalogue, local=local, opened=opened)
+        pickers = [translators, makers, stylists, everything]
+
+        def listed(own: str | None = None) -> list[dict]:
+            """What each picker lists now, and the tab of styles where there are some."""
+            lists = [list(catalogue.offers.values()), list(catalogue.makers.values()), catalogue.stylists()]
+            lists.append([*lists[0], *lists[1]])
+            updates = [gr.update(choices=catalogue.titles(offers, own=own)) for offers in lists]
+            for offers, update in zip(lists, updates, strict=True):
+                if own in [offer.name for offer in offers]:
+                    update["value"] = own
+            return [*updates, gr.update(visible=bool(catalogue.stylists()))]
+
+        def use(chosen: tuple[str, ...]) -> list[dict]:
+            """Go to the tab that the weights are for; the first of a run that learned both directions."""
+            with as_toasts():
+                names = [name for name in chosen if name in catalogue]
+                names = names or [offer.name for path in chosen for offer in catalogue.add(Path(path))]
+            if not names:
+                raise refuse("There are no weights yet.")
+            tab = "translate" if names[0] in catalogue.offers else "make"
+            return [gr.update(selected=tab), *listed(names[0])]
+
+        for button, chosen in users:
+            button.click(use, chosen, [tabs, *pickers, styles], api_visibility="private", show_progress="hidden")
+        app.load(listed, None, [*pickers, styles], api_visibility="private", show_progress="hidden")
+    if trainer is not None:
+        atexit.register(trainer.close)
     return app.queue(default_concurrency_limit=1, max_size=32)
 
 
 def launch(
-    *, port: int | None = None, open_browser: bool = True, weights: Sequence[Path] = (), wait: bool = True
+    *,
+    port: int | None = None,
+    open_browser: bool = True,
+    weights: Sequence[Path] = (),
+    host: str = HOST,
+    auth: tuple[str, str] | None = None,
+    max_size: int = MAX_SIZE,
+    runs: Path | None = RUNS,
+    wait: bool = True,
 ) -> gr.Blocks:
-    """Serve the demo on this computer, and say where.
+    """Serve the demo, and say where.
+
+    People at other computers, where `host` lets them in, cannot name files of this one, and train only with `auth`.
 
     Args:
         port: To serve on; None takes the first free one from 7860 on.
         open_browser: Whether to open the page in the user's browser.
         weights: As in `build_app`.
+        host: The address to serve at; this computer alone unless given.
+        auth: A user and a password, without which nothing is shown.
+        max_size: Of a file that is brought, in megabytes.
+        runs: As in `build_app`.
         wait: Serve until interrupted; False returns while the server runs (end it with ``app.close()``).
 
     Raises:
         DemoError: the port is taken, or no port is free.
         WeightsError, InferenceError: as `build_app`.
     """
-    chosen = choose_port(port)
-    app = build_app(weights)
+    chosen = choose_port(port, host=host)
+    local = host in LOOPBACK
+    app = build_app(weights, runs=runs if local or auth is not None else None, local=local)
     app.launch(
-        server_name=HOST,
+        server_name=host,
+        auth=auth,
         server_port=chosen,
         inbrowser=open_browser,
         prevent_thread_lock=True,
         quiet=True,
         share=False,
         show_error=True,
-        max_file_size="20mb",
+        max_file_size=max_size * 2**20,
         ssr_mode=False,
         footer_links=[],
         run_history=False,
         theme=theme(),
         css_paths=[STYLE_SHEET],
     )
-    print(f"The demo is at http://{HOST}:{chosen} (Ctrl+C ends it)", flush=True)
+    print(f"The demo is at http://{host}:{chosen} (Ctrl+C ends it)", flush=True)
     if wait:
         app.block_thread()
     return app
@@ -113,30 +169,31 @@ def theme() -> gr.themes.Base:
     )
 
 
-def choose_port(port: int | None) -> int:
+def choose_port(port: int | None, *, host: str = HOST) -> int:
     """The port asked for, or the first free one; says so when it is not the usual one.
 
     Raises:
         DemoError: the port is taken, or none is free.
     """
     if port is not None:
-        if not _is_free(port):
-            raise DemoError(f"port {port} is in use or not allowed: choose another with --port, or leave it out")
+        if not _is_free(port, host):
+            where = "" if host in LOOPBACK else f" at {host}"
+            raise DemoError(f"port {port}{where} is in use or not allowed: choose another with --port, or leave it out")
         return port
     for candidate in range(FIRST_PORT, FIRST_PORT + NUM_PORTS):
-        if _is_free(candidate):
+        if _is_free(candidate, host):
             if candidate != FIRST_PORT:
                 print(f"Port {FIRST_PORT} is in use; taking {candidate}.", flush=True)
             return candidate
     raise DemoError(f"no port from {FIRST_PORT} to {FIRST_PORT + NUM_PORTS - 1} is free: choose one with --port")
 
 
-def _is_free(port: int) -> bool:
+def _is_free(port: int, host: str) -> bool:
     with socket.socket() as probe:
         if os.name == "posix":  # as the server does: a port that was just given back counts as free
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port))
+            probe.bind((host, port))
         except (OSError, OverflowError):
             return False
     return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -41,6 +42,8 @@ class Offer:
     """Unique in the catalogue."""
     path: Path
     config: WeightsConfig
+    private: bool = False
+    """Of somebody who brought them, and for nobody else's pickers."""
 
     @property
     def title(self) -> str:
@@ -67,6 +70,31 @@ class Offer:
         return " · ".join(parts)
 
     @property
+    def facts(self) -> dict[str, str]:
+        """What the weights are and how they were made, heading to words."""
+        config, kind = self.config, KINDS.get(self.config.network.type, self.config.network.type)
+        size = config.preprocessing.size
+        found = {}
+        if config.kind == "translator":
+            found["Translates"] = f"{config.domains.source} → {config.domains.target}"
+        else:
+            found["Makes"] = f"images of {size} × {size} pixels"
+        if config.classes:
+            found["Classes"] = ", ".join(config.classes)
+        found["Network"] = f"{kind}, {weights_file(self.path).stat().st_size / 1e6:.1f} MB"
+        found["Trained at"] = f"{size} × {size} pixels"
+        if record := config.training:
+            hours = f", {record.hours:.1f} hours on {record.device or 'one machine'}" if record.hours >= 0.05 else ""
+            found["Trained"] = f"{record.recipe}, {record.images_seen:,} images seen{hours}"
+            if record.data:
+                found["Data"] = record.data
+        if config.origin is not None:
+            found["Imported from"] = config.origin.file
+        if terms := _terms(self.path):
+            found["Terms"] = terms
+        return found
+
+    @property
     def paints_facades(self) -> bool:
         """Whether it takes label maps, such as the drawings of this demo, and makes photos of them."""
         return self.config.domains.source == "labels" and self.config.network.in_channels == 3
@@ -90,35 +118,80 @@ class Catalogue:
     def __init__(self, extra: Sequence[Path] = ()) -> None:
         self.offers: dict[str, Offer] = {}
         self.makers: dict[str, Offer] = {}
+        self._open: OrderedDict[str, Model] = OrderedDict()
+        self._lock = threading.RLock()
         for path in shipped_weights().values():
             self._add(path, read_config(path))  # what is of no use here, such as a segmenter, is left out
-        for path in (folder for given in extra for folder in _each(given)):
-            config = read_config(path)
-            if not self._add(path, config):
-                raise InferenceError(
-                    f"{path} holds {a_kind(config.kind)}: the demo needs the weights of a translator, or of a network "
-                    "that makes new images"
-                )
-        self._open: OrderedDict[str, Model] = OrderedDict()
-        self._lock = threading.Lock()
+        for given in extra:
+            self.add(given)
 
-    def _add(self, path: Path, config: WeightsConfig) -> bool:
-        """List weights where they belong; whether they do anywhere."""
+    def add(self, path: Path, *, name: str | None = None, private: bool = False) -> list[Offer]:
+        """List more weights, or those of a path anew, whose file may have changed.
+
+        Args:
+            path: Weights folders, run folders or ``.safetensors`` files.
+            name: What they are called; as they call themselves unless given.
+            private: Leave them out of what everybody's pickers show; who knows the name can use them.
+
+        Returns:
+            What was listed: two of a run that learned both directions.
+
+        Raises:
+            WeightsError: they cannot be opened.
+            InferenceError: they hold neither a translator nor what makes new images.
+        """
+        found = []
+        for folder in _each(path):
+            config = read_config(folder)
+            offer = self._add(folder, config, name=name, private=private)
+            if offer is None:
+                raise InferenceError(
+                    f"{folder} holds {a_kind(config.kind)}: the demo needs the weights of a translator, or of a "
+                    "network that makes new images"
+                )
+            found.append(offer)
+        return found
+
+    def _add(
+        self, path: Path, config: WeightsConfig, *, name: str | None = None, private: bool = False
+    ) -> Offer | None:
+        """List weights where they belong; None where that is nowhere."""
         if config.kind == "translator":
             listed = self.offers
         elif makes_images(config):
             listed = self.makers
         else:
-            return False
-        name, number = config.name, 2
-        while name in self.offers or name in self.makers:
-            name, number = f"{config.name} ({number})", number + 1
-        listed[name] = Offer(name=name, path=path, config=config)
-        return True
+            return None
+        with self._lock:
+            known = next((offer.name for offer in listed.values() if offer.path == path), None)
+            chosen, number = known or name or config.name, 2
+            while known is None and (chosen in self.offers or chosen in self.makers):
+                chosen, number = f"{name or config.name} ({number})", number + 1
+            self._open.pop(chosen, None)
+            listed[chosen] = Offer(name=chosen, path=path, config=config, private=private)
+            return listed[chosen]
 
-    def titles(self, offers: Sequence[Offer] | None = None) -> list[tuple[str, str]]:
-        """What a picker lists: titles, and the names they stand for."""
-        return [(offer.title, offer.name) for offer in (self.offers.values() if offers is None else offers)]
+    def __contains__(self, name: object) -> bool:
+        return name in self.offers or name in self.makers
+
+    def inverse(self, name: str | None) -> Offer | None:
+        """The translator that leads back from where another leads."""
+        if name not in self.offers:
+            return None
+        domains = self.offers[name].config.domains
+        back = (domains.target, domains.source)
+        ways = ((offer, offer.config.domains) for offer in self.offers.values() if not offer.private)
+        return next((offer for offer, way in ways if (way.source, way.target) == back and offer.name != name), None)
+
+    def titles(self, offers: Sequence[Offer] | None = None, *, own: str | None = None) -> list[tuple[str, str]]:
+        """What a picker lists: titles, and the names they stand for.
+
+        Args:
+            offers: The translators unless given.
+            own: The name of private weights that are listed all the same.
+        """
+        listed = list(self.offers.values()) if offers is None else offers
+        return [(offer.title, offer.name) for offer in listed if not offer.private or offer.name == own]
 
     def painters(self) -> list[Offer]:
         """The weights that the Draw tab can use, those trained at 256 px first."""
@@ -170,6 +243,16 @@ class Catalogue:
     def _try_to_open(self, name: str) -> None:
         with suppress(ValueError):  # said where it can be seen: when somebody uses these weights
             self.translator(name)
+
+
+def _terms(path: Path) -> str:
+    """What the card beside the weights says under "Data and terms", as plain words."""
+    try:
+        text = (path / "README.md").read_text(encoding="utf-8")
+    except OSError:
+        return ""
+    _, _, after = text.partition("\n## Data and terms\n")
+    return " ".join(re.sub(r"[*_`]", "", after.partition("\n## ")[0]).split())
 
 
 def _each(path: Path) -> list[Path]:

@@ -22,23 +22,23 @@ MOST_VARIETY = 1.5
 LARGEST_SEED = 10**6
 
 
-def make_tab(catalogue: Catalogue) -> None:
-    """Lay out the tab and connect it; call inside ``gr.Blocks``."""
+def make_tab(catalogue: Catalogue) -> gr.Dropdown:
+    """Lay out the tab and connect it; call inside ``gr.Blocks``. Returns the picker of weights."""
     makers = catalogue.makers
-    if not makers:
-        gr.Markdown(
-            "Making images needs weights of a GAN or of a variational autoencoder: train some with `translate train "
-            "dcgan`, then start the demo with `translate demo --weights RUN`."
-        )
-        return
-    first = next(iter(makers.values()))
+    first = next(iter(makers.values()), None)
+    empty = (
+        "There are no weights yet that make new images: train some on the Train tab, or open some on the Weights tab."
+    )
+    names = list(first.config.classes) if first else []
     gr.Markdown("New images, of random numbers alone: none of them was ever there before.", elem_classes="lead")
     with gr.Row():
         with gr.Column(min_width=300):
-            weights = gr.Dropdown(catalogue.titles(list(makers.values())), value=first.name, label="Weights")
-            card = gr.Markdown(first.card, elem_id="make-card")
+            weights = gr.Dropdown(
+                catalogue.titles(list(makers.values())), value=first.name if first else None, label="Weights"
+            )
+            card = gr.Markdown(first.card if first else empty, elem_id="make-card")
             classes = gr.CheckboxGroup(
-                list(first.config.classes), label="Which (none chosen: all)", visible=bool(first.config.classes),
+                names, label="Which (none chosen: all)", visible=bool(names),
                 elem_id="make-classes",
             )  # fmt: skip
             variety = gr.Slider(
@@ -99,7 +99,9 @@ def make_tab(catalogue: Catalogue) -> None:
             file = kept_file(result, _file_name(name, given["seed"], ".webp"), write)
         return file, f"{len(images)} images of {in_words(seconds, images[0].size, model.device.type)}", file
 
-    def describe(name: str) -> tuple[str, dict]:
+    def describe(name: str | None) -> tuple[str, dict]:
+        if name not in makers:
+            return empty, gr.update(visible=False)
         names = list(makers[name].config.classes)
         return makers[name].card, gr.update(choices=names, value=[], visible=bool(names))
 
@@ -116,12 +118,13 @@ def make_tab(catalogue: Catalogue) -> None:
             event(make, inputs, outputs, api_visibility="private", **model)
             for event in (variety.release, seed.submit, classes.input)
         ],
-        weights.input(describe, weights, [card, classes], **hidden).success(
+        weights.change(describe, weights, [card, classes], **hidden).success(
             make, inputs, outputs, api_visibility="private", **model
         ),
     ]
     for done in made:
         done.success(lambda: gr.update(interactive=True), None, download, **hidden)
+    return weights
 
 
 def _file_name(name: str | None, seed: int, suffix: str) -> str:

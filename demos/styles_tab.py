@@ -25,10 +25,10 @@ LARGEST_SEED = 10**6
 SHARES = {"nothing": None, "shape (coarse)": "coarse", "features (middle)": "middle", "colours (fine)": "fine"}
 
 
-def styles_tab(catalogue: Catalogue) -> None:
-    """Lay out the tab and connect it; call inside ``gr.Blocks``, where there is a StyleGAN."""
+def styles_tab(catalogue: Catalogue) -> gr.Dropdown:
+    """Lay out the tab and connect it; call inside ``gr.Blocks``. Returns the picker of weights."""
     offers = catalogue.stylists()
-    first = offers[0]
+    first = offers[0] if offers else None
 
     @lru_cache(maxsize=4)
     def directions(name: str) -> Tensor:
@@ -47,10 +47,10 @@ def styles_tab(catalogue: Catalogue) -> None:
     with gr.Row():
         with gr.Column(min_width=300):
             weights = gr.Dropdown(
-                catalogue.titles(offers), value=first.name, label="Weights", elem_id="styles-weights",
-                visible=len(offers) > 1,
+                catalogue.titles(offers), value=first.name if first else None, label="Weights",
+                elem_id="styles-weights",
             )  # fmt: skip
-            card = gr.Markdown(first.card, elem_id="styles-card")
+            card = gr.Markdown(first.card if first else "", elem_id="styles-card")
             gallery = gr.Gallery(
                 label="Choose one", columns=4, rows=3, height="auto", object_fit="contain", allow_preview=False,
                 interactive=False, buttons=[], elem_id="styles-choice",
@@ -126,6 +126,9 @@ def styles_tab(catalogue: Catalogue) -> None:
             "mean image are gone."
         )
 
+    def describe(name: str | None) -> tuple[str, None]:
+        return catalogue.makers[name].card if name in catalogue.makers else "", None
+
     def fresh() -> tuple[Any, ...]:
         return (*[0.0] * NUM_SLIDERS, "nothing")
 
@@ -145,9 +148,7 @@ def styles_tab(catalogue: Catalogue) -> None:
         show, [weights, variety, draw], **shown
     )
     variety.release(show, [weights, variety, draw], **shown)
-    weights.input(lambda name: (catalogue.makers[name].card, None), weights, [card, chosen], **hidden).success(
-        show, [weights, variety, draw], **shown
-    )
+    weights.change(describe, weights, [card, chosen], **hidden).success(show, [weights, variety, draw], **shown)
     redraw(
         gallery.select(choose, [weights, variety, draw], chosen, **model, **hidden).success(
             lambda: "Now move the sliders.", None, said, **hidden
@@ -160,6 +161,7 @@ def styles_tab(catalogue: Catalogue) -> None:
         control.input(change, inputs, [result, download], **changed)
     part.input(change, inputs, [result, download], **changed)
     other.submit(change, inputs, [result, download], **changed)
+    return weights
 
 
 def _smooth(image: Image.Image, least: int) -> Image.Image:

@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import re
 import time
+import zipfile
+from collections.abc import Iterator
+from html import escape
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import gradio as gr
+import numpy as np
 from PIL import Image
 
-from translate.data.images import read_header, read_image, write_image
+from translate.data.images import ImageError, Picture, read_header, read_image, write_image
 from translate.demos.answers import as_toasts, for_page, in_words, kept_file, refuse
 from translate.demos.catalogue import Catalogue
 from translate.demos.examples import example, thumbnails
 from translate.demos.facade_drawings import STYLES
+from translate.inference.files import output_paths
+from translate.inference.translator import InferenceError
 
 MAX_PIXELS = 2**23
 """Largest image that the tab takes: some 3 GB of memory in bf16, and 6 in fp32, for a U-Net of width 24."""
+
+MAX_MANY = 200
+"""Images that are taken at once."""
+
+THUMBNAIL = 384
+"""Longer side, in pixels, of the results of many images; the zip file has them whole."""
 
 SHOWN_BY_BROWSERS = {".png", ".apng", ".jpg", ".jpeg", ".jfif", ".webp", ".gif", ".bmp", ".avif", ".ico"}
 
@@ -29,23 +42,41 @@ element.querySelectorAll(".thumbnail").forEach((button) => {
 """
 
 
-def translate_tab(catalogue: Catalogue) -> None:
-    """Lay out the tab and connect it; call inside ``gr.Blocks``."""
+def _read(path: str) -> Picture:
+    """An image that is not too large for this page."""
+    header = read_header(path)
+    if header.width * header.height > MAX_PIXELS:
+        raise refuse(
+            f"{Path(path).name} has {header.width} × {header.height} pixels, and this page takes up to "
+            f"{MAX_PIXELS / 1e6:.0f} million: make it smaller, or use `translate apply`."
+        )
+    return read_image(path)
+
+
+def _file_name(path: str, name: str | None) -> str:
+    return re.sub(r"[^\w.-]+", "-", f"{Path(path).stem}-{name}") + ".png"
+
+
+def translate_tab(catalogue: Catalogue) -> gr.Dropdown:
+    """Lay out the tab and connect it; call inside ``gr.Blocks``. Returns the picker of weights."""
     offers = catalogue.offers
-    first = next(iter(offers.values()))
+    first = next(iter(offers.values()), None)
+    empty = "There are no weights yet: train some on the Train tab, or open some on the Weights tab."
 
     gr.Markdown(
         "Give an image, and see what the chosen network makes of it. Nothing leaves this computer.", elem_classes="lead"
     )
     with gr.Row():
         with gr.Column(min_width=300):
-            weights = gr.Dropdown(catalogue.titles(), value=first.name, label="Weights", elem_id="weights")
-            card = gr.Markdown(first.card, elem_id="card")
+            weights = gr.Dropdown(
+                catalogue.titles(), value=first.name if first else None, label="Weights", elem_id="weights"
+            )
+            card = gr.Markdown(first.card if first else empty, elem_id="card")
             image = gr.Image(
                 type="filepath",
                 image_mode=None,
                 format="png",
-                sources=["upload", "clipboard"],
+                sources=["upload", "webcam", "clipboard"],
                 label="Image",
                 show_label=False,
                 height=300,
@@ -55,13 +86,20 @@ def translate_tab(catalogue: Catalogue) -> None:
             )
             # Gradio would open the file with Pillow first: broken ones would end in its words, 16-bit ones be clipped.
             image.preprocess = lambda payload: payload.path if payload else None  # type: ignore[method-assign]
+            back = gr.Checkbox(
+                False,
+                label="And back again",
+                info="Shows how much of the image is lost on the way.",
+                visible=catalogue.inverse(first.name if first else None) is not None,
+                elem_id="back",
+            )
             button = gr.Button("Translate", variant="primary", elem_id="translate")
             examples = gr.HTML(
                 html_template='<p class="hint">Examples: label maps of facades, drawn by code</p>'
                 + thumbnails("Example"),
                 js_on_load=CHOOSE,
                 apply_default_css=False,
-                visible=first.paints_facades,
+                visible=first is not None and first.paints_facades,
                 elem_id="examples",
             )
         with gr.Column(min_width=300):
@@ -77,28 +115,97 @@ def translate_tab(catalogue: Catalogue) -> None:
             )
             took = gr.Markdown("Before and after appear here, with a handle to slide between them.", elem_id="took")
             download = gr.DownloadButton("Download PNG", interactive=False, elem_id="download")
+            returned = gr.Image(
+                type="pil",
+                format="png",
+                label="Back again",
+                interactive=False,
+                visible=False,
+                buttons=["download", "fullscreen"],
+                elem_id="returned",
+            )
+    with gr.Accordion("Many images at once", open=False, elem_id="many"):
+        files = gr.File(
+            file_count="multiple", file_types=["image"], label="Images", height=180, elem_id="many-files"
+        )  # fmt: skip
+        with gr.Row():
+            translate_all = gr.Button("Translate all", variant="primary", elem_id="many-translate")
+            cancel = gr.Button("Cancel", elem_id="many-cancel")
+        summary = gr.Markdown("", elem_id="many-summary")
+        gallery = gr.Gallery(
+            label="Results", columns=6, height="auto", object_fit="contain", interactive=False, visible=False,
+            elem_id="many-results",
+        )  # fmt: skip
+        together = gr.DownloadButton("Download all (zip)", interactive=False, elem_id="many-download")
 
-    def translate(path: str | None, name: str | None) -> tuple[tuple[Image.Image, Image.Image], str, str]:
-        """Translate an image: before and after, the time in words, and a PNG of the image's size, alpha and depth."""
+    def translate(
+        path: str | None, name: str | None, back: bool = False
+    ) -> tuple[tuple[Image.Image, Image.Image], str, str, dict]:
+        """Translate an image: before and after, the time in words, a PNG of the image's size, alpha and depth, and the
+        way back where it is wanted."""
         if path is None:
             raise refuse("There is no image yet: drop one, paste one, or choose an example.")
         if name not in offers:
             raise refuse("These weights are not in the list: choose others.")
         with as_toasts(path):
-            header = read_header(path)
-            if header.width * header.height > MAX_PIXELS:
-                raise refuse(
-                    f"{Path(path).name} has {header.width} × {header.height} pixels, and this page takes up to "
-                    f"{MAX_PIXELS / 1e6:.0f} million: make it smaller, or use `translate apply`."
-                )
-            picture = read_image(path)
+            picture = _read(path)
             translator = catalogue.translator(name)
             started = time.perf_counter()
             output = translator.pictures([picture])[0]
             seconds = time.perf_counter() - started
-            file_name = re.sub(r"[^\w.-]+", "-", f"{Path(path).stem}-{name}") + ".png"
-            file = kept_file(download, file_name, lambda target: write_image(target, output))
-        return (for_page(picture), for_page(output)), in_words(seconds, picture.size, translator.device.type), file
+            file = kept_file(download, _file_name(path, name), lambda target: write_image(target, output))
+            home = catalogue.inverse(name) if back else None
+            again = catalogue.translator(home.name).pictures([output])[0] if home is not None else None
+        took = in_words(seconds, picture.size, translator.device.type)
+        if again is None:
+            return (for_page(picture), for_page(output)), took, file, gr.update(visible=False)
+        start, end = for_page(picture), for_page(again)
+        lost = np.abs(np.asarray(start, np.float32) - np.asarray(end, np.float32)).mean() / 255
+        took = f"{took}; back again, pixels differ by {lost:.1%} of the range on average"
+        return (start, for_page(output)), took, file, gr.update(value=end, visible=True)
+
+    def translate_many(
+        paths: list[str] | None,
+        name: str | None,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> Iterator[tuple[dict, str, dict]]:
+        """Translate images one by one; those that cannot be are named, and the others go into a zip file."""
+        if not paths:
+            raise refuse("There are no images yet: drop some.")
+        if len(paths) > MAX_MANY:
+            raise refuse(f"These are {len(paths)} images, and this page takes up to {MAX_MANY} at once.")
+        if name not in offers:
+            raise refuse("These weights are not in the list: choose others.")
+        failed: list[str] = []
+        shown: list[Image.Image] = []
+        with TemporaryDirectory() as folder:
+            names = output_paths([Path(path) for path in paths], Path(folder))
+            for number, (path, target) in enumerate(zip(paths, names, strict=True)):
+                progress((number, len(paths)), unit="images")
+                try:
+                    picture = _read(path)
+                    output = catalogue.translator(name).pictures([picture])[0]
+                    write_image(target, output)
+                except (ImageError, InferenceError, gr.Error) as error:
+                    failed.append(str(getattr(error, "message", error)).replace(path, Path(path).name))
+                else:
+                    thumbnail = for_page(output)
+                    thumbnail.thumbnail((THUMBNAIL, THUMBNAIL))
+                    shown.append(thumbnail)
+                words = f"{len(shown)} of {len(paths)} translated."
+                words += "".join(f"\n- {escape(reason)}" for reason in failed)
+                yield gr.update(value=shown, visible=True), words, gr.update(interactive=False)
+            if not shown:
+                return
+
+            def pack(to: Path) -> None:
+                with zipfile.ZipFile(to, "w") as archive:  # PNG files are compressed already
+                    for file in names:
+                        if file.exists():
+                            archive.write(file, file.name)
+
+            file = kept_file(together, f"{_file_name('images', name)[:-4]}.zip", pack)
+        yield gr.update(), words, gr.update(value=file, interactive=True)
 
     def show(path: str | None) -> str | dict:
         """Put a PNG in the place of a file that no browser can show, such as a TIFF; its depth and alpha stay."""
@@ -111,18 +218,36 @@ def translate_tab(catalogue: Catalogue) -> None:
     def choose(event: gr.SelectData) -> str:
         return kept_file(image, f"{STYLES[event.index].name}.png", example(event.index).save)
 
-    def describe(name: str) -> tuple[str, dict]:
-        return offers[name].card, gr.update(visible=offers[name].paints_facades)
+    def describe(name: str | None) -> tuple[str, dict, dict]:
+        if name not in offers:
+            return empty, gr.update(visible=False), gr.update(visible=False)
+        there = offers[name]
+        return (
+            there.card,
+            gr.update(visible=there.paints_facades),
+            gr.update(visible=catalogue.inverse(name) is not None),
+        )
 
-    outputs = [result, took, download]
+    outputs = [result, took, download, returned]
     model: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1, "show_progress_on": result}
     image.upload(show, image, image, api_visibility="private", show_progress="hidden")
-    clicked = button.click(translate, [image, weights], outputs, api_name="translate", **model)
+    clicked = button.click(translate, [image, weights, back], outputs, api_name="translate", **model)
     chosen = examples.select(choose, None, image, api_visibility="private", show_progress="hidden").success(
-        translate, [image, weights], outputs, api_visibility="private", **model
+        translate, [image, weights, back], outputs, api_visibility="private", **model
     )
     for done in (clicked, chosen):
         done.success(
             lambda: gr.update(interactive=True), None, download, api_visibility="private", show_progress="hidden"
         )
-    weights.change(describe, weights, [card, examples], api_visibility="private", show_progress="hidden")
+    running = translate_all.click(
+        translate_many,
+        [files, weights],
+        [gallery, summary, together],
+        api_visibility="private",
+        concurrency_id="many",  # between its images, others have their turn
+        concurrency_limit=1,
+        show_progress_on=summary,
+    )
+    cancel.click(None, cancels=running)
+    weights.change(describe, weights, [card, examples, back], api_visibility="private", show_progress="hidden")
+    return weights

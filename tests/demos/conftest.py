@@ -110,7 +110,13 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         styles = make_generator(
             folder / "styles", StyleGeneratorConfig(size=16, widths=(4, 4, 4), latent=4, style=4, mapping_layers=1)
         )
-        app = module.launch(port=port, open_browser=False, weights=[painter, other, grey, maker, styles], wait=False)
+        app = module.launch(
+            port=port,
+            open_browser=False,
+            weights=[painter, other, grey, maker, styles],
+            runs=folder / "trainings",
+            wait=False,
+        )
         patch.undo()
         patch.setattr(socket.socket, "connect", watched)
         yield Demo(

@@ -51,6 +51,47 @@ def test_painters_take_labels_and_256_px_comes_first(tmp_path: Path, make_weight
     assert [offer.name for offer in Catalogue(paths).painters()] == ["full", "small"]
 
 
+def test_weights_that_lead_back(tmp_path: Path, make_weights: Callable[..., Path]) -> None:
+    catalogue = Catalogue(
+        [
+            make_weights(tmp_path / "there", source="a", target="b"),
+            make_weights(tmp_path / "back", source="b", target="a"),
+            make_weights(tmp_path / "same", source="c", target="c"),
+        ]
+    )
+    assert catalogue.inverse("there") == catalogue.offers["back"]
+    assert catalogue.inverse("back") == catalogue.offers["there"]
+    assert catalogue.inverse("same") is None
+    assert catalogue.inverse("none") is None
+
+
+def test_weights_of_somebody_are_for_nobody_else(tmp_path: Path, make_weights: Callable[..., Path]) -> None:
+    catalogue = Catalogue([make_weights(tmp_path / "all")])
+    (mine,) = catalogue.add(make_weights(tmp_path / "mine"), name="mine 1f2e3d", private=True)
+    assert [name for _, name in catalogue.titles()] == ["all"]
+    assert [name for _, name in catalogue.titles(own=mine.name)] == ["all", "mine 1f2e3d"]
+
+
+def test_weights_that_were_trained_further_are_read_again(tmp_path: Path, make_weights: Callable[..., Path]) -> None:
+    path = make_weights(tmp_path / "run")
+    catalogue = Catalogue([path])
+    before = catalogue.translator("run")
+    make_weights(tmp_path / "run", source="drawings")
+    (offer,) = catalogue.add(path)
+    assert offer.name == "run"
+    assert offer.config.domains.source == "drawings"
+    assert catalogue.translator("run") is not before
+
+
+def test_facts_have_the_terms_of_the_card(tmp_path: Path, make_weights: Callable[..., Path]) -> None:
+    path = make_weights(tmp_path / "tiny")
+    assert "Terms" not in Catalogue([path]).offers["tiny"].facts
+    (path / "README.md").write_text("# x\n\n## Data and terms\n\nFor **research**\nonly.\n\n## More\n\nWords.\n")
+    facts = Catalogue([path]).offers["tiny"].facts
+    assert facts["Terms"] == "For research only."
+    assert facts["Translates"] == "labels → photos"
+
+
 def test_card_says_what_the_weights_are(tmp_path: Path, make_weights: Callable[..., Path]) -> None:
     card = Catalogue([make_weights(tmp_path / "tiny")]).offers["tiny"].card
     assert card.startswith("U-Net, 0.")

@@ -27,7 +27,7 @@ def client(demo):
 
 
 def translate(client, path: Path, name: str = "tiny") -> tuple[tuple[str, str], str, str]:
-    return client.predict(gradio_client.handle_file(path), name, api_name="/translate")
+    return client.predict(gradio_client.handle_file(path), name, False, api_name="/translate")[:3]
 
 
 def failure(call) -> str:
@@ -168,7 +168,46 @@ def test_the_next_port_is_taken(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
 def test_no_weights_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("translate.demos.catalogue.shipped_weights", dict)
     texts = [str(block["props"].get("value")) for block in build_app().config["components"]]
-    assert any("There are no weights to show" in text for text in texts)
+    assert any("There are no weights yet: train some on the Train tab" in text for text in texts)
+
+
+def test_strangers_cannot_name_files_and_train_only_behind_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    from translate.demos import app as module
+
+    built = []
+
+    class StopError(Exception):
+        pass
+
+    def build(weights, *, runs, local):
+        built.append((runs, local))
+        raise StopError
+
+    monkeypatch.setattr(module, "build_app", build)
+    monkeypatch.setattr(module, "choose_port", lambda port, host: 1)
+    for given in ({}, {"host": "0.0.0.0"}, {"host": "0.0.0.0", "auth": ("me", "secret")}):
+        with pytest.raises(StopError):
+            module.launch(runs=Path("kept"), **given)
+    assert built == [(Path("kept"), True), (None, False), (Path("kept"), False)]
+    texts = [block["props"].get("elem_id") for block in build_app(runs=None, local=False).config["components"]]
+    assert "train-start" not in texts
+    hidden = {
+        block["props"]["elem_id"]: block["props"]["visible"]
+        for block in build_app(local=False).config["components"]
+        if block["props"].get("elem_id") in ("train-path", "models-path")
+    }
+    assert hidden == {"train-path": False, "models-path": False}
+
+
+def test_there_and_back_again_says_what_is_lost(demo, client, tmp_path: Path) -> None:
+    image = draw_facade(STYLES[0], size=64)
+    image.save(tmp_path / "a.png")
+    given = gradio_client.handle_file(tmp_path / "a.png")
+    (_, after), words, _, returned = client.predict(given, "tiny", True, api_name="/translate")
+    expected = load(demo.other)(Image.open(after))
+    assert np.array_equal(Image.open(returned["value"] if isinstance(returned, dict) else returned), expected)
+    lost = np.abs(np.asarray(expected, float) - np.asarray(image, float)).mean() / 255
+    assert f"pixels differ by {lost:.1%} of the range" in words
 
 
 def test_drawing_needs_weights_from_labels(demo, monkeypatch: pytest.MonkeyPatch) -> None:

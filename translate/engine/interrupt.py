@@ -8,7 +8,7 @@ from types import FrameType, TracebackType
 
 
 class Interrupt:
-    """While entered, SIGINT and SIGTERM set a flag; a second one interrupts at once."""
+    """While entered, SIGINT and SIGTERM (and SIGBREAK) set a flag; a second one interrupts at once."""
 
     def __init__(self) -> None:
         self.requested = False
@@ -16,7 +16,8 @@ class Interrupt:
 
     def __enter__(self) -> Interrupt:
         if threading.current_thread() is threading.main_thread():  # others may not set handlers
-            for number in (signal.SIGINT, signal.SIGTERM):
+            names = ("SIGINT", "SIGTERM", "SIGBREAK")  # the last is what Windows has for a process in the background
+            for number in (getattr(signal, name) for name in names if hasattr(signal, name)):
                 self._previous[number] = signal.signal(number, self._request)
         return self
 

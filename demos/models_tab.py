@@ -1,0 +1,158 @@
+"""The Models tab: open weights of one's own, see what they are, and take them away in another form."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable
+from html import escape
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import gradio as gr
+
+from translate.checkpoint import peers
+from translate.checkpoint.weights import FOREIGN_SUFFIXES, MODEL_FILE
+from translate.config.weights import Domains
+from translate.demos.answers import as_toasts, kept_file, refuse
+from translate.demos.catalogue import Catalogue, Offer
+from translate.export import export_onnx, export_safetensors
+
+FORMATS = {
+    "safetensors, half the size (fp16)": ("safetensors", "fp16"),
+    "safetensors, every bit (fp32)": ("safetensors", "fp32"),
+    "ONNX, for other programs": ("onnx", "fp32"),
+}
+"""What weights can be taken away as."""
+
+
+def models_tab(catalogue: Catalogue, *, local: bool, opened: Callable[[gr.Button, gr.State], None]) -> gr.Dropdown:
+    """Lay out the tab and connect it; call inside ``gr.Blocks``.
+
+    Args:
+        catalogue: Where the weights are listed.
+        local: Whether only people at this computer see the page, who may name folders of it.
+        opened: Connects the button that opens the weights whose names are in the state.
+
+    Returns:
+        The picker of all weights.
+    """
+    gr.Markdown(
+        "All weights that are here. Bring your own: a file of this toolkit, or one of pytorch-CycleGAN-and-pix2pix, "
+        "CUT or stylegan2-pytorch.",
+        elem_classes="lead",
+    )
+    names = everything(catalogue)
+    first = names[0][1] if names else None
+    chosen = gr.State(())
+    with gr.Row():
+        with gr.Column(min_width=300):
+            picker = gr.Dropdown(names, value=first, label="Weights", elem_id="models-weights")
+            card = gr.HTML(_card(_offer(catalogue, first)), elem_id="models-card")
+            use = gr.Button("Use them", variant="primary", interactive=first is not None, elem_id="models-use")
+            form = gr.Radio(
+                list(FORMATS), value=next(iter(FORMATS)), label="Take them away as", elem_id="models-format"
+            )
+            export = gr.Button("Make the file", interactive=first is not None, elem_id="models-export")
+            download = gr.DownloadButton("Download", interactive=False, elem_id="models-download")
+        with gr.Column(min_width=300):
+            file = gr.File(
+                file_types=[".safetensors", *FOREIGN_SUFFIXES], label="A .safetensors or .pth file", height=180,
+                elem_id="models-file",
+            )  # fmt: skip
+            with gr.Row():
+                source = gr.Textbox(label="It takes", placeholder="horses", elem_id="models-source")
+                target = gr.Textbox(label="It makes", placeholder="zebras", elem_id="models-target")
+            path = gr.Textbox(
+                label="Or a run or weights folder of this computer", placeholder="runs/mine", visible=local,
+                elem_id="models-path",
+            )  # fmt: skip
+            bring = gr.Button("Open", elem_id="models-open")
+            gr.Markdown(
+                "The words are for files of other projects, which do not say what they are for. Nothing in a file is "
+                "run.",
+                elem_classes="small",
+            )
+
+    def open_weights(given: str | None, typed: str, source: str, target: str) -> tuple[dict, str, tuple[str, ...]]:
+        """List weights that somebody brought: for this page alone where they are a file."""
+        if given:
+            with as_toasts(given):
+                found = _from_file(catalogue, Path(given), (source or "").strip(), (target or "").strip(), picker)
+        elif local and (typed or "").strip():
+            with as_toasts():
+                found = catalogue.add(Path((typed or "").strip()).expanduser())
+        else:
+            raise refuse("There are no weights yet: drop a .safetensors or .pth file.")
+        name = found[0].name
+        return gr.update(choices=everything(catalogue, own=name), value=name), _card(found[0]), (name,)
+
+    def describe(name: str | None) -> tuple[str, tuple[str, ...]]:
+        return _card(_offer(catalogue, name)), (name,) if name else ()
+
+    def make_file(name: str | None, words: str) -> str:
+        """A file of the weights in another form."""
+        offer = _offer(catalogue, name)
+        if offer is None or words not in FORMATS:
+            raise refuse("Choose weights first.")
+        kind, dtype = FORMATS[words]
+        suffix = ".onnx" if kind == "onnx" else ".safetensors"
+        stem = re.sub(r"[^\w.-]+", "-", offer.name) or "weights"
+
+        def write(to: Path) -> None:
+            if kind == "onnx":
+                export_onnx(offer.path, to)
+            else:
+                export_safetensors(offer.path, to, dtype=dtype)  # type: ignore[arg-type]
+
+        with as_toasts(offer.path):
+            return kept_file(download, f"{stem}{suffix}", write)
+
+    hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    bring.click(
+        open_weights,
+        [file, path, source, target],
+        [picker, card, chosen],
+        api_visibility="private",
+        show_progress_on=card,
+    )
+    picker.change(describe, picker, [card, chosen], **hidden)
+    picker.change(lambda: gr.update(interactive=False), None, download, **hidden)
+    export.click(make_file, [picker, form], download, api_visibility="private").success(
+        lambda: gr.update(interactive=True), None, download, **hidden
+    )
+    opened(use, chosen)
+    return picker
+
+
+def everything(catalogue: Catalogue, *, own: str | None = None) -> list[tuple[str, str]]:
+    """What the picker lists: translators first."""
+    return catalogue.titles([*catalogue.offers.values(), *catalogue.makers.values()], own=own)
+
+
+def _offer(catalogue: Catalogue, name: str | None) -> Offer | None:
+    return catalogue.offers.get(name or "") or catalogue.makers.get(name or "")
+
+
+def _from_file(catalogue: Catalogue, file: Path, source: str, target: str, holder: gr.Dropdown) -> list[Offer]:
+    """Weights of an uploaded file, under a name that nobody else can guess."""
+    stem = re.sub(r"[^\w.-]+", "-", file.stem)[:40]
+    name = f"{stem} {secrets.token_hex(3)}"
+    if file.suffix.lower() not in FOREIGN_SUFFIXES:
+        return catalogue.add(file, name=name, private=True)
+    with TemporaryDirectory() as folder:
+        network, config = peers.import_weights(
+            file, name=name, domains=Domains(source=source or "input", target=target or "output")
+        )
+        peers.save_checked(network, config, Path(folder) / "one.safetensors")
+        kept = kept_file(holder, MODEL_FILE, lambda to: to.write_bytes((Path(folder) / "one.safetensors").read_bytes()))
+    return catalogue.add(Path(kept), name=name, private=True)
+
+
+def _card(offer: Offer | None) -> str:
+    """What weights are, as a table in HTML."""
+    if offer is None:
+        return '<p class="hint">No weights are here yet.</p>'
+    rows = "".join(f"<tr><th>{escape(key)}</th><td>{escape(value)}</td></tr>" for key, value in offer.facts.items())
+    return f'<table class="facts"><caption>{escape(offer.name)}</caption>{rows}</table>'
