@@ -248,9 +248,9 @@ def _curve(name: str, points: Sequence[tuple[int, float]]) -> str:
     some = [*points[::step], points[-1]]
     finite = [value for _, value in some if value == value and abs(value) != float("inf")]
     low, high = min(finite, default=0.0), max(finite, default=1.0)
-    last = points[-1][0] or 1
+    first, last = points[0][0], points[-1][0]
     places = " ".join(
-        f"{100 * images / last:.1f},{28 - 26 * (value - low) / ((high - low) or 1):.1f}"
+        f"{100 * (images - first) / ((last - first) or 1):.1f},{28 - 26 * (value - low) / ((high - low) or 1):.1f}"
         for images, value in some
         if value in finite
     )

@@ -442,7 +442,7 @@ FIGURE_TABLE = {
     "faces": Figure(faces, 1.7, "VQ-VAE on faces: words in use, compression; and the weights that ship"),
     "digit-weights": Figure(digit_weights, 0.1, "* the weights of digits, after the studies above"),
     "digits-picture": Figure(digits_picture, 0.01, "new digits, ways between them, a map of digits"),
-    "gan-digits": Figure(gans("digits", "mnist"), 1.2, "conditional GAN on MNIST, three seeds"),
+    "gan-digits": Figure(gans("digits", "mnist"), 2.1, "conditional GAN on MNIST, three seeds"),
     "gan-weights": Figure(gan_weights, 0.01, "the weights of it, after the study above"),
     "gan-compare": Figure(
         gans("compare", "mnist", "--minutes", "4", "--num-images", "5000"), 1.2, "five kinds of GAN at equal time"

@@ -107,7 +107,7 @@ def rates(configs: dict[str, TrainConfig], file: Path, *, steps: int | None = No
 
 def conditional(given: argparse.Namespace, *, seed: int) -> GANConfig:
     """The one whose weights ship, by its first seed."""
-    images = given.images or 400_000
+    images = given.images or 800_000
     run = {
         "device": given.device,
         "images": images,
@@ -328,7 +328,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2], help="none: measure the rates alone")
     parser.add_argument("--methods", nargs="+", choices=GAN_METHODS, help="of compare and faces; all unless given")
     parser.add_argument("--minutes", type=float, default=10.0, help="of each run of compare and faces")
-    parser.add_argument("--images", type=int, help="that the GAN of digits (400,000) or of balance (200,000) sees")
+    parser.add_argument("--images", type=int, help="that the GAN of digits (800,000) or of balance (200,000) sees")
     parser.add_argument("--mismatch-weight", type=float, default=0.1, help="of these")
     parser.add_argument("--num-images", type=int, default=10_000, help="scored, of compare and faces")
     parser.add_argument("--device", default="cpu")

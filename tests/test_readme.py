@@ -102,6 +102,7 @@ def test_there_are_commands():
         "balance",
         "directions",
         "project",
+        "derive",
     }
     assert blocks("python")
 

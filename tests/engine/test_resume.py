@@ -114,7 +114,13 @@ def test_a_field_that_an_older_release_did_not_know_counts_as_its_default(make_c
             del values["r1_weight"], values["run"]["beta1"]
         return values
 
+    def older_network(value):
+        values = whole(value)
+        values.pop("fills", None)
+        return values
+
     monkeypatch.setattr("translate.engine.engine.to_dict", older)
+    monkeypatch.setattr("translate.engine.resume.to_dict", older_network)
     open_session(config).train()
     monkeypatch.undo()
     assert open_session(config).engine.images == 2

@@ -55,7 +55,7 @@ def check_same_run(state: RunState, config: TrainConfig, nets: dict[str, nn.Modu
             + ": give the same, or another --out"
         )
     networks = network_configs(nets)
-    for place, (old, new) in differences(state.values.get("networks", networks), networks).items():
+    for place, (old, new) in differences(_completed(state.values.get("networks", networks), nets), networks).items():
         network, _, field = place.partition(".")
         raise ConfigError(
             f"{out} has a network {network} with {field} {old}, and this data and these settings make one with {new}: "
@@ -65,6 +65,17 @@ def check_same_run(state: RunState, config: TrainConfig, nets: dict[str, nn.Modu
         shapes = {key: tensor.shape for key, tensor in net.state_dict().items()}
         if shapes != {key: tensor.shape for key, tensor in owned(state.tensors, f"net.{name}").items()}:
             raise StateError(f"the states in {out} hold another network {name}: remove them, or give another --out")
+
+
+def _completed(recorded: dict[str, Any], nets: dict[str, nn.Module]) -> dict[str, Any]:
+    """Recorded networks with the defaults of what was not known when they were recorded."""
+    found = {}
+    for name, values in recorded.items():
+        try:
+            found[name] = to_dict(from_dict(type(nets[name].config), values))  # type: ignore[arg-type, type-var]
+        except (ConfigError, KeyError):  # another network, which the comparison names
+            found[name] = values
+    return found
 
 
 def network_configs(nets: dict[str, nn.Module]) -> dict[str, dict[str, Any]]:
