@@ -13,6 +13,7 @@ import gradio as gr
 from translate.demos.answers import as_toasts, refuse
 from translate.demos.catalogue import Catalogue
 from translate.demos.draw_tab import draw_tab
+from translate.demos.latents_tab import latents_tab
 from translate.demos.make_tab import make_tab
 from translate.demos.models_tab import models_tab
 from translate.demos.styles_tab import styles_tab
@@ -62,22 +63,24 @@ def build_app(weights: Sequence[Path] = (), *, runs: Path | None = RUNS, local: 
                 makers = make_tab(catalogue)
             with gr.Tab("Styles", id="styles", visible=bool(catalogue.stylists())) as styles:
                 stylists = styles_tab(catalogue)
+            with gr.Tab("Latents", id="latents", visible=bool(catalogue.encoders())) as latents:
+                encoders = latents_tab(catalogue)
             if trainer is not None:
                 with gr.Tab("Train", id="train"):
                     train_tab(trainer, local=local, opened=opened)
             with gr.Tab("Weights", id="models"):
                 everything = models_tab(catalogue, local=local, opened=opened)
-        pickers = [translators, makers, stylists, everything]
+        pickers = [translators, makers, stylists, encoders, everything]
 
         def listed(own: str | None = None) -> list[dict]:
-            """What each picker lists now, and the tab of styles where there are some."""
-            lists = [list(catalogue.offers.values()), list(catalogue.makers.values()), catalogue.stylists()]
-            lists.append([*lists[0], *lists[1]])
+            """What each picker lists now, and the tabs of styles and latents where there are some."""
+            makes, translates = list(catalogue.makers.values()), list(catalogue.offers.values())
+            lists = [translates, makes, catalogue.stylists(), catalogue.encoders(), catalogue.all()]
             updates = [gr.update(choices=catalogue.titles(offers, own=own)) for offers in lists]
             for offers, update in zip(lists, updates, strict=True):
                 if own in [offer.name for offer in offers]:
                     update["value"] = own
-            return [*updates, gr.update(visible=bool(catalogue.stylists()))]
+            return [*updates, *(gr.update(visible=bool(found())) for found in (catalogue.stylists, catalogue.encoders))]
 
         def use(chosen: tuple[str, ...]) -> list[dict]:
             """Go to the tab that the weights are for; the first of a run that learned both directions."""
@@ -86,12 +89,14 @@ def build_app(weights: Sequence[Path] = (), *, runs: Path | None = RUNS, local: 
                 names = names or [offer.name for path in chosen for offer in catalogue.add(Path(path))]
             if not names:
                 raise refuse("There are no weights yet.")
-            tab = "translate" if names[0] in catalogue.offers else "make"
+            tab = "translate" if names[0] in catalogue.offers else "make" if names[0] in catalogue.makers else "latents"
             return [gr.update(selected=tab), *listed(names[0])]
 
         for button, chosen in users:
-            button.click(use, chosen, [tabs, *pickers, styles], api_visibility="private", show_progress="hidden")
-        app.load(listed, None, [*pickers, styles], api_visibility="private", show_progress="hidden")
+            button.click(
+                use, chosen, [tabs, *pickers, styles, latents], api_visibility="private", show_progress="hidden"
+            )
+        app.load(listed, None, [*pickers, styles, latents], api_visibility="private", show_progress="hidden")
     if trainer is not None:
         atexit.register(trainer.close)
     return app.queue(default_concurrency_limit=1, max_size=32)

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from translate.checkpoint.weights import read_config, weights_file, weights_files
-from translate.config.networks import StyleGeneratorConfig
+from translate.config.networks import ConvAutoencoderConfig, DenseAutoencoderConfig, StyleGeneratorConfig
 from translate.config.weights import WeightsConfig
 from translate.inference import GeneratorModel, ImageModel, StyleModel
 from translate.inference.image_model import makes_images
-from translate.inference.library import load_sampler, load_translator, shipped_weights
+from translate.inference.library import load_image_model, load_sampler, load_translator, shipped_weights
 from translate.inference.translator import InferenceError, Translator, a_kind
 
 MAX_OPEN = 3  # networks kept in memory
@@ -108,16 +108,18 @@ class Catalogue:
 
     Raises:
         WeightsError: one of them cannot be opened.
-        InferenceError: one of `extra` holds neither a translator nor what makes new images.
+        InferenceError: one of `extra` holds neither a translator nor an autoencoder nor what makes new images.
 
     Attributes:
         offers: The translators.
         makers: What makes new images.
+        others: Autoencoders that make none.
     """
 
     def __init__(self, extra: Sequence[Path] = ()) -> None:
         self.offers: dict[str, Offer] = {}
         self.makers: dict[str, Offer] = {}
+        self.others: dict[str, Offer] = {}
         self._open: OrderedDict[str, Model] = OrderedDict()
         self._lock = threading.RLock()
         for path in shipped_weights().values():
@@ -138,7 +140,7 @@ class Catalogue:
 
         Raises:
             WeightsError: they cannot be opened.
-            InferenceError: they hold neither a translator nor what makes new images.
+            InferenceError: they hold neither a translator nor an autoencoder nor what makes new images.
         """
         found = []
         for folder in _each(path):
@@ -146,8 +148,8 @@ class Catalogue:
             offer = self._add(folder, config, name=name, private=private)
             if offer is None:
                 raise InferenceError(
-                    f"{folder} holds {a_kind(config.kind)}: the demo needs the weights of a translator, or of a "
-                    "network that makes new images"
+                    f"{folder} holds {a_kind(config.kind)}: the demo needs the weights of a translator, of an "
+                    "autoencoder, or of a network that makes new images"
                 )
             found.append(offer)
         return found
@@ -160,19 +162,30 @@ class Catalogue:
             listed = self.offers
         elif makes_images(config):
             listed = self.makers
+        elif (
+            isinstance(config.network, DenseAutoencoderConfig | ConvAutoencoderConfig) and config.kind == "autoencoder"
+        ):
+            listed = self.others
         else:
             return None
         with self._lock:
             known = next((offer.name for offer in listed.values() if offer.path == path), None)
             chosen, number = known or name or config.name, 2
-            while known is None and (chosen in self.offers or chosen in self.makers):
+            while known is None and chosen in self:
                 chosen, number = f"{name or config.name} ({number})", number + 1
             self._open.pop(chosen, None)
             listed[chosen] = Offer(name=chosen, path=path, config=config, private=private)
             return listed[chosen]
 
     def __contains__(self, name: object) -> bool:
-        return name in self.offers or name in self.makers
+        return any(name in listed for listed in (self.offers, self.makers, self.others))
+
+    def __getitem__(self, name: str) -> Offer:
+        return next(listed[name] for listed in (self.offers, self.makers, self.others) if name in listed)
+
+    def all(self) -> list[Offer]:
+        """Everything that is listed, translators first."""
+        return [*self.offers.values(), *self.makers.values(), *self.others.values()]
 
     def inverse(self, name: str | None) -> Offer | None:
         """The translator that leads back from where another leads."""
@@ -213,6 +226,17 @@ class Catalogue:
         """As `translator`, of what makes new images."""
         found = self._opened(name, lambda: load_sampler(self.makers[name].path))
         assert not isinstance(found, Translator)
+        return found
+
+    def encoders(self) -> list[Offer]:
+        """The autoencoders whose latents have directions, those first that make new images."""
+        kinds = DenseAutoencoderConfig | ConvAutoencoderConfig
+        return [offer for offer in self.all() if isinstance(offer.config.network, kinds)]
+
+    def encoder(self, name: str) -> ImageModel:
+        """As `translator`, of an autoencoder."""
+        found = self._opened(name, lambda: load_image_model(self[name].path))
+        assert isinstance(found, ImageModel)
         return found
 
     def stylists(self) -> list[Offer]:

@@ -128,11 +128,11 @@ def models_tab(catalogue: Catalogue, *, local: bool, opened: Callable[[gr.Button
 
 def everything(catalogue: Catalogue, *, own: str | None = None) -> list[tuple[str, str]]:
     """What the picker lists: translators first."""
-    return catalogue.titles([*catalogue.offers.values(), *catalogue.makers.values()], own=own)
+    return catalogue.titles(catalogue.all(), own=own)
 
 
 def _offer(catalogue: Catalogue, name: str | None) -> Offer | None:
-    return catalogue.offers.get(name or "") or catalogue.makers.get(name or "")
+    return catalogue[name] if name is not None and name in catalogue else None
 
 
 def _from_file(catalogue: Catalogue, file: Path, source: str, target: str, holder: gr.Dropdown) -> list[Offer]:

@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import time
@@ -311,6 +312,9 @@ def digits_picture(arguments: argparse.Namespace) -> dict[str, Any]:
     command("-m", "translate", "embed", "vae-mnist", arguments.mnist, "-o", out, *some)
     plan = Image.open(out / "tsne.png").quantize(32)
     plan.save(ROOT / "demos" / "assets" / "digits-map.png", optimize=True)
+    page, some = FIGURES / "digits-page", ["--count", "600", "--map-count", "600", "--show", "reconstructions"]
+    command("-m", "translate", "embed", "vae-mnist", arguments.mnist, "-o", page, *some)
+    shutil.copyfile(page / "map.html", ROOT / "demos" / "assets" / "digits-map.html")
     return {"seeds": [0, 0, 1]}
 
 

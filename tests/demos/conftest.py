@@ -11,7 +11,13 @@ import pytest
 import torch
 
 from translate.checkpoint.weights import save_weights
-from translate.config.networks import ConvGeneratorConfig, StyleGeneratorConfig, UNetConfig
+from translate.config.networks import (
+    ConvAutoencoderConfig,
+    ConvGeneratorConfig,
+    DenseAutoencoderConfig,
+    StyleGeneratorConfig,
+    UNetConfig,
+)
 from translate.config.weights import Domains, Preprocessing, WeightsConfig
 from translate.networks import build_network
 
@@ -55,6 +61,19 @@ def make_generator(path: Path, network: ConvGeneratorConfig | StyleGeneratorConf
     return path
 
 
+def make_autoencoder(path: Path, *, variational: bool = False) -> Path:
+    """A small autoencoder with random weights, of the name of its folder."""
+    torch.manual_seed(len(path.name))
+    network: ConvAutoencoderConfig | DenseAutoencoderConfig = (
+        ConvAutoencoderConfig(channels=1, size=16, latent=5, width=4, norm="none", variational=True)
+        if variational
+        else DenseAutoencoderConfig(channels=1, size=16, latent=2, hidden=(8,))
+    )
+    config = WeightsConfig(kind="autoencoder", name=path.name, network=network, preprocessing=Preprocessing(size=16))
+    save_weights(build_network(network), config, path)
+    return path
+
+
 @pytest.fixture(scope="session", name="make_weights")
 def weights_maker() -> Callable[..., Path]:
     return make_weights
@@ -75,6 +94,8 @@ class Demo:
     """A conditional GAN of three classes."""
     styles: Path
     """A StyleGAN."""
+    vae: Path
+    """A variational autoencoder, which makes new images as well."""
     printed: str
     outside: list[str] = field(default_factory=list)
     """Addresses beyond this machine that the server's process has tried to reach."""
@@ -110,10 +131,11 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         styles = make_generator(
             folder / "styles", StyleGeneratorConfig(size=16, widths=(4, 4, 4), latent=4, style=4, mapping_layers=1)
         )
+        vae = make_autoencoder(folder / "variational", variational=True)
         app = module.launch(
             port=port,
             open_browser=False,
-            weights=[painter, other, grey, maker, styles],
+            weights=[painter, other, grey, maker, styles, vae, make_autoencoder(folder / "plain")],
             runs=folder / "trainings",
             wait=False,
         )
@@ -126,6 +148,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
             grey=grey,
             maker=maker,
             styles=styles,
+            vae=vae,
             printed="\n".join(lines),
             outside=outside,
         )

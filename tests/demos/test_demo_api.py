@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from translate.data.images import read_image
@@ -246,3 +247,15 @@ def test_a_video_leads_back_to_where_it_began(client) -> None:
 )
 def test_bad_wishes_are_said(client, given, message) -> None:
     assert message in failure(lambda: client.predict(*given, api_name="/make"))
+
+
+def test_a_place_of_the_plane_is_what_python_makes(demo, client) -> None:
+    url = client.predict("variational", "0.5 -1", api_name="/latents")
+    model = load(demo.vae)
+    axes = model.axes()
+    assert axes.shape == (2, 5)
+    latents = (2.5 * torch.tensor([[0.5, -1.0]]) @ axes).numpy()
+    expected = enlarged(model.decode(latents), least=224)[0]
+    assert np.array_equal(Image.open(io.BytesIO(base64.b64decode(url.removeprefix(URL_HEADER)))), expected)
+    assert "two numbers" in failure(lambda: client.predict("variational", "up", api_name="/latents"))
+    assert "not in the list" in failure(lambda: client.predict("shapes", "0 0", api_name="/latents"))

@@ -215,6 +215,43 @@ def test_styles_are_chosen_changed_mixed_and_found(page: Page, tmp_path: Path) -
     page.screenshot(path=tmp_path / "styles.png", full_page=True)
 
 
+def test_the_plane_follows_the_mouse_and_images_have_ways(page: Page, tmp_path: Path) -> None:
+    page.get_by_role("tab", name="Latents", exact=True).click()
+
+    def here() -> str:
+        return page.locator("#here img").get_attribute("src")
+
+    def act_and_wait(act) -> None:
+        before = here()
+        act()
+        page.wait_for_function("old => document.querySelector('#here img').src !== old", arg=before)
+
+    box = page.locator("#plane .plane img").bounding_box()
+    act_and_wait(lambda: page.mouse.move(box["x"] + 0.9 * box["width"], box["y"] + 0.1 * box["height"]))
+    page.locator("#plane .plane").focus()
+    act_and_wait(lambda: page.keyboard.press("ArrowDown"))
+    paths = []
+    for number in range(6):
+        paths.append(tmp_path / f"{number}.png")
+        draw_facade(STYLES[number % len(STYLES)], seed=number, size=32).save(paths[-1])
+    page.locator("#latents-between").click()
+    page.locator(".toast-body").get_by_text("Two images are needed").wait_for()
+    for name, path in (("first", paths[0]), ("last", paths[1])):
+        page.set_input_files(f"#latents-{name} input[type=file]", path)
+        shown(page, f"#latents-{name} img", 1)
+    page.locator("#latents-between").click()
+    shown(page, "#latents-way img", 1)
+    page.get_by_role("button", name="A map of many images").click()
+    page.set_input_files("#latents-files input[type=file]", paths)
+    page.locator("#latents-files").get_by_text("5.png").wait_for()
+    page.locator("#latents-map-draw").click()
+    page.frame_locator("#latents-map iframe").get_by_text("6 images").wait_for()
+    before = page.locator("#plane img").get_attribute("src")
+    page.locator("#latents-weights input").click()
+    page.get_by_role("option", name="plain: 16 px").click()
+    page.wait_for_function("old => document.querySelector('#plane img').src !== old", arg=before)
+
+
 def test_many_images_at_once(page: Page, tmp_path: Path) -> None:
     for number in range(3):
         draw_facade(STYLES[number]).crop((0, 0, 40 + number, 30)).save(tmp_path / f"{number}.png")
@@ -302,7 +339,7 @@ def test_weights_are_described_brought_and_taken_away(page: Page, demo, tmp_path
 def test_nothing_is_wider_than_the_window(page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})
     parts = {"Draw": "#board canvas", "Make": "#made", "Styles": "#styles-choice", "Translate": "#input"}
-    parts |= {"Train": "#train-files", "Weights": "#models-card"}
+    parts |= {"Train": "#train-files", "Weights": "#models-card", "Latents": "#plane"}
     for tab, part in parts.items():
         tab_button = page.get_by_role("tab", name=tab, exact=True)
         if not tab_button.is_visible():  # on a phone some are behind a button with three dots

@@ -89,9 +89,11 @@ def map_page(
     width, height = thumbnails[0].size
     columns = max(1, round(len(thumbnails) ** 0.5))
     rows = -(-len(thumbnails) // columns)
-    sprite = Image.new("RGB", (columns * width, rows * height))
+    sprite = Image.new(
+        "L" if all(image.mode == "L" for image in thumbnails) else "RGB", (columns * width, rows * height)
+    )
     for index, image in enumerate(thumbnails):
-        sprite.paste(image.convert("RGB"), (index % columns * width, index // columns * height))
+        sprite.paste(image.convert(sprite.mode), (index % columns * width, index // columns * height))
     buffer = io.BytesIO()
     sprite.save(buffer, format="PNG", optimize=True)
     data = {

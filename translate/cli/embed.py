@@ -106,7 +106,7 @@ def embed(command: Embed) -> int:
         shown_pixels = torch.from_numpy(pixels[chosen]).float() / 127.5 - 1
         if command.show == "reconstructions":
             shown_pixels = model.reconstructed(shown_pixels)
-        thumbnails = [image.convert("RGB") for image in model.pictures(shown_pixels)]
+        thumbnails = model.pictures(shown_pixels)
         if model.size > 64:
             thumbnails = [image.resize((64, 64), Image.Resampling.LANCZOS) for image in thumbnails]
         shown = [int(label) for label in labels[chosen]] if found.class_names else None

@@ -255,22 +255,27 @@ class ImageModel(Framing):
         ends = self.encoded(self.sampled(number, seed=seed, temperature=temperature))
         return self.pictures(self.decoded(along(ends, steps=steps, closed=closed)))
 
-    def plane(self, *, steps: int = 20, reach: float = 2.0) -> list[Image.Image]:
-        """A map of two latents, row by row: ``steps * steps`` images at -reach to reach deviations along each.
-
-        With more than two latents, the two directions that change the first layer of the decoder most (as Shen and
-        Zhou, 2021, find theirs).
+    def axes(self) -> Tensor:
+        """The two directions of a map of latents, [2, D]: those that change the first layer of the decoder most (as
+        Shen and Zhou, 2021, find theirs); of one or two latents, these themselves.
 
         Raises:
             InferenceError: the latents are words of a codebook.
         """
         if not isinstance(self.network, Autoencoder):
             raise InferenceError(f"the latents of '{self.config.name}' are words: they have no directions to map")
+        if self.latent_size <= 2:
+            return torch.eye(self.latent_size)
         first = next(layer for layer in self.network.decoder.modules() if isinstance(layer, nn.Linear))
-        if self.latent_size > 2:
-            directions = torch.linalg.svd(first.weight.float().cpu(), full_matrices=False).Vh[:2]  # [2, D]
-        else:
-            directions = torch.eye(self.latent_size)
+        return torch.linalg.svd(first.weight.float().cpu(), full_matrices=False).Vh[:2]
+
+    def plane(self, *, steps: int = 20, reach: float = 2.0) -> list[Image.Image]:
+        """A map of two latents, row by row: ``steps * steps`` images at -reach to reach deviations along `axes`.
+
+        Raises:
+            InferenceError: the latents are words of a codebook.
+        """
+        directions = self.axes()
         line = torch.linspace(-reach, reach, steps)
         places = torch.cartesian_prod(-line, line)[:, [1, 0]]  # x to the right, y upwards
         return self.pictures(self.decoded(places[:, : len(directions)] @ directions))
