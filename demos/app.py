@@ -12,7 +12,9 @@ import gradio as gr
 
 from translate.demos.answers import as_toasts, refuse
 from translate.demos.catalogue import Catalogue
+from translate.demos.compress_tab import compress_tab
 from translate.demos.draw_tab import draw_tab
+from translate.demos.faults_tab import faults_tab
 from translate.demos.latents_tab import latents_tab
 from translate.demos.make_tab import make_tab
 from translate.demos.models_tab import models_tab
@@ -65,22 +67,28 @@ def build_app(weights: Sequence[Path] = (), *, runs: Path | None = RUNS, local: 
                 stylists = styles_tab(catalogue)
             with gr.Tab("Latents", id="latents", visible=bool(catalogue.encoders())) as latents:
                 encoders = latents_tab(catalogue)
+            with gr.Tab("Faults", id="faults", visible=bool(catalogue.detectors)) as faults:
+                detectors = faults_tab(catalogue)
+            with gr.Tab("Compress", id="compress", visible=bool(catalogue.codecs())) as small:
+                codecs = compress_tab(catalogue)
             if trainer is not None:
                 with gr.Tab("Train", id="train"):
                     train_tab(trainer, local=local, opened=opened)
             with gr.Tab("Weights", id="models"):
                 everything = models_tab(catalogue, local=local, opened=opened)
-        pickers = [translators, makers, stylists, encoders, everything]
+        pickers = [translators, makers, stylists, encoders, detectors, codecs, everything]
+
+        optional = [styles, latents, faults, small]
 
         def listed(own: str | None = None) -> list[dict]:
-            """What each picker lists now, and the tabs of styles and latents where there are some."""
-            makes, translates = list(catalogue.makers.values()), list(catalogue.offers.values())
-            lists = [translates, makes, catalogue.stylists(), catalogue.encoders(), catalogue.all()]
+            """What each picker lists now, and the tabs that there are weights for."""
+            some = [catalogue.stylists(), catalogue.encoders(), [*catalogue.detectors.values()], catalogue.codecs()]
+            lists = [[*catalogue.offers.values()], [*catalogue.makers.values()], *some, catalogue.all()]
             updates = [gr.update(choices=catalogue.titles(offers, own=own)) for offers in lists]
             for offers, update in zip(lists, updates, strict=True):
                 if own in [offer.name for offer in offers]:
                     update["value"] = own
-            return [*updates, *(gr.update(visible=bool(found())) for found in (catalogue.stylists, catalogue.encoders))]
+            return [*updates, *(gr.update(visible=bool(offers)) for offers in some)]
 
         def use(chosen: tuple[str, ...]) -> list[dict]:
             """Go to the tab that the weights are for; the first of a run that learned both directions."""
@@ -89,14 +97,14 @@ def build_app(weights: Sequence[Path] = (), *, runs: Path | None = RUNS, local: 
                 names = names or [offer.name for path in chosen for offer in catalogue.add(Path(path))]
             if not names:
                 raise refuse("There are no weights yet.")
-            tab = "translate" if names[0] in catalogue.offers else "make" if names[0] in catalogue.makers else "latents"
+            uses = {"translate": catalogue.offers, "make": catalogue.makers, "faults": catalogue.detectors}
+            uses["latents"] = {offer.name: offer for offer in catalogue.encoders()}
+            tab = next((tab for tab, offers in uses.items() if names[0] in offers), "compress")
             return [gr.update(selected=tab), *listed(names[0])]
 
         for button, chosen in users:
-            button.click(
-                use, chosen, [tabs, *pickers, styles, latents], api_visibility="private", show_progress="hidden"
-            )
-        app.load(listed, None, [*pickers, styles, latents], api_visibility="private", show_progress="hidden")
+            button.click(use, chosen, [tabs, *pickers, *optional], api_visibility="private", show_progress="hidden")
+        app.load(listed, None, [*pickers, *optional], api_visibility="private", show_progress="hidden")
     if trainer is not None:
         atexit.register(trainer.close)
     return app.queue(default_concurrency_limit=1, max_size=32)

@@ -11,12 +11,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from translate.checkpoint.weights import read_config, weights_file, weights_files
-from translate.config.networks import ConvAutoencoderConfig, DenseAutoencoderConfig, StyleGeneratorConfig
+from translate.config.networks import (
+    ConvAutoencoderConfig,
+    DenseAutoencoderConfig,
+    StyleGeneratorConfig,
+    VQVAENetworkConfig,
+)
 from translate.config.weights import WeightsConfig
 from translate.inference import GeneratorModel, ImageModel, StyleModel
 from translate.inference.image_model import makes_images
-from translate.inference.library import load_image_model, load_sampler, load_translator, shipped_weights
+from translate.inference.library import (
+    load_detector,
+    load_image_model,
+    load_sampler,
+    load_translator,
+    shipped_weights,
+)
 from translate.inference.translator import InferenceError, Translator, a_kind
+from translate.networks import AnomalyDetector
 
 MAX_OPEN = 3  # networks kept in memory
 KINDS = {
@@ -28,10 +40,11 @@ KINDS = {
     "dense-generator": "GAN",
     "conv-generator": "GAN",
     "style-generator": "StyleGAN",
+    "anomaly": "detector",
 }
 
 
-Model = Translator | ImageModel | GeneratorModel
+Model = Translator | ImageModel | GeneratorModel | AnomalyDetector
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +90,9 @@ class Offer:
         found = {}
         if config.kind == "translator":
             found["Translates"] = f"{config.domains.source} → {config.domains.target}"
-        else:
+        elif config.kind == "anomaly":
+            found["Tells"] = "what is unlike the images that it knows"
+        elif makes_images(config):
             found["Makes"] = f"images of {size} × {size} pixels"
         if config.classes:
             found["Classes"] = ", ".join(config.classes)
@@ -114,12 +129,14 @@ class Catalogue:
         offers: The translators.
         makers: What makes new images.
         others: Autoencoders that make none.
+        detectors: What tells unusual images.
     """
 
     def __init__(self, extra: Sequence[Path] = ()) -> None:
         self.offers: dict[str, Offer] = {}
         self.makers: dict[str, Offer] = {}
         self.others: dict[str, Offer] = {}
+        self.detectors: dict[str, Offer] = {}
         self._open: OrderedDict[str, Model] = OrderedDict()
         self._lock = threading.RLock()
         for path in shipped_weights().values():
@@ -162,10 +179,10 @@ class Catalogue:
             listed = self.offers
         elif makes_images(config):
             listed = self.makers
-        elif (
-            isinstance(config.network, DenseAutoencoderConfig | ConvAutoencoderConfig) and config.kind == "autoencoder"
-        ):
+        elif config.kind == "autoencoder":
             listed = self.others
+        elif config.kind == "anomaly":
+            listed = self.detectors
         else:
             return None
         with self._lock:
@@ -178,14 +195,18 @@ class Catalogue:
             return listed[chosen]
 
     def __contains__(self, name: object) -> bool:
-        return any(name in listed for listed in (self.offers, self.makers, self.others))
+        return any(name in listed for listed in self._lists)
 
     def __getitem__(self, name: str) -> Offer:
-        return next(listed[name] for listed in (self.offers, self.makers, self.others) if name in listed)
+        return next(listed[name] for listed in self._lists if name in listed)
+
+    @property
+    def _lists(self) -> tuple[dict[str, Offer], ...]:
+        return self.offers, self.makers, self.others, self.detectors
 
     def all(self) -> list[Offer]:
         """Everything that is listed, translators first."""
-        return [*self.offers.values(), *self.makers.values(), *self.others.values()]
+        return [offer for listed in self._lists for offer in listed.values()]
 
     def inverse(self, name: str | None) -> Offer | None:
         """The translator that leads back from where another leads."""
@@ -225,7 +246,7 @@ class Catalogue:
     def maker(self, name: str) -> ImageModel | GeneratorModel:
         """As `translator`, of what makes new images."""
         found = self._opened(name, lambda: load_sampler(self.makers[name].path))
-        assert not isinstance(found, Translator)
+        assert isinstance(found, ImageModel | GeneratorModel)
         return found
 
     def encoders(self) -> list[Offer]:
@@ -238,6 +259,20 @@ class Catalogue:
         found = self._opened(name, lambda: load_image_model(self[name].path))
         assert isinstance(found, ImageModel)
         return found
+
+    def codecs(self) -> list[Offer]:
+        """The weights that compress."""
+        return [offer for offer in self.all() if isinstance(offer.config.network, VQVAENetworkConfig)]
+
+    def codec(self, name: str) -> ImageModel:
+        """As `translator`, of a VQ-VAE."""
+        return self.encoder(name)
+
+    def detector(self, name: str) -> tuple[AnomalyDetector, WeightsConfig]:
+        """As `translator`, of what tells unusual images, and what its file says of it."""
+        found = self._opened(name, lambda: load_detector(self.detectors[name].path)[0])
+        assert isinstance(found, AnomalyDetector)
+        return found, self.detectors[name].config
 
     def stylists(self) -> list[Offer]:
         """The weights that the Styles tab can use."""

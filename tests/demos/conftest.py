@@ -12,11 +12,15 @@ import torch
 
 from translate.checkpoint.weights import save_weights
 from translate.config.networks import (
+    AnomalyNetworkConfig,
+    CodecConfig,
     ConvAutoencoderConfig,
     ConvGeneratorConfig,
     DenseAutoencoderConfig,
+    QuantizerConfig,
     StyleGeneratorConfig,
     UNetConfig,
+    VQVAENetworkConfig,
 )
 from translate.config.weights import Domains, Preprocessing, WeightsConfig
 from translate.networks import build_network
@@ -74,6 +78,28 @@ def make_autoencoder(path: Path, *, variational: bool = False) -> Path:
     return path
 
 
+def make_detector(path: Path) -> Path:
+    """A detector of 16 px around a small random autoencoder, whose threshold is 0."""
+    torch.manual_seed(len(path.name))
+    inner = DenseAutoencoderConfig(channels=1, size=16, latent=2, hidden=(8,))
+    network = AnomalyNetworkConfig(autoencoder=inner, smoothing=1)
+    config = WeightsConfig(
+        kind="anomaly", name=path.name, network=network, preprocessing=Preprocessing(size=16), false_alarms=0.05
+    )
+    save_weights(build_network(network), config, path)
+    return path
+
+
+def make_codec(path: Path) -> Path:
+    """A small random VQ-VAE of colour images, without a prior."""
+    torch.manual_seed(len(path.name))
+    codec = CodecConfig(channels=3, size=16, width=4, num_downsamplings=2, num_blocks=1, code_dim=3)
+    network = VQVAENetworkConfig(codec=codec, quantizer=QuantizerConfig(num_codes=6, code_dim=3))
+    config = WeightsConfig(kind="autoencoder", name=path.name, network=network, preprocessing=Preprocessing(size=16))
+    save_weights(build_network(network), config, path)
+    return path
+
+
 @pytest.fixture(scope="session", name="make_weights")
 def weights_maker() -> Callable[..., Path]:
     return make_weights
@@ -96,6 +122,10 @@ class Demo:
     """A StyleGAN."""
     vae: Path
     """A variational autoencoder, which makes new images as well."""
+    detector: Path
+    """A detector of unusual images."""
+    codec: Path
+    """A VQ-VAE without a prior."""
     printed: str
     outside: list[str] = field(default_factory=list)
     """Addresses beyond this machine that the server's process has tried to reach."""
@@ -132,10 +162,11 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
             folder / "styles", StyleGeneratorConfig(size=16, widths=(4, 4, 4), latent=4, style=4, mapping_layers=1)
         )
         vae = make_autoencoder(folder / "variational", variational=True)
+        detector, codec = make_detector(folder / "watch"), make_codec(folder / "codes")
         app = module.launch(
             port=port,
             open_browser=False,
-            weights=[painter, other, grey, maker, styles, vae, make_autoencoder(folder / "plain")],
+            weights=[painter, other, grey, maker, styles, vae, make_autoencoder(folder / "plain"), detector, codec],
             runs=folder / "trainings",
             wait=False,
         )
@@ -149,6 +180,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
             maker=maker,
             styles=styles,
             vae=vae,
+            detector=detector,
+            codec=codec,
             printed="\n".join(lines),
             outside=outside,
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import re
 import shutil
 import zipfile
@@ -15,9 +17,12 @@ import pytest
 from PIL import Image
 
 import translate
+from translate.applications.compress import Compressor
 from translate.config.presets import FACADE_CLASSES
 from translate.demos.facade_drawings import STYLES, WALL, draw_facade
 from translate.demos.training import GOALS
+from translate.inference.image_model import Framing
+from translate.inference.library import load_detector, load_image_model
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -252,6 +257,60 @@ def test_the_plane_follows_the_mouse_and_images_have_ways(page: Page, tmp_path: 
     page.wait_for_function("old => document.querySelector('#plane img').src !== old", arg=before)
 
 
+def test_a_drawing_is_judged(page: Page, demo, tmp_path: Path) -> None:
+    page.get_by_role("tab", name="Faults", exact=True).click()
+    box = page.locator("#faults-board canvas").bounding_box()
+    page.mouse.move(box["x"] + 50, box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 150, box["y"] + 180, steps=4)
+    page.mouse.up()
+    for name in ("seen", "made", "heat"):
+        shown(page, f"#faults-{name} img", 1)
+    words = page.locator("#faults-verdict").inner_text()
+    detector, config = load_detector(demo.detector, device="cpu")
+    url = page.locator("#faults-board canvas").evaluate("board => board.toDataURL('image/png')")
+    drawing = Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2])))
+    assert np.asarray(drawing.convert("L")).max() == 255
+    score = float(detector(Framing(config).prepared([drawing]))[0, 2])
+    assert f"Score {score:.1f}; the threshold is 0.0, which 5% of the usual ones pass." in words
+    assert ("Unlike" in words) == (score > 0)
+    page.locator("#faults-board").get_by_role("button", name="Undo").click()
+    page.wait_for_function("old => document.querySelector('#faults-verdict').innerText !== old", arg=words)
+    page.get_by_role("button", name="Or an image of your own").click()
+    before = page.locator("#faults-verdict").inner_text()
+    draw_facade(STYLES[1], size=64).save(tmp_path / "mine.png")
+    page.set_input_files("#faults-own input[type=file]", tmp_path / "mine.png")
+    page.wait_for_function("old => document.querySelector('#faults-verdict').innerText !== old", arg=before)
+
+
+def test_an_image_is_compressed_beside_jpeg(page: Page, demo, tmp_path: Path) -> None:
+    page.get_by_role("tab", name="Compress", exact=True).click()
+    image = draw_facade(STYLES[1]).crop((0, 0, 60, 44))
+    image.save(tmp_path / "house.png")
+    page.set_input_files("#compress-input input[type=file]", tmp_path / "house.png")
+    shown(page, "#compress-input img", 1)
+    page.locator("button#compress").click()
+    shown(page, "#compress-ours img", 2)
+    shown(page, "#compress-jpeg img", 1)
+    expected = Compressor(load_image_model(demo.codec, device="cpu")).compress(image)
+    assert (
+        f"{8 * len(expected) / image.width / image.height:.3f} bits a pixel"
+        in page.locator("#compress-said").inner_text()
+    )
+    before = page.locator("#compress-jpeg-said").inner_text()
+    page.locator("#compress-quality input[type=range]").focus()
+    page.keyboard.press("End")
+    page.wait_for_function("old => document.querySelector('#compress-jpeg-said').innerText !== old", arg=before)
+    page.locator("#compress-download:not([disabled])").wait_for()
+    with page.expect_download() as download:
+        page.locator("#compress-download").click()
+    download.value.save_as(tmp_path / "house.tvq")
+    assert (tmp_path / "house.tvq").read_bytes() == expected
+    page.get_by_role("button", name="Open a small file").click()
+    page.set_input_files("#compress-file input[type=file]", tmp_path / "house.tvq")
+    page.locator("#compress-said").get_by_text("60 × 44 pixels of house.tvq").wait_for()
+
+
 def test_many_images_at_once(page: Page, tmp_path: Path) -> None:
     for number in range(3):
         draw_facade(STYLES[number]).crop((0, 0, 40 + number, 30)).save(tmp_path / f"{number}.png")
@@ -339,7 +398,13 @@ def test_weights_are_described_brought_and_taken_away(page: Page, demo, tmp_path
 def test_nothing_is_wider_than_the_window(page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})
     parts = {"Draw": "#board canvas", "Make": "#made", "Styles": "#styles-choice", "Translate": "#input"}
-    parts |= {"Train": "#train-files", "Weights": "#models-card", "Latents": "#plane"}
+    parts |= {
+        "Train": "#train-files",
+        "Weights": "#models-card",
+        "Latents": "#plane",
+        "Faults": "#faults-board canvas",
+        "Compress": "#compress-input",
+    }
     for tab, part in parts.items():
         tab_button = page.get_by_role("tab", name=tab, exact=True)
         if not tab_button.is_visible():  # on a phone some are behind a button with three dots

@@ -1,0 +1,131 @@
+"""The Compress tab: an image as the codes of a VQ-VAE, beside JPEG."""
+
+from __future__ import annotations
+
+import io
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from PIL import Image
+
+from translate.applications.compress import HEAD, SUFFIX, Compressor
+from translate.data.images import Picture, composite, convert, read_image, to_pil
+from translate.demos.answers import as_toasts, kept_file, refuse
+from translate.demos.catalogue import Catalogue
+
+MAX_PIXELS = 2**19
+"""Largest image that the tab takes: the codes are coded one after the other."""
+
+
+def compress_tab(catalogue: Catalogue) -> gr.Dropdown:
+    """Lay out the tab and connect it; call inside ``gr.Blocks``. Returns the picker of weights."""
+    offers = catalogue.codecs()
+    first = next((offer for offer in offers if offer.config.network.in_channels == 3), next(iter(offers), None))
+
+    @lru_cache(maxsize=2)
+    def compressor(name: str) -> Compressor:
+        return Compressor(catalogue.codec(name))
+
+    gr.Markdown(
+        "A codebook makes a very small file of an image. Beside it, what JPEG makes of it at the quality you choose.",
+        elem_classes="lead",
+    )
+    data = gr.State(None)  # {"image", "made", "size"}
+    with gr.Row():
+        with gr.Column(min_width=300):
+            weights = gr.Dropdown(
+                catalogue.titles(offers),
+                value=first.name if first else None,
+                label="Weights",
+                elem_id="compress-weights",
+            )
+            image = gr.Image(
+                type="filepath", image_mode=None, format="png", sources=["upload", "clipboard"], label="Image",
+                height=260, elem_id="compress-input", buttons=[],
+            )  # fmt: skip
+            # As on the Translate tab: files are read by the toolkit, whose errors are sentences.
+            image.preprocess = lambda payload: payload.path if payload else None  # type: ignore[method-assign]
+            button = gr.Button("Compress", variant="primary", elem_id="compress")
+            quality = gr.Slider(1, 95, value=10, step=1, label="Quality of JPEG", elem_id="compress-quality")
+            download = gr.DownloadButton("Download the small file", interactive=False, elem_id="compress-download")
+            with gr.Accordion("Open a small file", open=False):
+                small = gr.File(file_types=[SUFFIX], label=f"A {SUFFIX} file", height=140, elem_id="compress-file")
+        with gr.Column(min_width=300):
+            ours = gr.ImageSlider(
+                type="filepath", format="png", label="Before and after", show_label=False, interactive=False,
+                buttons=["fullscreen"], max_height=400, elem_id="compress-ours",
+            )  # fmt: skip
+            said = gr.Markdown("Before and after appear here.", elem_id="compress-said")
+            jpeg = gr.Image(
+                type="filepath", label="JPEG", interactive=False, visible=False, buttons=["fullscreen"],
+                elem_id="compress-jpeg",
+            )  # fmt: skip
+            jpeg_said = gr.Markdown("", elem_id="compress-jpeg-said")
+
+    def compress(name: str | None, path: str | None) -> tuple[dict[str, Any], Any, str, dict]:
+        """Compress an image, and open what came of it."""
+        if path is None:
+            raise refuse("There is no image yet: drop one or paste one.")
+        if name not in [offer.name for offer in catalogue.codecs()]:
+            raise refuse("These weights are not in the list: choose others.")
+        with as_toasts(path):
+            picture = read_image(Path(path))
+            width, height = picture.size
+            if width * height > MAX_PIXELS:
+                raise refuse(
+                    f"{width} × {height} pixels take too long here: make it smaller, or use `translate compress`."
+                )
+            one = compressor(name)
+            small_file = one.compress(picture)
+            made = one.decompress(small_file)
+        before = _plain(picture, one)
+        file = kept_file(download, f"{Path(path).stem}{SUFFIX}", lambda to: to.write_bytes(small_file))
+        words = _rate("This network", before, made, len(small_file), len(small_file) - HEAD.size)
+        return {"image": before}, (before, made), words, gr.update(value=file, interactive=True)
+
+    def rival(kept: dict[str, Any] | None, quality: float) -> tuple[dict, str]:
+        """JPEG of the same image."""
+        if kept is None:
+            return gr.update(visible=False), ""
+        before = kept["image"]
+        buffer = io.BytesIO()
+        before.save(buffer, "JPEG", quality=int(quality), optimize=True)
+        size = len(buffer.getvalue())
+        words = _rate("JPEG", before, Image.open(buffer).convert(before.mode), size, None)
+        shown = kept_file(jpeg, "jpeg.jpg", lambda to: to.write_bytes(buffer.getvalue()))
+        return gr.update(value=shown, visible=True), words
+
+    def open_file(name: str | None, path: str | None) -> tuple[Any, str]:
+        """The image of a small file."""
+        if path is None or name is None:
+            return gr.skip(), ""
+        with as_toasts(path):
+            made = compressor(name).decompress(Path(path).read_bytes())
+        return (made, made), f"{made.width} × {made.height} pixels of {Path(path).name}"
+
+    hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    model: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "model", "concurrency_limit": 1}
+    button.click(compress, [weights, image], [data, ours, said, download], show_progress_on=ours, **model).success(
+        rival, [data, quality], [jpeg, jpeg_said], **hidden
+    )
+    quality.input(rival, [data, quality], [jpeg, jpeg_said], trigger_mode="always_last", **hidden)
+    small.upload(open_file, [weights, small], [ours, said], **model)
+    return weights
+
+
+def _plain(picture: Picture, one: Compressor) -> Image.Image:
+    """The image as it is compressed: 8 bits, over white, of the network's channels."""
+    channels = one.model.format.channels
+    return to_pil(Picture(pixels=convert(composite(picture).colour, channels=channels, bits=8)))
+
+
+def _rate(name: str, before: Image.Image, after: Image.Image, size: int, body: int | None) -> str:
+    """``**JPEG**: 1.2 kB, 0.53 bits a pixel, 27.1 dB``."""
+    pixels = before.width * before.height
+    error = np.square(np.asarray(before, np.float64) - np.asarray(after.convert(before.mode), np.float64)).mean()
+    without = f" ({8 * body / pixels:.3f} without its head)" if body is not None else ""
+    decibels = 10 * np.log10(255**2 / max(error, 1e-6))
+    return f"**{name}**: {size / 1000:.1f} kB, {8 * size / pixels:.3f} bits a pixel{without}, {decibels:.1f} dB"

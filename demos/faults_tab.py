@@ -1,0 +1,110 @@
+"""The Faults tab: is an image like those that a detector knows, and where is it not?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import torch
+from PIL import Image
+
+from translate.data.images import from_pil, read_image, to_pil
+from translate.demos.answers import as_toasts, kept_file, refuse
+from translate.demos.catalogue import Catalogue
+from translate.demos.draw_tab import from_url
+from translate.demos.pad import pad
+from translate.inference.grid import enlarged, heat_overlay, to_images
+from translate.inference.image_model import Framing
+from translate.networks.anomaly import SCORES
+
+SIDE = 256  # pixels, which images are enlarged to at least
+
+
+def faults_tab(catalogue: Catalogue) -> gr.Dropdown:
+    """Lay out the tab and connect it; call inside ``gr.Blocks``. Returns the picker of weights."""
+    offers = list(catalogue.detectors.values())
+    first = offers[0] if offers else None
+    gr.Markdown(
+        "A detector knows one kind of image. Draw something, or give it an image: it says how unlike that is, and "
+        "where.",
+        elem_classes="lead",
+    )
+    with gr.Row():
+        with gr.Column(min_width=300):
+            weights = gr.Dropdown(
+                catalogue.titles(offers),
+                value=first.name if first else None,
+                label="Detector",
+                elem_id="faults-weights",
+            )
+            board = pad(paper="#000", pen="#fff", width=18, elem_id="faults-board", label="Pad: draw a digit")
+            with gr.Accordion("Or an image of your own", open=False):
+                own = gr.Image(
+                    type="filepath", image_mode=None, format="png", sources=["upload", "clipboard"], label="Your image",
+                    height=200, elem_id="faults-own", buttons=[],
+                )  # fmt: skip
+                # As on the Translate tab: files are read by the toolkit, whose errors are sentences.
+                own.preprocess = lambda payload: payload.path if payload else None  # type: ignore[method-assign]
+        with gr.Column(min_width=300):
+            verdict = gr.HTML("", elem_id="faults-verdict")
+            with gr.Row():
+                seen, made, heat = (
+                    gr.Image(
+                        type="filepath", format="png", label=label, interactive=False, buttons=["fullscreen"],
+                        min_width=120, elem_id=f"faults-{name}",
+                    )
+                    for name, label in (("seen", "As it is seen"), ("made", "As the network makes it again"),
+                                        ("heat", "Where they differ"))
+                )  # fmt: skip
+
+    def judge(name: str | None, image: Image.Image) -> tuple[str, str, str, str]:
+        if name not in catalogue.detectors:
+            raise refuse(
+                "There is no detector: make one with `translate anomaly fit`, then open it on the Weights tab."
+            )
+        with as_toasts():
+            detector, config = catalogue.detector(name)
+            images = Framing(config).prepared([from_pil(image)])
+            with torch.inference_mode():
+                given = images.to(detector.centre.device)
+                scores = detector(given)[0].cpu()
+                again, differs = detector.autoencoder(given).cpu(), detector.heat(given).cpu()
+        number = SCORES.index("both")
+        score, threshold = float(scores[number]), float(detector.thresholds[number])
+        odd = score > threshold
+        passed = f", which {config.false_alarms:.0%} of the usual ones pass" if config.false_alarms else ""
+        words = (
+            f'<p class="verdict {"odd" if odd else "usual"}"><b>{"Unlike" if odd else "Like"} what it knows</b><br>'
+            f"Score {score:.1f}; the threshold is {threshold:.1f}{passed}.</p>"
+        )
+        shown = [to_images(images)[0], to_images(again)[0], heat_overlay(images, differs)[0]]
+        files = [
+            kept_file(place, f"{place.elem_id}.png", lambda to, one=one: one.save(to, "PNG"))  # type: ignore[misc]
+            for place, one in zip((seen, made, heat), enlarged(shown, least=SIDE), strict=True)
+        ]
+        return words, files[0], files[1], files[2]
+
+    def judge_drawing(name: str | None, drawing: str | None) -> tuple[str, str, str, str]:
+        """Score a drawing: a PNG in a data URL."""
+        if not drawing:
+            raise refuse("There is no drawing yet.")
+        with as_toasts():
+            image = from_url(drawing)
+        return judge(name, image)
+
+    def judge_file(name: str | None, path: str | None) -> tuple[str, str, str, str]:
+        """Score an image of one's own."""
+        if path is None:
+            raise refuse("There is no image yet: drop one or paste one.")
+        with as_toasts(path):
+            picture = read_image(Path(path))
+        return judge(name, to_pil(picture))
+
+    outputs = [verdict, seen, made, heat]
+    model: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1, "show_progress": "hidden"}
+    board.change(
+        judge_drawing, [weights, board], outputs, api_name="judge", trigger_mode="always_last", **model
+    )  # fmt: skip
+    own.upload(judge_file, [weights, own], outputs, api_visibility="private", **model)
+    return weights

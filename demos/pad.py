@@ -1,0 +1,34 @@
+"""A pad to draw on with a pen, for networks that take drawings; its value is the drawing, a PNG in a data URL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gradio as gr
+
+ASSETS = Path(__file__).parent / "assets"
+SIDE = 256
+"""Pixels of the drawing."""
+
+
+def pad(*, paper: str, pen: str, width: int, elem_id: str, label: str) -> gr.HTML:
+    """A square pad with undo and clear; call inside ``gr.Blocks``.
+
+    Args:
+        paper: Colour of the ground, as CSS has it.
+        pen: Colour of the pen.
+        width: Of the pen at first, in pixels of `SIDE`.
+        elem_id: Of the component.
+        label: For those who hear the page.
+    """
+    template = (ASSETS / "pad.html").read_text(encoding="utf-8")
+    marks = {"PAPER": paper, "PEN": pen, "WIDTH": str(width), "LABEL": label, "SIDE": str(SIDE)}
+    for mark, value in marks.items():
+        template = template.replace(f"[[{mark}]]", value)
+    return gr.HTML(
+        html_template=template,
+        js_on_load=(ASSETS / "pad.js").read_text(encoding="utf-8"),
+        apply_default_css=False,
+        elem_id=elem_id,
+        elem_classes="pad",
+    )
