@@ -44,6 +44,9 @@ KINDS = {
 }
 
 
+SKETCHES = ("sketch", "sketches", "edges", "drawing", "drawings", "lines")
+"""What line drawings are called as a source."""
+
 Model = Translator | ImageModel | GeneratorModel | AnomalyDetector
 
 
@@ -231,6 +234,10 @@ class Catalogue:
         """The weights that the Draw tab can use, those trained at 256 px first."""
         found = [offer for offer in self.offers.values() if offer.paints_facades]
         return sorted(found, key=lambda offer: abs(offer.config.preprocessing.size - 256))
+
+    def sketchers(self) -> list[Offer]:
+        """The weights that make pictures of line drawings."""
+        return [offer for offer in self.offers.values() if offer.config.domains.source in SKETCHES]
 
     def translator(self, name: str) -> Translator:
         """The network of a name; read from its file once, and kept while it is among the last few used.

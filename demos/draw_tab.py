@@ -19,6 +19,8 @@ from translate.demos.answers import as_toasts, for_page, in_words, refuse
 from translate.demos.catalogue import Catalogue
 from translate.demos.examples import SIZE, URL_HEADER, thumbnails
 from translate.demos.facade_drawings import WALL, snap_to_palette
+from translate.demos.pad import pad
+from translate.inference.grid import enlarged
 
 ASSETS = Path(__file__).parent / "assets"
 MAX_PIXELS = 2**22
@@ -73,14 +75,28 @@ def board_html() -> str:
 
 def draw_tab(catalogue: Catalogue) -> None:
     """Lay out the tab and connect it; call inside ``gr.Blocks``."""
-    painters = catalogue.painters()
-    if not painters:
+    painters, sketchers = catalogue.painters(), catalogue.sketchers()
+    if painters and sketchers:
+        with gr.Tabs(elem_id="draw-kinds"):
+            with gr.Tab("A facade"):
+                facade_board(catalogue)
+            with gr.Tab("A sketch"):
+                sketch_board(catalogue)
+    elif painters:
+        facade_board(catalogue)
+    elif sketchers:
+        sketch_board(catalogue)
+    else:
         gr.Markdown(
-            "Drawing needs weights that turn labels into photos, and none are here. Start the demo with some: "
-            "`translate demo --weights RUN`.",
+            "Drawing needs weights that turn labels into photos, or sketches into pictures, and none are here. Start "
+            "the demo with some: `translate demo --weights RUN`.",
             elem_classes="lead",
         )
-        return
+
+
+def facade_board(catalogue: Catalogue) -> None:
+    """A board for the label maps of facades, and the photo of what is on it."""
+    painters = catalogue.painters()
     gr.Markdown("Paint the plan of a facade; the photo follows each stroke.", elem_classes="lead")
     with gr.Row():
         with gr.Column(scale=3, min_width=300):
@@ -134,4 +150,59 @@ def draw_tab(catalogue: Catalogue) -> None:
         api_name="draw",
         trigger_mode="always_last",
         **model,
+    )
+
+
+def sketch_board(catalogue: Catalogue) -> None:
+    """A pad for line drawings, and the picture of what is on it."""
+    sketchers = catalogue.sketchers()
+    gr.Markdown("Draw with black lines; the picture follows each stroke.", elem_classes="lead")
+    with gr.Row():
+        with gr.Column(scale=3, min_width=300):
+            board = pad(paper="#fff", pen="#000", width=4, elem_id="sketch", label="Sketch pad")
+        with gr.Column(scale=2, min_width=300):
+            picture = gr.Image(
+                type="pil",
+                format="png",
+                label="Picture",
+                show_label=False,
+                interactive=False,
+                buttons=["download", "fullscreen"],
+                alt_text="The picture that the network makes of the sketch",
+                elem_id="sketched",
+            )
+            took = gr.Markdown("The picture appears with the first stroke.", elem_id="sketch-took")
+            weights = gr.Dropdown(
+                catalogue.titles(sketchers),
+                value=sketchers[0].name,
+                label="Weights",
+                visible=len(sketchers) > 1,
+                elem_id="sketch-weights",
+            )
+
+    def sketch(drawing: str | None, name: str | None) -> tuple[Image.Image, str]:
+        """Make the picture of a sketch: a PNG in a data URL, of any size, black on white."""
+        if not drawing:
+            raise refuse("There is no drawing yet: draw something.")
+        if name not in {offer.name for offer in catalogue.sketchers()}:
+            raise refuse("These weights are not in the list any more: choose others.")
+        with as_toasts():
+            size = catalogue.offers[name].config.preprocessing.size
+            lines = from_url(drawing).convert("L").resize((size, size), Image.Resampling.LANCZOS)
+            translator = catalogue.translator(name)
+            started = time.perf_counter()
+            output = translator.pictures([from_pil(lines)])[0]
+            seconds = time.perf_counter() - started
+        return enlarged([for_page(output)], least=SIZE)[0], in_words(seconds, output.size, translator.device.type)
+
+    gr.on(
+        [board.change, weights.change],
+        sketch,
+        [board, weights],
+        [picture, took],
+        api_name="sketch",
+        trigger_mode="always_last",
+        concurrency_id="model",
+        concurrency_limit=1,
+        show_progress="hidden",
     )

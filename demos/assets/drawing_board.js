@@ -62,6 +62,35 @@ function line(from, to, size) {
   }
 }
 
+// All of one colour that hangs together, row by row.
+function fill([x, y]) {
+  const image = snapshot();
+  const { width, height } = canvas;
+  const pixels = new Uint32Array(image.data.buffer);
+  if (x < 0 || y < 0 || x >= width || y >= height) return;
+  pen.fillStyle = colour;
+  pen.fillRect(x, y, 1, 1);
+  const paint = new Uint32Array(pen.getImageData(x, y, 1, 1).data.buffer)[0];
+  const old = pixels[y * width + x];
+  if (old === paint) return;
+  const waiting = [[x, y]];
+  while (waiting.length) {
+    let [left, row] = waiting.pop();
+    while (left > 0 && pixels[row * width + left - 1] === old) left--;
+    let above = false;
+    let below = false;
+    for (let at = row * width + left; left < width && pixels[at] === old; left++, at++) {
+      pixels[at] = paint;
+      const up = row > 0 && pixels[at - width] === old;
+      const down = row < height - 1 && pixels[at + width] === old;
+      if (up && !above) waiting.push([left, row - 1]);
+      if (down && !below) waiting.push([left, row + 1]);
+      [above, below] = [up, down];
+    }
+  }
+  pen.putImageData(image, 0, 0);
+}
+
 function extend(point) {
   pen.fillStyle = tool === "eraser" ? wall : colour;
   if (tool === "box") {
@@ -81,10 +110,11 @@ canvas.addEventListener("pointerdown", (event) => {
   canvas.setPointerCapture(event.pointerId);
   const point = place(event);
   stroke = { from: point, last: point, before: snapshot() };
-  extend(point);
+  if (tool === "fill") fill(point);
+  else extend(point);
 });
 canvas.addEventListener("pointermove", (event) => {
-  if (stroke) extend(place(event));
+  if (stroke && tool !== "fill") extend(place(event));
 });
 for (const end of ["pointerup", "pointercancel"]) {
   canvas.addEventListener(end, () => {

@@ -126,6 +126,8 @@ class Demo:
     """A detector of unusual images."""
     codec: Path
     """A VQ-VAE without a prior."""
+    sketcher: Path
+    """Weights from sketches to pictures."""
     printed: str
     outside: list[str] = field(default_factory=list)
     """Addresses beyond this machine that the server's process has tried to reach."""
@@ -161,12 +163,24 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         styles = make_generator(
             folder / "styles", StyleGeneratorConfig(size=16, widths=(4, 4, 4), latent=4, style=4, mapping_layers=1)
         )
+        sketcher = make_weights(folder / "lines", source="sketch", target="picture", channels=1)
         vae = make_autoencoder(folder / "variational", variational=True)
         detector, codec = make_detector(folder / "watch"), make_codec(folder / "codes")
         app = module.launch(
             port=port,
             open_browser=False,
-            weights=[painter, other, grey, maker, styles, vae, make_autoencoder(folder / "plain"), detector, codec],
+            weights=[
+                painter,
+                other,
+                grey,
+                maker,
+                styles,
+                vae,
+                make_autoencoder(folder / "plain"),
+                detector,
+                codec,
+                sketcher,
+            ],
             runs=folder / "trainings",
             wait=False,
         )
@@ -182,6 +196,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
             vae=vae,
             detector=detector,
             codec=codec,
+            sketcher=sketcher,
             printed="\n".join(lines),
             outside=outside,
         )

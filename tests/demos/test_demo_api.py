@@ -214,7 +214,9 @@ def test_there_and_back_again_says_what_is_lost(demo, client, tmp_path: Path) ->
 def test_drawing_needs_weights_from_labels(demo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("translate.demos.catalogue.shipped_weights", dict)
     texts = [str(block["props"].get("value")) for block in build_app([demo.other]).config["components"]]
-    assert any("Drawing needs weights that turn labels into photos" in text for text in texts)
+    assert any(
+        "Drawing needs weights that turn labels into photos, or sketches into pictures" in text for text in texts
+    )
 
 
 def test_makes_images_as_python_does(demo, client) -> None:
@@ -259,3 +261,13 @@ def test_a_place_of_the_plane_is_what_python_makes(demo, client) -> None:
     assert np.array_equal(Image.open(io.BytesIO(base64.b64decode(url.removeprefix(URL_HEADER)))), expected)
     assert "two numbers" in failure(lambda: client.predict("variational", "up", api_name="/latents"))
     assert "not in the list" in failure(lambda: client.predict("shapes", "0 0", api_name="/latents"))
+
+
+def test_a_sketch_becomes_a_picture(demo, client) -> None:
+    drawing = draw_facade(STYLES[0], size=128).convert("L")
+    file, words = client.predict(to_url(drawing), "lines", api_name="/sketch")
+    expected = load(demo.sketcher)(drawing.resize((64, 64), Image.Resampling.LANCZOS)).convert("RGB")
+    assert np.array_equal(Image.open(file), enlarged([expected], least=256)[0])
+    assert words.startswith("64 × 64 pixels in ")
+    assert "There is no drawing yet" in failure(lambda: client.predict("", "lines", api_name="/sketch"))
+    assert "cannot be read" in failure(lambda: client.predict("data:image/png;base64,xx", "lines", api_name="/sketch"))

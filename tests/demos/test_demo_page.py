@@ -163,6 +163,15 @@ def test_drawing(page: Page, tmp_path: Path) -> None:
     page.get_by_role("tab", name="Draw", exact=True).click()
     assert pixel(120, 30) == FACADE_CLASSES["balcony"]  # a look at the other tab loses nothing
 
+    press("Window")
+    press("Fill")
+    act_and_wait(lambda: drag((200, 200), (210, 210)))
+    assert pixel(10, 250) == pixel(230, 100) == FACADE_CLASSES["window"]  # around the door, and below the balcony
+    assert pixel(90, 150) == FACADE_CLASSES["door"]
+    assert pixel(120, 30) == FACADE_CLASSES["balcony"]
+    act_and_wait(lambda: press("Undo"))
+    assert pixel(10, 250) == FACADE_CLASSES[WALL]
+
     press("Eraser")
     act_and_wait(lambda: drag((120, 20), (120, 40)))
     assert pixel(120, 30) == FACADE_CLASSES[WALL]
@@ -255,6 +264,20 @@ def test_the_plane_follows_the_mouse_and_images_have_ways(page: Page, tmp_path: 
     page.locator("#latents-weights input").click()
     page.get_by_role("option", name="plain: 16 px").click()
     page.wait_for_function("old => document.querySelector('#plane img').src !== old", arg=before)
+
+
+def test_a_sketch_is_drawn(page: Page) -> None:
+    page.get_by_role("tab", name="Draw", exact=True).click()
+    page.get_by_role("tab", name="A sketch", exact=True).click()
+    box = page.locator("#sketch canvas").bounding_box()
+    page.mouse.move(box["x"] + 50, box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 150, box["y"] + 180, steps=4)
+    page.mouse.up()
+    shown(page, "#sketched img", 1)
+    first = page.locator("#sketched img").get_attribute("src")
+    page.locator("#sketch").get_by_role("button", name="Clear").click()
+    page.wait_for_function("old => document.querySelector('#sketched img').src !== old", arg=first)
 
 
 def test_a_drawing_is_judged(page: Page, demo, tmp_path: Path) -> None:
