@@ -324,7 +324,28 @@ def test_the_demo_takes_weights_several_times(monkeypatch, weights):
     seen = {}
     monkeypatch.setattr(app, "launch", lambda **given: seen.update(given))
     assert run("demo", "-w", weights, "--weights", weights, "--no-browser", "--port", "7999") == 0
-    assert seen == {"port": 7999, "open_browser": False, "weights": [weights, weights]}
+    assert {name: seen[name] for name in ("port", "open_browser", "weights", "host", "auth")} == {
+        "port": 7999,
+        "open_browser": False,
+        "weights": [weights, weights],
+        "host": "127.0.0.1",
+        "auth": None,
+    }
+
+
+def test_the_demo_can_be_served_behind_a_password(monkeypatch, capsys):
+    pytest.importorskip("gradio")
+    import translate.demos.app as app
+
+    seen = {}
+    monkeypatch.setattr(app, "launch", lambda **given: seen.update(given))
+    options = ["--no-browser", "--host", "0.0.0.0", "--max-size", "50", "--runs", "kept"]
+    assert run("demo", *options, "--auth", "me:a:secret") == 0
+    assert (seen["host"], seen["auth"], seen["max_size"]) == ("0.0.0.0", ("me", "a:secret"), 50)
+    assert seen["runs"].name == "kept"
+    for wrong in ("secret", ":secret", "me:"):
+        assert run("demo", *options, "--auth", wrong) == 2
+    assert "--auth is user:password" in capsys.readouterr().err
 
 
 def published_resnet(*, batch_norm: bool = False) -> torch.nn.Sequential:

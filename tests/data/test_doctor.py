@@ -15,7 +15,7 @@ SIDE = 64
 NUM_TRAIN, NUM_TEST = 22, 4
 ALL = NUM_TRAIN + NUM_TEST
 
-LEARNERS = ["ae", "vae", "vqvae", "gan", "dcgan", "wgan", "wgan-gp", "hinge", "stylegan"]
+LEARNERS = ["ae", "vae", "vqvae", "gan", "dcgan", "wgan", "wgan-gp", "hinge", "stylegan", "pix2pix --derive edges"]
 
 
 @pytest.fixture(autouse=True)

@@ -342,6 +342,7 @@ def _learners(images: _Attempt[ImageSetData], kind: str, problems: Problems) -> 
             Method(name=name, suits=not reason, reason=reason)
             for name in ("ae", "vae", "vqvae", *GAN_METHODS, "stylegan")
         ),
+        Method(name="pix2pix --derive edges", suits=not reason, reason=reason),
         Method(name="classifier", suits=not unlabelled, reason=unlabelled),
     )
 

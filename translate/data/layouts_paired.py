@@ -212,7 +212,7 @@ def _refuse_single_images(root: Path, headers: Mapping[Path, ImageHeader], probl
     raise LayoutError(
         f"{root}: these look like single images, not pairs: {len(headers)} files, {first}",
         "put A and B side by side in one file, or in two folders A/ and B/ under the same names; if every file is a "
-        "pair, name the layout side-by-side",
+        "pair, name the layout side-by-side; or have A computed from each: --derive edges (gray, blur, low-res, mask)",
     )
 
 
