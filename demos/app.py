@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import atexit
 import os
+import signal
 import socket
+import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -56,9 +59,10 @@ def build_app(weights: Sequence[Path] = (), *, runs: Path | None = RUNS, local: 
 
     with gr.Blocks(title="translate", analytics_enabled=False, delete_cache=(3600, 3600)) as app:
         gr.Markdown("# translate")
+        own = gr.State(())  # names of weights that were brought on this page
         with gr.Tabs() as tabs:
             with gr.Tab("Translate", id="translate"):
-                translators = translate_tab(catalogue)
+                translators = translate_tab(catalogue, local=local)
             with gr.Tab("Draw", id="draw"):
                 draw_tab(catalogue)
             with gr.Tab("Make", id="make"):
@@ -75,24 +79,24 @@ def build_app(weights: Sequence[Path] = (), *, runs: Path | None = RUNS, local: 
                 with gr.Tab("Train", id="train"):
                     train_tab(trainer, local=local, opened=opened)
             with gr.Tab("Weights", id="models"):
-                everything = models_tab(catalogue, local=local, opened=opened)
+                everything = models_tab(catalogue, own, local=local, opened=opened)
         pickers = [translators, makers, stylists, encoders, detectors, codecs, everything]
 
         optional = [styles, latents, faults, small]
 
-        def listed(own: str | None = None) -> list[dict]:
+        def listed(mine: tuple[str, ...], chosen: str | None = None) -> list[dict]:
             """What each picker lists now, and the tabs that there are weights for."""
             some = [catalogue.stylists(), catalogue.encoders(), [*catalogue.detectors.values()], catalogue.codecs()]
             lists = [[*catalogue.offers.values()], [*catalogue.makers.values()], *some, catalogue.all()]
-            updates = [gr.update(choices=catalogue.titles(offers, own=own)) for offers in lists]
+            updates = [gr.update(choices=catalogue.titles(offers, own=mine)) for offers in lists]
             for offers, update in zip(lists, updates, strict=True):
-                if own in [offer.name for offer in offers]:
-                    update["value"] = own
-            return [*updates, *(gr.update(visible=bool(offers)) for offers in some)]
+                if chosen in [offer.name for offer in offers]:
+                    update["value"] = chosen
+            return [*updates, *(gr.update(visible=bool(catalogue.titles(offers, own=mine))) for offers in some)]
 
-        def use(chosen: tuple[str, ...]) -> list[dict]:
+        def use(chosen: tuple[str, ...], mine: tuple[str, ...]) -> list[dict]:
             """Go to the tab that the weights are for; the first of a run that learned both directions."""
-            with as_toasts():
+            with as_toasts(*chosen):
                 names = [name for name in chosen if name in catalogue]
                 names = names or [offer.name for path in chosen for offer in catalogue.add(Path(path))]
             if not names:
@@ -100,11 +104,13 @@ def build_app(weights: Sequence[Path] = (), *, runs: Path | None = RUNS, local: 
             uses = {"translate": catalogue.offers, "make": catalogue.makers, "faults": catalogue.detectors}
             uses["latents"] = {offer.name: offer for offer in catalogue.encoders()}
             tab = next((tab for tab, offers in uses.items() if names[0] in offers), "compress")
-            return [gr.update(selected=tab), *listed(names[0])]
+            return [gr.update(selected=tab), *listed(mine, names[0])]
 
         for button, chosen in users:
-            button.click(use, chosen, [tabs, *pickers, *optional], api_visibility="private", show_progress="hidden")
-        app.load(listed, None, [*pickers, *optional], api_visibility="private", show_progress="hidden")
+            button.click(
+                use, [chosen, own], [tabs, *pickers, *optional], api_visibility="private", show_progress="hidden"
+            )
+        app.load(listed, own, [*pickers, *optional], api_visibility="private", show_progress="hidden")
     if trainer is not None:
         atexit.register(trainer.close)
     return app.queue(default_concurrency_limit=1, max_size=32)
@@ -140,8 +146,9 @@ def launch(
         WeightsError, InferenceError: as `build_app`.
     """
     chosen = choose_port(port, host=host)
-    local = host in LOOPBACK
-    app = build_app(weights, runs=runs if local or auth is not None else None, local=local)
+    alone = host in LOOPBACK
+    local = alone and auth is None  # a password is for others: they may come by a tunnel or a proxy
+    app = build_app(weights, runs=runs if alone or auth is not None else None, local=local)
     app.launch(
         server_name=host,
         auth=auth,
@@ -158,8 +165,12 @@ def launch(
         theme=theme(),
         css_paths=[STYLE_SHEET],
     )
-    print(f"The demo is at http://{host}:{chosen} (Ctrl+C ends it)", flush=True)
+    where = f"[{host}]" if ":" in host else host
+    print(f"The demo is at http://{where}:{chosen} (Ctrl+C ends it)", flush=True)
     if wait:
+        if threading.current_thread() is threading.main_thread():
+            # As Ctrl+C does it: what is being trained is saved on the way out.
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         app.block_thread()
     return app
 
@@ -202,7 +213,8 @@ def choose_port(port: int | None, *, host: str = HOST) -> int:
 
 
 def _is_free(port: int, host: str) -> bool:
-    with socket.socket() as probe:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
         if os.name == "posix":  # as the server does: a port that was just given back counts as free
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

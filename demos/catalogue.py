@@ -162,6 +162,7 @@ class Catalogue:
             WeightsError: they cannot be opened.
             InferenceError: they hold neither a translator nor an autoencoder nor what makes new images.
         """
+        self._forget()
         found = []
         for folder in _each(path):
             config = read_config(folder)
@@ -173,6 +174,14 @@ class Catalogue:
                 )
             found.append(offer)
         return found
+
+    def _forget(self) -> None:
+        """Drop what somebody brought and what has been deleted since."""
+        with self._lock:
+            for listed in self._lists:
+                for name in [one.name for one in listed.values() if one.private and not one.path.exists()]:
+                    del listed[name]
+                    self._open.pop(name, None)
 
     def _add(
         self, path: Path, config: WeightsConfig, *, name: str | None = None, private: bool = False
@@ -220,15 +229,15 @@ class Catalogue:
         ways = ((offer, offer.config.domains) for offer in self.offers.values() if not offer.private)
         return next((offer for offer, way in ways if (way.source, way.target) == back and offer.name != name), None)
 
-    def titles(self, offers: Sequence[Offer] | None = None, *, own: str | None = None) -> list[tuple[str, str]]:
+    def titles(self, offers: Sequence[Offer] | None = None, *, own: Sequence[str] = ()) -> list[tuple[str, str]]:
         """What a picker lists: titles, and the names they stand for.
 
         Args:
             offers: The translators unless given.
-            own: The name of private weights that are listed all the same.
+            own: The names of private weights that are listed all the same.
         """
         listed = list(self.offers.values()) if offers is None else offers
-        return [(offer.title, offer.name) for offer in listed if not offer.private or offer.name == own]
+        return [(offer.title, offer.name) for offer in listed if not offer.private or offer.name in own]
 
     def painters(self) -> list[Offer]:
         """The weights that the Draw tab can use, those trained at 256 px first."""

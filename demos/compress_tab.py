@@ -12,9 +12,10 @@ import numpy as np
 from PIL import Image
 
 from translate.applications.compress import HEAD, SUFFIX, Compressor
-from translate.data.images import Picture, composite, convert, read_image, to_pil
-from translate.demos.answers import as_toasts, kept_file, refuse
+from translate.data.images import Picture, composite, convert, to_pil
+from translate.demos.answers import as_toasts, kept_file, read_small, refuse
 from translate.demos.catalogue import Catalogue
+from translate.inference import ImageModel
 
 MAX_PIXELS = 2**19
 """Largest image that the tab takes: the codes are coded one after the other."""
@@ -26,8 +27,11 @@ def compress_tab(catalogue: Catalogue) -> gr.Dropdown:
     first = next((offer for offer in offers if offer.config.network.in_channels == 3), next(iter(offers), None))
 
     @lru_cache(maxsize=2)
+    def opened(model: ImageModel) -> Compressor:
+        return Compressor(model)
+
     def compressor(name: str) -> Compressor:
-        return Compressor(catalogue.codec(name))
+        return opened(catalogue.codec(name))
 
     gr.Markdown(
         "A codebook makes a very small file of an image. Beside it, what JPEG makes of it at the quality you choose.",
@@ -69,15 +73,10 @@ def compress_tab(catalogue: Catalogue) -> gr.Dropdown:
         """Compress an image, and open what came of it."""
         if path is None:
             raise refuse("There is no image yet: drop one or paste one.")
-        if name not in [offer.name for offer in catalogue.codecs()]:
+        if name is None or name not in [offer.name for offer in catalogue.codecs()]:
             raise refuse("These weights are not in the list: choose others.")
         with as_toasts(path):
-            picture = read_image(Path(path))
-            width, height = picture.size
-            if width * height > MAX_PIXELS:
-                raise refuse(
-                    f"{width} × {height} pixels take too long here: make it smaller, or use `translate compress`."
-                )
+            picture = read_small(path, max_pixels=MAX_PIXELS)
             one = compressor(name)
             small_file = one.compress(picture)
             made = one.decompress(small_file)
@@ -103,7 +102,7 @@ def compress_tab(catalogue: Catalogue) -> gr.Dropdown:
         if path is None or name is None:
             return gr.skip(), ""
         with as_toasts(path):
-            made = compressor(name).decompress(Path(path).read_bytes())
+            made = compressor(name).decompress(Path(path).read_bytes(), max_pixels=MAX_PIXELS)
         return (made, made), f"{made.width} × {made.height} pixels of {Path(path).name}"
 
     hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}

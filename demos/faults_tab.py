@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import torch
 from PIL import Image
 
-from translate.data.images import from_pil, read_image, to_pil
-from translate.demos.answers import as_toasts, kept_file, refuse
+from translate.data.images import from_pil, to_pil
+from translate.demos.answers import as_toasts, kept_file, read_small, refuse
 from translate.demos.catalogue import Catalogue
 from translate.demos.draw_tab import from_url
 from translate.demos.pad import pad
@@ -98,7 +97,7 @@ def faults_tab(catalogue: Catalogue) -> gr.Dropdown:
         if path is None:
             raise refuse("There is no image yet: drop one or paste one.")
         with as_toasts(path):
-            picture = read_image(Path(path))
+            picture = read_small(path)
         return judge(name, to_pil(picture))
 
     outputs = [verdict, seen, made, heat]

@@ -9,15 +9,15 @@ from typing import Any
 
 import gradio as gr
 import torch
-from PIL import Image
+from torch import Tensor
 
 from translate.applications.embed import flattened
 from translate.applications.latent_map import map_page
-from translate.data.images import ImageError, from_pil, read_image, to_pil
-from translate.demos.answers import as_toasts, kept_file, refuse
+from translate.data.images import ImageError, to_pil
+from translate.demos.answers import as_toasts, kept_file, read_small, refuse
 from translate.demos.catalogue import Catalogue
 from translate.demos.examples import to_url
-from translate.inference import contact_sheet
+from translate.inference import ImageModel, contact_sheet
 from translate.inference.grid import enlarged
 
 ASSETS = Path(__file__).parent / "assets"
@@ -40,10 +40,12 @@ def latents_tab(catalogue: Catalogue) -> gr.Dropdown:
     first = offers[0] if offers else None
 
     @lru_cache(maxsize=4)
-    def sheet(name: str) -> str:
-        """The plane as one picture, a data URL."""
-        model = catalogue.encoder(name)
+    def drawn(model: ImageModel) -> str:
         return to_url(contact_sheet(model.plane(steps=STEPS, reach=REACH), columns=STEPS))
+
+    def sheet(name: str) -> str:
+        """The plane as one picture, a data URL; of weights that were trained further, a new one."""
+        return drawn(catalogue.encoder(name))
 
     def under(name: str | None, place: str) -> str:
         """The image at a place of the plane, "x y", each from -1 to 1, to the right and upwards: a data URL."""
@@ -131,7 +133,7 @@ def latents_tab(catalogue: Catalogue) -> gr.Dropdown:
             raise refuse("Two images are needed: drop one on each side.")
         with as_toasts(first, last):
             model = catalogue.encoder(name)
-            ends = [to_pil(read_image(Path(path))) for path in (first, last)]
+            ends = [to_pil(read_small(path)) for path in (first, last)]
             images = model.interpolate(ends[0], ends[1], steps=WAY)
         strip = contact_sheet(enlarged(images, least=96), columns=WAY)
         return gr.update(value=kept_file(way, "between.png", lambda to: strip.save(to, "PNG")), visible=True)
@@ -140,23 +142,26 @@ def latents_tab(catalogue: Catalogue) -> gr.Dropdown:
         """A map of images that somebody brought, as a page in a frame."""
         if name is None or not paths:
             raise refuse("There are no images yet: drop some dozens at least.")
-        images: list[Image.Image] = []
+        with as_toasts():
+            model = catalogue.encoder(name)
+        rows: list[Tensor] = []
         names: list[str] = []
         for path in paths[:MAPPED]:
             try:
-                images.append(to_pil(read_image(Path(path))))
+                rows.append(model.prepared([read_small(path)]))
             except ImageError:
                 continue
             names.append(Path(path).stem)
+        if not rows:
+            raise refuse("None of these files is an image that can be read.")
         with as_toasts():
-            model = catalogue.encoder(name)
-            seen = model.prepared([from_pil(image) for image in images])
+            seen = torch.cat(rows)
             points = flattened(model.encoded(seen).numpy())
             thumbnails = model.pictures(seen)
         for image in thumbnails:
             image.thumbnail((64, 64))
-        left = len(paths) - len(images)
-        title = f"{len(images)} images" + (f", {left} left out" if left else "")
+        left = len(paths) - len(rows)
+        title = f"{len(rows)} images" + (f", {left} left out" if left else "")
         return _framed(map_page(points, thumbnails, None, (), names, title=title))
 
     hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}

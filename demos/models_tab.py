@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,11 +28,14 @@ FORMATS = {
 """What weights can be taken away as."""
 
 
-def models_tab(catalogue: Catalogue, *, local: bool, opened: Callable[[gr.Button, gr.State], None]) -> gr.Dropdown:
+def models_tab(
+    catalogue: Catalogue, own: gr.State, *, local: bool, opened: Callable[[gr.Button, gr.State], None]
+) -> gr.Dropdown:
     """Lay out the tab and connect it; call inside ``gr.Blocks``.
 
     Args:
         catalogue: Where the weights are listed.
+        own: The names of what was brought on this page, which nobody else's pickers list.
         local: Whether only people at this computer see the page, who may name folders of it.
         opened: Connects the button that opens the weights whose names are in the state.
 
@@ -75,21 +79,26 @@ def models_tab(catalogue: Catalogue, *, local: bool, opened: Callable[[gr.Button
                 elem_classes="small",
             )
 
-    def open_weights(given: str | None, typed: str, source: str, target: str) -> tuple[dict, str, tuple[str, ...]]:
+    def open_weights(
+        given: str | None, typed: str | None, source: str | None, target: str | None, mine: tuple[str, ...]
+    ) -> tuple[dict, str, tuple[str, ...], tuple[str, ...]]:
         """List weights that somebody brought: for this page alone where they are a file."""
         if given:
             with as_toasts(given):
                 found = _from_file(catalogue, Path(given), (source or "").strip(), (target or "").strip(), picker)
         elif local and (typed or "").strip():
             with as_toasts():
-                found = catalogue.add(Path((typed or "").strip()).expanduser())
+                found = catalogue.add(Path(os.path.expanduser((typed or "").strip())))
         else:
             raise refuse("There are no weights yet: drop a .safetensors or .pth file.")
         name = found[0].name
-        return gr.update(choices=everything(catalogue, own=name), value=name), _card(found[0]), (name,)
+        mine = (*mine, *(offer.name for offer in found if offer.private))
+        return gr.update(choices=everything(catalogue, own=mine), value=name), _card(found[0]), (name,), mine
 
     def describe(name: str | None) -> tuple[str, tuple[str, ...]]:
-        return _card(_offer(catalogue, name)), (name,) if name else ()
+        offer = _offer(catalogue, name)
+        with as_toasts(*([offer.path] if offer is not None else [])):
+            return _card(offer), (name,) if name else ()
 
     def make_file(name: str | None, words: str) -> str:
         """A file of the weights in another form."""
@@ -112,8 +121,8 @@ def models_tab(catalogue: Catalogue, *, local: bool, opened: Callable[[gr.Button
     hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     bring.click(
         open_weights,
-        [file, path, source, target],
-        [picker, card, chosen],
+        [file, path, source, target, own],
+        [picker, card, chosen, own],
         api_visibility="private",
         show_progress_on=card,
     )
@@ -126,7 +135,7 @@ def models_tab(catalogue: Catalogue, *, local: bool, opened: Callable[[gr.Button
     return picker
 
 
-def everything(catalogue: Catalogue, *, own: str | None = None) -> list[tuple[str, str]]:
+def everything(catalogue: Catalogue, *, own: Sequence[str] = ()) -> list[tuple[str, str]]:
     """What the picker lists: translators first."""
     return catalogue.titles(catalogue.all(), own=own)
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 
 import random
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from PIL import Image
 from torch import Tensor
 
-from translate.data.images import read_image
-from translate.demos.answers import as_toasts, kept_file, refuse
+from translate.demos.answers import as_toasts, kept_file, read_small, refuse
 from translate.demos.catalogue import Catalogue
-from translate.inference.style_model import PARTS
+from translate.inference.style_model import PARTS, StyleModel
 
 CHOICE = 12  # images to choose from
 NUM_SLIDERS, REACH = 5, 3.0  # directions, and how far they go, in deviations of the styles
@@ -30,10 +28,12 @@ def styles_tab(catalogue: Catalogue) -> gr.Dropdown:
     offers = catalogue.stylists()
     first = offers[0] if offers else None
 
-    @lru_cache(maxsize=4)
     def directions(name: str) -> Tensor:
+        return changes(catalogue.stylist(name))
+
+    @lru_cache(maxsize=4)
+    def changes(model: StyleModel) -> Tensor:
         """What changes images the most (SeFa), each as long as a deviation of the styles: [K, D]."""
-        model = catalogue.stylist(name)
         found = model.factorised(NUM_SLIDERS)
         styles = model.styled().styles(model.latents(1000, seed=0), model.labels(1000))[:, 0]
         return found * (styles @ found.T).std(dim=0)[:, None]
@@ -119,7 +119,7 @@ def styles_tab(catalogue: Catalogue) -> gr.Dropdown:
         with as_toasts(path):
             model = catalogue.stylist(name)
             found = model.project(
-                read_image(Path(path)), steps=STEPS, on_step=lambda step, _: progress(step / STEPS, "looking")
+                read_small(path), steps=STEPS, on_step=lambda step, _: progress(step / STEPS, "looking")
             )
         return found.styles, (
             f"The nearest that was found: {1 - found.distance / max(found.began, 1e-9):.0%} of the difference from the "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from html import escape
@@ -14,7 +16,7 @@ from translate.config.base import ConfigError
 from translate.data.doctor import Diagnosis, examine
 from translate.data.problems import LayoutError
 from translate.demos.answers import as_toasts, kept_file, refuse
-from translate.demos.training import GOALS, Progress, Trainer, TrainingError, goals_for
+from translate.demos.training import BROUGHT, GOALS, Progress, Trainer, TrainingError, goals_for
 from translate.demos.uploads import UploadError, unpack
 
 SIZES = [64, 128, 256]
@@ -84,43 +86,56 @@ def train_tab(trainer: Trainer, *, local: bool, opened: Callable[[gr.Button, gr.
                 go_on = gr.Button("Go on", interactive=False, elem_id="train-go-on")
                 use = gr.Button("Use it", variant="primary", interactive=False, elem_id="train-use")
 
-    def examined(given: list[str] | None, typed: str, before: dict | None) -> tuple[dict, str, dict, dict, dict]:
+    def examined(given: list[str] | None, typed: str | None, before: dict | None) -> tuple[dict, str, dict, dict, dict]:
         """What the doctor says of the images, and what can be learned from them."""
-        folder = trainer.new_folder("training")
+        if before is not None and before["folder"] and not before["used"]:
+            shutil.rmtree(before["folder"], ignore_errors=True)  # looked at, and never trained on
+        folder: Path | None = None
         try:
             if given:
+                folder = trainer.new_folder(BROUGHT)
                 roots = unpack(given, folder / "images")
             elif local and (typed or "").strip():
-                roots = [Path(part.strip()).expanduser() for part in (typed or "").split(";") if part.strip()][:2]
+                parts = [part.strip() for part in (typed or "").split(";") if part.strip()][:2]
+                roots = [Path(os.path.expanduser(part)) for part in parts]
             else:
+                roots = []
+            if not roots:
                 raise refuse("There are no images yet: drop a zip file, or some images.")
             found = examine(roots[0], root_b=roots[1] if len(roots) > 1 else None)
-        except (UploadError, LayoutError, ConfigError, OSError) as error:
+        except (UploadError, LayoutError, ConfigError, TrainingError, OSError) as error:
+            if folder is not None:
+                shutil.rmtree(folder, ignore_errors=True)
             raise refuse(_without(str(error), folder)) from None
         goals = goals_for(found)
         choices = [(one.words, name) for name, one in goals.items()]
         smallest = min((min(domain.size) for domain in found.domains), default=128)
         fitting = max([side for side in SIZES if side <= smallest], default=SIZES[0])
         return (
-            {"folder": str(folder), "roots": [str(root) for root in roots]},
+            {"folder": str(folder or ""), "roots": [str(root) for root in roots], "used": False},
             _report(found),
             gr.update(choices=choices, value=choices[0][1] if choices else None, visible=bool(choices)),
             gr.update(value=min(128, fitting)),
             gr.update(interactive=bool(choices)),
         )
 
-    def begin(asked: dict | None, chosen: str | None, minutes: float, size: int) -> str:
+    def begin(asked: dict | None, chosen: str | None, minutes: float, size: int) -> tuple[str, dict]:
         if asked is None or chosen not in GOALS:
             raise refuse("Bring images and let the page look at them first.")
         roots = [Path(root) for root in asked["roots"]]
         try:
+            folder = trainer.new_folder("training")
             trainer.start(
-                chosen, roots, folder=Path(asked["folder"]), minutes=float(minutes), size=int(size),
+                chosen,
+                roots,
+                folder=folder,
+                minutes=float(minutes),
+                size=int(size),
                 names=[root.name for root in roots],
-            )  # fmt: skip
+            )
         except TrainingError as error:
             raise refuse(str(error)) from None
-        return asked["folder"]
+        return str(folder), {**asked, "used": True}
 
     def resume(folder: str | None, minutes: float) -> None:
         known = _known(trainer, folder)
@@ -168,7 +183,7 @@ def train_tab(trainer: Trainer, *, local: bool, opened: Callable[[gr.Button, gr.
         [look.click, path.submit], examined, [files, path, brought], [brought, report, goal, size, start],
         show_progress_on=report, **private,
     )  # fmt: skip
-    start.click(begin, [brought, goal, minutes, size], watched, **hidden).success(**looked)
+    start.click(begin, [brought, goal, minutes, size], [watched, brought], **hidden).success(**looked)
     go_on.click(resume, [watched, minutes], None, **hidden).success(**looked)
     stop.click(trainer.stop, None, None, **hidden).success(**looked)
     earlier.input(lambda folder: (folder, ""), earlier, [watched, shown_sample], **hidden).success(**looked)
@@ -185,12 +200,13 @@ def _known(trainer: Trainer, folder: str | None) -> Path | None:
 
 
 def _title(trainer: Trainer, folder: Path) -> str:
-    found = trainer.progress(folder)
     day = time.strftime("%d %B, %H:%M", time.localtime(folder.stat().st_mtime))
-    return f"{found.words if found is not None else folder.name}, {day}"
+    return f"{trainer.words(folder)}, {day}"
 
 
-def _without(message: str, folder: Path) -> str:
+def _without(message: str, folder: Path | None) -> str:
+    if folder is None:
+        return message
     return message.replace(f"{folder / 'images'}/", "").replace(str(folder / "images"), "the images")
 
 

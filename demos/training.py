@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from translate.checkpoint.atomic import written_beside
 from translate.checkpoint.weights import weights_files
 from translate.data.doctor import Diagnosis
 
+BROUGHT = "images"  # begins the name of a folder of what was brought
 COMMAND_FILE, OUTPUT_FILE = "command.json", "output.txt"
 ENDLESS = "1000000000"  # images: the minutes end a training
 State = Literal["running", "stopping", "stopped", "failed"]
@@ -141,17 +143,39 @@ class Trainer:
         self._folder: Path | None = None
         self._started = 0.0
         self._stopping = False
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Remove what somebody brought before this server was started, and nobody trained on."""
+        if not self.root.is_dir():
+            return
+        asked = " ".join(str(_asked(folder)) for folder in self.folders())
+        for folder in self.root.glob(f"{BROUGHT}-*"):
+            if not (folder / COMMAND_FILE).exists() and str(folder) not in asked:
+                shutil.rmtree(folder, ignore_errors=True)
 
     @property
     def busy(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
     def new_folder(self, name: str) -> Path:
-        """A folder that is not there yet, for a training and what it learns from."""
+        """Make a folder for a training, or for what it learns from.
+
+        Raises:
+            TrainingError: it cannot be made.
+        """
         stem = re.sub(r"[^\w-]+", "-", name).strip("-") or "training"
         stamp = time.strftime("%Y-%m-%d-%H%M%S")
-        candidates = (self.root / f"{stem}-{stamp}{mark}" for mark in ("", *(f"-{n}" for n in range(2, 1000))))
-        return next(folder for folder in candidates if not folder.exists())
+        for mark in ("", *(f"-{number}" for number in range(2, 1000))):
+            folder = self.root / f"{stem}-{stamp}{mark}"
+            try:
+                folder.mkdir(parents=True)
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise TrainingError(f"{self.root} cannot be written: {error.strerror}.") from None
+            return folder
+        raise TrainingError(f"{self.root} is full of trainings: remove some.")
 
     def start(
         self, goal: str, roots: Sequence[Path], *, folder: Path, minutes: float, size: int, names: Sequence[str] = ()
@@ -173,7 +197,7 @@ class Trainer:
         data = [str(roots[0]), *(["--root-b", str(roots[1])] if len(roots) > 1 else [])]
         words = ["train", chosen.method[0], *data, *chosen.method[1:], "--size", str(size), "--images", ENDLESS]
         if len(names) == 2 and chosen.translates and "--derive" not in chosen.method:
-            words += ["--names", *names]
+            words += ["--names", *(name.lstrip("-") or "images" for name in names)]  # "-x" would be a flag
         called = re.sub(r"[^\w-]+", "-", f"{roots[0].name}-{goal}").strip("-")
         self._run(folder, {"goal": goal, "run": called, "command": words, "minutes": minutes})
 
@@ -201,8 +225,10 @@ class Trainer:
                 raise TrainingError(f"{folder} cannot be written: {error.strerror}.") from None
             command = [*asked["command"], "--out", str(folder / asked["run"]), "--minutes", f"{asked['minutes']:g}"]
             cores = os.cpu_count() or 1
-            # A core is left to the page. On Windows a group of its own can be told to stop.
-            options = {"creationflags": 0x200} if sys.platform == "win32" else {}
+            # A core is left to the page. Ctrl+C at the server is not for the training: `close` tells it on, once.
+            options: dict[str, Any] = {"start_new_session": True}
+            if sys.platform == "win32":
+                options = {"creationflags": 0x200}  # a group of its own
             with output:
                 self._process = subprocess.Popen(
                     [sys.executable, "-m", "translate", *command],
@@ -234,6 +260,11 @@ class Trainer:
                 self._process.kill()
                 self._process.wait()
 
+    def words(self, folder: Path) -> str:
+        """The goal of a training."""
+        asked = _asked(folder)
+        return GOALS[asked["goal"]].words if asked is not None else folder.name
+
     def folders(self) -> list[Path]:
         """All trainings, the newest first."""
         if not self.root.is_dir():
@@ -252,8 +283,8 @@ class Trainer:
         state: State = "stopped"
         if mine and self.busy:
             state = "stopping" if self._stopping else "running"
-        elif mine and self._process is not None and self._process.returncode not in (0, None):
-            state = "failed"
+        elif mine and self._process is not None and self._process.returncode not in (0, None) and not self._stopping:
+            state = "failed"  # one that is stopped while it still reads images ends with an error, and is none
         run = folder / asked["run"]
         entries = _entries(run / "log.jsonl")
         losses: dict[str, list[tuple[int, float]]] = {}
@@ -286,12 +317,20 @@ def _asked(folder: Path) -> dict[str, Any] | None:
 
 
 def _entries(log: Path) -> list[dict[str, Any]]:
-    """The lines of a log; a last one that is being written is left out."""
+    """The lines of a log; one that is being written, or damaged, is left out."""
     try:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
     except OSError:
         return []
-    return [json.loads(line) for line in lines if line.endswith("\n")]
+    found = []
+    for line in lines:
+        try:
+            entry = json.loads(line)
+            if isinstance(entry["images"], int):
+                found.append(entry)
+        except (ValueError, KeyError, TypeError):  # the last line, or one that somebody damaged
+            continue
+    return found
 
 
 def _last_line(output: Path) -> str:

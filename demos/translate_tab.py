@@ -6,6 +6,7 @@ import re
 import time
 import zipfile
 from collections.abc import Iterator
+from functools import partial
 from html import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,16 +16,12 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
-from translate.data.images import ImageError, Picture, read_header, read_image, write_image
-from translate.demos.answers import as_toasts, for_page, in_words, kept_file, refuse
+from translate.data.images import write_image
+from translate.demos.answers import as_toasts, for_page, in_words, kept_file, read_small, refuse
 from translate.demos.catalogue import Catalogue
 from translate.demos.examples import example, thumbnails
 from translate.demos.facade_drawings import STYLES
 from translate.inference.files import output_paths
-from translate.inference.translator import InferenceError
-
-MAX_PIXELS = 2**23
-"""Largest image that the tab takes: some 3 GB of memory in bf16, and 6 in fp32, for a U-Net of width 24."""
 
 MAX_MANY = 200
 """Images that are taken at once."""
@@ -42,29 +39,25 @@ element.querySelectorAll(".thumbnail").forEach((button) => {
 """
 
 
-def _read(path: str) -> Picture:
-    """An image that is not too large for this page."""
-    header = read_header(path)
-    if header.width * header.height > MAX_PIXELS:
-        raise refuse(
-            f"{Path(path).name} has {header.width} × {header.height} pixels, and this page takes up to "
-            f"{MAX_PIXELS / 1e6:.0f} million: make it smaller, or use `translate apply`."
-        )
-    return read_image(path)
+def _save_small(image: Image.Image, to: Path) -> None:
+    image.thumbnail((THUMBNAIL, THUMBNAIL))
+    image.save(to, "WEBP", quality=90)
 
 
 def _file_name(path: str, name: str | None) -> str:
     return re.sub(r"[^\w.-]+", "-", f"{Path(path).stem}-{name}") + ".png"
 
 
-def translate_tab(catalogue: Catalogue) -> gr.Dropdown:
+def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
     """Lay out the tab and connect it; call inside ``gr.Blocks``. Returns the picker of weights."""
     offers = catalogue.offers
     first = next(iter(offers.values()), None)
     empty = "There are no weights yet: train some on the Train tab, or open some on the Weights tab."
 
     gr.Markdown(
-        "Give an image, and see what the chosen network makes of it. Nothing leaves this computer.", elem_classes="lead"
+        "Give an image, and see what the chosen network makes of it."
+        + (" Nothing leaves this computer." if local else " What you give is deleted within two hours."),
+        elem_classes="lead",
     )
     with gr.Row():
         with gr.Column(min_width=300):
@@ -148,7 +141,7 @@ def translate_tab(catalogue: Catalogue) -> gr.Dropdown:
         if name not in offers:
             raise refuse("These weights are not in the list: choose others.")
         with as_toasts(path):
-            picture = _read(path)
+            picture = read_small(path)
             translator = catalogue.translator(name)
             started = time.perf_counter()
             output = translator.pictures([picture])[0]
@@ -177,21 +170,21 @@ def translate_tab(catalogue: Catalogue) -> gr.Dropdown:
         if name not in offers:
             raise refuse("These weights are not in the list: choose others.")
         failed: list[str] = []
-        shown: list[Image.Image] = []
+        shown: list[str] = []
         with TemporaryDirectory() as folder:
             names = output_paths([Path(path) for path in paths], Path(folder))
             for number, (path, target) in enumerate(zip(paths, names, strict=True)):
                 progress((number, len(paths)), unit="images")
                 try:
-                    picture = _read(path)
+                    picture = read_small(path)
                     output = catalogue.translator(name).pictures([picture])[0]
                     write_image(target, output)
-                except (ImageError, InferenceError, gr.Error) as error:
-                    failed.append(str(getattr(error, "message", error)).replace(path, Path(path).name))
+                except ValueError as error:
+                    if not type(error).__module__.startswith("translate."):
+                        raise
+                    failed.append(str(error).replace(path, Path(path).name))
                 else:
-                    thumbnail = for_page(output)
-                    thumbnail.thumbnail((THUMBNAIL, THUMBNAIL))
-                    shown.append(thumbnail)
+                    shown.append(kept_file(gallery, f"{number}.webp", partial(_save_small, for_page(output))))
                 words = f"{len(shown)} of {len(paths)} translated."
                 words += "".join(f"\n- {escape(reason)}" for reason in failed)
                 yield gr.update(value=shown, visible=True), words, gr.update(interactive=False)
@@ -207,12 +200,12 @@ def translate_tab(catalogue: Catalogue) -> gr.Dropdown:
             file = kept_file(together, f"{_file_name('images', name)[:-4]}.zip", pack)
         yield gr.update(), words, gr.update(value=file, interactive=True)
 
-    def show(path: str | None) -> str | dict:
+    def show(path: str | None) -> str | None:
         """Put a PNG in the place of a file that no browser can show, such as a TIFF; its depth and alpha stay."""
         if path is None or Path(path).suffix.lower() in SHOWN_BY_BROWSERS:
-            return gr.skip()
+            return path  # no update: one would bring back Gradio's own way of opening files
         with as_toasts(path):
-            picture = read_image(path)
+            picture = read_small(path)
             return kept_file(image, f"{Path(path).stem}.png", lambda target: write_image(target, picture))
 
     def choose(event: gr.SelectData) -> str:

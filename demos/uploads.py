@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import lzma
 import shutil
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -12,7 +14,7 @@ from translate.data.images import IMAGE_SUFFIXES
 MAX_FILES = 50_000
 MAX_BYTES = 4 * 2**30
 """Of all that is unpacked, as it is unpacked: what a zip file says of itself is not believed."""
-SUFFIXES = IMAGE_SUFFIXES | {".npz"}
+DEEPEST = 20  # folders in one another
 _CHUNK = 2**20
 
 
@@ -60,12 +62,14 @@ def unpack(files: Sequence[str | Path], into: Path) -> list[Path]:
 
 def _copied(paths: Sequence[Path], folder: Path) -> Path:
     folder.mkdir()
-    kept = [path for path in paths if path.suffix.lower() in SUFFIXES]
+    kept = [path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES]
     if not kept:
         raise UploadError(f"None of the {len(paths)} files is an image: bring PNG, JPEG, WebP or TIFF files, or a zip.")
-    for number, path in enumerate(kept):
-        name = path.name if not (folder / path.name).exists() else f"{path.stem}-{number}{path.suffix}"
-        shutil.copyfile(path, folder / name)
+    for path in kept:
+        target, number = folder / path.name, 2
+        while target.exists():
+            target, number = folder / f"{path.stem}-{number}{path.suffix}", number + 1
+        shutil.copyfile(path, target)
     return folder
 
 
@@ -93,7 +97,7 @@ def _unzip(path: Path, root: Path, room: list[int]) -> None:
                                 "line."
                             )
                         sink.write(chunk)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, UnicodeDecodeError, zlib.error, lzma.LZMAError) as error:
         raise UploadError(f"{path.name} cannot be unpacked ({error}): make it anew.") from None
     except RuntimeError:  # what zipfile raises for a password
         raise UploadError(f"{path.name} is locked by a password: make one without.") from None
@@ -105,13 +109,14 @@ def _place(member: zipfile.ZipInfo) -> PurePosixPath | None:
     """Where a member goes, below the root whatever it says; None for what is no image."""
     parts = [part for part in PurePosixPath(member.filename.replace("\\", "/")).parts if part not in ("/", "..", ".")]
     parts = [part.replace(":", "-") for part in parts]
-    if member.is_dir() or not parts or any(part.startswith((".", "__MACOSX")) for part in parts):
+    if member.is_dir() or not 0 < len(parts) <= DEEPEST or any(part.startswith((".", "__MACOSX")) for part in parts):
         return None
     place = PurePosixPath(*parts)
-    return place if place.suffix.lower() in SUFFIXES else None
+    return place if place.suffix.lower() in IMAGE_SUFFIXES else None
 
 
 def _inner(root: Path) -> Path:
     """The folder that holds more than one folder: zip files often have one around all."""
-    inside = list(root.iterdir())
-    return _inner(inside[0]) if len(inside) == 1 and inside[0].is_dir() else root
+    while len(inside := list(root.iterdir())) == 1 and inside[0].is_dir():
+        root = inside[0]
+    return root

@@ -93,3 +93,12 @@ def test_rivals_keep_to_the_rate(form):
     assert small.size < large.size
     assert large.head > 20
     assert at_equal_rate(image, form, body=1).size == at_equal_rate(image, form, body=2).size  # no better can be had
+
+
+def test_a_head_that_promises_too_much_is_refused_before_room_is_made(compressor):
+    data = compressor.compress(photo(16, 16))
+    huge = HEAD.pack(b"TVQ1", compressor.weights_id, 65535, 65535, 0) + data[HEAD.size :]
+    with pytest.raises(CompressedError, match="says it holds 65535x65535 pixels"):
+        compressor.decompress(huge)
+    with pytest.raises(CompressedError, match="the limit is 100"):
+        compressor.decompress(data, max_pixels=100)

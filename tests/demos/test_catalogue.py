@@ -69,7 +69,7 @@ def test_weights_of_somebody_are_for_nobody_else(tmp_path: Path, make_weights: C
     catalogue = Catalogue([make_weights(tmp_path / "all")])
     (mine,) = catalogue.add(make_weights(tmp_path / "mine"), name="mine 1f2e3d", private=True)
     assert [name for _, name in catalogue.titles()] == ["all"]
-    assert [name for _, name in catalogue.titles(own=mine.name)] == ["all", "mine 1f2e3d"]
+    assert [name for _, name in catalogue.titles(own=[mine.name])] == ["all", "mine 1f2e3d"]
 
 
 def test_weights_that_were_trained_further_are_read_again(tmp_path: Path, make_weights: Callable[..., Path]) -> None:

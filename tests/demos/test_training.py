@@ -126,3 +126,27 @@ def test_every_goal_is_a_command_that_parses(goal, tmp_path, monkeypatch):
     words = [*GOALS[goal].method[1:], "--size", "64", "--images", training.ENDLESS]
     assert main(["train", GOALS[goal].method[0], str(tmp_path), *words, "--out", "x", "--minutes", "3"]) == 0
     assert asked[0].run.minutes == 3
+
+
+def test_what_nobody_trained_on_is_removed_with_the_next_start(photos, tmp_path, small):
+    trainer = Trainer(tmp_path / "runs")
+    used, unused = trainer.new_folder(training.BROUGHT), trainer.new_folder(training.BROUGHT)
+    assert used != unused
+    shutil.copytree(photos, used / "images")
+    trainer.start("colour", [used / "images"], folder=trainer.new_folder("training"), minutes=10, size=32)
+    trainer.close()
+    Trainer(tmp_path / "runs")
+    assert used.exists()
+    assert not unused.exists()
+
+
+def test_stopping_at_once_is_no_failure_and_damaged_lines_are_left_out(photos, tmp_path, small):
+    trainer = Trainer(tmp_path / "runs")
+    folder = trainer.new_folder("training")
+    trainer.start("colour", [photos], folder=folder, minutes=10, size=32, names=["-cats", "dogs"])
+    trainer.close()  # while PyTorch is imported
+    assert trainer.progress().state == "stopped"
+    run = folder / "photos-colour"
+    run.mkdir(exist_ok=True)
+    (run / "log.jsonl").write_text('{"images": 2, "losses": {"d": 1.0}}\nnot JSON\n{"images": "x"}\n{"images": 4')
+    assert trainer.progress().images == 2

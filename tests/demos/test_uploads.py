@@ -99,3 +99,14 @@ def test_a_zip_file_that_grows_without_end_is_stopped(tmp_path, monkeypatch):
     monkeypatch.setattr(uploads, "MAX_FILES", 2)
     with pytest.raises(UploadError, match="more than 2 images"):
         unpack([zipped(tmp_path / "many.zip", "1.png", "2.png", "3.png")], tmp_path / "out")
+
+
+def test_folders_without_end_are_left_out(tmp_path):
+    file = zipped(tmp_path / "deep.zip", "/".join("d" * 1 for _ in range(900)) + "/1.png", "2.png")
+    (root,) = unpack([file], tmp_path / "out")
+    assert inside(root) == ["2.png"]
+
+
+def test_arrays_are_no_images(tmp_path):
+    with pytest.raises(UploadError, match="holds no images"):
+        unpack([zipped(tmp_path / "set.zip", "data.npz")], tmp_path / "out")

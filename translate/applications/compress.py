@@ -29,7 +29,7 @@ from torch import Tensor
 
 from translate.config.base import ConfigError
 from translate.data.batches import to_unit
-from translate.data.images import Picture, from_pil
+from translate.data.images import MAX_PIXELS, Picture, from_pil
 from translate.data.store import to_format
 from translate.inference.image_model import ImageModel
 from translate.networks import VQVAENetwork
@@ -90,11 +90,15 @@ class Compressor:
         head = HEAD.pack(MAGIC, self.weights_id, width, height, _checksum(codes))
         return head + coder.get_compressed().astype("<u4").tobytes()
 
-    def decompress(self, data: bytes) -> Image.Image:
+    def decompress(self, data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
         """The image of a file.
 
+        Args:
+            data: The file's bytes.
+            max_pixels: A file that says it holds more is refused before room is made for them.
+
         Raises:
-            CompressedError: no such file, cut short, or made with other weights.
+            CompressedError: no such file, cut short, too large, or made with other weights.
         """
         if len(data) < HEAD.size or data[:4] != MAGIC:
             raise CompressedError("is no file that translate compress wrote")
@@ -104,6 +108,8 @@ class Compressor:
                 f"was compressed with other weights than '{self.model.config.name}' ({weights_id.hex()}, and these are "
                 f"{self.weights_id.hex()})"
             )
+        if width * height > max_pixels:
+            raise CompressedError(f"says it holds {width}x{height} pixels, and the limit is {max_pixels:,}")
         body = data[HEAD.size :]
         if len(body) % 4 or not width or not height:
             raise CompressedError("is cut short or damaged: copy it again")

@@ -23,7 +23,8 @@ class Demo(Config):
     browser: bool = True
     """Open a browser window."""
     host: str = "127.0.0.1"
-    """The address to serve at, such as 0.0.0.0 for all of a network; this computer alone unless given."""
+    """The address to serve at, such as 0.0.0.0 for all of a network; this computer alone unless given. Behind a proxy
+    or a tunnel give --auth as well: only this computer's own people may name its folders."""
     auth: str | None = None
     """user:password, without which nothing is shown; over a network, the Train tab needs it."""
     max_size: Annotated[int, Ge(1), Le(100_000)] = 200

@@ -16,6 +16,7 @@ Upsampling = Literal["resize", "nearest", "transposed"]
 Downsampling = Literal["strided", "blur", "blur-after"]
 Initialisation = Literal["normal", "xavier", "kaiming", "orthogonal"]
 Likelihood = Literal["bernoulli", "gaussian"]
+MOST_LAYERS = 256  # of a kind; a file that asks for more is no network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +28,7 @@ class ResNetConfig(Config):
     out_channels: Annotated[int, Ge(1)] = 3
     width: Annotated[int, Ge(1)] = 64
     """Channels after the first convolution; doubled by each down-sampling."""
-    num_blocks: Annotated[int, Ge(0)] = 9
+    num_blocks: Annotated[int, Ge(0), Le(MOST_LAYERS)] = 9
     """Residual blocks: 6 up to 128 px, 9 above."""
     num_downsamplings: Annotated[int, Ge(0), Le(6)] = 2
     norm: Norm = "instance"
@@ -200,7 +201,7 @@ class CodePriorConfig(Config):
     side: Annotated[int, Ge(1)] = 7
     """Of the square of codes."""
     width: Annotated[int, Ge(4)] = 128
-    num_layers: Annotated[int, Ge(1)] = 4
+    num_layers: Annotated[int, Ge(1), Le(MOST_LAYERS)] = 4
     num_heads: Annotated[int, Ge(1)] = 4
     dropout: Annotated[float, Ge(0.0), Lt(1.0)] = 0.1
 
@@ -224,7 +225,7 @@ class CodecConfig(Config):
     """Side in pixels of the square images."""
     width: Annotated[int, Ge(1)] = 64
     num_downsamplings: Annotated[int, Ge(1), Le(5)] = 3
-    num_blocks: Annotated[int, Ge(0)] = 2
+    num_blocks: Annotated[int, Ge(0), Le(MOST_LAYERS)] = 2
     code_dim: Annotated[int, Ge(1)] = 16
     norm: Norm = "group"
 
@@ -364,7 +365,7 @@ class StyleGeneratorConfig(SameChannels):
     latent: Annotated[int, Ge(1)] = 128
     style: Annotated[int, Ge(1)] = 128
     """Numbers of a style."""
-    mapping_layers: Annotated[int, Ge(1)] = 8
+    mapping_layers: Annotated[int, Ge(1), Le(MOST_LAYERS)] = 8
     styling: Literal["modulated", "adain"] = "modulated"
     """Modulated convolutions (StyleGAN2), or adaptive instance normalisation (StyleGAN)."""
     num_classes: Annotated[int, Ge(0)] = 0

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Len, Lt
+from annotated_types import Ge, Le, Len, Lt
 from pydantic import Field
 
 from translate.config.base import Config, ConfigError, from_dict
@@ -20,7 +20,7 @@ FORMAT_VERSION = 1
 class Preprocessing(Config):
     """How an image becomes the network's input, and its output an image again."""
 
-    size: Annotated[int, Ge(1)] = 256
+    size: Annotated[int, Ge(1), Le(4096)] = 256
     """Side in pixels of the squares it was trained on; any other size is translated as it is."""
     value_range: tuple[float, float] = (-1.0, 1.0)
     """What the darkest and the brightest value become."""
