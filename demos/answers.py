@@ -34,6 +34,14 @@ def as_toasts(*paths: str | Path) -> Iterator[None]:
         raise refuse(message) from None
 
 
+def unopened(image: gr.Image) -> None:
+    """Have the handlers get an image's path, and open it by the toolkit, whose errors are sentences.
+
+    Gradio would open the file with Pillow first: broken ones would end in its words, 16-bit ones be clipped.
+    """
+    image.preprocess = lambda payload: payload.path if payload else None  # type: ignore[method-assign]
+
+
 MAX_PIXELS = 2**23
 """Largest image that the page takes: some 3 GB of memory in bf16, and 6 in fp32, for a U-Net of width 24."""
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from translate.applications.compress import HEAD, SUFFIX, Compressor
 from translate.data.images import Picture, composite, convert, to_pil
-from translate.demos.answers import as_toasts, kept_file, read_small, refuse
+from translate.demos.answers import as_toasts, kept_file, read_small, refuse, unopened
 from translate.demos.catalogue import Catalogue
 from translate.inference import ImageModel
 
@@ -37,7 +37,7 @@ def compress_tab(catalogue: Catalogue) -> gr.Dropdown:
         "A codebook makes a very small file of an image. Beside it, what JPEG makes of it at the quality you choose.",
         elem_classes="lead",
     )
-    data = gr.State(None)  # {"image", "made", "size"}
+    data = gr.State(None)  # {"image": what was compressed}
     with gr.Row():
         with gr.Column(min_width=300):
             weights = gr.Dropdown(
@@ -50,8 +50,7 @@ def compress_tab(catalogue: Catalogue) -> gr.Dropdown:
                 type="filepath", image_mode=None, format="png", sources=["upload", "clipboard"], label="Image",
                 height=260, elem_id="compress-input", buttons=[],
             )  # fmt: skip
-            # As on the Translate tab: files are read by the toolkit, whose errors are sentences.
-            image.preprocess = lambda payload: payload.path if payload else None  # type: ignore[method-assign]
+            unopened(image)
             button = gr.Button("Compress", variant="primary", elem_id="compress")
             quality = gr.Slider(1, 95, value=10, step=1, label="Quality of JPEG", elem_id="compress-quality")
             download = gr.DownloadButton("Download the small file", interactive=False, elem_id="compress-download")

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from translate.data.images import from_pil, to_pil
-from translate.demos.answers import as_toasts, kept_file, read_small, refuse
+from translate.demos.answers import as_toasts, kept_file, read_small, refuse, unopened
 from translate.demos.catalogue import Catalogue
 from translate.demos.draw_tab import from_url
 from translate.demos.pad import pad
@@ -43,8 +43,7 @@ def faults_tab(catalogue: Catalogue) -> gr.Dropdown:
                     type="filepath", image_mode=None, format="png", sources=["upload", "clipboard"], label="Your image",
                     height=200, elem_id="faults-own", buttons=[],
                 )  # fmt: skip
-                # As on the Translate tab: files are read by the toolkit, whose errors are sentences.
-                own.preprocess = lambda payload: payload.path if payload else None  # type: ignore[method-assign]
+                unopened(own)
         with gr.Column(min_width=300):
             verdict = gr.HTML("", elem_id="faults-verdict")
             with gr.Row():

@@ -14,7 +14,7 @@ from torch import Tensor
 from translate.applications.embed import flattened
 from translate.applications.latent_map import map_page
 from translate.data.images import ImageError, to_pil
-from translate.demos.answers import as_toasts, kept_file, read_small, refuse
+from translate.demos.answers import as_toasts, kept_file, read_small, refuse, unopened
 from translate.demos.catalogue import Catalogue
 from translate.demos.examples import to_url
 from translate.inference import ImageModel, contact_sheet
@@ -97,8 +97,7 @@ def latents_tab(catalogue: Catalogue) -> gr.Dropdown:
             for label in ("First", "Last")
         ]  # fmt: skip
         for image in pair:
-            # As on the Translate tab: files are read by the toolkit, whose errors are sentences.
-            image.preprocess = lambda payload: payload.path if payload else None  # type: ignore[method-assign]
+            unopened(image)
     between = gr.Button("Show what lies between", elem_id="latents-between")
     way = gr.Image(
         type="filepath", format="png", label="Between", show_label=False, interactive=False, visible=False,

@@ -103,7 +103,9 @@ def make_tab(catalogue: Catalogue) -> gr.Dropdown:
         if name not in makers:
             return empty, gr.update(visible=False)
         names = list(makers[name].config.classes)
-        return makers[name].card, gr.update(choices=names, value=[], visible=bool(names))
+        with as_toasts(makers[name].path):
+            card = makers[name].card
+        return card, gr.update(choices=names, value=[], visible=bool(names))
 
     inputs, outputs = [weights, classes, variety, seed], [result, took, download]
     model: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1, "show_progress_on": result}

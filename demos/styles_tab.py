@@ -11,7 +11,7 @@ import gradio as gr
 from PIL import Image
 from torch import Tensor
 
-from translate.demos.answers import as_toasts, kept_file, read_small, refuse
+from translate.demos.answers import as_toasts, kept_file, read_small, refuse, unopened
 from translate.demos.catalogue import Catalogue
 from translate.inference.style_model import PARTS, StyleModel
 
@@ -65,8 +65,7 @@ def styles_tab(catalogue: Catalogue) -> gr.Dropdown:
                     type="filepath", image_mode=None, format="png", sources=["upload", "clipboard"], label="Your image",
                     height=200, elem_id="styles-own", buttons=[],
                 )  # fmt: skip
-                # As on the Translate tab: files are read by the toolkit, whose errors are sentences.
-                own.preprocess = lambda payload: payload.path if payload else None  # type: ignore[method-assign]
+                unopened(own)
                 bring = gr.Button("Look for it among what the network makes", elem_id="styles-bring")
         with gr.Column(min_width=300):
             result = gr.Image(
@@ -127,7 +126,10 @@ def styles_tab(catalogue: Catalogue) -> gr.Dropdown:
         )
 
     def describe(name: str | None) -> tuple[str, None]:
-        return catalogue.makers[name].card if name in catalogue.makers else "", None
+        if name not in catalogue.makers:
+            return "", None
+        with as_toasts(catalogue.makers[name].path):
+            return catalogue.makers[name].card, None
 
     def fresh() -> tuple[Any, ...]:
         return (*[0.0] * NUM_SLIDERS, "nothing")

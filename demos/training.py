@@ -1,7 +1,8 @@
 """Training for the demo: one at a time, in a process of its own, which goes on when the page is closed.
 
-A training is a folder: ``command.json`` (what was asked for), what ``translate train`` writes there, and what was
-brought to train on. Everything that the page shows is read from it, so a server that was started anew shows it, too.
+A training is a folder: ``command.json`` (what was asked for), ``output.txt`` (what was said), and the run. Everything
+that the page shows is read from it, so a server that was started anew shows it, too. What somebody brought to train on
+lies beside it, in a folder of its own that several trainings may share.
 """
 
 from __future__ import annotations
@@ -31,7 +32,20 @@ State = Literal["running", "stopping", "stopped", "failed"]
 
 _TRANSLATOR = ("--width", "32", "--d-width", "32", "--schedule", "constant", "--ema-half-life", "500")
 _SHORT = ("--log-every", "50", "--sample-every", "200", "--checkpoint-every", "2000")
-_GAN = ("--augment", "colour", "translation", "cutout", "--batch-size", "32", "--flip", "--width", "32", "--d-width")
+_GAN = (
+    "--augment",
+    "colour",
+    "translation",
+    "cutout",
+    "--batch-size",
+    "32",
+    "--flip",
+    "--width",
+    "32",
+    "--d-width",
+    "32",
+)
+_LONG = ("--log-every", "500", "--sample-every", "5000", "--checkpoint-every", "10000")
 
 
 class TrainingError(ValueError):
@@ -47,6 +61,7 @@ class Goal:
     kinds: tuple[str, ...]
     """Of `Diagnosis.kind`, from which it can be learned."""
     translates: bool = True
+    """Whether it learns to make images of images, which have names."""
 
 
 GOALS = {
@@ -92,7 +107,7 @@ GOALS = {
     ),
     "new": Goal(
         words="New images of the same kind",
-        method=("dcgan", *_GAN, "32", "--log-every", "500", "--sample-every", "5000", "--checkpoint-every", "10000"),
+        method=("dcgan", *_GAN, *_LONG),
         kinds=("image-set", "images"),
         translates=False,
     ),

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from translate.data.images import write_image
-from translate.demos.answers import as_toasts, for_page, in_words, kept_file, read_small, refuse
+from translate.demos.answers import as_toasts, for_page, in_words, kept_file, read_small, refuse, unopened
 from translate.demos.catalogue import Catalogue
 from translate.demos.examples import example, thumbnails
 from translate.demos.facade_drawings import STYLES
@@ -77,8 +77,7 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
                 buttons=[],
                 placeholder="Drop an image here, or click to choose one",
             )
-            # Gradio would open the file with Pillow first: broken ones would end in its words, 16-bit ones be clipped.
-            image.preprocess = lambda payload: payload.path if payload else None  # type: ignore[method-assign]
+            unopened(image)
             back = gr.Checkbox(
                 False,
                 label="And back again",
@@ -215,8 +214,10 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
         if name not in offers:
             return empty, gr.update(visible=False), gr.update(visible=False)
         there = offers[name]
+        with as_toasts(there.path):  # what somebody brought is deleted after a while
+            card = there.card
         return (
-            there.card,
+            card,
             gr.update(visible=there.paints_facades),
             gr.update(visible=catalogue.inverse(name) is not None),
         )
