@@ -197,7 +197,8 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
                             archive.write(file, file.name)
 
             file = kept_file(together, f"{_file_name('images', name)[:-4]}.zip", pack)
-        yield gr.update(), words, gr.update(value=file, interactive=True)
+        # the whole again: when two updates come to the page together, it keeps the last
+        yield gr.update(value=shown, visible=True), words, gr.update(value=file, interactive=True)
 
     def show(path: str | None) -> str | None:
         """Put a PNG in the place of a file that no browser can show, such as a TIFF; its depth and alpha stay."""
