@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 import translate
-from translate.inference.grid import GAP, HEADING
+from translate.inference.grid import GAP, HEADING, enlarged
 
 
 @pytest.mark.parametrize("noise", ["training", "always"])
@@ -35,9 +35,9 @@ def test_previews_equal_the_inference_from_the_file(make_config, open_session, n
         assert not torch.equal(raw, shown)  # the average is what is shown and saved
     # The grid on disk, against the files of the data set.
     grid = np.asarray(Image.open(config.run.out / "samples" / "0000000003.png"))
-    size = session.data.size
+    size = 64  # smaller images are shown enlarged
     for row, pair in enumerate(session.data.split("train")[:3]):
-        made = np.asarray(model(Image.open(pair.a.path), seed=config.run.seed))
+        made = np.asarray(enlarged([model(Image.open(pair.a.path), seed=config.run.seed)])[0])
         top = HEADING + row * (size + GAP)
         assert np.array_equal(grid[top : top + size, size + GAP : 2 * size + GAP], made)
 

@@ -170,6 +170,11 @@ def test_a_grid_holds_every_image_under_its_heading():
             part = pixels[22 + row * 28 : 22 + row * 28 + 24, column * 36 : column * 36 + 32]
             assert (part == (red, row, 7)).all()
     assert (pixels[:22] < 128).any()  # the headings
+    wide = image_grid({"a": [Image.new("RGB", (32, 24))], "a heading wider than that": [Image.new("RGB", (32, 24))]})
+    left, right = np.hsplit(np.asarray(wide)[:22], [wide.width // 2])
+    assert wide.width > 2 * 32 + 4
+    assert (left[:, -2:] == 255).all()  # headings keep apart
+    assert (right[:, :2] == 255).all()
 
 
 @pytest.mark.parametrize(

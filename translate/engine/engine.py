@@ -48,7 +48,7 @@ from translate.engine.log import RunLog
 from translate.engine.meter import Meter
 from translate.engine.resume import check_same_run, network_configs, start_networks, without_paths
 from translate.inference.device import autocast, choose_precision
-from translate.inference.grid import image_grid, to_images
+from translate.inference.grid import enlarged, image_grid, to_images
 from translate.recipes.base import Batch, Batches, Progress, Recipe, Scratch, TrainingData, Update
 
 
@@ -335,7 +335,7 @@ class Engine:
         # Eager, as whoever opens the weights runs them: a grid equals what its weights make.
         with torch.compiler.set_stance("force_eager") if self.run.compile else nullcontext():
             columns = self.recipe.sample(self._averaged, self.sample_batch, precision=self.precision)
-        grid = image_grid({heading: to_images(images) for heading, images in columns.items()})
+        grid = image_grid({heading: enlarged(to_images(images)) for heading, images in columns.items()})
         with written_beside(self.run.out / "samples" / f"{self.images:010d}.png") as beside:
             grid.save(beside, format="PNG")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
@@ -18,7 +20,7 @@ def to_images(images: Tensor) -> list[Image.Image]:
 
 
 def image_grid(columns: dict[str, list[Image.Image]]) -> Image.Image:
-    """Columns of equally many images side by side, each under its heading.
+    """Columns of equally many images side by side, each under its heading and as wide as the widest needs.
 
     Args:
         columns: Heading to images; at least one, all of one size.
@@ -28,18 +30,19 @@ def image_grid(columns: dict[str, list[Image.Image]]) -> Image.Image:
     """
     width, height = next(iter(columns.values()))[0].size
     num_rows = len(next(iter(columns.values())))
+    font = ImageFont.load_default(size=max(9, min(14, width // 8)))
+    column = max(width, *(math.ceil(font.getlength(heading)) for heading in columns))  # headings of small images
     canvas = Image.new(
         "RGB",
-        (len(columns) * (width + GAP) - GAP, HEADING + num_rows * (height + GAP) - GAP),
+        (len(columns) * (column + GAP) - GAP, HEADING + num_rows * (height + GAP) - GAP),
         PAPER,
     )
     pen = ImageDraw.Draw(canvas)
-    font = ImageFont.load_default(size=max(9, min(14, width // 8)))
     for number, (heading, images) in enumerate(columns.items()):
-        left = number * (width + GAP)
-        pen.text((left + width / 2, HEADING / 2), heading, fill=INK, font=font, anchor="mm")
+        left = number * (column + GAP)
+        pen.text((left + column / 2, HEADING / 2), heading, fill=INK, font=font, anchor="mm")
         for row, image in enumerate(images):
-            canvas.paste(image, (left, HEADING + row * (height + GAP)))
+            canvas.paste(image, (left + (column - width) // 2, HEADING + row * (height + GAP)))
     return canvas
 
 
