@@ -8,18 +8,22 @@ from functools import lru_cache
 from typing import Any
 
 import gradio as gr
+import torch
 from PIL import Image
 from torch import Tensor
 
 from translate.demos.answers import as_toasts, kept_file, read_small, refuse, unopened
 from translate.demos.catalogue import Catalogue
-from translate.inference.style_model import PARTS, StyleModel
+from translate.inference.style_model import PARTS, StyleModel, straight
 
 CHOICE = 12  # images to choose from
 NUM_SLIDERS, REACH = 5, 3.0  # directions, and how far they go, in deviations of the styles
 SIDE, CHOICE_SIDE = 384, 128  # pixels, which the image that is changed, and those to choose from, have at least
 STEPS = 150  # of a projection
 LARGEST_SEED = 10**6
+PULLS = ("Shape", "Features", "Colours")
+"""What the layers of `PARTS` decide, in words."""
+FILM, FRAME = 24, 80  # images of a film, and milliseconds of each
 SHARES = {"nothing": None, "shape (coarse)": "coarse", "features (middle)": "middle", "colours (fine)": "fine"}
 
 
@@ -80,7 +84,21 @@ def styles_tab(catalogue: Catalogue) -> gr.Dropdown:
             part = gr.Radio(list(SHARES), value="nothing", label="Take from another", elem_id="styles-part")
             other = gr.Number(1, precision=0, minimum=0, maximum=LARGEST_SEED, label="Number of the other",
                               elem_id="styles-other")  # fmt: skip
+            with gr.Accordion("How unusual each part may be", open=False, elem_id="styles-parts"):
+                pulls = [
+                    gr.Slider(0.0, 1.5, value=1.0, step=0.05, label=label, elem_id=f"styles-pull-{number}",
+                              info=info)
+                    for number, (label, info) in enumerate(
+                        zip(PULLS, ("0 is that of the mean image, 1 as chosen.", "", ""), strict=True)
+                    )
+                ]  # fmt: skip
             download = gr.DownloadButton("Download PNG", interactive=False, elem_id="styles-download")
+            with gr.Accordion("A film", open=False, elem_id="styles-film"):
+                film = gr.Button("Film the way to the other and back", elem_id="styles-make-film")
+                moving = gr.Image(
+                    type="filepath", format="webp", label="Film", show_label=False, interactive=False,
+                    buttons=["download"], elem_id="styles-moving",
+                )  # fmt: skip
 
     def show(name: str, variety: float, seed: int) -> tuple[list[Image.Image], int]:
         """Images to choose from."""
@@ -91,25 +109,45 @@ def styles_tab(catalogue: Catalogue) -> gr.Dropdown:
     def choose(name: str, variety: float, seed: int, event: gr.SelectData) -> Tensor:
         return catalogue.stylist(name).styled(psi=float(variety)).seeded([seed + event.index])
 
-    def change(
+    def changed_styles(
         name: str, styles: Tensor | None, part: str, other: float | None, variety: float, *amounts: float
-    ) -> tuple[str, str]:
-        """The chosen image under the controls, twice: to be seen, and to be kept."""
+    ) -> tuple[StyleModel, Tensor]:
+        """The chosen styles under the controls."""
         if styles is None:
             raise refuse("Choose an image first.")
         if SHARES.get(part) is not None and other is None:
             raise refuse("Give the other image a number.")
+        model = catalogue.stylist(name).styled(psi=float(variety))
+        model.check_styles(styles)
+        if (layers := SHARES.get(part)) is not None:
+            assert other is not None
+            styles = model.mixed(styles, model.seeded([int(other)]), layers=PARTS[layers])
+        for amount, direction in zip(amounts[:NUM_SLIDERS], directions(name), strict=False):
+            styles = model.edited(styles, direction, strength=float(amount))
+        psi = [1.0] * model.num_layers
+        for amount, (first, last) in zip(amounts[NUM_SLIDERS:], PARTS.values(), strict=True):
+            psi[first:last] = [float(amount)] * len(psi[first:last])
+        return model, styles if set(psi) == {1.0} else model.truncated(styles, psi)
+
+    def change(*controls: Any) -> tuple[str, str]:
+        """The chosen image under the controls, twice: to be seen, and to be kept."""
         with as_toasts():
-            model = catalogue.stylist(name).styled(psi=float(variety))
-            model.check_styles(styles)
-            if (layers := SHARES.get(part)) is not None:
-                assert other is not None
-                styles = model.mixed(styles, model.seeded([int(other)]), layers=PARTS[layers])
-            for amount, direction in zip(amounts, directions(name), strict=False):
-                styles = model.edited(styles, direction, strength=float(amount))
+            model, styles = changed_styles(*controls)
             image = _smooth(model.pictures(model.synthesised(styles))[0], SIDE)
             file = kept_file(result, "style.png", lambda target: image.save(target, "PNG"))
         return file, file
+
+    def make_film(*controls: Any) -> str:
+        """From the chosen image under the controls to the other one, and back."""
+        other = controls[3]
+        if other is None:
+            raise refuse("Give the other image a number.")
+        with as_toasts():
+            model, styles = changed_styles(*controls)
+            ways = straight(torch.cat([styles, model.seeded([int(other)])]), steps=FILM // 2, closed=True)
+            start, *rest = [_smooth(image, SIDE).convert("RGB") for image in model.pictures(model.synthesised(ways))]
+            options: dict[str, Any] = {"save_all": True, "append_images": rest, "duration": FRAME, "loop": 0}
+            return kept_file(moving, "styles.webp", lambda target: start.save(target, "WEBP", **options))
 
     def project(name: str, path: str | None, progress: gr.Progress = gr.Progress()) -> tuple[Tensor, str]:  # noqa: B008
         """Styles of an image of one's own."""
@@ -132,16 +170,16 @@ def styles_tab(catalogue: Catalogue) -> gr.Dropdown:
             return catalogue.makers[name].card, None
 
     def fresh() -> tuple[Any, ...]:
-        return (*[0.0] * NUM_SLIDERS, "nothing")
+        return (*[0.0] * NUM_SLIDERS, *[1.0] * len(PULLS), "nothing")
 
     model: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
     hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    inputs = [weights, chosen, part, other, variety, *sliders]
+    inputs = [weights, chosen, part, other, variety, *sliders, *pulls]
     changed: dict[str, Any] = {**model, **hidden, "trigger_mode": "always_last"}
 
     def redraw(event: Any) -> None:
         """Show the chosen image after an event, with all controls where they were when there was no image."""
-        event.success(fresh, None, [*sliders, part], **hidden).success(
+        event.success(fresh, None, [*sliders, *pulls, part], **hidden).success(
             change, inputs, [result, download], api_visibility="private", **model
         ).success(lambda: gr.update(interactive=True), None, download, **hidden)
 
@@ -159,10 +197,11 @@ def styles_tab(catalogue: Catalogue) -> gr.Dropdown:
     redraw(
         bring.click(project, [weights, own], [chosen, said], api_visibility="private", show_progress_on=said, **model)
     )
-    for control in sliders:
+    for control in (*sliders, *pulls):
         control.input(change, inputs, [result, download], **changed)
     part.input(change, inputs, [result, download], **changed)
     other.submit(change, inputs, [result, download], **changed)
+    film.click(make_film, inputs, moving, api_visibility="private", **model)
     return weights
 
 

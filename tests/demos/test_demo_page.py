@@ -219,6 +219,14 @@ def test_styles_are_chosen_changed_mixed_and_found(page: Page, tmp_path: Path) -
     act_and_wait(lambda: (slider.focus(), slider.press("End")))
     act_and_wait(lambda: page.get_by_label("features (middle)").check())
     page.locator("#styles-download:not([disabled])").wait_for()
+    page.get_by_role("button", name="How unusual each part may be").click()
+    pull = page.locator("#styles-pull-1 input[type=range]")
+    act_and_wait(lambda: (pull.focus(), pull.press("Home")))
+    page.locator("#styles-film button").first.click()
+    page.get_by_role("button", name="Film the way to the other and back").click()
+    shown(page, "#styles-moving img", 1)
+    frames = Image.open(io.BytesIO(page.request.get(page.locator("#styles-moving img").get_attribute("src")).body()))
+    assert (frames.format, frames.n_frames, frames.size) == ("WEBP", 24, (384, 384))
     page.get_by_role("button", name="Begin with an image of your own").click()
     draw_facade(STYLES[1], size=32).save(tmp_path / "mine.png")
     page.set_input_files("#styles-own input[type=file]", tmp_path / "mine.png")
@@ -226,6 +234,7 @@ def test_styles_are_chosen_changed_mixed_and_found(page: Page, tmp_path: Path) -
     act_and_wait(lambda: page.get_by_role("button", name="Look for it among what the network makes").click())
     assert "of the difference from the mean image are gone" in page.locator("#styles-said").inner_text()
     assert page.locator("#change-0 input[type=range]").input_value() == "0"  # another image begins anew
+    assert pull.input_value() == "1"
     page.screenshot(path=tmp_path / "styles.png", full_page=True)
 
 

@@ -100,6 +100,17 @@ def test_principal_components_have_the_deviation_of_styles(model):
         assert along.std().item() == pytest.approx(component.norm().item(), rel=1e-3)
 
 
+def test_styles_are_truncated_layer_by_layer_afterwards(model):
+    psi = [0.5] * 3 + [0.0] * (model.num_layers - 3)
+    styles = model.seeded([7, 8])
+    torch.testing.assert_close(model.truncated(styles, psi), model.styled(psi=psi).seeded([7, 8]))
+    torch.testing.assert_close(model.truncated(styles, [1.0]), styles)
+    with pytest.raises(InferenceError, match="out of range"):
+        model.truncated(styles, [9.0])
+    with pytest.raises(InferenceError, match="2 values of psi"):
+        model.truncated(styles, [1.0, 1.0])
+
+
 def test_a_direction_is_learned_from_scores(model):
     styles = model.styles(model.latents(2000))[:, 0]
     wanted = torch.nn.functional.normalize(torch.randn(6, generator=torch.Generator().manual_seed(0)), dim=0)

@@ -228,6 +228,17 @@ class StyleModel(GeneratorModel):
             )
         return first, last
 
+    def truncated(self, styles: Tensor, psi: Sequence[float]) -> Tensor:
+        """Styles [N, L, D] brought nearer to the mean style, or taken further from it, each layer by its own psi.
+
+        Raises:
+            InferenceError: styles of another network, or a psi out of range or of another number of layers.
+        """
+        self.check_styles(styles)
+        share = self.styled(psi=psi).psi[:, None]
+        mean = self.network.mapping.average.detach().cpu()
+        return mean + share * (styles - mean)
+
     # Directions
 
     def factorised(self, count: int, *, layers: tuple[int, int | None] = (0, None)) -> Tensor:
