@@ -16,6 +16,9 @@ SIZE = 256
 
 SEED = 3
 
+CREDIT = "Photo: danielbuechele, CC BY 2.0, as it comes with scikit-learn"
+"""Of `photo`."""
+
 URL_HEADER = "data:image/png;base64,"
 
 
@@ -25,11 +28,34 @@ def example(index: int) -> Image.Image:
     return draw_facade(STYLES[index], seed=SEED, size=SIZE)
 
 
+@cache
+def photo() -> Image.Image | None:
+    """A photo to try weights with: scikit-learn's china.jpg; None where that is not installed."""
+    try:
+        from sklearn.datasets import load_sample_image
+    except ImportError:
+        return None
+    return Image.fromarray(load_sample_image("china.jpg"))
+
+
 def to_url(image: Image.Image) -> str:
     """An image as a PNG in a data URL."""
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return URL_HEADER + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def photo_thumbnail() -> str:
+    """A button with the photo, as HTML; empty where it is not here."""
+    whole = photo()
+    if whole is None:
+        return ""
+    small = whole.resize((240, 160), Image.Resampling.LANCZOS)
+    button = (
+        '<button type="button" class="thumbnail" data-index="0" title="A pagoda" aria-label="Example: a photo">'
+        f'<img src="{to_url(small)}" alt=""></button>'
+    )
+    return f'<div class="thumbnails photos">{button}</div>'
 
 
 def thumbnails(purpose: str) -> str:

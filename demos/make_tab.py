@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from translate.demos.answers import as_toasts, in_words, kept_file, refuse
+from translate.demos.cards import card_html
 from translate.demos.catalogue import Catalogue
 from translate.inference import GeneratorModel, StyleModel, contact_sheet
 from translate.inference.grid import enlarged
@@ -36,7 +37,7 @@ def make_tab(catalogue: Catalogue) -> gr.Dropdown:
             weights = gr.Dropdown(
                 catalogue.titles(list(makers.values())), value=first.name if first else None, label="Weights"
             )
-            card = gr.Markdown(first.card if first else empty, elem_id="make-card")
+            card = gr.HTML(card_html(first, empty=empty), elem_id="make-card")
             classes = gr.CheckboxGroup(
                 names, label="Which (none chosen: all)", visible=bool(names),
                 elem_id="make-classes",
@@ -101,11 +102,11 @@ def make_tab(catalogue: Catalogue) -> gr.Dropdown:
 
     def describe(name: str | None) -> tuple[str, dict]:
         if name not in makers:
-            return empty, gr.update(visible=False)
+            return card_html(None, empty=empty), gr.update(visible=False)
         names = list(makers[name].config.classes)
         with as_toasts(makers[name].path):
-            card = makers[name].card
-        return card, gr.update(choices=names, value=[], visible=bool(names))
+            said = card_html(makers[name])
+        return said, gr.update(choices=names, value=[], visible=bool(names))
 
     inputs, outputs = [weights, classes, variety, seed], [result, took, download]
     model: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1, "show_progress_on": result}

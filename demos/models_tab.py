@@ -17,6 +17,7 @@ from translate.checkpoint import peers
 from translate.checkpoint.weights import FOREIGN_SUFFIXES, MODEL_FILE
 from translate.config.weights import Domains
 from translate.demos.answers import as_toasts, kept_file, refuse
+from translate.demos.cards import preview_html
 from translate.demos.catalogue import Catalogue, Offer
 from translate.export import export_onnx, export_safetensors
 
@@ -164,4 +165,6 @@ def _card(offer: Offer | None) -> str:
     if offer is None:
         return '<p class="hint">No weights are here yet.</p>'
     rows = "".join(f"<tr><th>{escape(key)}</th><td>{escape(value)}</td></tr>" for key, value in offer.facts.items())
-    return f'<table class="facts"><caption>{escape(offer.name)}</caption>{rows}</table>'
+    shown = preview_html(offer)
+    picture = f'<div class="card">{shown}</div>' if shown else ""
+    return f'{picture}<table class="facts"><caption>{escape(offer.name)}</caption>{rows}</table>'

@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from translate.demos.answers import as_toasts, kept_file, read_small, refuse, unopened
+from translate.demos.cards import card_html
 from translate.demos.catalogue import Catalogue
 from translate.inference.style_model import PARTS, StyleModel, straight
 
@@ -54,7 +55,7 @@ def styles_tab(catalogue: Catalogue) -> gr.Dropdown:
                 catalogue.titles(offers), value=first.name if first else None, label="Weights",
                 elem_id="styles-weights",
             )  # fmt: skip
-            card = gr.Markdown(first.card if first else "", elem_id="styles-card")
+            card = gr.HTML(card_html(first), elem_id="styles-card")
             gallery = gr.Gallery(
                 label="Choose one", columns=4, rows=3, height="auto", object_fit="contain", allow_preview=False,
                 interactive=False, buttons=[], elem_id="styles-choice",
@@ -165,9 +166,9 @@ def styles_tab(catalogue: Catalogue) -> gr.Dropdown:
 
     def describe(name: str | None) -> tuple[str, None]:
         if name not in catalogue.makers:
-            return "", None
+            return card_html(None), None
         with as_toasts(catalogue.makers[name].path):
-            return catalogue.makers[name].card, None
+            return card_html(catalogue.makers[name]), None
 
     def fresh() -> tuple[Any, ...]:
         return (*[0.0] * NUM_SLIDERS, *[1.0] * len(PULLS), "nothing")

@@ -18,8 +18,9 @@ from PIL import Image
 
 from translate.data.images import write_image
 from translate.demos.answers import as_toasts, for_page, in_words, kept_file, read_small, refuse, unopened
-from translate.demos.catalogue import Catalogue
-from translate.demos.examples import example, thumbnails
+from translate.demos.cards import card_html
+from translate.demos.catalogue import SKETCHES, Catalogue, Offer
+from translate.demos.examples import CREDIT, example, photo, photo_thumbnail, thumbnails
 from translate.demos.facade_drawings import STYLES
 from translate.inference.files import output_paths
 
@@ -48,6 +49,16 @@ def _file_name(path: str, name: str | None) -> str:
     return re.sub(r"[^\w.-]+", "-", f"{Path(path).stem}-{name}") + ".png"
 
 
+def _suits(offer: Offer) -> bool:
+    """Whether the photo that comes with scikit-learn is an example for weights, and is here."""
+    network = offer.config.network
+    return (
+        not offer.paints_facades
+        and offer.config.domains.source not in SKETCHES
+        and (network.in_channels == 3 and photo() is not None)
+    )
+
+
 def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
     """Lay out the tab and connect it; call inside ``gr.Blocks``. Returns the picker of weights."""
     offers = catalogue.offers
@@ -64,7 +75,7 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
             weights = gr.Dropdown(
                 catalogue.titles(), value=first.name if first else None, label="Weights", elem_id="weights"
             )
-            card = gr.Markdown(first.card if first else empty, elem_id="card")
+            card = gr.HTML(card_html(first, empty=empty), elem_id="card")
             image = gr.Image(
                 type="filepath",
                 image_mode=None,
@@ -93,6 +104,13 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
                 apply_default_css=False,
                 visible=first is not None and first.paints_facades,
                 elem_id="examples",
+            )
+            photos = gr.HTML(
+                html_template=f'<p class="hint">An example. {CREDIT}</p>' + photo_thumbnail(),
+                js_on_load=CHOOSE,
+                apply_default_css=False,
+                visible=first is not None and _suits(first),
+                elem_id="examples-photo",
             )
         with gr.Column(min_width=300):
             result = gr.ImageSlider(
@@ -208,18 +226,24 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
             picture = read_small(path)
             return kept_file(image, f"{Path(path).stem}.png", lambda target: write_image(target, picture))
 
+    def choose_photo() -> str:
+        found = photo()
+        assert found is not None
+        return kept_file(image, "china.png", found.save)
+
     def choose(event: gr.SelectData) -> str:
         return kept_file(image, f"{STYLES[event.index].name}.png", example(event.index).save)
 
-    def describe(name: str | None) -> tuple[str, dict, dict]:
+    def describe(name: str | None) -> tuple[str, dict, dict, dict]:
         if name not in offers:
-            return empty, gr.update(visible=False), gr.update(visible=False)
+            return card_html(None, empty=empty), *[gr.update(visible=False)] * 3
         there = offers[name]
         with as_toasts(there.path):  # what somebody brought is deleted after a while
-            card = there.card
+            said = card_html(there)
         return (
-            card,
+            said,
             gr.update(visible=there.paints_facades),
+            gr.update(visible=_suits(there)),
             gr.update(visible=catalogue.inverse(name) is not None),
         )
 
@@ -230,7 +254,10 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
     chosen = examples.select(choose, None, image, api_visibility="private", show_progress="hidden").success(
         translate, [image, weights, back], outputs, api_visibility="private", **model
     )
-    for done in (clicked, chosen):
+    shot = photos.select(choose_photo, None, image, api_visibility="private", show_progress="hidden").success(
+        translate, [image, weights, back], outputs, api_visibility="private", **model
+    )
+    for done in (clicked, chosen, shot):
         done.success(
             lambda: gr.update(interactive=True), None, download, api_visibility="private", show_progress="hidden"
         )
@@ -244,5 +271,5 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
         show_progress_on=summary,
     )
     cancel.click(None, cancels=running)
-    weights.change(describe, weights, [card, examples, back], api_visibility="private", show_progress="hidden")
+    weights.change(describe, weights, [card, examples, photos, back], api_visibility="private", show_progress="hidden")
     return weights

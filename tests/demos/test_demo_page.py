@@ -108,6 +108,11 @@ def test_other_weights_have_another_card_and_no_examples(page: Page) -> None:
     page.get_by_role("option", name="parser: photos → labels, 64 px").click()
     page.locator("#examples").wait_for(state="hidden")
     assert "U-Net" in page.locator("#card").inner_text()
+    pytest.importorskip("sklearn", reason="the photo comes with scikit-learn")
+    assert "CC BY" in page.locator("#examples-photo").inner_text()
+    page.locator("#examples-photo .thumbnail").click()
+    shown(page, "#result img", 2)
+    assert page.locator("#took").inner_text().startswith("640 × 427 pixels")
 
 
 def test_drawing(page: Page, tmp_path: Path) -> None:

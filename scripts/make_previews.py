@@ -1,0 +1,105 @@
+"""Make the small pictures on the cards of the weights that ship: inputs above outputs, or what is made of nothing.
+
+Inputs are drawn by code or made by the other weights; photos are scikit-learn's china.jpg (`translate.demos.examples`).
+
+    python scripts/make_previews.py [NAME ...]
+"""
+
+import argparse
+
+import torch
+from PIL import Image
+
+from translate.applications.anomaly import planted
+from translate.checkpoint.weights import read_config
+from translate.config.training import Derivation
+from translate.config.weights import WeightsConfig
+from translate.data.images import from_pil, to_pil
+from translate.demos.cards import HEIGHT, PREVIEW, WIDTH
+from translate.demos.examples import example, photo
+from translate.inference import StyleModel
+from translate.inference.deriver import Deriver
+from translate.inference.grid import heat_overlay, to_images
+from translate.inference.image_model import Framing, makes_images
+from translate.inference.library import (
+    load_detector,
+    load_image_model,
+    load_sampler,
+    load_translator,
+    shipped_weights,
+)
+
+GAP = 4
+FACES, DIGITS = "gan-faces", "gan-mnist"
+KINDS: dict[str, Derivation] = {"sketches": "edges", "grey": "gray"}
+"""What is derived for weights of a source."""
+TILE = (WIDTH - 3 * GAP) // 4
+
+
+def framed(images: list[Image.Image]) -> Image.Image:
+    """Two rows of four."""
+    canvas = Image.new("RGB", (WIDTH, HEIGHT), "white")
+    for number, image in enumerate(images):
+        row, column = divmod(number, 4)
+        how = Image.Resampling.LANCZOS if image.width > TILE else Image.Resampling.BICUBIC
+        tile = image.convert("RGB").resize((TILE, TILE), how)
+        canvas.paste(tile, (column * (TILE + GAP), row * (TILE + GAP)))
+    return canvas
+
+
+def inputs(config: WeightsConfig) -> list[Image.Image]:
+    """Four images such as the weights take."""
+    source, size = config.domains.source, config.preprocessing.size
+    if config.network.in_channels == 1 and config.kind != "translator":
+        return load_sampler(DIGITS).sample(4, seed=1)
+    if config.kind != "translator" or config.domains.target == "faces":
+        faces = load_sampler(FACES).sample(4, seed=1)
+        drawn = [pictured(face.resize((size, size), Image.Resampling.BICUBIC), source) for face in faces]
+        return drawn if config.kind == "translator" else faces
+    if source == "labels":
+        return [example(number) for number in range(4)]
+    whole = photo()
+    if whole is None:
+        raise SystemExit("scikit-learn is not here, and its photo is needed: pip install 'translate[demo]'")
+    side = whole.height * 2 // 3
+    places = [(round(share * (whole.width - side)), (whole.height - side) // 2) for share in (0, 0.33, 0.67, 1)]
+    parts = [whole.crop((x, y, x + side, y + side)).resize((size, size)) for x, y in places]
+    return [pictured(part, source) for part in parts]
+
+
+def pictured(image: Image.Image, source: str) -> Image.Image:
+    """What is derived from an image for weights that take such; else the image."""
+    kind = KINDS.get(source)
+    return image if kind is None else to_pil(Deriver(kind).pictures([from_pil(image)])[0])
+
+
+def preview(name: str) -> Image.Image:
+    path = shipped_weights()[name]
+    config = read_config(path)
+    if config.kind == "translator":
+        given = inputs(config)
+        return framed([*given, *(load_translator(path, device="cpu")(image) for image in given)])
+    if config.kind == "anomaly":
+        detector, _ = load_detector(path)
+        digits = Framing(config).prepared([from_pil(image) for image in load_sampler(DIGITS).sample(4, seed=1)])
+        digits[2:] = planted(digits[2:])
+        with torch.inference_mode():
+            return framed([*to_images(digits), *heat_overlay(digits, detector.heat(digits))])
+    if makes_images(config) and config.network.type != "vqvae":
+        model = load_sampler(path)
+        return framed((model.styled(psi=0.7) if isinstance(model, StyleModel) else model).sample(8, seed=1))
+    given = inputs(config)
+    return framed([*given, *load_image_model(path).reconstruct(given)])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help="of weights that ship; all unless given")
+    for name in parser.parse_args().names or shipped_weights():
+        target = shipped_weights()[name] / PREVIEW
+        preview(name).save(target, "WEBP", quality=88, method=6)
+        print(f"{target.stat().st_size / 1e3:5.1f} kB  {target}")
+
+
+if __name__ == "__main__":
+    main()
