@@ -9,14 +9,17 @@ import socket
 import sys
 import threading
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import gradio as gr
+from PIL import Image
 
 from translate.demos.answers import as_toasts, refuse
 from translate.demos.catalogue import Catalogue
 from translate.demos.compress_tab import compress_tab
 from translate.demos.draw_tab import draw_tab
+from translate.demos.examples import made, maker_of
 from translate.demos.faults_tab import faults_tab
 from translate.demos.latents_tab import latents_tab
 from translate.demos.make_tab import make_tab
@@ -77,7 +80,8 @@ def build_app(weights: Sequence[Path] = (), *, runs: Path | None = RUNS, local: 
                 codecs = compress_tab(catalogue)
             if trainer is not None:
                 with gr.Tab("Train", id="train"):
-                    train_tab(trainer, local=local, opened=opened)
+                    example = partial(_made, catalogue) if maker_of(catalogue) is not None else None
+                    train_tab(trainer, local=local, opened=opened, example=example)
             with gr.Tab("Weights", id="models"):
                 everything = models_tab(catalogue, own, local=local, opened=opened)
         pickers = [translators, makers, stylists, encoders, detectors, codecs, everything]
@@ -114,6 +118,10 @@ def build_app(weights: Sequence[Path] = (), *, runs: Path | None = RUNS, local: 
     if trainer is not None:
         atexit.register(trainer.close)
     return app.queue(default_concurrency_limit=1, max_size=32)
+
+
+def _made(catalogue: Catalogue, count: int) -> list[Image.Image]:
+    return made(catalogue, count=count, seed=0)
 
 
 def launch(

@@ -15,6 +15,7 @@ from translate.applications.compress import HEAD, SUFFIX, Compressor
 from translate.data.images import Picture, composite, convert, to_pil
 from translate.demos.answers import as_toasts, kept_file, read_small, refuse, unopened
 from translate.demos.catalogue import Catalogue
+from translate.demos.examples import CHOOSE, CREDIT, photo, photo_file, photo_thumbnail
 from translate.inference import ImageModel
 
 MAX_PIXELS = 2**19
@@ -52,6 +53,13 @@ def compress_tab(catalogue: Catalogue) -> gr.Dropdown:
             )  # fmt: skip
             unopened(image)
             button = gr.Button("Compress", variant="primary", elem_id="compress")
+            photos = gr.HTML(
+                html_template=f'<p class="hint">An example. {CREDIT}</p>' + photo_thumbnail(),
+                js_on_load=CHOOSE,
+                apply_default_css=False,
+                visible=photo() is not None,
+                elem_id="compress-example",
+            )
             quality = gr.Slider(1, 95, value=10, step=1, label="Quality of JPEG", elem_id="compress-quality")
             download = gr.DownloadButton("Download the small file", interactive=False, elem_id="compress-download")
             with gr.Accordion("Open a small file", open=False):
@@ -106,9 +114,14 @@ def compress_tab(catalogue: Catalogue) -> gr.Dropdown:
 
     hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     model: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "model", "concurrency_limit": 1}
-    button.click(compress, [weights, image], [data, ours, said, download], show_progress_on=ours, **model).success(
-        rival, [data, quality], [jpeg, jpeg_said], **hidden
-    )
+
+    def compressing(event: Any) -> None:
+        event(compress, [weights, image], [data, ours, said, download], show_progress_on=ours, **model).success(
+            rival, [data, quality], [jpeg, jpeg_said], **hidden
+        )
+
+    compressing(button.click)
+    compressing(photos.select(lambda: photo_file(image), None, image, **hidden).success)
     quality.input(rival, [data, quality], [jpeg, jpeg_said], trigger_mode="always_last", **hidden)
     small.upload(open_file, [weights, small], [ours, said], **model)
     return weights

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import base64
 import io
+import random
 from functools import cache
 from html import escape
 
+import gradio as gr
 from PIL import Image
 
+from translate.config.networks import ConvGeneratorConfig, DenseGeneratorConfig
+from translate.demos.answers import kept_file
+from translate.demos.catalogue import Catalogue
 from translate.demos.facade_drawings import STYLES, draw_facade
 
 SIZE = 256
@@ -18,6 +23,14 @@ SEED = 3
 
 CREDIT = "Photo: danielbuechele, CC BY 2.0, as it comes with scikit-learn"
 """Of `photo`."""
+
+CHOOSE = """
+element.querySelectorAll(".thumbnail").forEach((button) => {
+  const example = { index: Number(button.dataset.index), value: button.title };
+  button.addEventListener("click", () => trigger("select", example));
+});
+"""
+"""What makes buttons of thumbnails work."""
 
 URL_HEADER = "data:image/png;base64,"
 
@@ -38,11 +51,42 @@ def photo() -> Image.Image | None:
     return Image.fromarray(load_sample_image("china.jpg"))
 
 
+def maker_of(catalogue: Catalogue, *, channels: int | None = None) -> str | None:
+    """The name of the first GAN that makes images (of so many channels), which serve as examples."""
+    kinds = (ConvGeneratorConfig, DenseGeneratorConfig)
+    offers = (offer for offer in catalogue.makers.values() if not offer.private)
+    fitting = (offer.name for offer in offers if isinstance(offer.config.network, kinds)
+               and channels in (None, offer.config.network.channels))  # fmt: skip
+    return next(fitting, None)
+
+
+def made(
+    catalogue: Catalogue, *, count: int, channels: int | None = None, seed: int | None = None
+) -> list[Image.Image]:
+    """New images of that GAN, others each time unless a seed is given.
+
+    Raises:
+        KeyError: there is none.
+        WeightsError: its file has gone or changed.
+    """
+    name = maker_of(catalogue, channels=channels)
+    if name is None:
+        raise KeyError("no GAN makes such images")
+    return catalogue.maker(name).sample(count, seed=random.randrange(10**6) if seed is None else seed)
+
+
 def to_url(image: Image.Image) -> str:
     """An image as a PNG in a data URL."""
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return URL_HEADER + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def photo_file(holder: gr.Image) -> str:
+    """The photo as a file of a component."""
+    found = photo()
+    assert found is not None
+    return kept_file(holder, "pagoda.png", found.save)
 
 
 def photo_thumbnail() -> str:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import gradio as gr
 import torch
 from PIL import Image
 
+from translate.applications.anomaly import planted
 from translate.data.images import from_pil, to_pil
 from translate.demos.answers import as_toasts, kept_file, read_small, refuse, unopened
 from translate.demos.catalogue import Catalogue
 from translate.demos.draw_tab import from_url
+from translate.demos.examples import made, maker_of
 from translate.demos.pad import pad
 from translate.inference.grid import enlarged, heat_overlay, to_images
 from translate.inference.image_model import Framing
@@ -38,6 +41,7 @@ def faults_tab(catalogue: Catalogue) -> gr.Dropdown:
                 elem_id="faults-weights",
             )
             board = pad(paper="#000", pen="#fff", width=18, elem_id="faults-board", label="Pad: draw a digit")
+            example = gr.Button("Show an example", visible=bool(offers), elem_id="faults-example")
             with gr.Accordion("Or an image of your own", open=False):
                 own = gr.Image(
                     type="filepath", image_mode=None, format="png", sources=["upload", "clipboard"], label="Your image",
@@ -47,27 +51,31 @@ def faults_tab(catalogue: Catalogue) -> gr.Dropdown:
         with gr.Column(min_width=300):
             verdict = gr.HTML("", elem_id="faults-verdict")
             with gr.Row():
-                seen, made, heat = (
+                seen, again, heat = (
                     gr.Image(
                         type="filepath", format="png", label=label, interactive=False, buttons=["fullscreen"],
                         min_width=120, elem_id=f"faults-{name}",
                     )
-                    for name, label in (("seen", "As it is seen"), ("made", "As the network makes it again"),
+                    for name, label in (("seen", "As it is seen"), ("made", "Made again"),
                                         ("heat", "Where they differ"))
                 )  # fmt: skip
 
-    def judge(name: str | None, image: Image.Image) -> tuple[str, str, str, str]:
-        if name not in catalogue.detectors:
+    def known(name: str | None) -> str:
+        if name is None or name not in catalogue.detectors:
             raise refuse(
                 "There is no detector: make one with `translate anomaly fit`, then open it on the Weights tab."
             )
+        return name
+
+    def judge(name: str | None, image: Image.Image) -> tuple[str, str, str, str]:
+        name = known(name)
         with as_toasts():
             detector, config = catalogue.detector(name)
             images = Framing(config).prepared([from_pil(image)])
             with torch.inference_mode():
                 given = images.to(detector.centre.device)
                 scores = detector(given)[0].cpu()
-                again, differs = detector.autoencoder(given).cpu(), detector.heat(given).cpu()
+                rebuilt, differs = detector.autoencoder(given).cpu(), detector.heat(given).cpu()
         number = SCORES.index("both")
         score, threshold = float(scores[number]), float(detector.thresholds[number])
         odd = score > threshold
@@ -76,10 +84,10 @@ def faults_tab(catalogue: Catalogue) -> gr.Dropdown:
             f'<p class="verdict {"odd" if odd else "usual"}"><b>{"Unlike" if odd else "Like"} what it knows</b><br>'
             f"Score {score:.1f}; the threshold is {threshold:.1f}{passed}.</p>"
         )
-        shown = [to_images(images)[0], to_images(again)[0], heat_overlay(images, differs)[0]]
+        shown = [to_images(images)[0], to_images(rebuilt)[0], heat_overlay(images, differs)[0]]
         files = [
             kept_file(place, f"{place.elem_id}.png", lambda to, one=one: one.save(to, "PNG"))  # type: ignore[misc]
-            for place, one in zip((seen, made, heat), enlarged(shown, least=SIDE), strict=True)
+            for place, one in zip((seen, again, heat), enlarged(shown, least=SIDE), strict=True)
         ]
         return words, files[0], files[1], files[2]
 
@@ -99,10 +107,22 @@ def faults_tab(catalogue: Catalogue) -> gr.Dropdown:
             picture = read_small(path)
         return judge(name, to_pil(picture))
 
-    outputs = [verdict, seen, made, heat]
+    def judge_example(name: str | None) -> tuple[str, str, str, str]:
+        """Score an image that another network makes; a piece of a second one is pasted into every other."""
+        config = catalogue.detectors[known(name)].config
+        channels = config.network.in_channels
+        if maker_of(catalogue, channels=channels) is None:
+            raise refuse("No network here makes such images: draw one, or give one of your own.")
+        with as_toasts():
+            images = Framing(config).prepared([from_pil(one) for one in made(catalogue, channels=channels, count=4)])
+        seed = random.randrange(10**6)
+        return judge(name, to_images(planted(images, seed=seed) if seed % 2 else images)[0])
+
+    outputs = [verdict, seen, again, heat]
     model: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1, "show_progress": "hidden"}
     board.change(
         judge_drawing, [weights, board], outputs, api_name="judge", trigger_mode="always_last", **model
     )  # fmt: skip
+    example.click(judge_example, weights, outputs, api_visibility="private", **model)
     own.upload(judge_file, [weights, own], outputs, api_visibility="private", **model)
     return weights

@@ -16,7 +16,7 @@ from translate.applications.latent_map import map_page
 from translate.data.images import ImageError, to_pil
 from translate.demos.answers import as_toasts, kept_file, read_small, refuse, unopened
 from translate.demos.catalogue import Catalogue
-from translate.demos.examples import to_url
+from translate.demos.examples import made, maker_of, to_url
 from translate.inference import ImageModel, contact_sheet
 from translate.inference.grid import enlarged
 
@@ -98,7 +98,13 @@ def latents_tab(catalogue: Catalogue) -> gr.Dropdown:
         ]  # fmt: skip
         for image in pair:
             unopened(image)
-    between = gr.Button("Show what lies between", elem_id="latents-between")
+    with gr.Row():
+        between = gr.Button("Show what lies between", variant="primary", elem_id="latents-between")
+        two = gr.Button(
+            "Show it of two that were made here",
+            visible=first is not None and _example(catalogue, first.name),
+            elem_id="latents-two",
+        )
     way = gr.Image(
         type="filepath", format="png", label="Between", show_label=False, interactive=False, visible=False,
         buttons=["download", "fullscreen"], elem_id="latents-way",
@@ -120,11 +126,17 @@ def latents_tab(catalogue: Catalogue) -> gr.Dropdown:
         )
         found = gr.HTML("", elem_id="latents-map")
 
-    def describe(name: str | None, place: str) -> tuple[dict, str, dict]:
+    def describe(name: str | None, place: str) -> tuple[dict, str, dict, dict]:
         if name is None:
-            return gr.update(sheet=""), "", gr.update(visible=False)
+            return gr.update(sheet=""), "", gr.update(visible=False), gr.update(visible=False)
         with as_toasts():
-            return gr.update(sheet=sheet(name)), under(name, place), gr.update(visible=name in SHIPPED_MAP)
+            there, likewise = gr.update(visible=name in SHIPPED_MAP), gr.update(visible=_example(catalogue, name))
+            return gr.update(sheet=sheet(name)), under(name, place), there, likewise
+
+    def take_two(name: str) -> list[str]:
+        with as_toasts():
+            images = made(catalogue, channels=catalogue[name].config.network.in_channels, count=2)
+        return [kept_file(place, "made.png", one.save) for place, one in zip(pair, images, strict=True)]
 
     def show_way(name: str | None, first: str | None, last: str | None) -> dict:
         """Both images made again, and the images between them, as a strip."""
@@ -165,15 +177,21 @@ def latents_tab(catalogue: Catalogue) -> gr.Dropdown:
 
     hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     model: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "model", "concurrency_limit": 1}
-    weights.change(describe, [weights, plane], [plane, here, example], **hidden)
+    weights.change(describe, [weights, plane], [plane, here, example, two], **hidden)
     plane.change(
         under, [weights, plane], here, api_name="latents", trigger_mode="always_last", show_progress="hidden",
         concurrency_limit=4,
     )  # fmt: skip
     between.click(show_way, [weights, *pair], way, show_progress_on=way, **model)
+    two.click(take_two, weights, pair, **hidden).success(show_way, [weights, *pair], way, show_progress_on=way, **model)
     draw.click(show_map, [weights, files], found, **model)
     example.click(lambda name: _framed(SHIPPED_MAP[name].read_text(encoding="utf-8")), weights, found, **hidden)
     return weights
+
+
+def _example(catalogue: Catalogue, name: str) -> bool:
+    """Whether images that another network makes are examples for an autoencoder."""
+    return maker_of(catalogue, channels=catalogue[name].config.network.in_channels) is not None
 
 
 def _framed(page: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from PIL import Image
 
 from translate.config.base import ConfigError
 from translate.data.doctor import Diagnosis, examine
@@ -19,6 +20,9 @@ from translate.demos.answers import as_toasts, kept_file, refuse
 from translate.demos.training import BROUGHT, GOALS, Progress, Trainer, TrainingError, goals_for
 from translate.demos.uploads import UploadError, unpack
 
+Looked = tuple[dict, str, dict, dict, dict]
+EXAMPLES = 300
+"""Images that are made for those who have none at hand."""
 SIZES = [64, 128, 256]
 TICK = 2.0  # seconds between two looks at a running training
 KINDS = {
@@ -40,13 +44,20 @@ LOSSES = {
 MARKS = {"error": "Must be mended", "warning": "Better mended", "hint": "Good to know"}
 
 
-def train_tab(trainer: Trainer, *, local: bool, opened: Callable[[gr.Button, gr.State], None]) -> None:
+def train_tab(
+    trainer: Trainer,
+    *,
+    local: bool,
+    opened: Callable[[gr.Button, gr.State], None],
+    example: Callable[[int], list[Image.Image]] | None = None,
+) -> None:
     """Lay out the tab and connect it; call inside ``gr.Blocks``.
 
     Args:
         trainer: Whose training is shown to everyone who looks.
         local: Whether only people at this computer see the page, who may name folders of it.
         opened: Connects the button that opens the weights whose folders are in the state.
+        example: Makes so many images for those who have none at hand.
     """
     gr.Markdown(
         "Bring your own images: the page looks at them, learns from them while you watch, and keeps what it learned.",
@@ -67,7 +78,11 @@ def train_tab(trainer: Trainer, *, local: bool, opened: Callable[[gr.Button, gr.
                 label="Or a folder of this computer", placeholder="/home/me/pictures", visible=local,
                 info="A second one after a semicolon: two kinds of images.", elem_id="train-path",
             )  # fmt: skip
-            look = gr.Button("Look at them", elem_id="train-look")
+            with gr.Row():
+                look = gr.Button("Look at them", elem_id="train-look")
+                faces = gr.Button(
+                    f"Try it with {EXAMPLES} images made here", visible=example is not None, elem_id="train-example"
+                )
             report = gr.HTML("", elem_id="train-report")
             goal = gr.Radio([], label="What shall be learned", visible=False, elem_id="train-goal")
             with gr.Row():
@@ -86,13 +101,29 @@ def train_tab(trainer: Trainer, *, local: bool, opened: Callable[[gr.Button, gr.
                 go_on = gr.Button("Go on", interactive=False, elem_id="train-go-on")
                 use = gr.Button("Use it", variant="primary", interactive=False, elem_id="train-use")
 
-    def examined(given: list[str] | None, typed: str | None, before: dict | None) -> tuple[dict, str, dict, dict, dict]:
+    def made_here(before: dict | None) -> Looked:
+        """As `examined`, of images that a network makes."""
+        return examined(None, None, before, make=example)
+
+    def examined(
+        given: list[str] | None,
+        typed: str | None,
+        before: dict | None,
+        make: Callable[[int], list[Image.Image]] | None = None,
+    ) -> Looked:
         """What the doctor says of the images, and what can be learned from them."""
         if before is not None and before["folder"] and not before["used"]:
             shutil.rmtree(before["folder"], ignore_errors=True)  # looked at, and never trained on
         folder: Path | None = None
         try:
-            if given:
+            if make is not None:
+                folder = trainer.new_folder(BROUGHT)
+                roots = [folder / "images"]
+                roots[0].mkdir(parents=True)
+                with as_toasts():
+                    for number, image in enumerate(make(EXAMPLES)):
+                        image.save(roots[0] / f"{number:03}.png")
+            elif given:
                 folder = trainer.new_folder(BROUGHT)
                 roots = unpack(given, folder / "images")
             elif local and (typed or "").strip():
@@ -183,6 +214,7 @@ def train_tab(trainer: Trainer, *, local: bool, opened: Callable[[gr.Button, gr.
         [look.click, path.submit], examined, [files, path, brought], [brought, report, goal, size, start],
         show_progress_on=report, **private,
     )  # fmt: skip
+    faces.click(made_here, brought, [brought, report, goal, size, start], show_progress_on=report, **private)
     start.click(begin, [brought, goal, minutes, size], [watched, brought], **hidden).success(**looked)
     go_on.click(resume, [watched, minutes], None, **hidden).success(**looked)
     stop.click(trainer.stop, None, None, **hidden).success(**looked)

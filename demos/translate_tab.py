@@ -20,7 +20,7 @@ from translate.data.images import write_image
 from translate.demos.answers import as_toasts, for_page, in_words, kept_file, read_small, refuse, unopened
 from translate.demos.cards import card_html
 from translate.demos.catalogue import SKETCHES, Catalogue, Offer
-from translate.demos.examples import CREDIT, example, photo, photo_thumbnail, thumbnails
+from translate.demos.examples import CHOOSE, CREDIT, example, photo, photo_file, photo_thumbnail, thumbnails
 from translate.demos.facade_drawings import STYLES
 from translate.inference.files import output_paths
 
@@ -31,13 +31,6 @@ THUMBNAIL = 384
 """Longer side, in pixels, of the results of many images; the zip file has them whole."""
 
 SHOWN_BY_BROWSERS = {".png", ".apng", ".jpg", ".jpeg", ".jfif", ".webp", ".gif", ".bmp", ".avif", ".ico"}
-
-CHOOSE = """
-element.querySelectorAll(".thumbnail").forEach((button) => {
-  const example = { index: Number(button.dataset.index), value: button.title };
-  button.addEventListener("click", () => trigger("select", example));
-});
-"""
 
 
 def _save_small(image: Image.Image, to: Path) -> None:
@@ -226,11 +219,6 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
             picture = read_small(path)
             return kept_file(image, f"{Path(path).stem}.png", lambda target: write_image(target, picture))
 
-    def choose_photo() -> str:
-        found = photo()
-        assert found is not None
-        return kept_file(image, "china.png", found.save)
-
     def choose(event: gr.SelectData) -> str:
         return kept_file(image, f"{STYLES[event.index].name}.png", example(event.index).save)
 
@@ -254,9 +242,9 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
     chosen = examples.select(choose, None, image, api_visibility="private", show_progress="hidden").success(
         translate, [image, weights, back], outputs, api_visibility="private", **model
     )
-    shot = photos.select(choose_photo, None, image, api_visibility="private", show_progress="hidden").success(
-        translate, [image, weights, back], outputs, api_visibility="private", **model
-    )
+    shot = photos.select(
+        lambda: photo_file(image), None, image, api_visibility="private", show_progress="hidden"
+    ).success(translate, [image, weights, back], outputs, api_visibility="private", **model)
     for done in (clicked, chosen, shot):
         done.success(
             lambda: gr.update(interactive=True), None, download, api_visibility="private", show_progress="hidden"
