@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from translate.checkpoint.weights import read_config, weights_file, weights_files
+from translate.checkpoint.weights import WeightsError, read_config, weights_file, weights_files
 from translate.config.networks import (
     ConvAutoencoderConfig,
     DenseAutoencoderConfig,
@@ -62,6 +62,20 @@ class Offer:
     """Of somebody who brought them, and for nobody else's pickers."""
 
     @property
+    def file(self) -> Path:
+        """The file.
+
+        Raises:
+            WeightsError: it has gone.
+        """
+        if self.private and not self.path.exists():
+            raise WeightsError(
+                f"{self.name} is not here any more: what is brought is deleted after an hour. Open your file again on "
+                "the Weights tab"
+            )
+        return weights_file(self.path)
+
+    @property
     def title(self) -> str:
         """The line in the picker: ``facades: labels → photos, 256 px``, or ``gan-mnist: 10 classes, 28 px``."""
         domains = self.config.domains
@@ -75,7 +89,7 @@ class Offer:
         """What the weights are and how they were made, in one line."""
         config = self.config
         kind = KINDS.get(config.network.type, config.network.type)
-        megabytes = weights_file(self.path).stat().st_size / 1e6
+        megabytes = self.file.stat().st_size / 1e6
         parts = [f"{kind}, {megabytes:.1f} MB", f"trained at {config.preprocessing.size} px"]
         if record := config.training:
             data = record.data.partition(":")[0].strip()
@@ -99,7 +113,7 @@ class Offer:
             found["Makes"] = f"images of {size} × {size} pixels"
         if config.classes:
             found["Classes"] = ", ".join(config.classes)
-        found["Network"] = f"{kind}, {weights_file(self.path).stat().st_size / 1e6:.1f} MB"
+        found["Network"] = f"{kind}, {self.file.stat().st_size / 1e6:.1f} MB"
         found["Trained at"] = f"{size} × {size} pixels"
         if record := config.training:
             hours = f", {record.hours:.1f} hours on {record.device or 'one machine'}" if record.hours >= 0.05 else ""
@@ -303,6 +317,7 @@ class Catalogue:
     def _opened(self, name: str, load: Callable[[], Model]) -> Model:
         with self._lock:
             if name not in self._open:
+                _ = self[name].file  # says so if it has gone
                 self._open[name] = load()
                 while len(self._open) > MAX_OPEN:
                     self._open.popitem(last=False)
