@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from filelock import FileLock, Timeout
 
+from translate.blocks.keyed import sample_keys
 from translate.checkpoint.atomic import WriteError
 from translate.config.base import ConfigError, validate
 from translate.config.methods import TrainConfig
@@ -43,7 +44,9 @@ def train(config: TrainConfig, *, display: Display | None = None) -> Path:
     torch.backends.cudnn.benchmark = not run.deterministic
     world = join_world(run.device)
     display = display or Display(enabled=world.is_main)
-    torch.manual_seed(run.seed)
+    # Not the seed itself: latents are drawn by seeds as well, and the first would be the weights of the first layer,
+    # number for number, which answers to them as to nothing that it was trained with.
+    torch.manual_seed(int(sample_keys(0, 1, seed=run.seed)))
     with _locked(run.out, enabled=world.is_main):
         try:
             return _train(config, world=world, display=display)
