@@ -18,6 +18,9 @@ from translate.demos.catalogue import Catalogue
 from translate.inference.style_model import PARTS, StyleModel, straight
 
 CHOICE = 12  # images to choose from
+FACTORISED, VARIED, MEASURED = "what its weights say", "what its images differ in", "what can be measured"
+"""Where directions come from: SeFa, principal components of styles (GANSpace), or learned from scored images."""
+LEARNED_FROM = 500  # styles, and images of them
 NUM_SLIDERS, REACH = 5, 3.0  # directions, and how far they go, in deviations of the styles
 SIDE, CHOICE_SIDE = 384, 128  # pixels, which the image that is changed, and those to choose from, have at least
 STEPS = 150  # of a projection
@@ -33,15 +36,17 @@ def styles_tab(catalogue: Catalogue) -> gr.Dropdown:
     offers = catalogue.stylists()
     first = offers[0] if offers else None
 
-    def directions(name: str) -> Tensor:
-        return changes(catalogue.stylist(name))
-
-    @lru_cache(maxsize=4)
-    def changes(model: StyleModel) -> Tensor:
-        """What changes images the most (SeFa), each as long as a deviation of the styles: [K, D]."""
-        found = model.factorised(NUM_SLIDERS)
-        styles = model.styled().styles(model.latents(1000, seed=0), model.labels(1000))[:, 0]
-        return found * (styles @ found.T).std(dim=0)[:, None]
+    @lru_cache(maxsize=8)
+    def changes(model: StyleModel, kind: str) -> dict[str, Tensor]:
+        """Directions [D], each as long as a deviation of the styles, by their names."""
+        styles = model.styled().styles(model.latents(LEARNED_FROM, seed=0), model.labels(LEARNED_FROM))
+        if kind == MEASURED:
+            images = model.styled().synthesised(styles)
+            found = {name: model.towards(styles, scores) for name, scores in measures(images).items()}
+        else:
+            rows = model.factorised(NUM_SLIDERS) if kind == FACTORISED else model.components(NUM_SLIDERS)
+            found = {f"Change {number + 1}": row / row.norm() for number, row in enumerate(rows)}
+        return {name: row * (styles[:, 0] @ row).std() for name, row in found.items()}
 
     gr.Markdown(
         "Choose an image, then move the sliders: each changes what the network knows how to change.",
@@ -78,6 +83,9 @@ def styles_tab(catalogue: Catalogue) -> gr.Dropdown:
                 buttons=["fullscreen"], elem_id="styled",
             )  # fmt: skip
             said = gr.Markdown("Choose an image, or show others.", elem_id="styles-said")
+            kind = gr.Radio(
+                [FACTORISED, VARIED, MEASURED], value=FACTORISED, label="The sliders change", elem_id="styles-kind"
+            )
             sliders = [
                 gr.Slider(-REACH, REACH, value=0.0, step=0.1, label=f"Change {number + 1}", elem_id=f"change-{number}")
                 for number in range(NUM_SLIDERS)
@@ -85,6 +93,9 @@ def styles_tab(catalogue: Catalogue) -> gr.Dropdown:
             part = gr.Radio(list(SHARES), value="nothing", label="Take from another", elem_id="styles-part")
             other = gr.Number(1, precision=0, minimum=0, maximum=LARGEST_SEED, label="Number of the other",
                               elem_id="styles-other")  # fmt: skip
+            fine = gr.Checkbox(
+                True, label="Fine noise", info="What makes strands of hair lie as they do.", elem_id="styles-noise"
+            )
             with gr.Accordion("How unusual each part may be", open=False, elem_id="styles-parts"):
                 pulls = [
                     gr.Slider(0.0, 1.5, value=1.0, step=0.05, label=label, elem_id=f"styles-pull-{number}",
@@ -111,19 +122,30 @@ def styles_tab(catalogue: Catalogue) -> gr.Dropdown:
         return catalogue.stylist(name).styled(psi=float(variety)).seeded([seed + event.index])
 
     def changed_styles(
-        name: str, styles: Tensor | None, part: str, other: float | None, variety: float, *amounts: float
+        name: str,
+        styles: Tensor | None,
+        part: str,
+        other: float | None,
+        variety: float,
+        kind: str,
+        fine: bool,
+        *amounts: float,
     ) -> tuple[StyleModel, Tensor]:
         """The chosen styles under the controls."""
         if styles is None:
             raise refuse("Choose an image first.")
         if SHARES.get(part) is not None and other is None:
             raise refuse("Give the other image a number.")
-        model = catalogue.stylist(name).styled(psi=float(variety))
+        if kind not in (FACTORISED, VARIED, MEASURED):
+            raise refuse("Choose what the sliders change.")
+        model = catalogue.stylist(name).styled(psi=float(variety), noise="fixed" if fine else "none")
         model.check_styles(styles)
         if (layers := SHARES.get(part)) is not None:
             assert other is not None
             styles = model.mixed(styles, model.seeded([int(other)]), layers=PARTS[layers])
-        for amount, direction in zip(amounts[:NUM_SLIDERS], directions(name), strict=False):
+        for amount, direction in zip(
+            amounts[:NUM_SLIDERS], changes(catalogue.stylist(name), kind).values(), strict=False
+        ):
             styles = model.edited(styles, direction, strength=float(amount))
         psi = [1.0] * model.num_layers
         for amount, (first, last) in zip(amounts[NUM_SLIDERS:], PARTS.values(), strict=True):
@@ -170,12 +192,23 @@ def styles_tab(catalogue: Catalogue) -> gr.Dropdown:
         with as_toasts(catalogue.makers[name].path):
             return card_html(catalogue.makers[name]), None
 
+    def relabel(name: str | None, kind: str) -> list[dict]:
+        """Name the sliders after the directions of a kind, and put them back."""
+        if name not in catalogue.makers:
+            return [gr.update() for _ in range(NUM_SLIDERS)]
+        with as_toasts(catalogue.makers[name].path):
+            names = list(changes(catalogue.stylist(name), kind))
+        return [
+            gr.update(value=0.0, label=names[number] if number < len(names) else "", visible=number < len(names))
+            for number in range(NUM_SLIDERS)
+        ]
+
     def fresh() -> tuple[Any, ...]:
         return (*[0.0] * NUM_SLIDERS, *[1.0] * len(PULLS), "nothing")
 
     model: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
     hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    inputs = [weights, chosen, part, other, variety, *sliders, *pulls]
+    inputs = [weights, chosen, part, other, variety, kind, fine, *sliders, *pulls]
     changed: dict[str, Any] = {**model, **hidden, "trigger_mode": "always_last"}
 
     def redraw(event: Any) -> None:
@@ -189,7 +222,9 @@ def styles_tab(catalogue: Catalogue) -> gr.Dropdown:
         show, [weights, variety, draw], **shown
     )
     variety.release(show, [weights, variety, draw], **shown)
-    weights.change(describe, weights, [card, chosen], **hidden).success(show, [weights, variety, draw], **shown)
+    weights.change(describe, weights, [card, chosen], **hidden).success(
+        relabel, [weights, kind], sliders, **model, **hidden
+    ).success(show, [weights, variety, draw], **shown)
     redraw(
         gallery.select(choose, [weights, variety, draw], chosen, **model, **hidden).success(
             lambda: "Now move the sliders.", None, said, **hidden
@@ -200,10 +235,27 @@ def styles_tab(catalogue: Catalogue) -> gr.Dropdown:
     )
     for control in (*sliders, *pulls):
         control.input(change, inputs, [result, download], **changed)
+    kind.input(relabel, [weights, kind], sliders, **model, **hidden).success(
+        change, inputs, [result, download], **model, **hidden
+    )
+    fine.input(change, inputs, [result, download], **changed)
     part.input(change, inputs, [result, download], **changed)
     other.submit(change, inputs, [result, download], **changed)
     film.click(make_film, inputs, moving, api_visibility="private", **model)
     return weights
+
+
+def measures(images: Tensor) -> dict[str, Tensor]:
+    """What can be told of images [N, C, S, S] by counting, [N] each: by these, sliders with a meaning are learned."""
+    found = {"Brighter": images.mean(dim=(1, 2, 3)), "More contrast": images.std(dim=(1, 2, 3))}
+    if images.shape[1] >= 3:
+        red, _, blue = images[:, :3].unbind(1)
+        found["Warmer"] = (red - blue).mean(dim=(1, 2))
+        found["More colourful"] = images[:, :3].std(dim=1).mean(dim=(1, 2))
+    middle = images.shape[-1] // 4
+    inner = images[:, :, middle:-middle, middle:-middle].mean(dim=(1, 2, 3))
+    found["Brighter in the middle"] = inner - images.mean(dim=(1, 2, 3))
+    return found
 
 
 def _smooth(image: Image.Image, least: int) -> Image.Image:

@@ -371,6 +371,32 @@ def styles(arguments: argparse.Namespace) -> dict[str, Any]:
     return {"said": said, "runs": json.loads(out.read_text(encoding="utf-8"))}
 
 
+def style_weights(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The StyleGAN of faces that ships, from nothing, and the README's picture of it."""
+    from PIL import Image
+
+    run, folder, sheet = RUNS / "style-faces", ROOT / "weights" / "stylegan-faces", FIGURES / "style-sheet.png"
+    options = [
+        "--size", "32", "--width", "16", "--batch-size", "8", "--stay-images", "20000", "--fade-images", "10000",
+        "--images", "230000", "--schedule", "linear", "--decay-from", "0.6", "--hold-out", "0.1", "--flip",
+        "--path-weight", "0",
+    ]  # fmt: skip
+    command("-m", "translate", "train", "stylegan", arguments.faces, "--out", run, *options)
+    command("-m", "translate", "export", run, "--dtype", "fp16", "-o", folder, "--name", "stylegan-faces")
+    parts = []
+    for some in (
+        ["--count", "36", "--columns", "6", "--psi", "0.8"],
+        ["--count", "5", "--mix", "coarse", "--seed", "3", "--psi", "0.8"],
+    ):
+        command("-m", "translate", "sample", folder, "-o", sheet, *some)
+        parts.append(Image.open(sheet).convert("RGB"))
+    canvas = Image.new("RGB", (sum(part.width for part in parts) + 24, parts[0].height), (255, 255, 255))
+    canvas.paste(parts[0], (0, 0))
+    canvas.paste(parts[1], (parts[0].width + 24, 0))
+    canvas.save(ROOT / "demos" / "assets" / "styles.jpg", quality=90)
+    return {"config": json.loads((folder / "config.json").read_text(encoding="utf-8"))}
+
+
 def looks(arguments: argparse.Namespace) -> dict[str, Any]:
     """Style codes beside dropout as the only noise, on facades of 64 px: diversity and fidelity."""
     out = FIGURES / "looks-raw.json"
@@ -459,8 +485,9 @@ FIGURE_TABLE = {
     "gan-balance": Figure(gans("balance", "mnist"), 0.4, "filling small classes, and what it is worth"),
     "gan-speed": Figure(gan_speed, 0.1, "steps of GANs beside the published ones"),
     "style-speed": Figure(style_speed, 0.2, "steps of StyleGAN beside the published ones"),
-    "styles": Figure(styles, 3.5, "* StyleGAN growing and not growing, beside a DCGAN"),
-    "looks": Figure(looks, 2.0, "* style codes beside dropout, facades"),
+    "style-weights": Figure(style_weights, 1.0, "the StyleGAN of faces that ships, from nothing, and its picture"),
+    "styles": Figure(styles, 1.5, " StyleGAN growing and not growing, beside a DCGAN"),
+    "looks": Figure(looks, 1.5, "style codes beside dropout, facades"),
     "detectors": Figure(detectors, 0.2, "fifty healthy runs, and planted faults"),
     "speed": Figure(speed, 0.05, "step, inference and loader beside the published step"),
     "resume": Figure(resume, 0.2, "kill -9 ten times; two processes against one"),

@@ -216,6 +216,9 @@ def test_styles_are_chosen_changed_mixed_and_found(page: Page, tmp_path: Path) -
         act()
         page.wait_for_function("old => (document.querySelector('#styled img')?.src ?? '') !== old", arg=before)
 
+    def brightness() -> float:
+        return float(np.asarray(Image.open(io.BytesIO(page.request.get(picture()).body()))).mean())
+
     page.get_by_role("tab", name="Styles", exact=True).click()
     page.get_by_role("button", name="Show others").click()
     shown(page, "#styles-choice img", 12)
@@ -224,6 +227,14 @@ def test_styles_are_chosen_changed_mixed_and_found(page: Page, tmp_path: Path) -
     act_and_wait(lambda: (slider.focus(), slider.press("End")))
     act_and_wait(lambda: page.get_by_label("features (middle)").check())
     page.locator("#styles-download:not([disabled])").wait_for()
+    act_and_wait(lambda: page.get_by_label("what can be measured").check())
+    before = brightness()
+    bright = page.get_by_label("range slider for Brighter", exact=True)
+    act_and_wait(lambda: (bright.focus(), bright.press("End")))
+    assert brightness() > before
+    page.get_by_label("what its images differ in").check()
+    page.get_by_label("range slider for Change 2").wait_for()
+    act_and_wait(lambda: page.get_by_label("Fine noise").uncheck())
     page.get_by_role("button", name="How unusual each part may be").click()
     pull = page.locator("#styles-pull-1 input[type=range]")
     act_and_wait(lambda: (pull.focus(), pull.press("Home")))
