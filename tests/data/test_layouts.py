@@ -11,6 +11,7 @@ from PIL import ExifTags, Image
 from translate.data import images
 from translate.data.images import ImageError
 from translate.data.layouts import ImageSource, LayoutError, Pair, find_pairs, list_inputs
+from translate.data.layouts_common import data_name
 
 
 def save(path: Path, size: tuple[int, int] = (8, 8), *, mode: str = "RGB", value: int = 0) -> Path:
@@ -419,3 +420,11 @@ def test_how_many_files_may_be_unreadable_is_given(tmp_path, share, refused):
             find_pairs(tmp_path, max_corrupt=share)
     else:
         assert len(find_pairs(tmp_path, max_corrupt=share).splits["train"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("faces", "faces"), ("faces/train", "faces/train"), ("faces/Images", "faces/Images"), ("faces/.", "faces")],
+)
+def test_a_data_set_is_called_after_more_than_a_split(tmp_path, path, name):
+    assert data_name(tmp_path / path) == name

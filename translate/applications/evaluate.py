@@ -36,6 +36,7 @@ from translate.checkpoint.weights import WeightsError
 from translate.config.base import ConfigError
 from translate.config.training import Direction, Layout, Precision
 from translate.data.layouts import PairedData, UnpairedData
+from translate.data.layouts_common import data_name
 from translate.inference.library import load_translator
 from translate.inference.translator import Translator
 from translate.metrics import LPIPS
@@ -190,7 +191,7 @@ def _written(candidates: Candidates, scored: Scored, notes: list[str], out: Path
         kind="paired" if data.paired else "unpaired",
         source=data.source.name,
         target=data.target.name,
-        data=f"{Path(data.found.root).resolve().name}: {data.found.describe()}",
+        data=f"{data_name(data.found.root)}: {data.found.describe()}",
         direction=data.direction,
         split=data.split,
         num_images=max(score.num_images for score in scored.scores[TRANSLATION].values()),

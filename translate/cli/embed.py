@@ -62,6 +62,7 @@ def embed(command: Embed) -> int:
     from translate.applications.latent_map import map_page, thumbnail_map
     from translate.checkpoint.atomic import make_folder, written_beside
     from translate.data.image_inputs import choose_split, read_part, spread
+    from translate.data.layouts_common import data_name
     from translate.data.layouts_images import find_images
     from translate.inference.library import load_image_model
 
@@ -110,7 +111,7 @@ def embed(command: Embed) -> int:
         if model.size > 64:
             thumbnails = [image.resize((64, 64), Image.Resampling.LANCZOS) for image in thumbnails]
         shown = [int(label) for label in labels[chosen]] if found.class_names else None
-        title = f"{model.config.name}: {len(chosen)} {split} images of {found.root.resolve().name}"
+        title = f"{model.config.name}: {len(chosen)} {split} images of {data_name(found.root)}"
         for name, points in maps.items():
             picture = thumbnail_map(points, thumbnails, shown, found.class_names, title=f"{title}, {name}")
             with written_beside(command.out / f"{name.lower().replace('-', '')}.png") as beside:

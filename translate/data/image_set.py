@@ -22,7 +22,7 @@ from translate.data.batches import Batch, DataError, PairBatches, Wanted, crop, 
 from translate.data.folder_images import NUM_SAMPLES, NUM_VALIDATION, FolderImages, held_out
 from translate.data.image_inputs import spread
 from translate.data.images import Picture
-from translate.data.layouts_common import ImageSource, in_order
+from translate.data.layouts_common import ImageSource, data_name, in_order
 from translate.data.layouts_images import ImagePart, ImageSetData, find_images
 from translate.data.sizes import image_set_size
 from translate.data.store import Format, fitted_size, resize, to_format
@@ -101,7 +101,7 @@ class ImageSet(FolderImages):
     @property
     def description(self) -> str:
         """The set in one line."""
-        return f"{self.found.root.resolve().name}: {self.found.describe()}"
+        return f"{data_name(self.found.root)}: {self.found.describe()}"
 
     @property
     def announcement(self) -> list[str]:

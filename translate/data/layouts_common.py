@@ -164,6 +164,12 @@ def splits_of(folder: Path) -> dict[str, Path]:
     return found
 
 
+def data_name(root: Path | str) -> str:
+    """What a data set is called: its folder, with the one above where that is called after a split, as any may be."""
+    path = Path(root).resolve()
+    return f"{path.parent.name}/{path.name}" if path.name.lower() in (*SPLIT_NAMES, "images") else path.name
+
+
 def split_folders(a: Path, b: Path) -> TwoFolders:
     """Two folders of images, or two folders of splits."""
     splits_a, splits_b = splits_of(a), splits_of(b)

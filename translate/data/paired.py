@@ -13,6 +13,7 @@ from translate.config.training import DataConfig
 from translate.data.batches import Batch, PairBatches, Wanted, fixed_batch
 from translate.data.folder_images import NUM_SAMPLES, NUM_VALIDATION, FolderImages, held_out
 from translate.data.layouts import Pair, PairedData, find_pairs
+from translate.data.layouts_common import data_name
 from translate.data.store import Format, PairStore
 
 
@@ -70,7 +71,7 @@ class PairedImages(FolderImages):
     @property
     def description(self) -> str:
         """The data set in one line."""
-        return f"{Path(self.pairs.root).name}: {self.pairs.describe()}"
+        return f"{data_name(self.pairs.root)}: {self.pairs.describe()}"
 
     @property
     def announcement(self) -> list[str]:

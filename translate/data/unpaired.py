@@ -22,6 +22,7 @@ from translate.data.batches import Batch, PairBatches, Wanted, fixed_batch
 from translate.data.folder_images import NUM_SAMPLES, NUM_VALIDATION, FolderImages, held_out
 from translate.data.images import MAX_PIXELS, ImageError
 from translate.data.layouts import ImageSource, Pair, UnpairedData, find_domains
+from translate.data.layouts_common import data_name
 from translate.data.store import Format, PairStore, fitted_size, resize, to_format
 
 Domain = Literal["a", "b"]
@@ -87,7 +88,7 @@ class UnpairedImages(FolderImages):
     @property
     def description(self) -> str:
         """The data set in one line."""
-        return f"{Path(self.domains.root).resolve().name}: {self.domains.describe()}"
+        return f"{data_name(self.domains.root)}: {self.domains.describe()}"
 
     @property
     def announcement(self) -> list[str]:
