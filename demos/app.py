@@ -66,8 +66,8 @@ def build_app(weights: Sequence[Path] = (), *, runs: Path | None = RUNS, local: 
         with gr.Tabs() as tabs:
             with gr.Tab("Translate", id="translate"):
                 translators = translate_tab(catalogue, local=local)
-            with gr.Tab("Draw", id="draw"):
-                draw_tab(catalogue)
+            with gr.Tab("Draw", id="draw") as draw:
+                draw_tab(catalogue, draw)
             with gr.Tab("Make", id="make"):
                 makers = make_tab(catalogue)
             with gr.Tab("Styles", id="styles", visible=bool(catalogue.stylists())) as styles:

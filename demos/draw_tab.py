@@ -6,6 +6,7 @@ import base64
 import binascii
 import io
 import time
+from functools import cache
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,9 @@ from translate.config.presets import FACADE_CLASSES
 from translate.data.images import ImageError, from_pil
 from translate.demos.answers import as_toasts, for_page, in_words, refuse
 from translate.demos.catalogue import Catalogue
-from translate.demos.examples import SIZE, URL_HEADER, thumbnails
+from translate.demos.examples import SIZE, URL_HEADER, buttons, sketches, thumbnails
 from translate.demos.facade_drawings import WALL, snap_to_palette
-from translate.demos.pad import pad
+from translate.demos.pad import pad, starts
 from translate.inference.grid import enlarged
 
 ASSETS = Path(__file__).parent / "assets"
@@ -73,19 +74,19 @@ def board_html() -> str:
     return template
 
 
-def draw_tab(catalogue: Catalogue) -> None:
-    """Lay out the tab and connect it; call inside ``gr.Blocks``."""
+def draw_tab(catalogue: Catalogue, tab: gr.Tab) -> None:
+    """Lay out the tab and connect it; call inside ``gr.Blocks`` and the `tab`."""
     painters, sketchers = catalogue.painters(), catalogue.sketchers()
     if painters and sketchers:
         with gr.Tabs(elem_id="draw-kinds"):
             with gr.Tab("A facade"):
                 facade_board(catalogue)
-            with gr.Tab("A sketch"):
-                sketch_board(catalogue)
+            with gr.Tab("A sketch") as shown:
+                sketch_board(catalogue, shown)
     elif painters:
         facade_board(catalogue)
     elif sketchers:
-        sketch_board(catalogue)
+        sketch_board(catalogue, tab)
     else:
         gr.Markdown(
             "Drawing needs weights that turn labels into photos, or sketches into pictures, and none are here. Start "
@@ -153,13 +154,14 @@ def facade_board(catalogue: Catalogue) -> None:
     )
 
 
-def sketch_board(catalogue: Catalogue) -> None:
-    """A pad for line drawings, and the picture of what is on it."""
+def sketch_board(catalogue: Catalogue, shown: gr.Tab) -> None:
+    """A pad for line drawings, and the picture of what is on it; it gets drawings to start from when it is `shown`."""
     sketchers = catalogue.sketchers()
     gr.Markdown("Draw with black lines; the picture follows each stroke.", elem_classes="lead")
     with gr.Row():
         with gr.Column(scale=3, min_width=300):
             board = pad(paper="#fff", pen="#000", width=4, elem_id="sketch", label="Sketch pad")
+            examples = starts("sketch")
         with gr.Column(scale=2, min_width=300):
             picture = gr.Image(
                 type="pil",
@@ -195,6 +197,12 @@ def sketch_board(catalogue: Catalogue) -> None:
             seconds = time.perf_counter() - started
         return enlarged([for_page(output)], least=SIZE)[0], in_words(seconds, output.size, translator.device.type)
 
+    @cache
+    def drawn() -> str:
+        found = sketches(catalogue)
+        return '<p class="hint">Or start from one of these</p>' + buttons("Start from", found) if found else ""
+
+    shown.select(drawn, None, examples, api_visibility="private", show_progress="hidden")
     gr.on(
         [board.change, weights.change],
         sketch,

@@ -12,9 +12,11 @@ import gradio as gr
 from PIL import Image
 
 from translate.config.networks import ConvGeneratorConfig, DenseGeneratorConfig
+from translate.data.images import from_pil, to_pil
 from translate.demos.answers import kept_file
 from translate.demos.catalogue import Catalogue
 from translate.demos.facade_drawings import STYLES, draw_facade
+from translate.inference.deriver import Deriver
 
 SIZE = 256
 """Side of the drawings in pixels."""
@@ -75,6 +77,16 @@ def made(
     return catalogue.maker(name).sample(count, seed=random.randrange(10**6) if seed is None else seed)
 
 
+def sketches(catalogue: Catalogue, *, count: int = 6) -> dict[str, Image.Image]:
+    """Outlines of images that a GAN makes, in colour where there is one that does; none where there is no GAN."""
+    channels = 3 if maker_of(catalogue, channels=3) is not None else None
+    if maker_of(catalogue, channels=channels) is None:
+        return {}
+    images = made(catalogue, count=count, channels=channels, seed=4)
+    large = [from_pil(image.convert("RGB").resize((SIZE, SIZE), Image.Resampling.BICUBIC)) for image in images]
+    return {f"sketch {number + 1}": to_pil(one) for number, one in enumerate(Deriver("edges").pictures(large))}
+
+
 def to_url(image: Image.Image) -> str:
     """An image as a PNG in a data URL."""
     buffer = io.BytesIO()
@@ -108,9 +120,14 @@ def thumbnails(purpose: str) -> str:
     Args:
         purpose: What a button does, for those who hear the page: "Start from".
     """
-    buttons = (
-        f'<button type="button" class="thumbnail" data-index="{index}" title="{escape(style.name.capitalize())}" '
-        f'aria-label="{escape(purpose)}: {escape(style.name)}"><img src="{to_url(example(index))}" alt=""></button>'
-        for index, style in enumerate(STYLES)
+    return buttons(purpose, {style.name: example(index) for index, style in enumerate(STYLES)})
+
+
+def buttons(purpose: str, images: dict[str, Image.Image]) -> str:
+    """A row of buttons with images by their names, as HTML; each carries its index."""
+    found = (
+        f'<button type="button" class="thumbnail" data-index="{index}" title="{escape(name.capitalize())}" '
+        f'aria-label="{escape(purpose)}: {escape(name)}"><img src="{to_url(image)}" alt=""></button>'
+        for index, (name, image) in enumerate(images.items())
     )
-    return f'<div class="thumbnails">{"".join(buttons)}</div>'
+    return f'<div class="thumbnails">{"".join(found)}</div>'

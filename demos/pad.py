@@ -11,6 +11,23 @@ SIDE = 256
 """Pixels of the drawing."""
 
 
+START = """
+element.addEventListener("click", (event) => {
+  const image = event.target.closest(".thumbnail")?.querySelector("img");
+  const canvas = document.querySelector("#PAD canvas");
+  if (image) canvas.dispatchEvent(new CustomEvent("start", { detail: image }));
+});
+"""
+
+
+def starts(elem_id: str) -> gr.HTML:
+    """A place for thumbnails (`translate.demos.examples.buttons`), which the pad of that name starts from."""
+    return gr.HTML(
+        "", js_on_load=START.replace("PAD", elem_id), apply_default_css=False, elem_id=f"{elem_id}-starts",
+        elem_classes="starts",
+    )  # fmt: skip
+
+
 def pad(*, paper: str, pen: str, width: int, elem_id: str, label: str) -> gr.HTML:
     """A square pad with undo and clear; call inside ``gr.Blocks``.
 

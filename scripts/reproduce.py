@@ -377,9 +377,9 @@ def style_weights(arguments: argparse.Namespace) -> dict[str, Any]:
 
     run, folder, sheet = RUNS / "style-faces", ROOT / "weights" / "stylegan-faces", FIGURES / "style-sheet.png"
     options = [
-        "--size", "32", "--width", "16", "--batch-size", "8", "--stay-images", "20000", "--fade-images", "10000",
-        "--images", "230000", "--schedule", "linear", "--decay-from", "0.6", "--hold-out", "0.1", "--flip",
-        "--path-weight", "0",
+        "--size", "32", "--width", "16", "--batch-size", "8", "--stay-images", "10000", "--fade-images", "5000",
+        "--images", "190000", "--learning-rate", "0.006", "--schedule", "linear", "--decay-from", "0.5",
+        "--hold-out", "0.1", "--flip", "--path-weight", "0",
     ]  # fmt: skip
     command("-m", "translate", "train", "stylegan", arguments.faces, "--out", run, *options)
     command("-m", "translate", "export", run, "--dtype", "fp16", "-o", folder, "--name", "stylegan-faces")

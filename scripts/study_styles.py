@@ -6,7 +6,7 @@ quarter turns that is trained on the faces. Beside them, those of held-out faces
 far a sample is from the nearest training image, and how much two of them differ, beside real ones: copies or a
 collapse would show there.
 
-    python scripts/study_styles.py FACES --out DIR [--size 32] [--seeds 0 1 2] [--minutes 7] [--json FILE]
+    python scripts/study_styles.py FACES --out DIR [--size 32] [--seeds 0 1 2] [--minutes 5] [--json FILE]
 """
 
 import argparse
@@ -35,7 +35,7 @@ def stylegan(
     run = StyleGANRunConfig(
         out=out, seed=seed, images=images, device=given.device, precision="fp32", keep=TENTHS, log_every=5_000,
         batch_size=given.batch_size, sample_every=20_000, checkpoint_every=max(1, images // TENTHS), schedule="linear",
-        decay_from=0.7,
+        decay_from=0.7, learning_rate=given.learning_rate,
     )  # fmt: skip
     some = max(1, round(SHARE * images))
     return StyleGANConfig(
@@ -76,7 +76,8 @@ def main() -> None:
     parser.add_argument(
         "--batch-size", type=int, default=8, help="of StyleGAN at the full size; small ones learn sooner"
     )
-    parser.add_argument("--minutes", type=float, default=7.0)
+    parser.add_argument("--learning-rate", type=float, default=0.006, help="of StyleGAN; 0.002 is for days")
+    parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--num-images", type=int, default=5_000, help="scored")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)

@@ -58,6 +58,12 @@ for (const end of ["pointerup", "pointercancel"]) {
     publish();
   });
 }
+// What another component sends it to start from: an image.
+canvas.addEventListener("start", (event) => {
+  remember();
+  pen.drawImage(event.detail, 0, 0, canvas.width, canvas.height);
+  publish();
+});
 tools.forEach((button) =>
   button.addEventListener("click", () => {
     tool = button.dataset.tool;

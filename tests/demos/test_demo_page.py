@@ -306,6 +306,11 @@ def test_a_sketch_is_drawn(page: Page) -> None:
     first = page.locator("#sketched img").get_attribute("src")
     page.locator("#sketch").get_by_role("button", name="Clear").click()
     page.wait_for_function("old => document.querySelector('#sketched img').src !== old", arg=first)
+    blank = page.locator("#sketched img").get_attribute("src")
+    page.get_by_label("Start from: sketch 2").click()
+    page.wait_for_function("old => document.querySelector('#sketched img').src !== old", arg=blank)
+    page.locator("#sketch").get_by_role("button", name="Undo").click()
+    page.wait_for_function("old => document.querySelector('#sketched img').src === old", arg=blank)
 
 
 def test_a_drawing_is_judged(page: Page, demo, tmp_path: Path) -> None:
