@@ -52,7 +52,7 @@ def build_app(weights: Sequence[Path] = (), *, runs: Path | None = RUNS, local: 
         WeightsError: one of them cannot be opened.
         InferenceError: one of them holds neither a translator nor what makes new images.
     """
-    catalogue = Catalogue(weights)
+    catalogue = Catalogue(weights, local=local)
     catalogue.warm_up()
     trainer = Trainer(runs) if runs is not None else None
     users: list[tuple[gr.Button, gr.State]] = []

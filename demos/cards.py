@@ -29,22 +29,27 @@ def card_html(offer: Offer | None, *, empty: str = "No weights are here yet.") -
 
 def preview_html(offer: Offer) -> str:
     """The preview of weights, or nothing where there is none."""
-    found = preview_of(offer.path)
-    if found is None:
-        return ""
-    url = _url(found, found.stat().st_mtime_ns)
+    found = preview_of(offer.path, samples=offer.local)
+    url = _url(found, _changed(found)) if found is not None else ""
     return f'<img src="{url}" alt="{escape(f"What {offer.name} makes")}">' if url else ""
 
 
-def preview_of(path: Path) -> Path | None:
-    """The picture of weights: the one beside them, or the last samples of their run."""
+def preview_of(path: Path, *, samples: bool) -> Path | None:
+    """The picture of weights: the one beside them, or the last samples of their run, if these may be shown."""
     folder = path if path.is_dir() else path.parent
     if (folder / PREVIEW).is_file():
         return folder / PREVIEW
-    for run in (folder, folder.parent):
-        if samples := sorted((run / "samples").glob("*.png")):
-            return samples[-1]
-    return None
+    runs = [run for run in (folder, *folder.parents[:2]) if samples and (run / "log.jsonl").is_file()]
+    grids = sorted((runs[0] / "samples").glob("[0-9]*.png")) if runs else []
+    return grids[-1] if grids else None
+
+
+def _changed(path: Path) -> int:
+    """When a file was changed; 0 where it has just gone."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 @lru_cache(maxsize=64)
@@ -53,7 +58,7 @@ def _url(path: Path, changed: int) -> str:
     try:
         with Image.open(path) as opened:
             image = opened.convert("RGB")
-    except (OSError, ValueError):
+    except (OSError, ValueError, Image.DecompressionBombError):
         return ""
     image.thumbnail((WIDTH, HEIGHT), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()

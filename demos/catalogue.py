@@ -60,6 +60,8 @@ class Offer:
     config: WeightsConfig
     private: bool = False
     """Of somebody who brought them, and for nobody else's pickers."""
+    local: bool = True
+    """Whether only people at this computer see the page: samples of a run hold images that it was trained on."""
 
     @property
     def file(self) -> Path:
@@ -70,8 +72,8 @@ class Offer:
         """
         if self.private and not self.path.exists():
             raise WeightsError(
-                f"{self.name} is not here any more: what is brought is deleted after an hour. Open your file again on "
-                "the Weights tab"
+                f"{self.name} is not here any more: what is brought is deleted after an hour or two. Choose others, or "
+                "open a file on the Weights tab"
             )
         return weights_file(self.path)
 
@@ -137,6 +139,7 @@ class Catalogue:
 
     Args:
         extra: Weights folders, run folders or ``.safetensors`` files, listed after those that ship.
+        local: Whether only people at this computer see the page.
 
     Raises:
         WeightsError: one of them cannot be opened.
@@ -149,7 +152,8 @@ class Catalogue:
         detectors: What tells unusual images.
     """
 
-    def __init__(self, extra: Sequence[Path] = ()) -> None:
+    def __init__(self, extra: Sequence[Path] = (), *, local: bool = True) -> None:
+        self._local = local
         self.offers: dict[str, Offer] = {}
         self.makers: dict[str, Offer] = {}
         self.others: dict[str, Offer] = {}
@@ -217,14 +221,23 @@ class Catalogue:
             while known is None and chosen in self:
                 chosen, number = f"{name or config.name} ({number})", number + 1
             self._open.pop(chosen, None)
-            listed[chosen] = Offer(name=chosen, path=path, config=config, private=private)
+            listed[chosen] = Offer(name=chosen, path=path, config=config, private=private, local=self._local)
             return listed[chosen]
 
     def __contains__(self, name: object) -> bool:
         return any(name in listed for listed in self._lists)
 
-    def __getitem__(self, name: str) -> Offer:
-        return next(listed[name] for listed in self._lists if name in listed)
+    def __getitem__(self, name: str | None) -> Offer:
+        """What is listed under a name.
+
+        Raises:
+            WeightsError: nothing is, or not any more.
+        """
+        for listed in self._lists:
+            if name in listed:
+                return listed[name]  # type: ignore[index]
+        said = f"{name} is not here any more: what is brought is deleted after an hour or two." if name else ""
+        raise WeightsError(f"{said or 'No weights are chosen.'} Choose others, or open a file on the Weights tab")
 
     @property
     def _lists(self) -> tuple[dict[str, Offer], ...]:
@@ -266,8 +279,7 @@ class Catalogue:
         """The network of a name; read from its file once, and kept while it is among the last few used.
 
         Raises:
-            KeyError: no weights of that name are listed.
-            WeightsError: the file has gone or changed since it was listed.
+            WeightsError: no weights of that name are listed, or the file has gone or changed since.
         """
         found = self._opened(name, lambda: load_translator(self.offers[name].path))
         assert isinstance(found, Translator)
@@ -338,7 +350,7 @@ class Catalogue:
 def _terms(path: Path) -> str:
     """What the card beside the weights says under "Data and terms", as plain words."""
     try:
-        text = (path / "README.md").read_text(encoding="utf-8")
+        text = (path / "README.md").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
     _, _, after = text.partition("\n## Data and terms\n")

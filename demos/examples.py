@@ -1,4 +1,4 @@
-"""The drawn facades as thumbnails: examples on one tab, drawings to start from on the other."""
+"""What may be tried without images of one's own: drawn facades, a photo, images that the networks here make."""
 
 from __future__ import annotations
 
@@ -48,9 +48,10 @@ def photo() -> Image.Image | None:
     """A photo to try weights with: scikit-learn's china.jpg; None where that is not installed."""
     try:
         from sklearn.datasets import load_sample_image
-    except ImportError:
+
+        return Image.fromarray(load_sample_image("china.jpg"))
+    except (ImportError, OSError):
         return None
-    return Image.fromarray(load_sample_image("china.jpg"))
 
 
 def maker_of(catalogue: Catalogue, *, channels: int | None = None) -> str | None:
@@ -74,7 +75,10 @@ def made(
     name = maker_of(catalogue, channels=channels)
     if name is None:
         raise KeyError("no GAN makes such images")
-    return catalogue.maker(name).sample(count, seed=random.randrange(10**6) if seed is None else seed)
+    draw = random.Random(seed)
+    classes = catalogue.makers[name].config.classes
+    chosen = {"classes": draw.sample(classes, min(count, len(classes)))} if classes else {}
+    return catalogue.maker(name).sample(count, seed=draw.randrange(10**6), **chosen)
 
 
 def sketches(catalogue: Catalogue, *, count: int = 6) -> dict[str, Image.Image]:
@@ -98,7 +102,7 @@ def photo_file(holder: gr.Image) -> str:
     """The photo as a file of a component."""
     found = photo()
     assert found is not None
-    return kept_file(holder, "pagoda.png", found.save)
+    return kept_file(holder, "pagoda.png", found.copy().save)  # saving changes an image, and others may save it, too
 
 
 def photo_thumbnail() -> str:

@@ -41,7 +41,7 @@ def faults_tab(catalogue: Catalogue) -> gr.Dropdown:
                 elem_id="faults-weights",
             )
             board = pad(paper="#000", pen="#fff", width=18, elem_id="faults-board", label="Pad: draw a digit")
-            example = gr.Button("Show an example", visible=bool(offers), elem_id="faults-example")
+            example = gr.Button("Show an example", elem_id="faults-example")
             with gr.Accordion("Or an image of your own", open=False):
                 own = gr.Image(
                     type="filepath", image_mode=None, format="png", sources=["upload", "clipboard"], label="Your image",
@@ -108,7 +108,7 @@ def faults_tab(catalogue: Catalogue) -> gr.Dropdown:
         return judge(name, to_pil(picture))
 
     def judge_example(name: str | None) -> tuple[str, str, str, str]:
-        """Score an image that another network makes; a piece of a second one is pasted into every other."""
+        """Score an image that another network makes; by the toss of a coin, with a piece of a second one in it."""
         config = catalogue.detectors[known(name)].config
         channels = config.network.in_channels
         if maker_of(catalogue, channels=channels) is None:

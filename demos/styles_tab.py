@@ -4,23 +4,25 @@ own."""
 from __future__ import annotations
 
 import random
-from functools import lru_cache
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import gradio as gr
 import torch
 from PIL import Image
 from torch import Tensor
 
-from translate.demos.answers import as_toasts, kept_file, read_small, refuse, unopened
+from translate.config.networks import StyleGeneratorConfig
+from translate.data.images import from_pil
+from translate.demos.answers import as_toasts, for_page, kept_file, read_small, refuse, unopened
 from translate.demos.cards import card_html
-from translate.demos.catalogue import Catalogue
-from translate.inference.style_model import PARTS, StyleModel, straight
+from translate.demos.catalogue import Catalogue, Offer
+from translate.inference.style_model import PARTS, StyleModel, scaled, straight
 
 CHOICE = 12  # images to choose from
 FACTORISED, VARIED, MEASURED = "what its weights say", "what its images differ in", "what can be measured"
 """Where directions come from: SeFa, principal components of styles (GANSpace), or learned from scored images."""
-LEARNED_FROM = 500  # styles, and images of them
+LEARNED_FROM, LEAST = 500, 1e-3  # images, and the deviation of a measure of them that tells something
 NUM_SLIDERS, REACH = 5, 3.0  # directions, and how far they go, in deviations of the styles
 SIDE, CHOICE_SIDE = 384, 128  # pixels, which the image that is changed, and those to choose from, have at least
 STEPS = 150  # of a projection
@@ -36,17 +38,15 @@ def styles_tab(catalogue: Catalogue) -> gr.Dropdown:
     offers = catalogue.stylists()
     first = offers[0] if offers else None
 
-    @lru_cache(maxsize=8)
-    def changes(model: StyleModel, kind: str) -> dict[str, Tensor]:
-        """Directions [D], each as long as a deviation of the styles, by their names."""
-        styles = model.styled().styles(model.latents(LEARNED_FROM, seed=0), model.labels(LEARNED_FROM))
-        if kind == MEASURED:
-            images = model.styled().synthesised(styles)
-            found = {name: model.towards(styles, scores) for name, scores in measures(images).items()}
-        else:
-            rows = model.factorised(NUM_SLIDERS) if kind == FACTORISED else model.components(NUM_SLIDERS)
-            found = {f"Change {number + 1}": row / row.norm() for number, row in enumerate(rows)}
-        return {name: row * (styles[:, 0] @ row).std() for name, row in found.items()}
+    known: WeakKeyDictionary[StyleModel, dict[str, dict[str, Tensor]]] = WeakKeyDictionary()
+
+    def changes(name: str, kind: str) -> dict[str, Tensor]:
+        """Directions [D], each as long as a deviation of the styles, by what they are called."""
+        model = catalogue.stylist(name)
+        found = known.setdefault(model, {})
+        if kind not in found:
+            found[kind] = directions(model.styled(), kind)
+        return found[kind]
 
     gr.Markdown(
         "Choose an image, then move the sliders: each changes what the network knows how to change.",
@@ -90,7 +90,10 @@ def styles_tab(catalogue: Catalogue) -> gr.Dropdown:
                 gr.Slider(-REACH, REACH, value=0.0, step=0.1, label=f"Change {number + 1}", elem_id=f"change-{number}")
                 for number in range(NUM_SLIDERS)
             ]
-            part = gr.Radio(list(SHARES), value="nothing", label="Take from another", elem_id="styles-part")
+            there = _num_parts(first) if first else len(PULLS)
+            part = gr.Radio(
+                list(SHARES)[: 1 + there], value="nothing", label="Take from another", elem_id="styles-part"
+            )
             other = gr.Number(1, precision=0, minimum=0, maximum=LARGEST_SEED, label="Number of the other",
                               elem_id="styles-other")  # fmt: skip
             fine = gr.Checkbox(
@@ -99,7 +102,7 @@ def styles_tab(catalogue: Catalogue) -> gr.Dropdown:
             with gr.Accordion("How unusual each part may be", open=False, elem_id="styles-parts"):
                 pulls = [
                     gr.Slider(0.0, 1.5, value=1.0, step=0.05, label=label, elem_id=f"styles-pull-{number}",
-                              info=info)
+                              info=info, visible=number < there)
                     for number, (label, info) in enumerate(
                         zip(PULLS, ("0 is that of the mean image, 1 as chosen.", "", ""), strict=True)
                     )
@@ -114,12 +117,15 @@ def styles_tab(catalogue: Catalogue) -> gr.Dropdown:
 
     def show(name: str, variety: float, seed: int) -> tuple[list[Image.Image], int]:
         """Images to choose from."""
-        model = catalogue.stylist(name).styled(psi=float(variety))
-        styles = model.seeded(range(seed, seed + CHOICE))
-        return [_smooth(image, CHOICE_SIDE) for image in model.pictures(model.synthesised(styles))], seed
+        with as_toasts():
+            model = catalogue.stylist(name).styled(psi=float(variety))
+            styles = model.seeded(range(seed, seed + CHOICE))
+            return [_smooth(image, CHOICE_SIDE) for image in model.pictures(model.synthesised(styles))], seed
 
     def choose(name: str, variety: float, seed: int, event: gr.SelectData) -> Tensor:
-        return catalogue.stylist(name).styled(psi=float(variety)).seeded([seed + event.index])
+        with as_toasts():
+            styles = catalogue.stylist(name).styled(psi=float(variety)).seeded(range(seed, seed + CHOICE))
+        return styles[event.index : event.index + 1]  # all of them: of a conditional one, each is of another class
 
     def changed_styles(
         name: str,
@@ -143,9 +149,7 @@ def styles_tab(catalogue: Catalogue) -> gr.Dropdown:
         if (layers := SHARES.get(part)) is not None:
             assert other is not None
             styles = model.mixed(styles, model.seeded([int(other)]), layers=PARTS[layers])
-        for amount, direction in zip(
-            amounts[:NUM_SLIDERS], changes(catalogue.stylist(name), kind).values(), strict=False
-        ):
+        for amount, direction in zip(amounts[:NUM_SLIDERS], changes(name, kind).values(), strict=False):
             styles = model.edited(styles, direction, strength=float(amount))
         psi = [1.0] * model.num_layers
         for amount, (first, last) in zip(amounts[NUM_SLIDERS:], PARTS.values(), strict=True):
@@ -160,6 +164,9 @@ def styles_tab(catalogue: Catalogue) -> gr.Dropdown:
             file = kept_file(result, "style.png", lambda target: image.save(target, "PNG"))
         return file, file
 
+    def change_if_chosen(*controls: Any) -> tuple[Any, Any]:
+        return (gr.skip(), gr.skip()) if controls[1] is None else change(*controls)
+
     def make_film(*controls: Any) -> str:
         """From the chosen image under the controls to the other one, and back."""
         other = controls[3]
@@ -168,7 +175,8 @@ def styles_tab(catalogue: Catalogue) -> gr.Dropdown:
         with as_toasts():
             model, styles = changed_styles(*controls)
             ways = straight(torch.cat([styles, model.seeded([int(other)])]), steps=FILM // 2, closed=True)
-            start, *rest = [_smooth(image, SIDE).convert("RGB") for image in model.pictures(model.synthesised(ways))]
+            images = model.pictures(model.synthesised(ways))
+            start, *rest = [_smooth(for_page(from_pil(image)), SIDE) for image in images]
             options: dict[str, Any] = {"save_all": True, "append_images": rest, "duration": FRAME, "loop": 0}
             return kept_file(moving, "styles.webp", lambda target: start.save(target, "WEBP", **options))
 
@@ -194,13 +202,21 @@ def styles_tab(catalogue: Catalogue) -> gr.Dropdown:
 
     def relabel(name: str | None, kind: str) -> list[dict]:
         """Name the sliders after the directions of a kind, and put them back."""
-        if name not in catalogue.makers:
+        if name is None or name not in catalogue.makers:
             return [gr.update() for _ in range(NUM_SLIDERS)]
-        with as_toasts(catalogue.makers[name].path):
-            names = list(changes(catalogue.stylist(name), kind))
+        with as_toasts():
+            names = list(changes(name, kind))
         return [
             gr.update(value=0.0, label=names[number] if number < len(names) else "", visible=number < len(names))
             for number in range(NUM_SLIDERS)
+        ]
+
+    def fitted(name: str | None) -> list[dict]:
+        """Offer the parts that the network has layers for."""
+        there = _num_parts(catalogue.makers[name]) if name in catalogue.makers else len(PULLS)
+        return [
+            gr.update(choices=list(SHARES)[: 1 + there], value="nothing"),
+            *(gr.update(value=1.0, visible=number < there) for number in range(len(PULLS))),
         ]
 
     def fresh() -> tuple[Any, ...]:
@@ -212,7 +228,7 @@ def styles_tab(catalogue: Catalogue) -> gr.Dropdown:
     changed: dict[str, Any] = {**model, **hidden, "trigger_mode": "always_last"}
 
     def redraw(event: Any) -> None:
-        """Show the chosen image after an event, with all controls where they were when there was no image."""
+        """Show the chosen image after an event, with what changes it put back."""
         event.success(fresh, None, [*sliders, *pulls, part], **hidden).success(
             change, inputs, [result, download], api_visibility="private", **model
         ).success(lambda: gr.update(interactive=True), None, download, **hidden)
@@ -223,8 +239,8 @@ def styles_tab(catalogue: Catalogue) -> gr.Dropdown:
     )
     variety.release(show, [weights, variety, draw], **shown)
     weights.change(describe, weights, [card, chosen], **hidden).success(
-        relabel, [weights, kind], sliders, **model, **hidden
-    ).success(show, [weights, variety, draw], **shown)
+        fitted, weights, [part, *pulls], **hidden
+    ).success(relabel, [weights, kind], sliders, **model, **hidden).success(show, [weights, variety, draw], **shown)
     redraw(
         gallery.select(choose, [weights, variety, draw], chosen, **model, **hidden).success(
             lambda: "Now move the sliders.", None, said, **hidden
@@ -236,26 +252,49 @@ def styles_tab(catalogue: Catalogue) -> gr.Dropdown:
     for control in (*sliders, *pulls):
         control.input(change, inputs, [result, download], **changed)
     kind.input(relabel, [weights, kind], sliders, **model, **hidden).success(
-        change, inputs, [result, download], **model, **hidden
+        change_if_chosen, inputs, [result, download], **model, **hidden
     )
-    fine.input(change, inputs, [result, download], **changed)
+    fine.input(change_if_chosen, inputs, [result, download], **changed)
     part.input(change, inputs, [result, download], **changed)
     other.submit(change, inputs, [result, download], **changed)
     film.click(make_film, inputs, moving, api_visibility="private", **model)
     return weights
 
 
+def directions(model: StyleModel, kind: str) -> dict[str, Tensor]:
+    """Directions [D], each as long as a deviation of the styles, by what they are called on a slider."""
+    if kind == MEASURED:
+        # 500 of 64 px and below, fewer of what takes longer: everybody waits.
+        count = max(60, min(LEARNED_FROM, LEARNED_FROM * 64**2 // model.size**2))
+        return model.learned(measures, count=count, least=LEAST)
+    if kind == VARIED:
+        rows = list(model.components(NUM_SLIDERS))
+    else:
+        styles = model.styles(model.latents(1000, seed=0), model.labels(1000))
+        rows = [scaled(row, styles) for row in model.factorised(NUM_SLIDERS)]
+    return {f"Change {number + 1}": row for number, row in enumerate(rows)}
+
+
 def measures(images: Tensor) -> dict[str, Tensor]:
     """What can be told of images [N, C, S, S] by counting, [N] each: by these, sliders with a meaning are learned."""
+    images = images[:, : 3 if images.shape[1] >= 3 else 1]  # without alpha
     found = {"Brighter": images.mean(dim=(1, 2, 3)), "More contrast": images.std(dim=(1, 2, 3))}
-    if images.shape[1] >= 3:
-        red, _, blue = images[:, :3].unbind(1)
+    if images.shape[1] == 3:
+        red, _, blue = images.unbind(1)
         found["Warmer"] = (red - blue).mean(dim=(1, 2))
-        found["More colourful"] = images[:, :3].std(dim=1).mean(dim=(1, 2))
+        found["More colourful"] = images.std(dim=1).mean(dim=(1, 2))
     middle = images.shape[-1] // 4
     inner = images[:, :, middle:-middle, middle:-middle].mean(dim=(1, 2, 3))
     found["Brighter in the middle"] = inner - images.mean(dim=(1, 2, 3))
     return found
+
+
+def _num_parts(offer: Offer) -> int:
+    """How many of `PARTS` a network has layers for."""
+    network = offer.config.network
+    assert isinstance(network, StyleGeneratorConfig)
+    layers = 2 * ((network.grown or network.size).bit_length() - 2)
+    return sum(first < layers for first, _ in PARTS.values())
 
 
 def _smooth(image: Image.Image, least: int) -> Image.Image:

@@ -13,6 +13,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
+from translate.checkpoint.weights import WeightsError
 from translate.config.base import ConfigError
 from translate.data.doctor import Diagnosis, examine
 from translate.data.problems import LayoutError
@@ -120,9 +121,8 @@ def train_tab(
                 folder = trainer.new_folder(BROUGHT)
                 roots = [folder / "images"]
                 roots[0].mkdir(parents=True)
-                with as_toasts():
-                    for number, image in enumerate(make(EXAMPLES)):
-                        image.save(roots[0] / f"{number:03}.png")
+                for number, image in enumerate(make(EXAMPLES)):
+                    image.save(roots[0] / f"{number:03}.png")
             elif given:
                 folder = trainer.new_folder(BROUGHT)
                 roots = unpack(given, folder / "images")
@@ -134,7 +134,7 @@ def train_tab(
             if not roots:
                 raise refuse("There are no images yet: drop a zip file, or some images.")
             found = examine(roots[0], root_b=roots[1] if len(roots) > 1 else None)
-        except (UploadError, LayoutError, ConfigError, TrainingError, OSError) as error:
+        except (UploadError, LayoutError, ConfigError, TrainingError, WeightsError, OSError) as error:
             if folder is not None:
                 shutil.rmtree(folder, ignore_errors=True)
             raise refuse(_without(str(error), folder)) from None

@@ -16,6 +16,7 @@ from translate.config.training import Derivation
 from translate.config.weights import WeightsConfig
 from translate.data.images import from_pil, to_pil
 from translate.demos.cards import HEIGHT, PREVIEW, WIDTH
+from translate.demos.catalogue import SKETCHES
 from translate.demos.examples import example, photo
 from translate.inference import StyleModel
 from translate.inference.deriver import Deriver
@@ -31,7 +32,7 @@ from translate.inference.library import (
 
 GAP = 4
 FACES, DIGITS = "gan-faces", "gan-mnist"
-KINDS: dict[str, Derivation] = {"sketches": "edges", "grey": "gray"}
+KINDS: dict[str, Derivation] = {**dict.fromkeys(SKETCHES, "edges"), "grey": "gray"}
 """What is derived for weights of a source."""
 TILE = (WIDTH - 3 * GAP) // 4
 
@@ -60,7 +61,7 @@ def inputs(config: WeightsConfig) -> list[Image.Image]:
         return [example(number) for number in range(4)]
     whole = photo()
     if whole is None:
-        raise SystemExit("scikit-learn is not here, and its photo is needed: pip install 'translate[demo]'")
+        raise SystemExit("scikit-learn is not here, and its photo is needed: pip install 'image-translate[demo]'")
     side = whole.height * 2 // 3
     places = [(round(share * (whole.width - side)), (whole.height - side) // 2) for share in (0, 0.33, 0.67, 1)]
     parts = [whole.crop((x, y, x + side, y + side)).resize((size, size)) for x, y in places]
@@ -77,19 +78,19 @@ def preview(name: str) -> Image.Image:
     path = shipped_weights()[name]
     config = read_config(path)
     if config.kind == "translator":
-        given = inputs(config)
-        return framed([*given, *(load_translator(path, device="cpu")(image) for image in given)])
+        given, model = inputs(config), load_translator(path, device="cpu")
+        return framed([*given, *(model(image) for image in given)])
     if config.kind == "anomaly":
-        detector, _ = load_detector(path)
+        detector, _ = load_detector(path, device="cpu")
         digits = Framing(config).prepared([from_pil(image) for image in load_sampler(DIGITS).sample(4, seed=1)])
         digits[2:] = planted(digits[2:])
         with torch.inference_mode():
             return framed([*to_images(digits), *heat_overlay(digits, detector.heat(digits))])
     if makes_images(config) and config.network.type != "vqvae":
-        model = load_sampler(path)
-        return framed((model.styled(psi=0.7) if isinstance(model, StyleModel) else model).sample(8, seed=1))
+        sampler = load_sampler(path, device="cpu")
+        return framed((sampler.styled(psi=0.8) if isinstance(sampler, StyleModel) else sampler).sample(8, seed=1))
     given = inputs(config)
-    return framed([*given, *load_image_model(path).reconstruct(given)])
+    return framed([*given, *load_image_model(path, device="cpu").reconstruct(given)])
 
 
 def main() -> None:

@@ -486,7 +486,7 @@ FIGURE_TABLE = {
     "gan-speed": Figure(gan_speed, 0.1, "steps of GANs beside the published ones"),
     "style-speed": Figure(style_speed, 0.2, "steps of StyleGAN beside the published ones"),
     "style-weights": Figure(style_weights, 1.0, "the StyleGAN of faces that ships, from nothing, and its picture"),
-    "styles": Figure(styles, 1.5, " StyleGAN growing and not growing, beside a DCGAN"),
+    "styles": Figure(styles, 1.5, "StyleGAN growing and not growing, beside a DCGAN"),
     "looks": Figure(looks, 1.5, "style codes beside dropout, facades"),
     "detectors": Figure(detectors, 0.2, "fifty healthy runs, and planted faults"),
     "speed": Figure(speed, 0.05, "step, inference and loader beside the published step"),

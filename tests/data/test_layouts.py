@@ -424,7 +424,16 @@ def test_how_many_files_may_be_unreadable_is_given(tmp_path, share, refused):
 
 @pytest.mark.parametrize(
     ("path", "name"),
-    [("faces", "faces"), ("faces/train", "faces/train"), ("faces/Images", "faces/Images"), ("faces/.", "faces")],
+    [
+        ("faces", "faces"),
+        ("faces/train", "faces/train"),
+        ("faces/Valid", "faces/Valid"),
+        ("faces/images", "images"),
+        ("faces/.", "faces"),
+    ],
 )
-def test_a_data_set_is_called_after_more_than_a_split(tmp_path, path, name):
+def test_a_data_set_is_called_after_more_than_a_split(tmp_path, monkeypatch, path, name):
     assert data_name(tmp_path / path) == name
+    monkeypatch.setenv("HOME", str(tmp_path / "somebody"))
+    assert data_name(tmp_path / "somebody" / "train") == "train"
+    assert data_name("/train") == "train"

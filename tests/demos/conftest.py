@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from translate.blocks.style import StyledConv
 from translate.checkpoint.weights import save_weights
 from translate.config.networks import (
     AnomalyNetworkConfig,
@@ -61,7 +62,11 @@ def make_generator(path: Path, network: ConvGeneratorConfig | StyleGeneratorConf
         preprocessing=Preprocessing(size=network.size),
         classes=("square", "circle", "star") if network.num_classes else (),
     )
-    save_weights(build_network(network), config, path)
+    built = build_network(network)
+    for module in built.modules():
+        if isinstance(module, StyledConv):
+            torch.nn.init.constant_(module.strength, 0.3)  # noise is learned, and begins at nothing
+    save_weights(built, config, path)
     return path
 
 

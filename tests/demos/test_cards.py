@@ -28,14 +28,19 @@ def test_all_that_ships_has_a_preview_and_terms(name):
 def test_a_run_shows_its_last_samples(tmp_path, make_weights):
     make_weights(tmp_path / "run" / "weights")
     (tmp_path / "run" / "samples").mkdir()
-    assert preview_of(tmp_path / "run" / "weights") is None
     for number, colour in enumerate(("red", "blue")):
         Image.new("RGB", (900, 300), colour).save(tmp_path / "run" / "samples" / f"{number}.png")
-    for path in ("run", "run/weights", "run/weights/model.safetensors"):
-        assert preview_of(tmp_path / path) == tmp_path / "run" / "samples" / "1.png"
+    paths = ["run", "run/weights", "run/weights/model.safetensors", "run/weights/a2b"]
+    (tmp_path / "run" / "weights" / "a2b").mkdir()
+    assert [preview_of(tmp_path / path, samples=True) for path in paths] == [None] * 4  # any folder of that name
+    (tmp_path / "run" / "log.jsonl").write_text("")
+    last = tmp_path / "run" / "samples" / "1.png"
+    assert [preview_of(tmp_path / path, samples=True) for path in paths] == [last] * 4
+    assert [preview_of(tmp_path / path, samples=False) for path in paths] == [None] * 4
     offer = Catalogue([tmp_path / "run"])["weights"]
     assert "data:image/webp" in card_html(replace(offer, name='<"x">'))
     assert '<"x">' not in card_html(replace(offer, name='<"x">'))
+    assert "<img" not in card_html(replace(offer, local=False))  # they hold images of whoever trained it
     (tmp_path / "run" / "samples" / "2.png").write_bytes(b"half a file")
     assert "<img" not in card_html(offer)
 

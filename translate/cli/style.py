@@ -141,10 +141,9 @@ def _learned(command: Directions, model: StyleModel) -> Tensor:
             f"{command.classifier} knows no class {command.towards!r}: choose among "
             f"{', '.join(judge.config.classes) or 'none, it tells turns'}"
         )
-    styles = model.styles(model.latents(FOR_SCORES, seed=command.seed), model.labels(FOR_SCORES))
-    scores = judge.logits(model.synthesised(styles))[:, judge.config.classes.index(command.towards)]
-    direction = model.towards(styles, scores)
-    return direction * (styles[:, 0] @ direction).std()
+    place = judge.config.classes.index(command.towards)
+    found = model.learned(lambda images: {"class": judge.logits(images)[:, place]}, count=FOR_SCORES, seed=command.seed)
+    return found["class"]
 
 
 def project(command: Project) -> int:

@@ -165,9 +165,14 @@ def splits_of(folder: Path) -> dict[str, Path]:
 
 
 def data_name(root: Path | str) -> str:
-    """What a data set is called: its folder, with the one above where that is called after a split, as any may be."""
+    """What a data set is called: its folder, with the one above where that is called after a split, as any may be.
+
+    The home folder is left out: its name is of a person, and this goes into weights.
+    """
     path = Path(root).resolve()
-    return f"{path.parent.name}/{path.name}" if path.name.lower() in (*SPLIT_NAMES, "images") else path.name
+    above = path.parent
+    named = path.name.lower() in SPLIT_NAMES and above.name and above != Path.home()
+    return f"{above.name}/{path.name}" if named else path.name
 
 
 def split_folders(a: Path, b: Path) -> TwoFolders:

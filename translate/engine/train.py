@@ -46,7 +46,7 @@ def train(config: TrainConfig, *, display: Display | None = None) -> Path:
     display = display or Display(enabled=world.is_main)
     # Not the seed itself: latents are drawn by seeds as well, and the first would be the weights of the first layer,
     # number for number, which answers to them as to nothing that it was trained with.
-    torch.manual_seed(int(sample_keys(0, 1, seed=run.seed)))
+    torch.manual_seed(int(sample_keys(1, 1, seed=run.seed)))  # key 0 of seed 0 is 0
     with _locked(run.out, enabled=world.is_main):
         try:
             return _train(config, world=world, display=display)

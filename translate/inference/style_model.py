@@ -292,6 +292,32 @@ class StyleModel(GeneratorModel):
         covariance += ridge * covariance.diagonal().mean() * torch.eye(x.shape[1], dtype=x.dtype)
         return F.normalize(torch.linalg.solve(covariance, x.t() @ y / len(x)), dim=0).float()
 
+    def learned(
+        self, scores: Callable[[Tensor], dict[str, Tensor]], *, count: int, seed: int = 0, least: float = 0.0
+    ) -> dict[str, Tensor]:
+        """Directions in which scores of images grow, as `towards` finds them.
+
+        Args:
+            scores: [N, C, S, S] in [-1, 1] to scores by their names, [N] each; called for some images at a time.
+            count: Images that are scored.
+            seed: Of these.
+            least: Scores of a smaller deviation are left out.
+
+        Returns:
+            [D] each, as long as the styles' deviation along it.
+
+        Raises:
+            InferenceError: as `towards`.
+        """
+        styles = self.styles(self.latents(count, seed=seed), self.labels(count))
+        parts = [scores(self.synthesised(part)) for part in styles.split(self.at_once)]
+        found = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+        return {
+            name: scaled(self.towards(styles, values), styles)
+            for name, values in found.items()
+            if least == 0 or float(values.std()) >= least
+        }
+
     @staticmethod
     def edited(
         styles: Tensor, direction: Tensor, *, strength: float, layers: tuple[int, int | None] = (0, None)
@@ -382,6 +408,12 @@ def _pyramid(images: Tensor) -> list[Tensor]:
     while found[-1].shape[-1] > 4:
         found.append(F.avg_pool2d(found[-1], 2))
     return found
+
+
+def scaled(direction: Tensor, styles: Tensor) -> Tensor:
+    """A direction [D], as long as the deviation along it of styles [N, L, D] at their first layer."""
+    direction = F.normalize(direction, dim=0)
+    return direction * (styles[:, 0] @ direction).std()
 
 
 def straight(ends: Tensor, *, steps: int, closed: bool) -> Tensor:
