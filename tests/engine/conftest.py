@@ -32,6 +32,7 @@ from translate.config import (
 from translate.data.paired import PairedImages
 from translate.engine import Display, Engine
 from translate.engine.distributed import World
+from translate.engine.train import initial_seed
 from translate.recipes import open_recipe
 
 METHODS: dict[str, Any] = {
@@ -162,7 +163,7 @@ class Session:
     """An engine, its data, and what it said."""
 
     def __init__(self, config: Any) -> None:
-        torch.manual_seed(config.run.seed)
+        torch.manual_seed(initial_seed(config.run.seed))
         self._text = io.StringIO()
         self.config = config
         recipe, self.data = open_recipe(config, cache=config.run.out / "cache")

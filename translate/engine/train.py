@@ -44,14 +44,21 @@ def train(config: TrainConfig, *, display: Display | None = None) -> Path:
     torch.backends.cudnn.benchmark = not run.deterministic
     world = join_world(run.device)
     display = display or Display(enabled=world.is_main)
-    # Not the seed itself: latents are drawn by seeds as well, and the first would be the weights of the first layer,
-    # number for number, which answers to them as to nothing that it was trained with.
-    torch.manual_seed(int(sample_keys(1, 1, seed=run.seed)))  # key 0 of seed 0 is 0
+    torch.manual_seed(initial_seed(run.seed))
     with _locked(run.out, enabled=world.is_main):
         try:
             return _train(config, world=world, display=display)
         finally:
             world.close()
+
+
+def initial_seed(seed: int) -> int:
+    """Of the weights that a run of a seed starts from.
+
+    Not the seed itself: latents are drawn by seeds as well, and the first would be the weights of the first layer,
+    number for number, which answers to them as to nothing that it was trained with.
+    """
+    return int(sample_keys(1, 1, seed=seed))  # key 0 of seed 0 is 0
 
 
 def _train(config: TrainConfig, *, world: World, display: Display) -> Path:
