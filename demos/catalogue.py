@@ -44,6 +44,10 @@ KINDS = {
 }
 
 
+GONE = (
+    "{} is not here any more: what is brought is deleted after an hour or two. Choose others, or open a file on the "
+    "Weights tab"
+)
 SKETCHES = ("sketch", "sketches", "edges", "drawing", "drawings", "lines")
 """What line drawings are called as a source."""
 
@@ -71,10 +75,7 @@ class Offer:
             WeightsError: it has gone.
         """
         if self.private and not self.path.exists():
-            raise WeightsError(
-                f"{self.name} is not here any more: what is brought is deleted after an hour or two. Choose others, or "
-                "open a file on the Weights tab"
-            )
+            raise WeightsError(GONE.format(self.name))
         return weights_file(self.path)
 
     @property
@@ -236,8 +237,7 @@ class Catalogue:
         for listed in self._lists:
             if name in listed:
                 return listed[name]  # type: ignore[index]
-        said = f"{name} is not here any more: what is brought is deleted after an hour or two." if name else ""
-        raise WeightsError(f"{said or 'No weights are chosen.'} Choose others, or open a file on the Weights tab")
+        raise WeightsError(GONE.format(name) if name else "No weights are chosen: choose some")
 
     @property
     def _lists(self) -> tuple[dict[str, Offer], ...]:
