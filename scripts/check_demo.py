@@ -3,12 +3,16 @@
 load       Ten users at once, twenty images each, one after the other: how long each waits, whether any is lost, and how
            much memory the server takes.
 uploads    Every file of a folder is given to the Translate tab: what it answers, in a line each.
+first      How long from the start of `scripts/demo.py` to the page in a browser (headless Chromium by playwright), to
+           the first picture, and from there to the next one.
 
     python scripts/check_demo.py load [--clients 10] [--requests 20] [--size 256]
+    python scripts/check_demo.py first [--rounds 3]
     python scripts/check_demo.py uploads FOLDER
 """
 
 import argparse
+import shutil
 import socket
 import subprocess
 import sys
@@ -26,16 +30,22 @@ import numpy as np
 from gradio_client import Client, handle_file
 from PIL import Image
 
+from translate.demos.facade_drawings import STYLES
+
 SOME_SENTENCE = 12  # characters, which a clear answer has at least
 
 
+MODULE = ("-m", "translate", "demo")
+SCRIPT = (str(Path(__file__).with_name("demo.py")),)
+
+
 @contextmanager
-def serving() -> Iterator[tuple[str, int]]:
+def serving(what: tuple[str, ...] = MODULE) -> Iterator[tuple[str, int]]:
     """A demo in a process of its own: its address and its number."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "translate", "demo", "--no-browser", "--port", str(port)]
+    command = [sys.executable, *what, "--no-browser", "--port", str(port)]
     with (
         tempfile.TemporaryDirectory() as folder,
         subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE) as server,
@@ -116,6 +126,42 @@ def uploads(given: argparse.Namespace) -> int:
     return 1 if unclear else 0
 
 
+def first(given: argparse.Namespace) -> int:
+    from playwright.sync_api import sync_playwright
+
+    styles = [style.name for style in STYLES]
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    with (
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]) as browser,
+    ):
+        for _ in range(given.rounds):
+            began = time.perf_counter()
+            with serving(SCRIPT) as (url, _):
+                served = time.perf_counter() - began
+                page = browser.new_page()
+                page.goto(url)
+                page.get_by_role("button", name=f"Example: {styles[0]}", exact=True).wait_for()
+                shown = time.perf_counter() - began
+                times = []
+                for style in styles[:2]:
+                    clicked = time.perf_counter()
+                    with page.expect_response(lambda response: response.request.resource_type == "image"):
+                        page.get_by_role("button", name=f"Example: {style}", exact=True).click()
+                    page.wait_for_function(
+                        """() => {
+                          const images = [...document.querySelectorAll("#result img")];
+                          return images.length === 2 && images.every((one) => one.complete && one.naturalWidth > 0);
+                        }"""
+                    )
+                    times.append(time.perf_counter() - clicked)
+                    page.wait_for_timeout(500)
+                picture = shown + times[0]
+                page.close()
+            print(f"served {served:.1f} s, page {shown:.1f} s, first picture {picture:.1f} s, next {times[1]:.2f} s")
+    return 0
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
@@ -128,6 +174,9 @@ def main() -> int:
     two.add_argument("folder", type=Path)
     two.add_argument("--weights", default="summer2winter")
     two.set_defaults(run=uploads)
+    three = commands.add_parser("first")
+    three.add_argument("--rounds", type=int, default=3)
+    three.set_defaults(run=first)
     given = parser.parse_args()
     return given.run(given)
 

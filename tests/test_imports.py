@@ -144,3 +144,13 @@ def test_starts_without_torch(tmp_path: Path, start: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "loaded: []"
+
+
+def test_demo_starts_without_what_takes_seconds(tmp_path: Path) -> None:
+    """Of 6 s on a small machine kornia would take 3 and torch's compiler 1.5."""
+    pytest.importorskip("gradio", reason="the demo needs gradio")
+    code = "import sys, translate.demos.app\n"
+    code += "print('loaded:', [name for name in ('kornia', 'torch._dynamo', 'sklearn') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "loaded: []"

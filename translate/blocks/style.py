@@ -52,12 +52,16 @@ def _band(
         return rows[:, 0].t().contiguous().to(device=device, dtype=dtype)
 
 
-@torch.compiler.assume_constant_result
 def _matrix(
     size: int, kind: Literal["up", "down", "same"], border: int, gain: float, device: torch.device, dtype: torch.dtype
 ) -> Tensor:
-    """`_band` as a constant of a compiled network, which would make it anew at every pass."""
+    """`_band` as a constant of a compiled network, which would make it anew at every pass (`ready_to_compile`)."""
     return _band(size, kind, border, gain, device, dtype)
+
+
+def ready_to_compile() -> None:
+    """Mark what `torch.compile` may take for constant; not by a decorator, which costs every start a second."""
+    torch.compiler.assume_constant_result(_matrix)
 
 
 def fir_kernel() -> Tensor:

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from translate.blocks.keyed import sample_keys
+from translate.blocks.style import ready_to_compile
 from translate.checkpoint.atomic import WriteError, written_beside
 from translate.checkpoint.run_state import (
     RunState,
@@ -127,6 +128,7 @@ class Engine:
         self._resume()
         self.stage = recipe.stage(self.progress)
         if run.compile:
+            ready_to_compile()
             for net in self.nets.values():
                 net.compile()
 
