@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 import translate
+from translate.blocks.colour import coloured, luma
 from translate.cli.main import main
 from translate.config import ConfigError, ResNetConfig, UNetConfig
 from translate.config.training import Derivation
@@ -99,6 +100,54 @@ def test_a_network_that_fills_is_given_one_channel_more():
         UNetConfig(in_channels=3, out_channels=3, fills=True)
     with pytest.raises(ConfigError, match="makes no change of its input"):
         ResNetConfig(in_channels=4, out_channels=3, fills=True, residual=True)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        UNetConfig(in_channels=1, width=4, depth=3, dropout=0.0, colours=True),
+        ResNetConfig(in_channels=1, width=4, num_blocks=1, colours=True),
+        ResNetConfig(in_channels=1, width=4, num_blocks=1, colours=True, style=4),
+    ],
+    ids=["unet", "resnet", "styled"],
+)
+def test_what_is_coloured_keeps_its_luma(config):
+    torch.manual_seed(0)
+    network = initialise(build_network(config), kind="kaiming").eval()
+    grey = torch.rand(2, 1, 32, 32) * 2 - 1
+    grey[:, :, :4], grey[:, :, 4:8] = -1, 1  # black and white have no room for a colour
+    with torch.inference_mode():
+        made = network(grey)
+    assert (luma(made) - grey).abs().max() < 1e-5
+    assert made.abs().max() <= 1 + 1e-6
+    assert (made[:, :, 8:].amax(1) - made[:, :, 8:].amin(1)).mean() > 0.05
+    assert torch.allclose(made[:, :, :4], -torch.ones(2, 3, 4, 32))
+
+
+def test_coloured_equals_the_colours_where_they_fit_and_pales_them_elsewhere():
+    image = torch.tensor([0.5, -0.2, 0.1]).view(1, 3, 1, 1)
+    assert torch.allclose(coloured(luma(image), image + 0.3), image, atol=1e-6)  # their own luma does not matter
+    strong = coloured(luma(image), 10 * image)
+    chroma, own = strong - luma(strong), image - luma(image)
+    assert torch.allclose(chroma / own, (chroma / own)[:, :1].expand_as(own), atol=1e-4)  # the hue is kept
+    assert strong.abs().max() == pytest.approx(1)
+
+
+def test_grey_is_coloured_from_the_start_on(folder, tmp_path):
+    train = ["train", "pix2pix", str(folder), "--derive", "gray", "--out", str(tmp_path / "run"), *SMALL]
+    assert main([*train, "--images", "2", "--learning-rate", "1e-12"]) == 0
+    translator = translate.load(tmp_path / "run")
+    assert translator.config.network.colours
+    picture = Image.open(folder / "0.png")
+    grey, made = np.asarray(picture.convert("L"), int), np.asarray(translator(picture), int)
+    assert np.abs(made - grey[..., None]).max() <= 1  # nothing learned: as grey as it was
+
+
+def test_a_network_that_colours_has_one_input_and_three_outputs():
+    with pytest.raises(ConfigError, match="makes colours has one input channel and three outputs"):
+        UNetConfig(in_channels=3, colours=True)
+    with pytest.raises(ConfigError, match="makes no other change"):
+        ResNetConfig(in_channels=1, colours=True, residual=True)
 
 
 def test_a_file_that_cannot_be_read_is_named(folder, tmp_path, capsys):

@@ -44,9 +44,11 @@ class ResNetConfig(Config):
     """The network makes a change of its input instead of its output."""
     fills: bool = False
     """The last input channel says how much of a pixel is there: what is there is kept, and the rest is made."""
+    colours: bool = False
+    """The input is grey and the luma of the output, which is kept; the network makes the colours."""
 
     def __post_init__(self) -> None:
-        _check_filling(self)
+        _check_output(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,18 +75,25 @@ class UNetConfig(Config):
     """The network makes a change of its input instead of its output."""
     fills: bool = False
     """The last input channel says how much of a pixel is there: what is there is kept, and the rest is made."""
+    colours: bool = False
+    """The input is grey and the luma of the output, which is kept; the network makes the colours."""
 
     def __post_init__(self) -> None:
-        _check_filling(self)
+        _check_output(self)
         if self.downsampling == "blur-after":  # its activations come before its convolutions
             raise ConfigError("--downsampling blur-after is not for a U-Net: choose strided or blur")
 
 
-def _check_filling(config: ResNetConfig | UNetConfig) -> None:
+def _check_output(config: ResNetConfig | UNetConfig) -> None:
     if config.fills and (config.in_channels != config.out_channels + 1 or config.residual):
         raise ConfigError(
             "a network that fills holes has one input channel more than outputs, and makes no change of its input: it "
             f"has {config.in_channels} and {config.out_channels} channels"
+        )
+    if config.colours and (config.in_channels != 1 or config.out_channels != 3 or config.residual):
+        raise ConfigError(
+            "a network that makes colours has one input channel and three outputs, and makes no other change of its "
+            f"input: it has {config.in_channels} and {config.out_channels} channels"
         )
 
 

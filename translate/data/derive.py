@@ -14,10 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from translate.blocks.colour import luma
 from translate.blocks.keyed import keyed_normal, keyed_uniform
 from translate.config.training import Derivation
-
-LUMA = (0.299, 0.587, 0.114)  # Rec. 601, as everywhere here
 
 # Canny (1986) on images of unit contrast: the thresholds are those of kornia's Sobel magnitude.
 WEAK, STRONG = 1.1, 2.2
@@ -50,7 +49,7 @@ def derive(images: Tensor, kind: Derivation, *, keys: Tensor | None = None) -> T
         [N, `derived_channels`, H, W] in [-1, 1].
     """
     if kind == "gray":
-        return _luma(images)
+        return luma(images)
     if kind == "edges":
         return _edges(images, keys)
     if kind == "blur":
@@ -60,12 +59,6 @@ def derive(images: Tensor, kind: Derivation, *, keys: Tensor | None = None) -> T
     assert keys is not None, "holes are drawn by a key"
     there = _there(images, keys)
     return torch.cat([images * there, 2 * there - 1], dim=1)
-
-
-def _luma(images: Tensor) -> Tensor:
-    if images.shape[1] == 1:
-        return images
-    return (images * torch.tensor(LUMA, device=images.device).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
 
 
 def _drawn(keys: Tensor | None, count: int, *, like: Tensor, stream: int) -> Tensor:
@@ -94,7 +87,7 @@ def _edges(images: Tensor, keys: Tensor | None) -> Tensor:
     from kornia.filters import canny  # 3 s: paid by those who use it
 
     share = _drawn(keys, 5, like=images, stream=41)
-    grey = _luma(images).float()
+    grey = luma(images).float()
     grey = _gaussian(grey, _within(share[:, 0], *EDGE_SIGMAS), reach=EDGE_SIGMAS[1])
     # One pair of thresholds for all: the contrast is varied in place of them.
     deviation = grey.std(dim=(1, 2, 3), correction=0, keepdim=True).clamp(min=0.02)

@@ -2,6 +2,7 @@
 
 from torch import Tensor
 
+from translate.blocks.colour import luma
 from translate.metrics.ssim import ssim
 
 
@@ -11,11 +12,9 @@ def luminance(images: Tensor) -> Tensor:
     Raises:
         ValueError: another number of channels.
     """
-    from kornia.color import rgb_to_grayscale  # 3 s: paid by those who use it
-
     if images.dim() != 4 or images.shape[1] not in (1, 3):
         raise ValueError(f"expected grey or RGB images [N, 1 or 3, H, W], got shape {tuple(images.shape)}")
-    return images if images.shape[1] == 1 else rgb_to_grayscale(images)
+    return luma(images)
 
 
 def luminance_ssim(output: Tensor, source: Tensor, *, data_range: float = 1.0) -> Tensor:

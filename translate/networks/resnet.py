@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from translate.blocks.colour import coloured
 from translate.blocks.conv import ConvBlock, relu
 from translate.blocks.norm import norm_layer
 from translate.blocks.resample import blur_after, downsample, upsample
@@ -74,7 +75,7 @@ class ResNetGenerator(Generator):
             config.out_channels,
             kernel_size=7,
             padding=config.padding,
-            activation=None if config.residual else nn.Tanh,
+            activation=None if config.residual or config.colours else nn.Tanh,
         )
 
     def forward(self, images: Tensor, codes: Tensor | None = None) -> Tensor:
@@ -109,6 +110,8 @@ class ResNetGenerator(Generator):
         output = self.head(self.up(x))
         if self.config.residual:
             return changed(images, output)
+        if self.config.colours:
+            return coloured(images, output)
         return filled(*present(images), output) if self.config.fills else output
 
     def features(self, images: Tensor) -> list[Tensor]:

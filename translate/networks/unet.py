@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from translate.blocks.colour import coloured
 from translate.blocks.norm import norm_layer
 from translate.blocks.unet import UNetDown, UNetUp
 from translate.config.networks import UNetConfig
@@ -55,7 +56,8 @@ class UNetGenerator(Generator):
             )
             for level in reversed(range(config.depth))
         )
-        self.output = nn.Tanh() if config.output == "tanh" and not config.residual else nn.Identity()
+        bounded = config.output == "tanh" and not config.residual and not config.colours
+        self.output = nn.Tanh() if bounded else nn.Identity()
 
     def forward(self, images: Tensor) -> Tensor:
         """Args: images: [N, C_in, H, W] in [-1, 1]. Returns: [N, C_out, H, W], in [-1, 1] for a tanh output."""
@@ -72,4 +74,6 @@ class UNetGenerator(Generator):
             x = up(x, skip)
         if self.config.residual:
             return changed(images, x)
+        if self.config.colours:
+            return coloured(images, x)
         return self.output(x) if share is None else filled(images, share, self.output(x))

@@ -9,7 +9,7 @@ from torch import nn
 
 from translate.config.base import ConfigError
 from translate.config.networks import GeneratorConfig, PatchGANConfig, ResNetConfig, UNetConfig, unet_depth
-from translate.config.training import CUTConfig, CycleGANConfig, Noise, Pix2PixConfig
+from translate.config.training import CUTConfig, CycleGANConfig, Derivation, Noise, Pix2PixConfig
 from translate.config.weights import Domains, Preprocessing, WeightsConfig
 from translate.networks import Generator, PatchGANDiscriminator, build_network, initialise
 
@@ -17,7 +17,13 @@ Translator = Pix2PixConfig | CycleGANConfig | CUTConfig
 
 
 def generator_config(
-    config: Translator, *, size: int, in_channels: int, out_channels: int, dropout: float = 0.0, fills: bool = False
+    config: Translator,
+    *,
+    size: int,
+    in_channels: int,
+    out_channels: int,
+    dropout: float = 0.0,
+    derived: Derivation | None = None,
 ) -> GeneratorConfig:
     """The generator that a training configuration and its data ask for.
 
@@ -27,7 +33,7 @@ def generator_config(
         in_channels: Of its inputs.
         out_channels: Of its outputs.
         dropout: Probability, where the network has dropout.
-        fills: Whether it fills the holes of its inputs.
+        derived: How inputs are computed from outputs, where they are: holes are filled, and grey is coloured.
 
     Raises:
         ConfigError: the size does not suit the network.
@@ -49,7 +55,8 @@ def generator_config(
             downsampling=config.downsampling,
             dropout=dropout,
             residual=config.residual,
-            fills=fills,
+            fills=derived == "mask",
+            colours=derived == "gray",
         )
     style = 0 if isinstance(config, CUTConfig) else config.style_dim
     return ResNetConfig(
@@ -64,15 +71,17 @@ def generator_config(
         dropout=0.0 if style else dropout,
         style=style,
         residual=config.residual,
-        fills=fills,
+        fills=derived == "mask",
+        colours=derived == "gray",
     )
 
 
 def new_generator(config: GeneratorConfig, training: Translator) -> Generator:
-    """A generator with the initial weights that the run asks for; one that learns a change starts as the identity."""
+    """A generator with the initial weights that the run asks for; one that learns a change starts as the identity,
+    one that learns colours without any."""
     generator = build_network(config)
     initialise(generator, kind=training.run.init)
-    if config.residual:
+    if config.residual or config.colours:
         last = [module for module in generator.modules() if isinstance(module, nn.Conv2d | nn.ConvTranspose2d)][-1]
         nn.init.zeros_(last.weight)
     return generator

@@ -61,7 +61,7 @@ class Pix2Pix(Recipe):
             in_channels=in_channels,
             out_channels=out_channels,
             dropout=0.0 if config.noise == "never" else DROPOUT,
-            fills=config.derive == "mask",
+            derived=config.derive,
         )
         self.g = new_generator(self.generator_config, config)
         self.d = new_discriminator(config, in_channels=in_channels + out_channels)
