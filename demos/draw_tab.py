@@ -21,7 +21,6 @@ from translate.demos.catalogue import Catalogue
 from translate.demos.examples import SIZE, URL_HEADER, buttons, sketches, thumbnails
 from translate.demos.facade_drawings import WALL, snap_to_palette
 from translate.demos.pad import pad, starts
-from translate.inference.grid import enlarged
 
 ASSETS = Path(__file__).parent / "assets"
 MAX_PIXELS = 2**22
@@ -195,7 +194,7 @@ def sketch_board(catalogue: Catalogue, shown: gr.Tab) -> None:
             started = time.perf_counter()
             output = translator.pictures([from_pil(lines)])[0]
             seconds = time.perf_counter() - started
-        return enlarged([for_page(output)], least=SIZE)[0], in_words(seconds, output.size, translator.device.type)
+        return for_page(output), in_words(seconds, output.size, translator.device.type)
 
     @cache
     def drawn() -> str:

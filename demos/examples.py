@@ -9,7 +9,7 @@ from functools import cache
 from html import escape
 
 import gradio as gr
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from translate.config.networks import ConvGeneratorConfig, DenseGeneratorConfig
 from translate.data.images import from_pil, to_pil
@@ -82,13 +82,25 @@ def made(
 
 
 def sketches(catalogue: Catalogue, *, count: int = 6) -> dict[str, Image.Image]:
-    """Outlines of images that a GAN makes, in colour where there is one that does; none where there is no GAN."""
+    """Outlines of images that a GAN makes, in colour where there is one that does; none where there is no GAN.
+
+    Found at the size of the first weights for sketches, which learned from such, and enlarged to `SIZE`.
+    """
     channels = 3 if maker_of(catalogue, channels=3) is not None else None
     if maker_of(catalogue, channels=channels) is None:
         return {}
     images = made(catalogue, count=count, channels=channels, seed=4)
-    large = [from_pil(image.convert("RGB").resize((SIZE, SIZE), Image.Resampling.BICUBIC)) for image in images]
-    return {f"sketch {number + 1}": to_pil(one) for number, one in enumerate(Deriver("edges").pictures(large))}
+    sides = [offer.config.preprocessing.size for offer in catalogue.sketchers()][:1] or [SIZE]
+    given = [from_pil(image.convert("RGB").resize((sides[0], sides[0]), Image.Resampling.BICUBIC)) for image in images]
+    return {f"sketch {number + 1}": _penned(to_pil(one)) for number, one in enumerate(Deriver("edges").pictures(given))}
+
+
+def _penned(lines: Image.Image) -> Image.Image:
+    """Enlarged to `SIZE`, with round strokes of half the width in place of pixels, as the pad's pen draws."""
+    large = lines.resize((SIZE, SIZE), Image.Resampling.BICUBIC)
+    soft = large.filter(ImageFilter.GaussianBlur(SIZE / lines.width / 2))
+    thin = soft.filter(ImageFilter.MaxFilter(2 * (SIZE // lines.width // 2) + 1))
+    return thin.point([min(255, max(0, 4 * value - 384)) for value in range(256)])
 
 
 def to_url(image: Image.Image) -> str:

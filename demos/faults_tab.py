@@ -21,6 +21,18 @@ from translate.inference.image_model import Framing
 from translate.networks.anomaly import SCORES
 
 SIDE = 256  # pixels, which images are enlarged to at least
+SHOWN = {"seen": "As it is seen", "made": "Made again", "heat": "Where they differ"}
+
+
+def captioned(words: str, *, elem_id: str) -> gr.Image:
+    """An image with words below it; a label would lie on top of it, and these images are small."""
+    with gr.Column(min_width=80):
+        image = gr.Image(
+            type="filepath", format="png", label=words, show_label=False, interactive=False, buttons=[],
+            alt_text=words, elem_id=elem_id,
+        )  # fmt: skip
+        gr.Markdown(words, elem_classes="small")
+    return image
 
 
 def faults_tab(catalogue: Catalogue) -> gr.Dropdown:
@@ -51,14 +63,7 @@ def faults_tab(catalogue: Catalogue) -> gr.Dropdown:
         with gr.Column(min_width=300):
             verdict = gr.HTML("", elem_id="faults-verdict")
             with gr.Row():
-                seen, again, heat = (
-                    gr.Image(
-                        type="filepath", format="png", label=label, interactive=False, buttons=["fullscreen"],
-                        min_width=120, elem_id=f"faults-{name}",
-                    )
-                    for name, label in (("seen", "As it is seen"), ("made", "Made again"),
-                                        ("heat", "Where they differ"))
-                )  # fmt: skip
+                seen, again, heat = (captioned(words, elem_id=f"faults-{name}") for name, words in SHOWN.items())
 
     def known(name: str | None) -> str:
         if name is None or name not in catalogue.detectors:
