@@ -105,13 +105,14 @@ class DerivedPairs:
     def samples(self, device: torch.device) -> Batch:
         """A few validation images (test or training ones where there are none), evenly spread."""
         split = next(name for name in ("val", "test", "train") if len(self.images.part(name)))
-        return self._examples(split, NUM_SAMPLES, device)
+        return self.examples(split, NUM_SAMPLES, device)
 
     def validation(self, device: torch.device) -> Batch | None:
         """Validation images, evenly spread, as many as there are up to 64; None where there are none."""
-        return self._examples("val", NUM_VALIDATION, device) if len(self.images.part("val")) else None
+        return self.examples("val", NUM_VALIDATION, device) if len(self.images.part("val")) else None
 
-    def _examples(self, split: str, count: int, device: torch.device) -> Batch:
+    def examples(self, split: str, count: int, device: torch.device) -> Batch:
+        """So many images of a split at most, evenly spread, and what is derived from them: always the same."""
         indices = [int(index) for index in spread(len(self.images.part(split)), count)]
         if self.images.part(split).pixels is not None:
             target = self.images.images(split, indices, device=device)
