@@ -14,6 +14,7 @@ from PIL import Image
 from translate.applications.compress import HEAD, SUFFIX, Compressor
 from translate.data.images import Picture, composite, convert, to_pil
 from translate.demos.answers import as_toasts, kept_file, read_small, refuse, unopened
+from translate.demos.cancelling import Cancelling
 from translate.demos.catalogue import Catalogue
 from translate.demos.examples import CHOOSE, CREDIT, photo, photo_file, photo_thumbnail
 from translate.inference import ImageModel
@@ -52,7 +53,9 @@ def compress_tab(catalogue: Catalogue) -> gr.Dropdown:
                 height=260, elem_id="compress-input", buttons=[],
             )  # fmt: skip
             unopened(image)
-            button = gr.Button("Compress", variant="primary", elem_id="compress")
+            with gr.Row():
+                button = gr.Button("Compress", variant="primary", min_width=140, elem_id="compress")
+                cancel = gr.Button("Cancel", min_width=140, elem_id="compress-cancel")
             photos = gr.HTML(
                 html_template=f'<p class="hint">An example. {CREDIT}</p>' + photo_thumbnail(),
                 js_on_load=CHOOSE,
@@ -76,8 +79,22 @@ def compress_tab(catalogue: Catalogue) -> gr.Dropdown:
             )  # fmt: skip
             jpeg_said = gr.Markdown("", elem_id="compress-jpeg-said")
 
-    def compress(name: str | None, path: str | None) -> tuple[dict[str, Any], Any, str, dict]:
-        """Compress an image, and open what came of it."""
+    cancelling = Cancelling()
+
+    def compress(
+        name: str | None,
+        path: str | None,
+        request: gr.Request,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> tuple[dict[str, Any], Any, str, dict]:
+        """Compress an image, and show what comes back of it."""
+        look = cancelling.begun(request)
+
+        def on_place(done: int, places: int) -> None:
+            look()
+            if done % 8 == 0:
+                progress(done / places, "compressing")
+
         if path is None:
             raise refuse("There is no image yet: drop one or paste one.")
         if name is None or name not in [offer.name for offer in catalogue.codecs()]:
@@ -85,8 +102,8 @@ def compress_tab(catalogue: Catalogue) -> gr.Dropdown:
         with as_toasts(path):
             picture = read_small(path, max_pixels=MAX_PIXELS)
             one = compressor(name)
-            small_file = one.compress(picture)
-            made = one.decompress(small_file)
+            small_file = one.compress(picture, on_place=on_place)
+            made = one.reconstruct(picture)
         before = _plain(picture, one)
         file = kept_file(download, f"{Path(path).stem}{SUFFIX}", lambda to: to.write_bytes(small_file))
         words = _rate("This network", before, made, len(small_file), len(small_file) - HEAD.size)
@@ -115,13 +132,14 @@ def compress_tab(catalogue: Catalogue) -> gr.Dropdown:
     hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     model: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "model", "concurrency_limit": 1}
 
-    def compressing(event: Any) -> None:
-        event(compress, [weights, image], [data, ours, said, download], show_progress_on=ours, **model).success(
-            rival, [data, quality], [jpeg, jpeg_said], **hidden
-        )
+    def compressing(event: Any) -> gr.events.Dependency:
+        running = event(compress, [weights, image], [data, ours, said, download], show_progress_on=ours, **model)
+        running.success(rival, [data, quality], [jpeg, jpeg_said], **hidden)
+        return running
 
-    compressing(button.click)
-    compressing(photos.select(lambda: photo_file(image), None, image, **hidden).success)
+    clicked = compressing(button.click)
+    shot = photos.select(lambda: photo_file(image), None, image, **hidden)
+    cancelling.connect(cancel, clicked, compressing(shot.success))
     quality.input(rival, [data, quality], [jpeg, jpeg_said], trigger_mode="always_last", **hidden)
     small.upload(open_file, [weights, small], [ours, said], **model)
     return weights

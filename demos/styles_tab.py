@@ -15,6 +15,7 @@ from torch import Tensor
 from translate.config.networks import StyleGeneratorConfig
 from translate.data.images import from_pil
 from translate.demos.answers import as_toasts, for_page, kept_file, read_small, refuse, unopened
+from translate.demos.cancelling import Cancelling
 from translate.demos.cards import card_html
 from translate.demos.catalogue import Catalogue, Offer
 from translate.inference.style_model import PARTS, StyleModel, scaled, straight
@@ -76,7 +77,10 @@ def styles_tab(catalogue: Catalogue) -> gr.Dropdown:
                     height=200, elem_id="styles-own", buttons=[],
                 )  # fmt: skip
                 unopened(own)
-                bring = gr.Button("Look for it among what the network makes", elem_id="styles-bring")
+                with gr.Row():
+                    bring = gr.Button("Look for it", min_width=140, elem_id="styles-bring")
+                    give_up = gr.Button("Cancel", min_width=140, elem_id="styles-give-up")
+                gr.Markdown("The nearest image that the network can make takes its place.", elem_classes="small")
         with gr.Column(min_width=300):
             result = gr.Image(
                 type="filepath", format="png", label="Image", show_label=False, interactive=False,
@@ -180,15 +184,26 @@ def styles_tab(catalogue: Catalogue) -> gr.Dropdown:
             options: dict[str, Any] = {"save_all": True, "append_images": rest, "duration": FRAME, "loop": 0}
             return kept_file(moving, "styles.webp", lambda target: start.save(target, "WEBP", **options))
 
-    def project(name: str, path: str | None, progress: gr.Progress = gr.Progress()) -> tuple[Tensor, str]:  # noqa: B008
+    cancelling = Cancelling()
+
+    def project(
+        name: str,
+        path: str | None,
+        request: gr.Request,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> tuple[Tensor, str]:
         """Styles of an image of one's own."""
+        look = cancelling.begun(request)
+
+        def on_step(step: int, _: float) -> None:
+            look()
+            progress(step / STEPS, "looking")
+
         if path is None:
             raise refuse("There is no image yet: drop one or paste one.")
         with as_toasts(path):
             model = catalogue.stylist(name)
-            found = model.project(
-                read_small(path), steps=STEPS, on_step=lambda step, _: progress(step / STEPS, "looking")
-            )
+            found = model.project(read_small(path), steps=STEPS, on_step=on_step)
         return found.styles, (
             f"The nearest that was found: {1 - found.distance / max(found.began, 1e-9):.0%} of the difference from the "
             "mean image are gone."
@@ -246,9 +261,11 @@ def styles_tab(catalogue: Catalogue) -> gr.Dropdown:
             lambda: "Now move the sliders.", None, said, **hidden
         )
     )
-    redraw(
-        bring.click(project, [weights, own], [chosen, said], api_visibility="private", show_progress_on=said, **model)
+    looking = bring.click(
+        project, [weights, own], [chosen, said], api_visibility="private", show_progress_on=said, **model
     )
+    cancelling.connect(give_up, looking)
+    redraw(looking)
     for control in (*sliders, *pulls):
         control.input(change, inputs, [result, download], **changed)
     kind.input(relabel, [weights, kind], sliders, **model, **hidden).success(

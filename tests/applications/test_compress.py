@@ -25,8 +25,11 @@ def photo(width, height, seed=0):
 @pytest.mark.parametrize("size", [(16, 16), (1, 1), (17, 15), (40, 33), (3, 70)])
 def test_a_file_opens_to_the_image_of_its_codes(compressor, size):
     image = photo(*size)
-    made = compressor.decompress(compressor.compress(image))
+    heard = []
+    made = compressor.decompress(compressor.compress(image, on_place=lambda done, places: heard.append((done, places))))
     assert made.size == size
+    assert np.array_equal(np.asarray(compressor.reconstruct(image)), np.asarray(made))
+    assert [done for done, _ in heard] == list(range(1, heard[0][1] + 1))
     if size == (SIZE, SIZE):
         (expected,) = compressor.model.reconstruct([image])
         assert np.array_equal(np.asarray(made), np.asarray(expected))

@@ -248,7 +248,13 @@ def test_styles_are_chosen_changed_mixed_and_found(page: Page, tmp_path: Path) -
     draw_facade(STYLES[1], size=32).save(tmp_path / "mine.png")
     page.set_input_files("#styles-own input[type=file]", tmp_path / "mine.png")
     shown(page, "#styles-own img", 1)
-    act_and_wait(lambda: page.get_by_role("button", name="Look for it among what the network makes").click())
+    said = page.locator("#styles-said").inner_text()
+    page.get_by_role("button", name="Look for it").click()
+    page.locator("#styles-said").get_by_text("looking").wait_for()  # its progress
+    page.locator("#styles-give-up").click()
+    page.locator("#styles-said").get_by_text("looking").wait_for(state="hidden")
+    assert page.locator("#styles-said").inner_text() == said
+    act_and_wait(lambda: page.get_by_role("button", name="Look for it").click())
     assert "of the difference from the mean image are gone" in page.locator("#styles-said").inner_text()
     assert page.locator("#change-0 input[type=range]").input_value() == "0"  # another image begins anew
     assert pull.input_value() == "1"

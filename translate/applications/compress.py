@@ -69,8 +69,12 @@ class Compressor:
             digest.update(name.encode() + tensor.detach().float().cpu().numpy().tobytes())
         self.weights_id = digest.digest()[:4]
 
-    def compress(self, image: Image.Image | Picture) -> bytes:
+    def compress(self, image: Image.Image | Picture, *, on_place: Callable[[int, int], None] | None = None) -> bytes:
         """An image of any size as the bytes of a file; transparency is composited over white.
+
+        Args:
+            image: The image.
+            on_place: Called with the number of places that are coded, and with that of all, after each.
 
         Raises:
             ConfigError: a side has more than 65,535 pixels.
@@ -86,7 +90,7 @@ class Compressor:
             coder.encode(symbols.numpy().astype(np.int32), self._family, chances)
             return symbols
 
-        self._walk(_squares(codes, self.side), _inside(codes.shape, self.side), encode)
+        self._walk(_squares(codes, self.side), _inside(codes.shape, self.side), encode, on_place)
         head = HEAD.pack(MAGIC, self.weights_id, width, height, _checksum(codes))
         return head + coder.get_compressed().astype("<u4").tobytes()
 
@@ -131,6 +135,14 @@ class Compressor:
         codes = _joined(squares, grid, self.side)
         if _checksum(codes) != checksum:
             raise CompressedError("is cut short or damaged, or was written on a machine that rounds otherwise")
+        return self._image(codes, width, height)
+
+    def reconstruct(self, image: Image.Image | Picture) -> Image.Image:
+        """What `decompress` makes of the file that `compress` makes of an image, without the way through the file."""
+        picture = image if isinstance(image, Picture) else from_pil(image)
+        return self._image(self._codes(picture), *picture.size)
+
+    def _image(self, codes: Tensor, width: int, height: int) -> Image.Image:
         with torch.inference_mode():
             made = self.network.images(codes[None].to(self.model.device))
         return self.model.pictures(made[..., :height, :width])[0]
@@ -153,13 +165,20 @@ class Compressor:
             return self.network.codes(images.to(self.model.device))[0].cpu()
 
     @torch.inference_mode()
-    def _walk(self, squares: Tensor, inside: Tensor, code: Callable[[Tensor, np.ndarray], Tensor]) -> Tensor:
+    def _walk(
+        self,
+        squares: Tensor,
+        inside: Tensor,
+        code: Callable[[Tensor, np.ndarray], Tensor],
+        on_place: Callable[[int, int], None] | None = None,
+    ) -> Tensor:
         """Go through the places of all squares at once, and code those that are inside.
 
         Args:
             squares: int64 [B, T]; what is to be coded, or anything.
             inside: bool [B, T].
             code: Takes symbols and their chances [n, K], and gives the symbols.
+            on_place: As of `compress`.
 
         Returns:
             int64 [B, T], the symbols inside and the likeliest ones outside.
@@ -168,7 +187,8 @@ class Compressor:
         token, memory = torch.full((len(squares),), self.num_codes), None
         even = np.full((len(squares), self.num_codes), 1 / self.num_codes)
         # Behind the last place that is inside nothing is coded: a small image need not go through a whole square.
-        for place in range(int(inside.any(dim=0).nonzero().max()) + 1):
+        places = int(inside.any(dim=0).nonzero().max()) + 1
+        for place in range(places):
             if self.prior is None:
                 chances, likeliest = even, torch.zeros(len(squares), dtype=torch.int64)
             else:
@@ -181,6 +201,8 @@ class Compressor:
             if bool(here.any()):
                 found[here, place] = code(found[here, place], np.ascontiguousarray(chances[here.numpy()]))
             token = found[:, place]
+            if on_place is not None:
+                on_place(place + 1, places)
         return found
 
 

@@ -1,0 +1,32 @@
+"""What a page waits for ends when that page asks, and only then."""
+
+from types import SimpleNamespace
+
+import pytest
+
+pytest.importorskip("gradio", reason="the demo needs gradio")
+
+import gradio as gr
+
+from translate.demos.cancelling import Cancelling
+
+
+def page(name: str) -> gr.Request:
+    return SimpleNamespace(session_hash=name)  # type: ignore[return-value]
+
+
+def test_a_page_ends_its_own_action_alone() -> None:
+    cancelling = Cancelling()
+    one, other = cancelling.begun(page("one")), cancelling.begun(page("other"))
+    one()
+    cancelling._ask(page("one"))
+    other()
+    with pytest.raises(gr.Error, match="Cancelled"):
+        one()
+    one()  # it was asked once
+
+
+def test_what_was_asked_before_it_began_does_not_count() -> None:
+    cancelling = Cancelling()
+    cancelling._ask(page("one"))
+    cancelling.begun(page("one"))()
