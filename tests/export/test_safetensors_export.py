@@ -1,14 +1,16 @@
 """Exports are checked against their source."""
 
+import numpy as np
 import pytest
 import torch
 
 from translate.checkpoint import load_weights, save_weights
 from translate.checkpoint.weights import WeightsError
-from translate.config import PatchGANConfig, UNetConfig, WeightsConfig
+from translate.config import PatchGANConfig, Preprocessing, UNetConfig, WeightsConfig
+from translate.config.networks import AnomalyNetworkConfig, DenseAutoencoderConfig
 from translate.export import ExportError, export_safetensors
 from translate.export import safetensors as export_module
-from translate.networks import build_network
+from translate.networks import build_network, initialise
 
 
 @pytest.fixture
@@ -60,4 +62,14 @@ def test_values_beyond_fp16_are_refused(tmp_path):
 def test_a_discriminator_can_be_exported(tmp_path):
     config = WeightsConfig(kind="discriminator", name="judge", network=PatchGANConfig(width=4))
     source = save_weights(build_network(config.network), config, tmp_path / "judge")
-    assert export_safetensors(source, tmp_path / "half.safetensors").file.exists()
+    written = export_safetensors(source, tmp_path / "half.safetensors")
+    assert written.file.exists()
+    assert np.isnan(written.mean_difference)  # nothing was compared, and nothing is said of it
+
+
+def test_a_detector_is_compared_by_the_images_that_it_makes(tmp_path):
+    network = AnomalyNetworkConfig(autoencoder=DenseAutoencoderConfig(channels=1, size=8, latent=4, hidden=(8,)))
+    config = WeightsConfig(kind="anomaly", name="watch", network=network, preprocessing=Preprocessing(size=8))
+    source = save_weights(initialise(build_network(network), kind="kaiming"), config, tmp_path / "watch")
+    assert export_safetensors(source, tmp_path / "whole.safetensors", dtype="fp32").max_difference == 0
+    assert 0 < export_safetensors(source, tmp_path / "half.safetensors").max_difference < 0.02

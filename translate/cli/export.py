@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -60,7 +61,12 @@ def _export_onnx(command: Export) -> int:
 
 
 def _say(written: Exported, dtype: str) -> None:
-    print(
-        f"{written.file} ({written.file_bytes / 1e6:.1f} MB, {dtype}); against its source, of a range of 2: "
-        f"mean {written.mean_difference:.2g}, at most {written.max_difference:.2g}"
+    compared = (
+        ""
+        if isnan(written.mean_difference)
+        else (
+            f"; against its source, of a range of 2: mean {written.mean_difference:.2g}, at most "
+            f"{written.max_difference:.2g}"
+        )
     )
+    print(f"{written.file} ({written.file_bytes / 1e6:.1f} MB, {dtype}){compared}")

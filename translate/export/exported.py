@@ -15,7 +15,8 @@ class ExportError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Exported:
-    """What was written, and how far its output is from the source's on test images (range 2)."""
+    """What was written, and how far its output is from the source's on test images (range 2); nan for networks that
+    make no images, whose values alone are rounded."""
 
     file: Path
     file_bytes: int
