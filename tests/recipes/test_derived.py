@@ -131,6 +131,8 @@ def test_coloured_equals_the_colours_where_they_fit_and_pales_them_elsewhere():
     chroma, own = strong - luma(strong), image - luma(image)
     assert torch.allclose(chroma / own, (chroma / own)[:, :1].expand_as(own), atol=1e-4)  # the hue is kept
     assert strong.abs().max() == pytest.approx(1)
+    halved = coloured(luma(image), image.bfloat16())  # as under autocast
+    assert torch.allclose(luma(halved), luma(image), atol=1e-6)
 
 
 def test_grey_is_coloured_from_the_start_on(folder, tmp_path):

@@ -29,6 +29,7 @@ def coloured(grey: Tensor, colours: Tensor) -> Tensor:
     Returns:
         [N, 3, H, W] in [-1, 1].
     """
+    colours = colours.to(grey.dtype)  # under autocast the network's are of half precision, and luma would be rounded
     chroma = colours - luma(colours)
     room = torch.where(chroma > 0, 1 - grey, 1 + grey)
     share = (room / chroma.abs().clamp(min=1e-4)).amin(dim=1, keepdim=True).clamp(max=1)
