@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Event
 
 import gradio as gr
 
@@ -10,20 +11,18 @@ import gradio as gr
 class Cancelling:
     """A Cancel button beside a long action: the page asks by it, and what runs looks whether it was asked.
 
-    Gradio itself only stops waiting: a function that runs would go on to its end, and hold up the next in the queue.
+    Gradio itself only stops waiting: a function that runs would go on to its end, beside the next one.
     """
 
     def __init__(self) -> None:
-        self._asked: set[str | None] = set()
+        self._running: dict[str | None, Event] = {}
 
     def begun(self, request: gr.Request) -> Callable[[], None]:
         """What the action of a page is to call at each step; it raises `gr.Error` once that page has asked."""
-        page = request.session_hash
-        self._asked.discard(page)
+        ended = self._running[request.session_hash] = Event()
 
         def look() -> None:
-            if page in self._asked:
-                self._asked.discard(page)
+            if ended.is_set():
                 raise gr.Error("Cancelled.", title="Ended", duration=4, print_exception=False)
 
         return look
@@ -33,4 +32,6 @@ class Cancelling:
         button.click(self._ask, cancels=list(actions), queue=False, api_visibility="private", show_progress="hidden")
 
     def _ask(self, request: gr.Request) -> None:
-        self._asked.add(request.session_hash)
+        running = self._running.pop(request.session_hash, None)
+        if running is not None:
+            running.set()

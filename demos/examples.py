@@ -98,9 +98,10 @@ def sketches(catalogue: Catalogue, *, count: int = 6) -> dict[str, Image.Image]:
 def _penned(lines: Image.Image) -> Image.Image:
     """Enlarged to `SIZE`, with round strokes of half the width in place of pixels, as the pad's pen draws."""
     large = lines.resize((SIZE, SIZE), Image.Resampling.BICUBIC)
-    soft = large.filter(ImageFilter.GaussianBlur(SIZE / lines.width / 2))
-    thin = soft.filter(ImageFilter.MaxFilter(2 * (SIZE // lines.width // 2) + 1))
-    return thin.point([min(255, max(0, 4 * value - 384)) for value in range(256)])
+    reach = SIZE // lines.width // 2
+    if reach:  # a filter of one pixel ends the process (Pillow 12.3)
+        large = large.filter(ImageFilter.GaussianBlur(reach)).filter(ImageFilter.MaxFilter(2 * reach + 1))
+    return large.point([min(255, max(0, 4 * value - 384)) for value in range(256)])
 
 
 def to_url(image: Image.Image) -> str:

@@ -124,19 +124,19 @@ def season_weights(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def linked(target: Path, train: list[Path], test: list[Path]) -> Path:
-    """A data set of links to images: ``train`` and ``test``."""
+    """A data set of links to images: ``train`` and ``test``, made anew."""
+    shutil.rmtree(target, ignore_errors=True)
     for split, images in (("train", train), ("test", test)):
         (target / split).mkdir(parents=True, exist_ok=True)
         for image in images:
-            if not (target / split / image.name).exists():
-                (target / split / image.name).symlink_to(image.resolve())
+            (target / split / image.name).symlink_to(image.resolve())
     return target
 
 
 def derived_weights(name: str, data: Path, kind: str, size: int, *options: str) -> dict[str, Any]:
     """Weights that were trained on derived pairs, from nothing, and their scores."""
     run, folder = RUNS / name, ROOT / "weights" / name
-    given = ["--derive", kind, "--size", str(size), "--precision", "fp32", "--d-width", "32", "--batch-size", "4"]
+    given = ["--derive", kind, "--size", str(size), "--precision", "fp32", "--norm", "batch", "--d-width", "32"]
     command("-m", "translate", "train", "pix2pix", data, "--out", run, *given, *options)
     command("-m", "translate", "export", run, "--dtype", "fp16", "-o", folder, "--name", name)
     scores, sheet = FIGURES / f"{name}-raw.json", FIGURES / f"{name}.png"
@@ -150,9 +150,9 @@ def sketch_weights(arguments: argparse.Namespace) -> dict[str, Any]:
     images = sorted((path for path in arguments.faces.iterdir() if path.suffix == ".jpg"), key=lambda path: path.name)
     kept = images[7::20]
     data = linked(RUNS / "data" / "faces", [image for image in images if image not in kept], kept)
-    options = ["--names", "sketch", "faces", "--width", "32", "--depth", "5", "--images", "100000"]
-    options += ["--learning-rate", "3e-4", "--ema-half-life", "3000", "--adversarial", "hinge"]
-    options += ["--reconstruction-weight", "10", "--feature-matching-weight", "10"]
+    options = ["--names", "sketch", "faces", "--width", "32", "--depth", "5", "--images", "130000"]
+    options += ["--batch-size", "8", "--learning-rate", "4e-4", "--ema-half-life", "3000", "--adversarial", "hinge"]
+    options += ["--reconstruction-weight", "3", "--feature-matching-weight", "2"]
     return derived_weights("sketch-faces", data, "edges", 64, *options)
 
 
@@ -162,7 +162,8 @@ def colour_weights(arguments: argparse.Namespace) -> dict[str, Any]:
              for split in ("train", "test"))  # fmt: skip
     data = linked(RUNS / "data" / "yosemite", *parts)
     options = ["--names", "grey", "colour", "--width", "24", "--depth", "5", "--images", "24000"]
-    options += ["--learning-rate", "3e-4", "--ema-half-life", "1000"]
+    options += ["--batch-size", "4", "--learning-rate", "3e-4", "--ema-half-life", "1000"]
+    options += ["--reconstruction-weight", "30"]
     return derived_weights("colour-photos", data, "gray", 128, *options)
 
 
@@ -584,8 +585,8 @@ FIGURE_TABLE = {
     "gan-speed": Figure(gan_speed, 0.1, "steps of GANs beside the published ones"),
     "style-speed": Figure(style_speed, 0.2, "steps of StyleGAN beside the published ones"),
     "style-weights": Figure(style_weights, 1.0, "the StyleGAN of faces that ships, from nothing, and its picture"),
-    "sketch-weights": Figure(sketch_weights, 1.0, "the weights from sketches to faces, from nothing, and their scores"),
-    "colour-weights": Figure(colour_weights, 1.0, "the weights that colour photos, from nothing, and their scores"),
+    "sketch-weights": Figure(sketch_weights, 1.2, "the weights from sketches to faces, from nothing; scores"),
+    "colour-weights": Figure(colour_weights, 0.7, "the weights that colour photos, from nothing, and their scores"),
     "watch-weights": Figure(watch_weights, 0.6, "the detector of digits, from nothing"),
     "styles": Figure(styles, 1.5, "StyleGAN growing and not growing, beside a DCGAN"),
     "looks": Figure(looks, 1.5, "style codes beside dropout, facades"),

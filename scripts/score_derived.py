@@ -3,7 +3,8 @@
 The folder has ``train`` and ``test``; inputs are computed from test images as in training. Beside the weights: the
 input itself, the training image whose input is nearest, and the mean training image. The Frechet distance from the
 training images is taken in the features of a classifier of quarter turns, trained once and kept in --classifier; that
-of the real test images says how small it can be. Chroma is how far colours are from grey, of a range of 2.
+of the real test images is what images have that are as good as real ones, and new. Chroma is how far colours are from
+grey, of a range of 2.
 
     python scripts/score_derived.py WEIGHTS FOLDER --kind edges --classifier DIR [--sheet FILE] [--json FILE]
 """

@@ -215,6 +215,24 @@ def test_start_from_weights(make_config, open_session, assert_equal):
     assert_equal(session.engine.nets["g"].state_dict(), first.nets["g"].state_dict())
 
 
+def test_networks_that_make_their_output_otherwise_are_refused(make_config, open_session, tmp_path, monkeypatch):
+    """Of --residual the tensors have the same names and shapes."""
+    config = make_config(images=2)
+    open_session(config).train()
+    for source in (config.run.out, config.run.out / "weights"):
+        with pytest.raises(ConfigError, match=r"makes its output otherwise \(residual\)"):
+            open_session(make_config(start_from=source, out=tmp_path / "next", residual=True))
+    whole = translate.engine.resume.network_configs
+
+    def other(nets):
+        found = whole(nets)
+        return {**found, "g": {**found["g"], "colours": True}}
+
+    monkeypatch.setattr("translate.engine.resume.network_configs", other)
+    with pytest.raises(ConfigError, match=r"begun by an earlier release.*\(colours\): give another --out"):
+        open_session(make_config(images=4))
+
+
 def test_start_from_another_network_is_refused(make_config, open_session, tmp_path):
     first = open_session(elsewhere(make_config(), "first")).train().engine
     with pytest.raises(ConfigError, match=r"--start-from .*its network g is built otherwise .*--width"):

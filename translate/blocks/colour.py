@@ -6,15 +6,13 @@ Shapes: N batch, H height, W width.
 import torch
 from torch import Tensor
 
-WEIGHTS = (0.299, 0.587, 0.114)  # of red, green and blue, Rec. 601
-
 
 def luma(images: Tensor) -> Tensor:
-    """0.299 R + 0.587 G + 0.114 B of [N, 3, H, W], any range; grey [N, 1, H, W] as it is. Returns [N, 1, H, W]."""
+    """Rec. 601, 0.299 R + 0.587 G + 0.114 B, of [N, 3, H, W], any range; grey [N, 1, H, W] as it is. [N, 1, H, W]."""
     if images.shape[1] == 1:
         return images
-    weights = torch.tensor(WEIGHTS, device=images.device, dtype=images.dtype)
-    return (images * weights.view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
+    red, green, blue = images.split(1, dim=1)
+    return 0.299 * red + 0.587 * green + 0.114 * blue
 
 
 def coloured(grey: Tensor, colours: Tensor) -> Tensor:

@@ -57,6 +57,11 @@ def check_same_run(state: RunState, config: TrainConfig, nets: dict[str, nn.Modu
     networks = network_configs(nets)
     for place, (old, new) in differences(_completed(state.values.get("networks", networks), nets), networks).items():
         network, _, field = place.partition(".")
+        if field in OUTPUTS:  # no flag of its own, or one that was compared above
+            raise ConfigError(
+                f"{out} was begun by an earlier release, whose networks make their output otherwise ({field}): give "
+                "another --out. The weights that it has exported still open"
+            )
         raise ConfigError(
             f"{out} has a network {network} with {field} {old}, and this data and these settings make one with {new}: "
             "give the data it was started with (or name what was chosen, such as --depth), or another --out"
@@ -65,6 +70,9 @@ def check_same_run(state: RunState, config: TrainConfig, nets: dict[str, nn.Modu
         shapes = {key: tensor.shape for key, tensor in net.state_dict().items()}
         if shapes != {key: tensor.shape for key, tensor in owned(state.tensors, f"net.{name}").items()}:
             raise StateError(f"the states in {out} hold another network {name}: remove them, or give another --out")
+
+
+OUTPUTS = ("residual", "fills", "colours")  # how an output is made of what a generator's last layer gives
 
 
 def _completed(recorded: dict[str, Any], nets: dict[str, nn.Module]) -> dict[str, Any]:
@@ -98,25 +106,35 @@ def start_networks(recipe: Recipe, source: Path) -> list[str]:
         StateError, WeightsError: nothing there can be opened.
     """
     given: dict[str, dict[str, Tensor]]
+    configs: dict[str, dict[str, Any]] = {}
     found = latest_state(source / "states") if (source / "states").is_dir() else None
     if found is not None:
         tensors = found[0].tensors
+        configs = found[0].values.get("networks", {})
         given = {name: owned(tensors, f"net.{name}") for name in recipe.nets}
         for name in recipe.ema_nets:
             given[name] = owned(tensors, f"ema.{name}") or given[name]
     else:
         given = {}
         for folder, (names, _) in recipe.exports().items():
-            tensors = load_weights(source / folder if folder != "." else source)[0].state_dict()
+            network, weights = load_weights(source / folder if folder != "." else source)
+            tensors = network.state_dict()
             if isinstance(names, str):
-                given[names] = tensors
+                given[names], configs[names] = tensors, to_dict(weights.network)
                 continue
             for name in names:  # the parts of one network
                 start = f"{name}."
                 given[name] = {key.removeprefix(start): part for key, part in tensors.items() if key.startswith(start)}
-    for name, network in given.items():
+    for name, network_tensors in given.items():
+        own = recipe.nets[name].config
+        for field in OUTPUTS:  # the same tensors would mean something else, and nothing else shows it
+            if name in configs and configs[name].get(field, False) != getattr(own, field, False):
+                raise ConfigError(
+                    f"--start-from {source}: its network {name} makes its output otherwise ({field}): start from a run "
+                    "with the same --derive and --residual, and of this release"
+                )
         try:
-            recipe.nets[name].load_state_dict(network)
+            recipe.nets[name].load_state_dict(network_tensors)
         except RuntimeError as error:
             reason = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
             raise ConfigError(
