@@ -163,6 +163,8 @@ class Catalogue:
         self._lock = threading.RLock()
         for path in shipped_weights().values():
             self._add(path, read_config(path))  # what is of no use here, such as a segmenter, is left out
+        # The page opens with the first, and for these there are drawings to try.
+        self.offers = dict(sorted(self.offers.items(), key=lambda item: not item[1].paints_facades))
         for given in extra:
             self.add(given)
 

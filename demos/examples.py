@@ -89,19 +89,25 @@ def sketches(catalogue: Catalogue, *, count: int = 6) -> dict[str, Image.Image]:
     channels = 3 if maker_of(catalogue, channels=3) is not None else None
     if maker_of(catalogue, channels=channels) is None:
         return {}
-    images = made(catalogue, count=count, channels=channels, seed=4)
+    images = made(catalogue, count=count, channels=channels, seed=6)
     sides = [offer.config.preprocessing.size for offer in catalogue.sketchers()][:1] or [SIZE]
-    given = [from_pil(image.convert("RGB").resize((sides[0], sides[0]), Image.Resampling.BICUBIC)) for image in images]
-    return {f"sketch {number + 1}": _penned(to_pil(one)) for number, one in enumerate(Deriver("edges").pictures(given))}
+    return {f"sketch {number + 1}": drawn for number, drawn in enumerate(lines_of(images, side=sides[0]))}
+
+
+def lines_of(images: list[Image.Image], *, side: int) -> list[Image.Image]:
+    """The outlines of square images as a pen would draw them, at `SIZE`, found where the images have so many pixels."""
+    given = [from_pil(image.convert("RGB").resize((side, side), Image.Resampling.BICUBIC)) for image in images]
+    return [_penned(to_pil(lines)) for lines in Deriver("edges").pictures(given)]
 
 
 def _penned(lines: Image.Image) -> Image.Image:
     """Enlarged to `SIZE`, with round strokes of half the width in place of pixels, as the pad's pen draws."""
     large = lines.resize((SIZE, SIZE), Image.Resampling.BICUBIC)
     reach = SIZE // lines.width // 2
-    if reach:  # a filter of one pixel ends the process (Pillow 12.3)
-        large = large.filter(ImageFilter.GaussianBlur(reach)).filter(ImageFilter.MaxFilter(2 * reach + 1))
-    return large.point([min(255, max(0, 4 * value - 384)) for value in range(256)])
+    if not reach:  # a filter of one pixel ends the process (Pillow 12.3)
+        return large
+    soft = large.filter(ImageFilter.GaussianBlur(reach)).point([255 * (value > 127) for value in range(256)])
+    return soft.filter(ImageFilter.MaxFilter(2 * reach + 1)).filter(ImageFilter.GaussianBlur(1))
 
 
 def to_url(image: Image.Image) -> str:

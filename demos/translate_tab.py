@@ -48,7 +48,8 @@ def _suits(offer: Offer) -> bool:
     return (
         not offer.paints_facades
         and offer.config.domains.source not in SKETCHES
-        and (network.in_channels == 3 and photo() is not None)
+        and (network.in_channels == 3 or network.colours)
+        and photo() is not None
     )
 
 
@@ -160,9 +161,12 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
             home = catalogue.inverse(name) if back else None
             again = catalogue.translator(home.name).pictures([output])[0] if home is not None else None
         took = in_words(seconds, picture.size, translator.device.type)
+        start = for_page(picture)
+        if translator.config.network.in_channels == 1:
+            start = start.convert("L").convert("RGB")  # before is what the network sees
         if again is None:
-            return (for_page(picture), for_page(output)), took, file, gr.update(visible=False)
-        start, end = for_page(picture), for_page(again)
+            return (start, for_page(output)), took, file, gr.update(visible=False)
+        end = for_page(again)
         lost = np.abs(np.asarray(start, np.float32) - np.asarray(end, np.float32)).mean() / 255
         took = f"{took}; back again, pixels differ by {lost:.1%} of the range on average"
         return (start, for_page(output)), took, file, gr.update(value=end, visible=True)

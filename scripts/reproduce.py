@@ -145,6 +145,24 @@ def derived_weights(name: str, data: Path, kind: str, size: int, *options: str) 
     return {"said": said, "scores": json.loads(scores.read_text(encoding="utf-8"))}
 
 
+def sketch_picture(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The README's picture: outlines of faces that gan-faces makes, and what sketch-faces makes of these."""
+    from PIL import Image
+
+    from translate.demos.examples import lines_of
+    from translate.inference import load_sampler, load_translator
+
+    faces, model = load_sampler("gan-faces", device="cpu"), load_translator("sketch-faces", device="cpu")
+    lines = lines_of(faces.sample(10, seed=6), side=64)
+    canvas = Image.new("RGB", (10 * 100 - 4, 196), (255, 255, 255))
+    for number, drawn in enumerate(lines):
+        made = model(drawn.convert("L").resize((64, 64), Image.Resampling.LANCZOS))
+        canvas.paste(drawn.convert("RGB").resize((96, 96), Image.Resampling.LANCZOS), (number * 100, 0))
+        canvas.paste(made.convert("RGB").resize((96, 96), Image.Resampling.BICUBIC), (number * 100, 100))
+    canvas.save(ROOT / "demos" / "assets" / "sketches.jpg", quality=90)
+    return {"seed": 6}
+
+
 def sketch_weights(arguments: argparse.Namespace) -> dict[str, Any]:
     """The weights that make drawn faces of sketches: every twentieth face is kept for testing."""
     images = sorted((path for path in arguments.faces.iterdir() if path.suffix == ".jpg"), key=lambda path: path.name)
@@ -586,6 +604,7 @@ FIGURE_TABLE = {
     "style-speed": Figure(style_speed, 0.2, "steps of StyleGAN beside the published ones"),
     "style-weights": Figure(style_weights, 1.0, "the StyleGAN of faces that ships, from nothing, and its picture"),
     "sketch-weights": Figure(sketch_weights, 1.2, "the weights from sketches to faces, from nothing; scores"),
+    "sketch-picture": Figure(sketch_picture, 0.01, "the README's picture of sketches"),
     "colour-weights": Figure(colour_weights, 0.7, "the weights that colour photos, from nothing, and their scores"),
     "watch-weights": Figure(watch_weights, 0.6, "the detector of digits, from nothing"),
     "styles": Figure(styles, 1.5, "StyleGAN growing and not growing, beside a DCGAN"),

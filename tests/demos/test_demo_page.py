@@ -20,6 +20,7 @@ from PIL import Image
 import translate
 from translate.applications.compress import Compressor
 from translate.config.presets import FACADE_CLASSES
+from translate.demos.examples import lines_of
 from translate.demos.facade_drawings import STYLES, WALL, draw_facade
 from translate.demos.training import GOALS
 from translate.inference.image_model import Framing
@@ -299,6 +300,15 @@ def test_the_plane_follows_the_mouse_and_images_have_ways(page: Page, tmp_path: 
     page.locator("#latents-weights input").click()
     page.get_by_role("option", name="plain: 16 px").click()
     page.wait_for_function("old => document.querySelector('#plane img').src !== old", arg=before)
+
+
+@pytest.mark.parametrize("side", [16, 64, 256])
+def test_lines_are_drawn_for_weights_of_any_size(side: int) -> None:
+    (drawn,) = lines_of([draw_facade(STYLES[0], size=64)], side=side)
+    values = np.asarray(drawn.convert("L"))
+    assert values.shape == (256, 256)
+    assert values.min() < 60
+    assert values.mean() > 80
 
 
 def test_a_sketch_is_drawn(page: Page) -> None:
