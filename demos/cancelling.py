@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from threading import Event
 
 import gradio as gr
+
+GRACE = 2.0
+"""Seconds until an action that was asked to end does so: by then the page waits no longer, and shows no error of it."""
 
 
 class Cancelling:
@@ -23,6 +27,7 @@ class Cancelling:
 
         def look() -> None:
             if ended.is_set():
+                time.sleep(GRACE)
                 raise gr.Error("Cancelled.", title="Ended", duration=4, print_exception=False)
 
         return look

@@ -15,7 +15,8 @@ def page(name: str) -> gr.Request:
     return SimpleNamespace(session_hash=name)  # type: ignore[return-value]
 
 
-def test_a_page_ends_its_own_action_alone() -> None:
+def test_a_page_ends_its_own_action_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("translate.demos.cancelling.GRACE", 0.0)
     cancelling = Cancelling()
     one, other = cancelling.begun(page("one")), cancelling.begun(page("other"))
     one()
