@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from threading import Event
+from weakref import WeakValueDictionary
 
 import gradio as gr
 
@@ -19,7 +20,8 @@ class Cancelling:
     """
 
     def __init__(self) -> None:
-        self._running: dict[str | None, Event] = {}
+        # Held by the actions themselves: what has ended is forgotten.
+        self._running: WeakValueDictionary[str | None, Event] = WeakValueDictionary()
 
     def begun(self, request: gr.Request) -> Callable[[], None]:
         """What the action of a page is to call at each step; it raises `gr.Error` once that page has asked."""

@@ -61,12 +61,10 @@ def _export_onnx(command: Export) -> int:
 
 
 def _say(written: Exported, dtype: str) -> None:
-    compared = (
-        ""
-        if isnan(written.mean_difference)
-        else (
+    said = f"{written.file} ({written.file_bytes / 1e6:.1f} MB, {dtype})"
+    if not isnan(written.mean_difference):
+        said += (
             f"; against its source, of a range of 2: mean {written.mean_difference:.2g}, at most "
             f"{written.max_difference:.2g}"
         )
-    )
-    print(f"{written.file} ({written.file_bytes / 1e6:.1f} MB, {dtype}){compared}")
+    print(said)

@@ -15,6 +15,7 @@ from translate.config.base import ConfigError, differences, flag, from_dict, to_
 from translate.config.methods import TrainConfig
 from translate.recipes.base import Recipe
 
+OUTPUTS = ("residual", "fills", "colours")  # how an output is made of what a generator's last layer gives
 # What may differ when a run is resumed: where things lie, how long, how often, on what.
 FREE_ON_RESUME = {
     *(f"data.{name}" for name in ("root", "root_b", "workers", "cache_gb", "max_bad", "names")),
@@ -70,9 +71,6 @@ def check_same_run(state: RunState, config: TrainConfig, nets: dict[str, nn.Modu
         shapes = {key: tensor.shape for key, tensor in net.state_dict().items()}
         if shapes != {key: tensor.shape for key, tensor in owned(state.tensors, f"net.{name}").items()}:
             raise StateError(f"the states in {out} hold another network {name}: remove them, or give another --out")
-
-
-OUTPUTS = ("residual", "fills", "colours")  # how an output is made of what a generator's last layer gives
 
 
 def _completed(recorded: dict[str, Any], nets: dict[str, nn.Module]) -> dict[str, Any]:
