@@ -38,6 +38,7 @@ LOSSES = {
     "g": "maker",
     "g_gan": "maker",
     "g_l1": "difference",
+    "g_features": "in details",
     "cycle": "there and back",
     "identity": "left alone",
 }
