@@ -4,8 +4,8 @@ Everything that a camera, a scanner or an editor put into a file is settled here
 CMYK, Lab, ICC profiles, transparency, 16 bits. Past this module an image is an array [H, W, C] of uint8 or uint16 in
 sRGB.
 
-PNG and TIFF keep 16 bits, grey and colour alike (`translate.data.deep`), but for TIFFs whose channels lie apart and are
-compressed by other than deflate, 16-bit CMYK, and PIL images, which have no such modes: those come as 8 bits.
+PNG (`translate.data.deep`) and TIFF (`translate.data.tiff`) keep 16 bits, grey and colour alike. PIL images, which
+have no such modes for colour, come as 8 bits.
 
 Legend: H height, W width, C channels: 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha.
 """
@@ -24,16 +24,21 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
-from translate.data.deep import (
-    DeepTiff,
-    deep_channels,
-    encode_png,
-    encode_tiff,
-    lies_apart,
-    open_deep_tiff,
-    read_deep,
+from translate.data.deep import deep_channels, encode_png, encode_tiff, read_deep
+from translate.data.profiles import deep_cmyk_to_srgb, deep_from_srgb, deep_to_srgb, from_srgb, to_srgb
+from translate.data.tiff import (
+    ALPHA,
+    CMYK,
+    MIN_IS_BLACK,
+    MIN_IS_WHITE,
+    PREMULTIPLIED,
+    RGB,
+    UNSPECIFIED,
+    StoredTiff,
+    misread_by_pillow,
+    open_tiff,
+    undo_premultiplied,
 )
-from translate.data.profiles import deep_from_srgb, deep_to_srgb, from_srgb, to_srgb
 
 MAX_PIXELS = 178_956_970
 """Largest image that is opened, in pixels: the limit at which Pillow itself refuses a decompression bomb."""
@@ -72,6 +77,7 @@ _TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
 }
 _OPAQUE_MODES = ("I", "F", "CMYK", "LAB")
 _GREY_MODES = ("1", "L", "LA", "La", "I", "F")
+_STORED_COLOURS = {MIN_IS_WHITE: 1, MIN_IS_BLACK: 1, RGB: 3, CMYK: 4}
 
 # Set once for the process: warnings.catch_warnings is not safe where many threads read at once.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
@@ -152,8 +158,8 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
         ImageError: the file is missing, empty, truncated, too large or no image.
     """
     with _opened(path, max_pixels) as image:
-        if isinstance(image, DeepTiff):
-            return _deep_picture(image.read(), image.icc_profile, orientation=image.orientation)
+        if isinstance(image, StoredTiff):
+            return _stored_picture(image)
         if deep_channels(image) is None:
             return from_pil(image)
         pixels, icc = read_deep(image, path), image.info.get("icc_profile")
@@ -170,9 +176,9 @@ def read_header(path: str | os.PathLike[str]) -> ImageHeader:
     """
     with _opened(path, MAX_PIXELS) as image:
         width, height = image.width, image.height
-        if isinstance(image, DeepTiff):
-            orientation = image.orientation
-            channels, bits, alpha = image.channels, 16, image.channels in (2, 4)
+        if isinstance(image, StoredTiff):
+            orientation, channels = image.orientation, _stored_channels(image)
+            bits, alpha = 8 * image.dtype.itemsize, channels in (2, 4)
         else:
             # A TIFF's size is upright already; PngImageFile.getexif would decode the pixels, its base class does not.
             orientation = 1 if image.format == "TIFF" else _orientation(lambda: Image.Image.getexif(image))
@@ -193,20 +199,24 @@ def _layout(image: Image.Image) -> tuple[int, int, bool]:
 
 
 @contextmanager
-def _opened(path: str | os.PathLike[str], max_pixels: int) -> Iterator[ImageFile.ImageFile | DeepTiff]:
+def _opened(path: str | os.PathLike[str], max_pixels: int) -> Iterator[ImageFile.ImageFile | StoredTiff]:
     name = _one_line(path)
     try:
         with ExitStack() as stack:
-            image: ImageFile.ImageFile | DeepTiff
+            image: ImageFile.ImageFile | StoredTiff
             try:
                 image = stack.enter_context(Image.open(path, formats=_READ_FORMATS))
-                if lies_apart(image):
-                    image = open_deep_tiff(path) or image
+                if image.format == "TIFF" and misread_by_pillow(image):
+                    tiff = open_tiff(path)
+                    if tiff is not None and tiff.dtype == np.uint16:
+                        image = tiff
             except UnidentifiedImageError:
-                tiff = open_deep_tiff(path)
+                tiff = open_tiff(path)
                 if tiff is None:
                     raise
                 image = tiff
+            if isinstance(image, StoredTiff):
+                _stored_channels(image)
             if image.width * image.height > max_pixels:
                 raise ImageError(f"{name}: {image.width}x{image.height} is over the limit of {max_pixels:,} pixels")
             yield image
@@ -254,6 +264,34 @@ def from_pil(image: Image.Image) -> Picture:
         colour, profile = to_srgb(image.convert(base), icc)
         pixels = np.concatenate([_array(colour), _array(image.getchannel("A"))], axis=2)
     return Picture(pixels=_upright(pixels, orientation), icc_profile=profile)
+
+
+def _stored_channels(tiff: StoredTiff) -> int:
+    """Channels of the picture; raises ValueError for what has no place in one."""
+    colours = {MIN_IS_WHITE: 1, MIN_IS_BLACK: 1, RGB: 3, CMYK: 3}.get(tiff.photometric)
+    extra = tiff.samples - _STORED_COLOURS.get(tiff.photometric, 0)
+    if tiff.dtype not in (np.uint8, np.uint16) or colours is None or extra < 0 or (colours == 1 and extra > 1):
+        raise ValueError(f"{tiff.samples} channels of {tiff.dtype} are no picture")
+    return colours + (extra > 0 and (*tiff.extras, ALPHA)[0] != UNSPECIFIED)
+
+
+def _stored_picture(tiff: StoredTiff) -> Picture:
+    values, channels, num_colours = tiff.read(), _stored_channels(tiff), _STORED_COLOURS[tiff.photometric]
+    if tiff.bits < 8:
+        values = (values.astype(np.uint16) * 255 // (2**tiff.bits - 1)).astype(np.uint8)
+    colour, alpha = values[:, :, :num_colours], values[:, :, num_colours:][:, :, : channels % 2 == 0]
+    if alpha.size and tiff.extras[:1] == (PREMULTIPLIED,):
+        colour = undo_premultiplied(colour, alpha)
+    if values.dtype == np.uint8:
+        size = tiff.width, tiff.height
+        image = Image.frombytes({1: "L", 3: "RGB", 4: "CMYK"}[num_colours], size, colour.tobytes())
+        image, profile = to_srgb(image, tiff.icc_profile)
+        colour = _array(image)
+    elif tiff.photometric == CMYK:
+        colour, profile = deep_cmyk_to_srgb(colour, tiff.icc_profile), None
+    else:
+        colour, profile = deep_to_srgb(colour, tiff.icc_profile)
+    return Picture(pixels=_upright(np.concatenate([colour, alpha], axis=2), tiff.orientation), icc_profile=profile)
 
 
 def _deep_picture(pixels: np.ndarray, icc: bytes | None, *, orientation: int) -> Picture:

@@ -23,7 +23,7 @@ import numpy as np
 from PIL import Image, ImageCms
 
 _SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK", "LAB": "Lab"}
-_MODES = {1: "L", 3: "RGB"}
+_MODES = {1: "L", 3: "RGB", 4: "CMYK"}
 _PROFILE_ERRORS = (ImageCms.PyCMSError, OSError, ValueError)
 _VALUES = 65536
 _FINE = (
@@ -63,6 +63,18 @@ def from_srgb(image: Image.Image, icc: bytes) -> tuple[Image.Image, bytes | None
 def deep_to_srgb(pixels: np.ndarray, icc: bytes | None) -> tuple[np.ndarray, bytes | None]:
     """[H, W, 1 or 3] uint16 to sRGB, and the profile; unchanged and without one where there is none that fits."""
     return _deep(pixels, icc, inward=True)
+
+
+def deep_cmyk_to_srgb(pixels: np.ndarray, icc: bytes | None) -> np.ndarray:
+    """[H, W, 4] uint16, full ink at 65535, to [H, W, 3] uint16 in sRGB; without a profile that fits, plain inks."""
+    try:
+        if icc and (source := _fitting(icc, "CMYK")) is not None:
+            target = _srgb_profile()
+            return _by_neighbours(pixels, lambda image: (_transform(image, source, target, "RGB"), icc))[0]
+    except _PROFILE_ERRORS:
+        pass
+    paper = (65535 - pixels).astype(np.uint32)
+    return ((paper[:, :, :3] * paper[:, :, 3:] + 32767) // 65535).astype(np.uint16)
 
 
 def deep_from_srgb(pixels: np.ndarray, icc: bytes | None) -> tuple[np.ndarray, bytes | None]:
@@ -230,23 +242,26 @@ def _between(pixels: np.ndarray, source: _Tones, target: _Tones) -> np.ndarray:
 def _by_neighbours(
     pixels: np.ndarray, convert: Callable[[Image.Image], tuple[Image.Image, bytes | None]]
 ) -> tuple[np.ndarray, bytes | None]:
-    """[H, W, 1 or 3] uint16: convert the 2 or 8 nearest colours of 8 bits, and interpolate between them."""
-    output, profile = np.empty_like(pixels), None
-    channels = pixels.shape[2]
-    num_rows = max(1, _MANY_ROWS // pixels.shape[1])
-    for start in range(0, len(pixels), num_rows):
+    """[H, W, 1, 3 or 4] uint16: convert the 2, 8 or 16 nearest colours of 8 bits, and interpolate between them.
+
+    CMYK becomes RGB.
+    """
+    height, width, channels = pixels.shape
+    output, profile = np.empty((height, width, min(channels, 3)), np.uint16), None
+    num_rows = max(1, _MANY_ROWS // width)
+    for start in range(0, height, num_rows):
         part = pixels[start : start + num_rows]
         low = np.minimum(part // 257, 254).astype(np.uint8)
         shares = np.moveaxis((part - low * np.uint16(257)).astype(np.float32) / 257, -1, 0)
-        total = np.zeros(part.shape, np.float32)
+        total = np.zeros((*part.shape[:2], output.shape[2]), np.float32)
         for corner in product((0, 1), repeat=channels):
             colours = low + np.array(corner, np.uint8)
-            image, profile = convert(Image.fromarray(colours[:, :, 0] if channels == 1 else colours))
+            image, profile = convert(Image.frombytes(_MODES[channels], (width, len(part)), colours.tobytes()))
             if profile is None:
                 return pixels, None
             weight = np.full(part.shape[:2], 257, np.float32)
             for side, share in zip(corner, shares, strict=True):
                 weight *= share if side else 1 - share
-            total += np.asarray(image).reshape(part.shape) * weight[:, :, None]
+            total += np.asarray(image).reshape(total.shape) * weight[:, :, None]
         output[start : start + num_rows] = np.rint(total)
     return output, profile

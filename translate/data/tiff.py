@@ -221,7 +221,7 @@ def open_tiff(path: str | os.PathLike[str], *, page: int = 0) -> StoredTiff | No
 def misread_by_pillow(image: Image.Image) -> bool:
     """Whether Pillow would lose or change values of an opened TIFF: channels, bits, signs or fractions.
 
-    `translate.data.images` then goes by `open_tiff`. Colour of 16 bits whose channels lie together is such a kind too.
+    `open_tiff` reads it then. All colour of 16 bits is of that kind.
     """
     tags = _Tags(image.tag_v2)  # type: ignore[attr-defined]
     try:
@@ -236,6 +236,14 @@ def misread_by_pillow(image: Image.Image) -> bool:
         or any(_KINDS.get(kind) != "u" for kind in formats)
         or samples > _COLOURS.get(photometric, samples) + (1 if extras[:1] != (UNSPECIFIED,) else 0)
     )
+
+
+def undo_premultiplied(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """[H, W, C] uint8 or uint16 that was multiplied by alpha, [H, W, 1], divided by it; black where alpha is 0."""
+    top = np.iinfo(colour.dtype).max
+    wide = alpha.astype(np.uint64)
+    divided = np.minimum((colour * np.uint64(top) + wide // 2) // np.maximum(wide, 1), top)
+    return np.where(alpha > 0, divided, 0).astype(colour.dtype)
 
 
 @dataclass(frozen=True)
