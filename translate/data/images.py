@@ -208,7 +208,7 @@ def _opened(path: str | os.PathLike[str], max_pixels: int) -> Iterator[ImageFile
                 image = stack.enter_context(Image.open(path, formats=_READ_FORMATS))
                 if image.format == "TIFF" and misread_by_pillow(image):
                     tiff = open_tiff(path)
-                    if tiff is not None and tiff.dtype == np.uint16:
+                    if tiff is not None and tiff.dtype in (np.uint8, np.uint16):
                         image = tiff
             except UnidentifiedImageError:
                 tiff = open_tiff(path)
@@ -271,7 +271,7 @@ def _stored_channels(tiff: StoredTiff) -> int:
     colours = {MIN_IS_WHITE: 1, MIN_IS_BLACK: 1, RGB: 3, CMYK: 3}.get(tiff.photometric)
     extra = tiff.samples - _STORED_COLOURS.get(tiff.photometric, 0)
     if tiff.dtype not in (np.uint8, np.uint16) or colours is None or extra < 0 or (colours == 1 and extra > 1):
-        raise ValueError(f"{tiff.samples} channels of {tiff.dtype} are no picture")
+        raise ValueError(f"it has {tiff.samples} channels of {tiff.dtype}, not grey or RGB in 8 or 16 bits")
     return colours + (extra > 0 and (*tiff.extras, ALPHA)[0] != UNSPECIFIED)
 
 

@@ -43,6 +43,7 @@ _COLOURS = {MIN_IS_WHITE: 1, MIN_IS_BLACK: 1, RGB: 3, PALETTE: 1, CMYK: 4, YCBCR
 _KINDS = {1: "u", 2: "i", 3: "f", 4: "u"}  # of SampleFormat; 4 is "undefined"
 _STORED, _LZW, _JPEG, _PACKBITS, _LZMA, _ZSTD = 1, 5, 7, 32773, 34925, 50000
 _DEFLATE = (8, 32946)
+_PREDICTED = (_LZW, *_DEFLATE, _LZMA, _ZSTD)  # to libtiff, a predictor beside another compression means nothing
 _JPEG_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _REVERSED = bytes(int(f"{value:08b}"[::-1], 2) for value in range(256))
 
@@ -65,10 +66,11 @@ class _Segments:
     """One channel after the other."""
     tiled: bool
     rows: int
-    """Of a strip or tile, but for a last strip."""
+    """Of a strip or tile; a last strip may have fewer."""
     columns: int
     offsets: tuple[int, ...]
     sizes: tuple[int, ...]
+    ycbcr: bool
     jpeg_tables: bytes
 
 
@@ -195,7 +197,8 @@ class StoredTiff:
         return _by_libtiff(stored, self._row_bytes, rows, "L", {_COMPRESSION: compression, _PHOTOMETRIC: MIN_IS_BLACK})
 
     def _tags_of_jpeg(self, channels: int) -> dict[int, int | bytes]:
-        photometric = {1: MIN_IS_BLACK, 3: self.photometric, 4: CMYK}[channels]
+        colours = YCBCR if self.segments.ycbcr else RGB
+        photometric = {1: MIN_IS_BLACK, 3: colours, 4: CMYK}[channels]
         tags: dict[int, int | bytes] = {_COMPRESSION: _JPEG, _PHOTOMETRIC: photometric}
         return tags | ({_JPEG_TABLES: self.segments.jpeg_tables} if self.segments.jpeg_tables else {})
 
@@ -227,14 +230,18 @@ def misread_by_pillow(image: Image.Image) -> bool:
     try:
         photometric, bits = tags.number(_PHOTOMETRIC, MIN_IS_WHITE), tags.numbers(_BITS, (1,))
         samples, formats = tags.number(_SAMPLES, len(bits)), tags.numbers(_SAMPLE_FORMAT, (1,))
-        extras = tags.numbers(_EXTRA_SAMPLES, ())
+        extras, apart = tags.numbers(_EXTRA_SAMPLES, ()), tags.number(_PLANAR, 1) == 2
+        turned = tags.number(_FILL_ORDER, 1) == 2 or photometric == MIN_IS_WHITE
     except ValueError:
         return False
-    plain_16 = bits == (16,) and samples == 1 and photometric == MIN_IS_BLACK
+    if photometric == PALETTE:
+        return False
+    plain_16 = bits == (16,) and samples == 1 and photometric == MIN_IS_BLACK and not apart
     return (
         not (max(bits) <= 8 or plain_16)
         or any(_KINDS.get(kind) != "u" for kind in formats)
         or samples > _COLOURS.get(photometric, samples) + (1 if extras[:1] != (UNSPECIFIED,) else 0)
+        or (apart and (turned or min(bits) < 8 or PREMULTIPLIED in extras))
     )
 
 
@@ -370,6 +377,7 @@ def _dtype(bits: tuple[int, ...], formats: tuple[int, ...]) -> np.dtype:
 
 
 def _segments(tags: _Tags, width: int, height: int, samples: int) -> _Segments:
+    compression = tags.number(_COMPRESSION, _STORED)
     tiled = _TILE_OFFSETS in tags.directory
     rows = tags.number(_TILE_HEIGHT if tiled else _ROWS_PER_STRIP, height)
     columns = tags.number(_TILE_WIDTH) if tiled else width
@@ -377,8 +385,8 @@ def _segments(tags: _Tags, width: int, height: int, samples: int) -> _Segments:
         raise ValueError("its strips or tiles have no size")
     return _Segments(
         order="<" if tags.directory.prefix == b"II" else ">",
-        compression=tags.number(_COMPRESSION, _STORED),
-        predictor=tags.number(_PREDICTOR, 1),
+        compression=compression,
+        predictor=tags.number(_PREDICTOR, 1) if compression in _PREDICTED else 1,
         reversed_bits=tags.number(_FILL_ORDER, 1) == 2,
         apart=samples > 1 and tags.number(_PLANAR, 1) == 2,
         tiled=tiled,
@@ -386,6 +394,7 @@ def _segments(tags: _Tags, width: int, height: int, samples: int) -> _Segments:
         columns=columns,
         offsets=tags.numbers(_TILE_OFFSETS if tiled else _STRIP_OFFSETS, ()),
         sizes=tags.numbers(_TILE_SIZES if tiled and _TILE_SIZES in tags.directory else _STRIP_SIZES, ()),
+        ycbcr=tags.number(_PHOTOMETRIC, MIN_IS_WHITE) == YCBCR,
         jpeg_tables=tags.data(_JPEG_TABLES) or b"",
     )
 
@@ -406,7 +415,7 @@ def _refuse_what_is_not_decoded(tags: _Tags, segments: _Segments, bits: int, cha
     if photometric == YCBCR and not jpeg and tags.numbers(_SUBSAMPLING, (2, 2)) != (1, 1):
         raise ValueError("YCbCr with fewer values for colour is not read without JPEG compression; save it as RGB")
     floats = _KINDS[tags.number(_SAMPLE_FORMAT, 1)] == "f"
-    if not jpeg and not (predictor == 1 or (predictor == 2 and bits % 8 == 0) or (predictor == 3 and floats)):
+    if not (predictor == 1 or (predictor == 2 and bits % 8 == 0) or (predictor == 3 and floats)):
         raise ValueError(f"TIFF with predictor {predictor} for {bits} bits is not read; save it without a predictor")
 
 
