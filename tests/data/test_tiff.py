@@ -545,3 +545,48 @@ def test_cmyk_of_16_bits(tmp_path: Path, apart: bool) -> None:
     shallow = read_image(save(tmp_path / "8.tif", twin, photometric=5))
     same = read_image(save(tmp_path / "16.tif", twin.astype("u2") * 257, photometric=5, apart=apart))
     assert np.abs(same.pixels / 257 - shallow.pixels).max() <= 1
+
+
+def ink_profile() -> bytes:
+    """A CMYK profile of one table: from each mixture of full inks to Lab, and 16 of them to interpolate between."""
+
+    def tag(kind: bytes, data: bytes) -> bytes:
+        return kind + bytes(4) + data
+
+    corners = []
+    for inks in itertools.product((0, 1), repeat=4):  # the first channel slowest
+        light = 90 - 60 * inks[3] - 10 * sum(inks[:3])
+        corners.append((round(light * 2.55), 128 + 30 * inks[1] - 40 * inks[0], 128 + 50 * inks[2] - 30 * inks[0]))
+    straight = bytes(range(256))
+    identity = struct.pack(">9i", *(65536 if place % 4 == 0 else 0 for place in range(9)))
+    lut = tag(b"mft1", struct.pack(">BBBB", 4, 3, 2, 0) + identity + straight * 4)
+    lut += b"".join(bytes(corner) for corner in corners) + straight * 3
+    white = tag(b"XYZ ", struct.pack(">3i", 63190, 65536, 54061))
+    text = tag(b"text", b"inks\0")
+    parts = [(b"A2B0", lut), (b"wtpt", white), (b"cprt", text), (b"desc", text)]
+    table, body, place = struct.pack(">I", len(parts)), b"", 132 + 12 * len(parts)
+    for name, part in parts:
+        table += struct.pack(">4sII", name, place + len(body), len(part))
+        body += part + bytes(-len(part) % 4)
+    size = place + len(body)
+    head = struct.pack(">I4sI4s4s4s12s4s", size, b"lcms", 0x02400000, b"prtr", b"CMYK", b"Lab ", bytes(12), b"acsp")
+    head = head.ljust(68, b"\0") + struct.pack(">3i", 63190, 65536, 54061)
+    return head.ljust(128, b"\0") + table + body
+
+
+def test_cmyk_of_16_bits_by_its_profile(tmp_path: Path) -> None:
+    twin, profile = noise(19, 21, 4, "u1"), ink_profile()
+    shallow = read_image(save(tmp_path / "8.tif", twin, photometric=5, tags={34675: profile}))
+    plain = read_image(save(tmp_path / "plain.tif", twin, photometric=5))
+    assert np.abs(shallow.pixels.astype(int) - plain.pixels).mean() > 10, "the profile is used"
+    deep = read_image(save(tmp_path / "16.tif", twin.astype("u2") * 257, photometric=5, tags={34675: profile}))
+    np.testing.assert_array_equal(deep.pixels, shallow.pixels.astype("u2") * 257)
+    assert deep.icc_profile is None, "the picture is RGB"
+
+    ramp = np.zeros((1, 65536, 4), "u2")
+    ramp[0, :, 3] = np.arange(65536)
+    steps = np.diff(
+        read_image(save(tmp_path / "ramp.tif", ramp, photometric=5, tags={34675: profile})).pixels[0, :, 1].astype(int)
+    )
+    assert steps.max() <= 0
+    assert steps.min() > -10, "darker by many small steps"

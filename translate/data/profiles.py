@@ -18,12 +18,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import product
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageCms
 
 _SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK", "LAB": "Lab"}
 _MODES = {1: "L", 3: "RGB", 4: "CMYK"}
+_RENDERING: dict[str, Any] = {
+    "renderingIntent": ImageCms.Intent.RELATIVE_COLORIMETRIC,
+    "flags": ImageCms.Flags.BLACKPOINTCOMPENSATION,
+}
 _PROFILE_ERRORS = (ImageCms.PyCMSError, OSError, ValueError)
 _VALUES = 65536
 _FINE = (
@@ -69,8 +74,8 @@ def deep_cmyk_to_srgb(pixels: np.ndarray, icc: bytes | None) -> np.ndarray:
     """[H, W, 4] uint16, full ink at 65535, to [H, W, 3] uint16 in sRGB; without a profile that fits, plain inks."""
     try:
         if icc and (source := _fitting(icc, "CMYK")) is not None:
-            target = _srgb_profile()
-            return _by_neighbours(pixels, lambda image: (_transform(image, source, target, "RGB"), icc))[0]
+            transform = ImageCms.buildTransform(source, _srgb_profile(), "CMYK", "RGB", **_RENDERING)  # takes 0.3 s
+            return _by_neighbours(pixels, lambda image: (ImageCms.applyTransform(image, transform), icc))[0]  # type: ignore[arg-type]
     except _PROFILE_ERRORS:
         pass
     paper = (65535 - pixels).astype(np.uint32)
@@ -111,9 +116,8 @@ def _transform(image: Image.Image, source: object, target: object, mode: str) ->
         image,
         source,  # type: ignore[arg-type]
         target,  # type: ignore[arg-type]
-        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
         outputMode=mode,
-        flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        **_RENDERING,
     )
     assert converted is not None  # only in-place conversion returns None
     return converted
