@@ -394,6 +394,20 @@ def test_one_set_of_images(tmp_path):
     assert kinds(found) == {"unreadable": "warning", "duplicate-twice": "hint"}
 
 
+def test_files_in_linked_folders_are_seen(tmp_path):
+    for number in range(3):
+        save(photo(number), tmp_path / "set" / f"{number}.png")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "x.heic").touch()
+    try:
+        (tmp_path / "set" / "linked").symlink_to("../elsewhere")
+        (tmp_path / "set" / "round").symlink_to(".")
+    except OSError:
+        pytest.skip("links are not allowed here")
+    (problem,) = (problem for problem in examine(tmp_path / "set").problems if problem.kind == "unread")
+    assert problem.what == "files that are not read: 1 .heic"
+
+
 def test_sets_that_are_one_array(tmp_path):
     pixels = np.zeros((7, 12, 12), np.uint8)
     np.savez(tmp_path / "set.npz", x_train=pixels, y_train=np.arange(7) % 2, x_test=pixels[:2], y_test=np.arange(2))

@@ -588,3 +588,19 @@ def test_list_images(tmp_path: Path) -> None:
     ]
     with pytest.raises(ImageError, match="no such folder"):
         list_images(tmp_path / "nowhere")
+
+
+def test_links_are_listed_but_not_in_circles(tmp_path: Path) -> None:
+    for name in ("set/1.png", "set/sub/2.png", "more/3.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    try:
+        (tmp_path / "set" / "4.png").symlink_to("1.png")
+        (tmp_path / "set" / "linked").symlink_to(tmp_path / "more")
+        (tmp_path / "more" / "back").symlink_to(tmp_path / "set")
+        (tmp_path / "set" / "sub" / "up").symlink_to("..")
+        (tmp_path / "set" / "gone.png").symlink_to("nowhere.png")  # said when it is read
+    except OSError:
+        pytest.skip("links are not allowed here")
+    names = [path.relative_to(tmp_path).as_posix() for path in list_images(tmp_path / "set", recursive=True)]
+    assert names == ["set/1.png", "set/4.png", "set/gone.png", "set/linked/3.png", "set/sub/2.png"]

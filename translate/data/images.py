@@ -420,7 +420,7 @@ def _encode(picture: Picture, file_format: str, quality: int | None) -> bytes:
 
 
 def list_images(folder: str | os.PathLike[str], *, recursive: bool = False) -> list[Path]:
-    """List the image files of a folder in natural order (2.jpg before 10.jpg), without hidden files and folders.
+    """List the image files of a folder in natural order (2.jpg before 10.jpg), links followed; none that are hidden.
 
     Raises:
         ImageError: the folder does not exist.
@@ -428,11 +428,48 @@ def list_images(folder: str | os.PathLike[str], *, recursive: bool = False) -> l
     if not os.path.isdir(folder):
         raise ImageError(f"{_one_line(folder)}: no such folder")
     found: list[Path] = []
-    for parent, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if recursive and not name.startswith(".")]
-        suffixed = (Path(parent, name) for name in files if not name.startswith("."))
-        found += [path for path in suffixed if path.suffix.lower() in IMAGE_SUFFIXES]
+    for parent, folders, files in walk(folder):
+        if not recursive:
+            folders.clear()
+        found += [path for path in (parent / name for name in files) if path.suffix.lower() in IMAGE_SUFFIXES]
     return sorted(found, key=natural_key)
+
+
+def walk(
+    folder: str | os.PathLike[str], *, on_error: Callable[[OSError], object] | None = None
+) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """As `os.walk` from the top: each folder, the names of its folders, which may be pruned, and of its files.
+
+    Links to folders are followed, but for those that lead back to a folder that they are in. Nothing hidden is listed.
+
+    Args:
+        folder: Where to start.
+        on_error: Called for each folder that cannot be opened.
+    """
+    above = {Path(folder): folders_above(folder)}
+    for name, folders, files in os.walk(folder, followlinks=True, onerror=on_error):
+        parent = Path(name)
+        inside = above.pop(parent) | {folder_identity(parent)}
+        visible = [parent / child for child in folders if not child.startswith(".")]
+        deeper = [child for child in visible if (found := folder_identity(child)) is None or found not in inside]
+        above |= dict.fromkeys(deeper, inside)
+        folders[:] = [child.name for child in deeper]
+        yield parent, folders, [file for file in files if not file.startswith(".")]
+
+
+def folders_above(folder: str | os.PathLike[str]) -> frozenset[tuple[int, int] | None]:
+    """The identities of the folders that a folder lies in, by its name and, where links are in that, really."""
+    folder = Path(folder)
+    return frozenset(map(folder_identity, {*folder.absolute().parents, *folder.resolve().parents}))
+
+
+def folder_identity(folder: Path) -> tuple[int, int] | None:
+    """The same for two names of one folder; None where the disk does not tell."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino) if status.st_ino else None
 
 
 def natural_key(path: str | os.PathLike[str]) -> tuple[list[str | int], str]:
