@@ -172,3 +172,21 @@ def test_links_are_inputs(start, stems):
         pytest.skip("links are not allowed here")
     assert main([*start("derive"), "a", "-r", "-o", "out"]) == 0
     assert files(Path("out")) == ["0.png", "1.png", "2.png", "more/0.png", "more/1.png"]
+
+
+@pytest.mark.parametrize("command", ["sample", "export", "import", "anomaly fit"])
+def test_weights_and_samples_are_no_files_of_other_kinds(command, weights, tiny_weights, tmp_path, capsys):
+    vae = str(save_learned(tmp_path / "vae", "vae"))
+    file = str(tiny_weights / "model.safetensors")
+    line = {
+        "sample": ["sample", vae, "--count", "2"],
+        "export": ["export", vae],
+        "import": ["import", file],
+        "anomaly fit": ["anomaly", "fit", vae, str(tmp_path)],
+    }[command]
+    assert main([*line, "-o", str(tmp_path / "out.heic")]) == 2
+    assert ".heic cannot be written; use " in capsys.readouterr().err
+    assert not (tmp_path / "out.heic").exists()
+    if command in ("sample", "export"):
+        assert main([*line, "-o", str(tmp_path / "runs" / "v1.2")]) == 0
+        assert (tmp_path / "runs" / "v1.2").is_dir()

@@ -58,7 +58,6 @@ def compress(command: Compress) -> int:
     from translate.applications.compress import SUFFIX, Comparison, Compressor
     from translate.checkpoint.atomic import written_beside
     from translate.data.image_inputs import named_inputs
-    from translate.data.images import to_pil
     from translate.inference.files import names_a_file, outputs_for
     from translate.inference.library import load_image_model
 
@@ -79,7 +78,7 @@ def compress(command: Compress) -> int:
         data = compressor.compress(one.picture)
         with written_beside(target) as beside:
             beside.write_bytes(data)
-        comparison.add(to_pil(one.picture), data)
+        comparison.add(one.picture, data)
 
     from rich.console import Console
     from rich.table import Table
