@@ -91,7 +91,8 @@ def compress(command: Compress) -> int:
     Console(width=80, highlight=False).print(table)
     parameters = sum(tensor.numel() for tensor in compressor.network.state_dict().values())
     print(f"The decoder itself: {parameters:,} values, {parameters * 2 / 1e6:.1f} MB in fp16, counted in none of these")
-    print(f"{len(named)} compressed to {command.out}")
+    in_folders = any(target.parent not in (command.out, command.out.parent) for target in targets)
+    print(f"{len(named)} compressed to {command.out}{', in folders: decompress them with -r' if in_folders else ''}")
     return EXIT_PARTLY if found.failed else 0
 
 
