@@ -106,10 +106,14 @@ def test_each_row_of_scores_leads_to_a_file(detector, stems):
     assert files(Path("out/heat")) == kept
 
 
-def test_sets_keep_their_tree(detector, stems, start):
+def test_sets_keep_their_tree(detector, stems, start, capsys):
     for name in ("train/x/0.png", "train/y/0.png", "test/x/0.png", "test/y/0.png", "test/y/0.jpg"):
         picture(Path("set") / name)
+    Path("set/test/x/film.mp4").touch()
     assert main(["anomaly", "score", str(detector), "set", "-o", "scores"]) == 0
+    said = capsys.readouterr().err
+    assert "set: files that are not read: 1 .mp4" in said
+    assert "set: the test images are read, and those of train are not (--split)" in said
     with Path("scores/scores.csv").open(encoding="utf-8") as table:
         names = [row["image"] for row in csv.DictReader(table)]
     assert sorted(names) == ["test/x/0.png", "test/y/0.jpg", "test/y/0.png"]
