@@ -25,17 +25,14 @@ from translate.data.doctor_images import (
     pair_examples,
     set_examples,
 )
-from translate.data.images import ImageError, walk
+from translate.data.images import ImageError
 from translate.data.layouts import LayoutError, PairedData, UnpairedData, find_domains, find_pairs
 from translate.data.layouts_common import CHANNEL_NAMES, SPLIT_NAMES, existing_folder, relative
 from translate.data.layouts_images import ImageSetData, find_images
 from translate.data.problems import Problem, Problems, Severity
+from translate.data.unread import note_unread
 
 _SEVERITIES: tuple[Severity, ...] = ("error", "warning", "hint")
-_UNREAD_SUFFIXES = frozenset(
-    {".heic", ".heif", ".tga", ".exr", ".hdr", ".dcm", ".nii", ".npy", ".npz", ".mat", ".h5", ".svg", ".psd"}
-    | {".raw", ".dng", ".cr2", ".nef", ".arw", ".mp4", ".mov", ".avi", ".mkv", ".zip", ".tar", ".gz", ".tgz", ".7z"}
-)
 _Data = TypeVar("_Data", PairedData, UnpairedData, ImageSetData)
 
 
@@ -177,7 +174,7 @@ def examine(
     )
     run_checks(subject)
     if examples or found is None:  # those of an array are in such a file
-        _note_unread(root, problems)
+        note_unread(root, problems)
     return Diagnosis(
         root=root,
         root_b=root_b,
@@ -353,14 +350,3 @@ def _reason(attempt: _Attempt[Any], problems: Problems, *, told: bool) -> str:
         return f"{attempt.refused[0].what}; {attempt.refused[0].mend}"
     errors = [problem for problem in problems.refused if told or problem.kind == "damaged"]
     return "not before the errors are mended" if errors else ""
-
-
-def _note_unread(root: Path, problems: Problems) -> None:
-    """Files that hold images, and that nothing here opens."""
-    endings: Counter[str] = Counter()
-    for _, _, files in walk(root):
-        endings.update(Path(name).suffix.lower() for name in files)
-    named = [f"{count} {ending}" for ending, count in endings.most_common() if ending in _UNREAD_SUFFIXES]
-    if named:
-        what = f"files that are not read: {', '.join(named[:3])}"
-        problems.note("unread", what, "convert or unpack them to PNG or JPEG", severity="hint")

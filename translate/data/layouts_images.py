@@ -39,6 +39,7 @@ from translate.data.layouts_common import (
     splits_of,
 )
 from translate.data.problems import LayoutError, Problem, Problems
+from translate.data.unread import note_unread
 
 IMAGE_SET_LAYOUTS = ("folder", "class-folders", "idx", "npz", "celeba")
 CELEBA_IMAGES, CELEBA_ATTRIBUTES, CELEBA_SPLITS = (
@@ -302,6 +303,7 @@ def _files(
             problems.note("classes", f"{missing[0]}", "add images of it, or leave it so")
     else:
         listed = {split: list_images(path) for split, path in _split_or_whole(root).items()}
+    note_unread(root, problems)
     headers, broken = scan(path for paths in listed.values() for path in paths)
     refuse_many_broken(root, headers, broken, problems, max_corrupt=max_corrupt)
     if not headers:
