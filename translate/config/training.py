@@ -12,7 +12,17 @@ from tyro.conf import Positional
 from translate.config.base import Config, ConfigError
 from translate.config.networks import Downsampling, Initialisation, Norm, Padding, Upsampling
 
-Layout = Literal["auto", "side-by-side", "ab-folders", "split-ab-folders", "trainA-trainB", "two-folders"]
+Layout = Literal[
+    "auto",
+    "side-by-side",
+    "top-bottom",
+    "ab-folders",
+    "split-ab-folders",
+    "trainA-trainB",
+    "two-folders",
+    "one-folder",
+    "voc",
+]
 UnpairedLayout = Literal["auto", "ab-folders", "split-ab-folders", "trainA-trainB", "two-folders"]
 ImageSetLayout = Literal["auto", "folder", "class-folders", "idx", "npz", "celeba"]
 Direction = Literal["a2b", "b2a"]
