@@ -263,7 +263,8 @@ class CycleGANConfig(TranslatorConfig):
     cycle_weight: Annotated[float, Ge(0.0)] = 10.0
     """Of the L1 distance between an image and its way there and back."""
     identity_weight: Annotated[float, Ge(0.0)] = 0.5
-    """Of the L1 distance between an image and its translation into its own domain, times the cycle weight."""
+    """Of the L1 distance between an image and its translation into its own domain, times the cycle weight. With 0, grey
+    images beside RGB ones stay grey; else they are read as RGB."""
     pool_size: Annotated[int, Ge(0)] = 50
     """Earlier translations that the discriminators go on seeing."""
     augment: tuple[Augmentation, ...] = ()

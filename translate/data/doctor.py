@@ -323,16 +323,7 @@ def _paired_methods(
 
 def _unpaired_methods(unpaired: _Attempt[UnpairedData], kind: str, problems: Problems) -> tuple[Method, ...]:
     reason = _reason(unpaired, problems, told=kind == "unpaired")
-    found = unpaired.found
-    differ, flags = "", ""
-    if found is not None and found.channels_a != found.channels_b:
-        a, b = (CHANNEL_NAMES[channels] for channels in (found.channels_a, found.channels_b))
-        differ = f"A is {a} and B {b}: they need the same channels in both"
-        flags = "--identity-weight 0"
-    return (
-        Method(name="cyclegan", suits=not reason, reason=reason, flags=flags),
-        *(Method(name=name, suits=not (reason or differ), reason=reason or differ) for name in ("cut", "fastcut")),
-    )
+    return tuple(Method(name=name, suits=not reason, reason=reason) for name in ("cyclegan", "cut", "fastcut"))
 
 
 def _are_classes(unpaired: _Attempt[UnpairedData], images: _Attempt[ImageSetData]) -> bool:
