@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from translate.data.images import write_image
+from translate.data.inputs import Input
 from translate.demos.answers import as_toasts, for_page, in_words, kept_file, read_small, refuse, unopened
 from translate.demos.cards import card_html
 from translate.demos.catalogue import SKETCHES, Catalogue, Offer
@@ -186,7 +187,7 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
         failed: list[str] = []
         shown: list[str] = []
         with TemporaryDirectory() as folder:
-            names = output_paths([Path(path) for path in paths], Path(folder))
+            names = output_paths([Input(path=Path(path), name=Path(path).name) for path in paths], Path(folder))
             for number, (path, target) in enumerate(zip(paths, names, strict=True)):
                 progress((number, len(paths)), unit="images")
                 try:

@@ -172,7 +172,7 @@ def test_export_halves_and_stays_self_describing(weights, image, tmp_path, capsy
     [
         (["apply", "nowhere", "{image}", "-o", "{out}"], "no file or folder"),
         (["apply", "{weights}", "missing.png", "-o", "{out}"], "missing.png"),
-        (["apply", "{weights}", "{image}", "-o", "{image}"], "is the input itself"),
+        (["apply", "{weights}", "{image}", "-o", "{image}"], "is an input and would be overwritten"),
         (["apply", "{weights}", "{folder}", "-o", "{folder}"], "overwritten"),
         (["apply", "{weights}", "{folder}/*.png", "{weights}/config.json", "-o", "{out}/one.png"], "name a folder"),
         (["apply", "{judge}", "{image}", "-o", "{out}"], "discriminator"),

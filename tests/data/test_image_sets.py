@@ -160,6 +160,34 @@ def test_folders_of_classes(tmp_path):
     assert find_images(tmp_path, classes=("dogs",)).splits["test"].labels.tolist() == [0, 0]
 
 
+def test_linked_folders_and_files_count(tmp_path):
+    write_images(tmp_path / "s" / "cats", 2)
+    write_images(tmp_path / "s" / "dogs", 3)
+    write_images(tmp_path / "more", 4)
+    try:
+        (tmp_path / "s" / "cats" / "more").symlink_to("../../more")
+        (tmp_path / "s" / "cats" / "again.png").symlink_to("0.png")
+        (tmp_path / "s" / "horses").symlink_to("../more")
+        (tmp_path / "s" / "round").symlink_to(".")  # no class
+        (tmp_path / "s" / "up").symlink_to("..")
+        (tmp_path / "more" / "back").symlink_to("../s")
+    except OSError:
+        pytest.skip("links are not allowed here")
+    found = find_images(tmp_path / "s")
+    assert found.class_names == ("cats", "dogs", "horses")
+    assert np.bincount(found.splits["train"].labels).tolist() == [7, 3, 4]
+
+
+def test_classes_whose_names_differ_in_case_are_two(tmp_path):
+    write_images(tmp_path / "Cats", 2)
+    write_images(tmp_path / "cats", 3)
+    if len(list(tmp_path.iterdir())) < 2:
+        pytest.skip("this disk does not tell case apart")
+    found = find_images(tmp_path)
+    assert found.class_names == ("Cats", "cats")
+    assert found.splits["train"].labels.tolist() == [0, 0, 1, 1, 1]
+
+
 def write_celeba(root: Path, *, partition: bool) -> None:
     write_images(root / "img_align_celeba", 4)
     lines = ["4", "Bald Smiling", "0.png -1  1", "1.png  1 -1", "2.png -1 -1", "3.png -1  1", ""]

@@ -93,6 +93,26 @@ def test_picture_refuses_other_arrays(pixels: np.ndarray) -> None:
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("a.svg", "is a vector graphic; export it as PNG"),
+        ("a.DNG", "is the raw data of a camera; develop it first"),
+        ("a.exr", "is a high-dynamic-range image; save it as a TIFF of 32-bit floats"),
+        ("a.mp4", "is a video; take its frames out first"),
+        ("a.zip", "is an archive; unpack it first"),
+        ("a.tga", "is an image of a format that is not read; convert it"),
+        ("a.png", "is not an image that can be read"),
+    ],
+)
+def test_what_is_not_read_is_named(tmp_path: Path, name: str, reason: str) -> None:
+    (tmp_path / name).write_bytes(b"anything else, some bytes long")
+    with pytest.raises(ImageError, match=f"{name}: {reason}"):
+        read_image(tmp_path / name)
+    Image.fromarray(smooth()).save(tmp_path / name, "PNG")
+    assert read_image(tmp_path / name).size == (32, 24), "the content decides"
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "webp"])
 def test_orientation_is_applied(tmp_path: Path, orientation: int, suffix: str) -> None:
@@ -612,3 +632,19 @@ def test_list_images(tmp_path: Path) -> None:
     ]
     with pytest.raises(ImageError, match="no such folder"):
         list_images(tmp_path / "nowhere")
+
+
+def test_links_are_listed_but_not_in_circles(tmp_path: Path) -> None:
+    for name in ("set/1.png", "set/sub/2.png", "more/3.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    try:
+        (tmp_path / "set" / "4.png").symlink_to("1.png")
+        (tmp_path / "set" / "linked").symlink_to(tmp_path / "more")
+        (tmp_path / "more" / "back").symlink_to(tmp_path / "set")
+        (tmp_path / "set" / "sub" / "up").symlink_to("..")
+        (tmp_path / "set" / "gone.png").symlink_to("nowhere.png")  # said when it is read
+    except OSError:
+        pytest.skip("links are not allowed here")
+    names = [path.relative_to(tmp_path).as_posix() for path in list_images(tmp_path / "set", recursive=True)]
+    assert names == ["set/1.png", "set/4.png", "set/gone.png", "set/linked/3.png", "set/sub/2.png"]

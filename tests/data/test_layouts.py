@@ -10,7 +10,7 @@ from PIL import ExifTags, Image
 
 from translate.data import images
 from translate.data.images import ImageError
-from translate.data.layouts import ImageSource, LayoutError, Pair, find_pairs, list_inputs
+from translate.data.layouts import ImageSource, LayoutError, Pair, find_pairs
 from translate.data.layouts_common import data_name
 
 
@@ -361,36 +361,7 @@ def test_nothing_but_corrupt_files(tmp_path: Path) -> None:
         find_pairs(tmp_path)
 
 
-# --- inputs of apply -------------------------------------------------------------------------------------------------
-
-
-def test_list_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("b/10.png", "b/2.png", "b/notes.txt", "b/deep/1.png", "a [1].png", "c.dat"):
-        save(tmp_path / name) if name.endswith("png") else (tmp_path / name).touch()
-    monkeypatch.chdir(tmp_path)
-    assert list_inputs(["b"]) == [Path("b/2.png"), Path("b/10.png")]
-    assert list_inputs([tmp_path / "c.dat", "a [1].png"]) == [tmp_path / "c.dat", Path("a [1].png")]
-    assert list_inputs(["b/*"]) == [Path("b/2.png"), Path("b/10.png")]
-    assert [path.name for path in list_inputs(["b/**/*.png"])] == ["2.png", "10.png", "1.png"]
-    assert list_inputs(["b/10.png", "b", tmp_path / "b" / "2.png"]) == [Path("b/10.png"), Path("b/2.png")]
-
-
-@pytest.mark.parametrize(
-    ("inputs", "message"),
-    [
-        (["nowhere.png"], r"nowhere\.png: no such file or folder"),
-        (["*.webp"], "no image matches this pattern"),
-        (["empty"], "no images in this folder"),
-        ([], "no input: give an image"),
-    ],
-)
-def test_inputs_that_match_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inputs: list[str], message: str
-) -> None:
-    (tmp_path / "empty").mkdir()
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(LayoutError, match=message):
-        list_inputs(inputs)
+# --- sources ----------------------------------------------------------------------------------------------------------
 
 
 def test_reading_a_source_that_breaks_later(tmp_path: Path) -> None:

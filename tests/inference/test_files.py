@@ -13,8 +13,9 @@ from torch import Tensor
 
 from translate.config import ResNetConfig, WeightsConfig
 from translate.data.images import Picture, composite, read_image, write_image
+from translate.data.inputs import Input
 from translate.inference import InferenceError, Translator, files, translate_files
-from translate.inference.files import output_paths
+from translate.inference.files import names_a_file, output_paths, outputs_for
 from translate.networks import Generator
 
 
@@ -52,34 +53,85 @@ def images(folder: Path, sizes: Sequence[tuple[int, int]], *, suffix: str = ".pn
     return paths
 
 
+def named(paths: Sequence[Path | str]) -> list[Input]:
+    """As from one folder that was given."""
+    return [Input(path=Path(path), name=Path(path).name) for path in paths]
+
+
 # Names
 
 
-def test_outputs_take_the_stem(tmp_path):
-    inputs = [Path("a/one.jpg"), Path("a/two.tif"), Path("b/three.tar.png")]
-    names = [path.name for path in output_paths(inputs, tmp_path, suffix=".webp")]
-    assert names == ["one.webp", "two.webp", "three.tar.webp"]
+def names_of(inputs: Sequence[str], *, suffix: str = ".png", mark: str = "") -> list[str]:
+    found = output_paths(
+        [Input(path=Path("in") / name, name=name) for name in inputs], Path("out"), suffix=suffix, mark=mark
+    )
+    return [path.relative_to("out").as_posix() for path in found]
+
+
+def test_outputs_take_the_stem():
+    inputs = ["one.jpg", "two.tif", "three.tar.png", "000007"]
+    assert names_of(inputs, suffix=".webp") == ["one.webp", "two.webp", "three.tar.webp", "000007.webp"]
+
+
+def test_the_tree_is_mirrored():
+    assert names_of(["a/0.png", "b/0.png", "0.png"]) == ["a/0.png", "b/0.png", "0.png"]
+    assert names_of(["clip1/frame_001.jpg"], suffix=".tvq", mark="-3") == ["clip1/frame_001-3.tvq"]
 
 
 @pytest.mark.parametrize(
     ("inputs", "expected"),
     [
-        (["a.png", "a.jpg"], ["a.png", "a.jpg.png"]),
-        (["x/a.png", "y/a.png", "z/a.png"], ["a.png", "a.png.png", "a-2.png"]),
-        (["x/a.png", "y/A.PNG"], ["a.png", "A.PNG.png"]),
-        (["x/a.png", "y/a.png", "z/a.png", "w/a.png"], ["a.png", "a.png.png", "a-2.png", "a-3.png"]),
-        (["x/a-2.png", "x/a.png", "y/a.png", "z/a.png"], ["a-2.png", "a.png", "a.png.png", "a-3.png"]),
+        (["a.png", "a.jpg"], ["a.png", "a-jpg.png"]),
+        (["a.jpg", "a.png"], ["a-jpg.png", "a.png"]),  # the one that has the output's name keeps it
+        (["a.jpg", "a.tif"], ["a-jpg.png", "a-tif.png"]),
+        (["x/a.jpg", "x/a.tif", "a.jpg"], ["x/a-jpg.png", "x/a-tif.png", "a.png"]),
+        (["a.png", "A.png"], ["a.png", "A-2.png"]),  # one name on the disks of Windows and macOS
+        (["a.JPG", "a.jpg", "a.png"], ["a-JPG.png", "a-jpg-2.png", "a.png"]),
+        (["X/a.png", "x/a.png"], ["X/a.png", "x/a-2.png"]),
+        (["\u00e9.png", "e\u0301.png"], ["\u00e9.png", "e\u0301-2.png"]),  # é in both Unicode forms
+        (["a.jpg", "a.jpg", "a-2.jpg", "a.jpg"], ["a.png", "a-3.png", "a-2.png", "a-4.png"]),
+        (["a.jpg", "a.tif", "a-jpg.jpg"], ["a-jpg-2.png", "a-tif.png", "a-jpg.png"]),
+        (["a.jpg", "a.png/b.jpg"], ["a-2.png", "a.png/b.png"]),  # a file cannot lie in a file
     ],
 )
-def test_names_that_collide_are_told_apart(tmp_path, inputs, expected):
-    outputs = output_paths([Path("in") / name for name in inputs], tmp_path)
-    assert [path.name for path in outputs] == expected
-    assert len({path.name.casefold() for path in outputs}) == len(outputs)
+def test_names_that_collide_are_told_apart(inputs, expected):
+    assert names_of(inputs) == expected
 
 
-def test_many_equal_names(tmp_path):
-    outputs = output_paths([Path(f"{n}/a.png") for n in range(50)], tmp_path)
-    assert len(set(outputs)) == 50
+def test_many_equal_names():
+    assert len(set(names_of(["a.jpg"] * 50))) == 50
+
+
+def test_a_single_output(tmp_path):
+    inputs = named([tmp_path / "a.jpg"])
+    assert outputs_for(inputs, tmp_path / "x.tif", suffix=".png", single=(".tif",)) == [tmp_path / "x.tif"]
+    assert outputs_for(inputs, tmp_path / "x", suffix=".png", single=(".tif",)) == [tmp_path / "x" / "a.png"]
+    with pytest.raises(InferenceError, match=r"x\.tif is one file, and there are 2 inputs: name a folder"):
+        outputs_for(inputs * 2, tmp_path / "x.tif", suffix=".png", single=(".tif",))
+
+
+@pytest.mark.parametrize("name", ["out.heic", "out.SVG", "out.mp4", "out.gif", "out.zip", "out.pdf", "out.tvq"])
+def test_files_that_cannot_be_written_are_no_folders(tmp_path, name):
+    with pytest.raises(InferenceError, match=r"cannot be written; use one of \.png \.jpg, or name a folder"):
+        names_a_file(tmp_path / name, (".png", ".jpg"))
+    with pytest.raises(InferenceError, match="cannot be written; name a folder"):
+        names_a_file(tmp_path / name, ())
+    (tmp_path / name).mkdir()
+    assert not names_a_file(tmp_path / name, (".png",))
+
+
+@pytest.mark.parametrize("name", ["out", "runs/v1.2", "2021.01.31", "exp.lr0.1", "..", "photos.raw-files"])
+def test_folders_may_have_dots(tmp_path, name):
+    assert not names_a_file(tmp_path / name, (".png",))
+
+
+def test_folders_are_made_and_what_cannot_be_made_is_said(tmp_path, translator, out):
+    inputs = images(tmp_path / "in", [(4, 4)] * 2)
+    (out / "taken").write_text("a file")
+    outputs = [out / "taken" / "0.png", out / "deep" / "er" / "1.png"]
+    summary = translate_files(translator, inputs, outputs)
+    assert summary.written == [outputs[1]]
+    assert "taken cannot be written" in summary.failed[inputs[0]]
 
 
 @pytest.mark.parametrize("link", ["same", "symlink", "hard link"])
@@ -94,7 +146,7 @@ def test_an_output_never_overwrites_an_input(tmp_path, translator, out, link):
         except OSError:
             pytest.skip("links are not allowed here")
     with pytest.raises(InferenceError, match=r"000\.png is an input and would be overwritten: choose another"):
-        output_paths([source], folder)
+        output_paths(named([source]), folder)
     with pytest.raises(InferenceError, match=r"000\.png is an input and would be overwritten: choose another"):
         translate_files(translator, [source], [folder / "000.png"])
     assert source.read_bytes() == before
@@ -103,7 +155,7 @@ def test_an_output_never_overwrites_an_input(tmp_path, translator, out, link):
 def test_a_file_that_is_no_input_is_overwritten(tmp_path, translator, out):
     inputs = images(tmp_path / "in", [(4, 4)])
     (out / "000.png").write_bytes(b"old")
-    translate_files(translator, inputs, output_paths(inputs, out))
+    translate_files(translator, inputs, output_paths(named(inputs), out))
     with Image.open(out / "000.png") as image:
         assert image.size == (4, 4)
 
@@ -114,7 +166,7 @@ def test_a_file_that_is_no_input_is_overwritten(tmp_path, translator, out):
 def test_every_file_is_translated_in_order(tmp_path, translator, out):
     sizes = [(9, 5), (9, 5), (4, 4), (1, 1), (9, 5), (30, 2)] * 4
     inputs = images(tmp_path / "in", sizes)
-    outputs = output_paths(inputs, out)
+    outputs = output_paths(named(inputs), out)
     done: list[tuple[Path, str | None]] = []
     summary = translate_files(translator, inputs, outputs, on_done=lambda path, reason: done.append((path, reason)))
     assert summary.written == outputs
@@ -133,21 +185,21 @@ def test_nothing_to_do(translator):
 
 def test_neighbours_of_equal_size_are_one_batch(tmp_path, translator, out):
     inputs = images(tmp_path / "in", [(8, 8)] * 5 + [(8, 4)] * 2 + [(8, 8)])
-    translate_files(translator, inputs, output_paths(inputs, out), batch_size=3)
+    translate_files(translator, inputs, output_paths(named(inputs), out), batch_size=3)
     assert translator.network.batches == [(3, 3, 8, 8), (2, 3, 8, 8), (2, 3, 4, 8), (1, 3, 8, 8)]
 
 
 def test_large_images_go_alone(tmp_path, translator, out, monkeypatch):
     monkeypatch.setattr(files, "MAX_BATCH_PIXELS", 150)
     inputs = images(tmp_path / "in", [(8, 8)] * 4 + [(20, 20)] * 2)
-    translate_files(translator, inputs, output_paths(inputs, out))
+    translate_files(translator, inputs, output_paths(named(inputs), out))
     assert [batch[0] for batch in translator.network.batches] == [2, 2, 1, 1]
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
 def test_formats(tmp_path, translator, out, suffix):
     inputs = images(tmp_path / "in", [(16, 16)])
-    (output,) = output_paths(inputs, out, suffix=suffix)
+    (output,) = output_paths(named(inputs), out, suffix=suffix)
     translate_files(translator, inputs, [output], quality=90 if suffix != ".png" else None)
     pixel = Image.open(output).convert("RGB").getpixel((3, 3))
     assert np.abs(np.subtract(pixel, (255, 155, 55))).max() < 8
@@ -166,7 +218,7 @@ def test_16_bits_go_from_file_to_file(tmp_path, translator, out, suffix, channel
         inputs.append(tmp_path / "in" / f"{number}{suffix}")
         pixels.append(values)
         write_image(inputs[-1], Picture(pixels=values))
-    outputs = output_paths(inputs, out, suffix=suffix)
+    outputs = output_paths(named(inputs), out, suffix=suffix)
     translate_files(translator, inputs, outputs)
     for values, path in zip(pixels, outputs, strict=True):
         result = read_image(path)
@@ -185,7 +237,7 @@ def test_bad_files_are_named_and_the_rest_is_done(tmp_path, translator, out):
     inputs[4].write_bytes(inputs[4].read_bytes()[:45])
     inputs.append(tmp_path / "in" / "missing.png")
     done: dict[Path, str | None] = {}
-    outputs = output_paths(inputs, out)
+    outputs = output_paths(named(inputs), out)
     summary = translate_files(translator, inputs, outputs, on_done=done.__setitem__)
     assert summary.written == [outputs[number] for number in (0, 2, 3, 5)]
     assert set(summary.failed) == {inputs[1], inputs[4], inputs[6]}
@@ -196,13 +248,12 @@ def test_bad_files_are_named_and_the_rest_is_done(tmp_path, translator, out):
     assert sorted(out.iterdir()) == summary.written
 
 
-@pytest.mark.parametrize("fault", ["folder missing", "file for a folder", "unknown suffix"])
+@pytest.mark.parametrize("fault", ["file for a folder", "unknown suffix"])
 def test_an_output_that_cannot_be_written_is_named(tmp_path, translator, out, fault):
     inputs = images(tmp_path / "in", [(8, 8)] * 3)
-    outputs = output_paths(inputs, out)
+    outputs = output_paths(named(inputs), out)
     (tmp_path / "file").write_text("in the way")
     outputs[1] = {
-        "folder missing": tmp_path / "nowhere" / "x.png",
         "file for a folder": tmp_path / "file" / "x.png",
         "unknown suffix": out / "x.xyz",
     }[fault]
@@ -222,7 +273,7 @@ def test_an_image_too_large_for_memory_fails_alone(tmp_path, translator, out, mo
         return pictures(self, given, **options)
 
     monkeypatch.setattr(Translator, "pictures", limited)
-    summary = translate_files(translator, inputs, output_paths(inputs, out))
+    summary = translate_files(translator, inputs, output_paths(named(inputs), out))
     assert len(summary.written) == 2
     assert summary.failed == {inputs[1]: f"{inputs[1]}: 40x40 is too large for the memory of cpu: make it smaller"}
 
@@ -246,7 +297,7 @@ def test_reading_ahead_is_bounded(tmp_path, translator, out, monkeypatch):
     monkeypatch.setattr(files, "read_image", counted_read)
     monkeypatch.setattr(files, "write_image", counted_write)
     monkeypatch.setattr(files.os, "cpu_count", lambda: 2)
-    summary = translate_files(translator, inputs, output_paths(inputs, out), batch_size=4)
+    summary = translate_files(translator, inputs, output_paths(named(inputs), out), batch_size=4)
     assert len(summary.written) == 60
     # waiting to be translated: 2 + 4 and a group of 4; waiting to be written: 2 and a group of 4
     assert 4 <= most[0] <= 18
@@ -265,6 +316,6 @@ def test_the_same_seed_whatever_the_batches(tmp_path, out):
     for batch_size in (1, 3):
         folder = out / str(batch_size)
         folder.mkdir()
-        translate_files(translator, inputs, output_paths(inputs, folder), batch_size=batch_size, seed=3)
+        translate_files(translator, inputs, output_paths(named(inputs), folder), batch_size=batch_size, seed=3)
         results.append([np.asarray(Image.open(path)) for path in sorted(folder.iterdir())])
     assert all(np.array_equal(one, three) for one, three in zip(*results, strict=True))

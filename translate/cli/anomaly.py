@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -15,6 +16,7 @@ from translate.config.base import Config, ConfigError, validate
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from translate.data.image_inputs import NamedPicture
     from translate.inference.image_model import Framing
     from translate.networks import AnomalyDetector
 
@@ -56,6 +58,8 @@ class Score(Config):
     """Images, folders, patterns; or an image set."""
     out: Annotated[Path | None, arg(aliases=["-o"])] = None
     """A folder for scores.csv, the heat maps of the least normal images, and a sheet of them."""
+    recursive: Annotated[bool, arg(aliases=["-r"])] = False
+    """Search the folders in folders, too; heat maps lie in such folders again."""
     by: Literal["both", "error", "distance"] = "both"
     """Which score is compared with its threshold."""
     normal: tuple[str, ...] = ()
@@ -123,15 +127,21 @@ def _score(command: Score) -> int:
 
     from translate.applications.anomaly import measured
     from translate.data.image_inputs import named_inputs
+    from translate.inference.files import names_a_file
     from translate.inference.image_model import Framing
     from translate.inference.library import load_detector
     from translate.networks.anomaly import SCORES
 
+    if command.out is not None:
+        names_a_file(command.out, ())
     detector, config = load_detector(command.weights, device=command.device)
     framing = Framing(config)
-    named, failed = named_inputs(command.inputs, split=command.split, count=command.count)
-    for line in failed:
-        print(f"failed: {line}", file=sys.stderr)
+    found = named_inputs(
+        command.inputs, split=command.split, count=command.count, recursive=command.recursive, out=command.out
+    )
+    for line in found.lines:
+        print(line, file=sys.stderr)
+    named = found.pictures
     if not named:
         raise ConfigError("none of the images can be read")
     images = framing.prepared([one.picture for one in named])
@@ -140,7 +150,7 @@ def _score(command: Score) -> int:
     threshold = float(detector.thresholds[column])
     abnormal = scores[:, column] > threshold
     if command.out is not None:
-        _write(command, detector, images, scores, abnormal, [one.name for one in named])
+        _write(command, detector, images, scores, abnormal, named)
     elif len(named) <= 40:
         for one, score, wrong in zip(named, scores[:, column].tolist(), abnormal.tolist(), strict=True):
             print(f"{one.name:30} {score:8.2f}  {'abnormal' if wrong else 'normal'}")
@@ -154,11 +164,16 @@ def _score(command: Score) -> int:
         _judge(
             command, images, scores, torch.tensor([-1 if one.label is None else one.label for one in named]), framing
         )
-    return EXIT_PARTLY if failed else 0
+    return EXIT_PARTLY if found.failed else 0
 
 
 def _write(
-    command: Score, detector: AnomalyDetector, images: Tensor, scores: Tensor, abnormal: Tensor, names: list[str]
+    command: Score,
+    detector: AnomalyDetector,
+    images: Tensor,
+    scores: Tensor,
+    abnormal: Tensor,
+    named: Sequence[NamedPicture],
 ) -> None:
     """scores.csv, heat/ and worst.png."""
     import csv
@@ -166,16 +181,19 @@ def _write(
     import torch
 
     from translate.checkpoint.atomic import make_folder, written_beside
+    from translate.inference.files import files_of, output_paths, refuse_overwriting
     from translate.inference.grid import enlarged, heat_overlay, image_grid, to_images
     from translate.networks.anomaly import SCORES
 
     assert command.out is not None
+    maps = output_paths(named, command.out / "heat")
+    refuse_overwriting(files_of(named), [command.out / "worst.png"])
     make_folder(command.out)
     with written_beside(command.out / "scores.csv") as beside, beside.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["image", *SCORES, "abnormal"])
-        for name, row, wrong in zip(names, scores.tolist(), abnormal.tolist(), strict=True):
-            table.writerow([name, *(f"{value:.4f}" for value in row), int(wrong)])
+        for one, row, wrong in zip(named, scores.tolist(), abnormal.tolist(), strict=True):
+            table.writerow([one.name, *(f"{value:.4f}" for value in row), int(wrong)])
     column = SCORES.index(command.by)
     worst = scores[:, column].argsort(descending=True)[: command.maps]
     if not len(worst):
@@ -186,7 +204,7 @@ def _write(
         heat, made = detector.heat(shown).cpu(), detector.autoencoder(shown).cpu()
     overlays = heat_overlay(images[worst], heat)
     for index, overlay in zip(worst.tolist(), overlays, strict=True):
-        with written_beside(command.out / "heat" / f"{names[index]}.png") as beside:
+        with written_beside(maps[index]) as beside:
             overlay.save(beside, format="PNG")
     few = slice(0, 8)
     columns = {"image": to_images(images[worst][few]), "again": to_images(made[few]), "heat": overlays[few]}
@@ -201,7 +219,7 @@ def _judge(command: Score, images: Tensor, scores: Tensor, labels: Tensor, frami
     from rich.table import Table
 
     from translate.applications.anomaly import baselines, judged
-    from translate.data.image_inputs import read_part, spread
+    from translate.data.image_inputs import part_names, read_part, spread
     from translate.data.layouts_images import find_images
     from translate.networks.anomaly import SCORES
 
@@ -215,7 +233,7 @@ def _judge(command: Score, images: Tensor, scores: Tensor, labels: Tensor, frami
     part = found.splits["train"]
     assert part.labels is not None
     of_normal = part.chosen([int(i) for i in torch.isin(torch.from_numpy(part.labels), normal).nonzero()])
-    named, _ = read_part(of_normal, spread(len(of_normal), None))
+    named, _ = read_part(of_normal, spread(len(of_normal), None), part_names(of_normal, found.root))
     rows = judged({name: scores[:, number] for number, name in enumerate(SCORES)}, abnormal)
     rows += judged(baselines(framing.prepared([one.picture for one in named]), images), abnormal)
     table = Table(

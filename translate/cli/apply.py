@@ -26,6 +26,8 @@ class Apply(Config):
     """Images, folders, patterns."""
     out: Annotated[Path, arg(aliases=["-o"])]
     """A folder; or a file, for a single image: its suffix decides the format."""
+    recursive: Annotated[bool, arg(aliases=["-r"])] = False
+    """Search the folders in folders, too; outputs lie in such folders again."""
     format: Literal["png", "jpg", "webp", "tif", "avif"] = "png"
     """Format of the files in a folder."""
     quality: Annotated[int, Ge(1), Le(100)] | None = None
@@ -50,29 +52,27 @@ class Apply(Config):
 def apply(command: Apply) -> int:
     validate(command)
     from translate.checkpoint.atomic import make_folder
-    from translate.data.images import IMAGE_SUFFIXES, WRITABLE_SUFFIXES, read_image
-    from translate.data.layouts import list_inputs
-    from translate.inference.files import output_paths, refuse_overwriting, translate_files
+    from translate.data.images import WRITABLE_SUFFIXES, read_image
+    from translate.data.inputs import list_inputs
+    from translate.inference.files import names_a_file, outputs_for, refuse_overwriting, translate_files
     from translate.inference.library import load_translator
 
-    inputs = list_inputs(command.inputs)
+    errors = Console(stderr=True, highlight=False)
+    one_file = names_a_file(command.out, WRITABLE_SUFFIXES)
+    found = list_inputs(command.inputs, recursive=command.recursive, out=command.out)
+    inputs = [one.path for one in found.files]
+    for line in found.passed_over:
+        errors.print(line, markup=False, soft_wrap=True)
     if command.like is not None and command.looks > 1:
         raise ConfigError("--like is one look, and --looks asks for several: give one of them")
-    if command.out.suffix.lower() in IMAGE_SUFFIXES and not command.out.is_dir():
-        if len(inputs) != 1:
-            raise ConfigError(f"--out {command.out} is one file, and there are {len(inputs)} inputs: name a folder")
-        if command.looks > 1:
-            raise ConfigError(f"--out {command.out} is one file, and --looks makes {command.looks}: name a folder")
-        if command.out.resolve() == inputs[0].resolve():
-            raise ConfigError(f"--out {command.out} is the input itself: choose another name")
-        if command.out.suffix.lower() not in WRITABLE_SUFFIXES:
-            known = " ".join(WRITABLE_SUFFIXES)
-            raise ConfigError(f"--out {command.out}: {command.out.suffix} cannot be written; use one of {known}")
-        looks = [[command.out]]
-    else:
-        seeds = range(command.seed, command.seed + command.looks)
-        marks = [f"-{seed}" for seed in seeds] if command.looks > 1 else [""]
-        looks = [output_paths(inputs, command.out, suffix=f".{command.format}", mark=mark) for mark in marks]
+    if one_file and command.looks > 1:
+        raise ConfigError(f"--out {command.out} is one file, and --looks makes {command.looks}: name a folder")
+    seeds = range(command.seed, command.seed + command.looks)
+    marks = [f"-{seed}" for seed in seeds] if command.looks > 1 else [""]
+    suffix = f".{command.format}"
+    looks = [
+        outputs_for(found.files, command.out, suffix=suffix, single=WRITABLE_SUFFIXES, mark=mark) for mark in marks
+    ]
     if command.like is not None:
         refuse_overwriting([command.like], looks[0])
     translator = load_translator(command.weights, device=command.device, precision=command.precision)
@@ -82,11 +82,10 @@ def apply(command: Apply) -> int:
             "were trained with --style-dim, or with --noise always"
         )
     code = None if command.like is None else translator.encode(read_image(command.like))
-    make_folder(looks[0][0].parent)
+    make_folder(command.out.parent if one_file else command.out)
 
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    errors = Console(stderr=True, highlight=False)
     columns = (TextColumn("translating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as progress:
         task = progress.add_task("", total=command.looks * len(inputs))

@@ -25,6 +25,8 @@ class Compress(Config):
     """Images, folders, patterns; or an image set."""
     out: Annotated[Path, arg(aliases=["-o"])]
     """A folder; or a .tvq file, for a single image."""
+    recursive: Annotated[bool, arg(aliases=["-r"])] = False
+    """Search the folders in folders, too; outputs lie in such folders again."""
     split: Literal["train", "val", "test"] | None = None
     """Of an image set; test, or else val or train, unless given."""
     count: Annotated[int, Ge(1)] | None = None
@@ -41,10 +43,12 @@ class Decompress(Config):
 
     weights: Positional[str]
     """The weights that they were compressed with."""
-    inputs: Positional[tuple[Path, ...]]
-    """.tvq files, or folders of them."""
+    inputs: Positional[tuple[str, ...]]
+    """.tvq files, folders of them, patterns."""
     out: Annotated[Path, arg(aliases=["-o"])]
     """A folder; or a .png, for a single file."""
+    recursive: Annotated[bool, arg(aliases=["-r"])] = False
+    """Search the folders in folders, too; outputs lie in such folders again."""
     device: str = "auto"
     """cuda, mps or cpu; the best there is unless given."""
 
@@ -52,26 +56,27 @@ class Decompress(Config):
 def compress(command: Compress) -> int:
     validate(command)
     from translate.applications.compress import SUFFIX, Comparison, Compressor
-    from translate.checkpoint.atomic import make_folder, written_beside
+    from translate.checkpoint.atomic import written_beside
     from translate.data.image_inputs import named_inputs
     from translate.data.images import to_pil
+    from translate.inference.files import names_a_file, outputs_for
     from translate.inference.library import load_image_model
 
+    names_a_file(command.out, (SUFFIX,))
     compressor = Compressor(load_image_model(command.weights, device=command.device))
-    named, failed = named_inputs(command.inputs, split=command.split, count=command.count)
-    for line in failed:
-        print(f"failed: {line}", file=sys.stderr)
+    found = named_inputs(
+        command.inputs, split=command.split, count=command.count, recursive=command.recursive, out=command.out
+    )
+    for line in found.lines:
+        print(line, file=sys.stderr)
+    named = found.pictures
     if not named:
         raise ConfigError("none of the images can be read")
-    one_file = command.out.suffix.lower() == SUFFIX
-    if one_file and len(named) > 1:
-        raise ConfigError(f"--out {command.out} is one file, and there are {len(named)} images: name a folder")
-    make_folder(command.out.parent if one_file else command.out)
+    targets = outputs_for(named, command.out, suffix=SUFFIX, single=(SUFFIX,))
 
     comparison = Comparison(compressor, rivals=("JPEG", "WEBP") if command.compare else ())
-    for one in named:
+    for one, target in zip(named, targets, strict=True):
         data = compressor.compress(one.picture)
-        target = command.out if one_file else command.out / f"{one.name}{SUFFIX}"
         with written_beside(target) as beside:
             beside.write_bytes(data)
         comparison.add(to_pil(one.picture), data)
@@ -88,33 +93,35 @@ def compress(command: Compress) -> int:
     parameters = sum(tensor.numel() for tensor in compressor.network.state_dict().values())
     print(f"The decoder itself: {parameters:,} values, {parameters * 2 / 1e6:.1f} MB in fp16, counted in none of these")
     print(f"{len(named)} compressed to {command.out}")
-    return EXIT_PARTLY if failed else 0
+    return EXIT_PARTLY if found.failed else 0
 
 
 def decompress(command: Decompress) -> int:
     validate(command)
     from translate.applications.compress import SUFFIX, CompressedError, Compressor
-    from translate.checkpoint.atomic import make_folder, written_beside
+    from translate.checkpoint.atomic import written_beside
+    from translate.data.inputs import list_inputs
+    from translate.inference.files import names_a_file, outputs_for
     from translate.inference.library import load_image_model
 
-    files = [file for path in command.inputs for file in (sorted(path.glob(f"*{SUFFIX}")) if path.is_dir() else [path])]
-    if not files:
-        raise ConfigError(f"no {SUFFIX} files in {', '.join(map(str, command.inputs)) or 'nothing'}")
-    one_file = command.out.suffix.lower() == ".png"
-    if one_file and len(files) > 1:
-        raise ConfigError(f"--out {command.out} is one file, and there are {len(files)}: name a folder")
+    names_a_file(command.out, (".png",))
+    found = list_inputs(
+        command.inputs, recursive=command.recursive, out=command.out, suffixes={SUFFIX}, kind=f"{SUFFIX} files"
+    )
+    for line in found.passed_over:
+        print(line, file=sys.stderr)
+    targets = outputs_for(found.files, command.out, suffix=".png", single=(".png",))
     compressor = Compressor(load_image_model(command.weights, device=command.device))
-    make_folder(command.out.parent if one_file else command.out)
     done = 0
-    for file in files:
+    for file, target in zip(found.files, targets, strict=True):
         try:
-            image = compressor.decompress(file.read_bytes())
+            image = compressor.decompress(file.path.read_bytes())
         except (CompressedError, OSError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
-            print(f"failed: {file} {reason}", file=sys.stderr)
+            print(f"failed: {file.path} {reason}", file=sys.stderr)
             continue
-        with written_beside(command.out if one_file else command.out / f"{file.stem}.png") as beside:
+        with written_beside(target) as beside:
             image.save(beside, format="PNG")
         done += 1
-    print(f"{done} of {len(files)} made again" + (f" to {command.out}" if done else ""))
-    return 0 if done == len(files) else EXIT_PARTLY
+    print(f"{done} of {len(found.files)} made again" + (f" to {command.out}" if done else ""))
+    return 0 if done == len(found.files) else EXIT_PARTLY

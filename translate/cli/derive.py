@@ -10,10 +10,11 @@ from annotated_types import Ge, Lt
 from rich.console import Console
 from tyro.conf import Positional, arg
 
-from translate.config.base import Config, ConfigError, validate
+from translate.config.base import Config, validate
 from translate.config.training import Derivation
 
 EXIT_PARTLY = 1
+SINGLE = (".png",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,8 @@ class Derive(Config):
     """Images, folders, patterns."""
     out: Annotated[Path, arg(aliases=["-o"])]
     """A folder; or a .png, for a single image."""
+    recursive: Annotated[bool, arg(aliases=["-r"])] = False
+    """Search the folders in folders, too; outputs lie in such folders again."""
     seed: Annotated[int, Ge(0), Lt(2**63)] = 0
     """Of holes; each image has others."""
 
@@ -35,19 +38,18 @@ class Derive(Config):
 def derive(command: Derive) -> int:
     validate(command)
     from translate.checkpoint.atomic import make_folder
-    from translate.data.layouts import list_inputs
+    from translate.data.inputs import list_inputs
     from translate.inference.deriver import Deriver
-    from translate.inference.files import output_paths, translate_files
+    from translate.inference.files import names_a_file, outputs_for, translate_files
 
-    inputs = list_inputs(command.inputs)
-    if command.out.suffix.lower() == ".png" and not command.out.is_dir():
-        if len(inputs) != 1:
-            raise ConfigError(f"--out {command.out} is one file, and there are {len(inputs)} inputs: name a folder")
-        outputs = [command.out]
-    else:
-        outputs = output_paths(inputs, command.out)
-    make_folder(outputs[0].parent)
     errors = Console(stderr=True, highlight=False)
+    one_file = names_a_file(command.out, SINGLE)
+    found = list_inputs(command.inputs, recursive=command.recursive, out=command.out)
+    inputs = [one.path for one in found.files]
+    for line in found.passed_over:
+        errors.print(line, markup=False, soft_wrap=True)
+    outputs = outputs_for(found.files, command.out, suffix=".png", single=SINGLE)
+    make_folder(command.out.parent if one_file else command.out)
 
     def on_done(_: Path, reason: str | None) -> None:
         if reason is not None:

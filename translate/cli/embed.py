@@ -61,7 +61,7 @@ def embed(command: Embed) -> int:
     from translate.applications.embed import flattened, probes, sklearn
     from translate.applications.latent_map import map_page, thumbnail_map
     from translate.checkpoint.atomic import make_folder, written_beside
-    from translate.data.image_inputs import choose_split, read_part, spread
+    from translate.data.image_inputs import choose_split, part_names, read_part, spread
     from translate.data.layouts_common import data_name
     from translate.data.layouts_images import find_images
     from translate.inference.library import load_image_model
@@ -76,10 +76,11 @@ def embed(command: Embed) -> int:
     def read(name: str, count: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
         """Latents, pixels as the model sees them (uint8), labels and names."""
         part = found.splits[name]
+        called = part_names(part, found.root)
         latents, pixels, labels, names = [], [], [], []
         chosen = spread(len(part), count)
         for some in np.array_split(chosen, -(-len(chosen) // AT_ONCE)):
-            named, failed = read_part(part, some)
+            named, failed = read_part(part, some, called)
             for line in failed:
                 print(f"left out: {line}")
             if named:

@@ -25,6 +25,8 @@ class Reconstruct(Config):
     """Images, folders, patterns; or an image set (idx files, .npz, folders of classes)."""
     out: Annotated[Path, arg(aliases=["-o"])]
     """A .png for one sheet, each image with what is made of it to its right; or a folder, for a file each."""
+    recursive: Annotated[bool, arg(aliases=["-r"])] = False
+    """Search the folders in folders, too; outputs lie in such folders again."""
     split: Literal["train", "val", "test"] | None = None
     """Of an image set; test, or else val or train, unless given."""
     count: Annotated[int, Ge(1)] | None = None
@@ -35,36 +37,39 @@ class Reconstruct(Config):
 
 def reconstruct(command: Reconstruct) -> int:
     validate(command)
-    from translate.checkpoint.atomic import make_folder, written_beside
+    from translate.checkpoint.atomic import written_beside
     from translate.data.image_inputs import named_inputs
-    from translate.inference.grid import contact_sheet
+    from translate.inference.files import files_of, names_a_file, output_paths, refuse_overwriting
+    from translate.inference.grid import contact_sheet, to_images
     from translate.inference.library import load_image_model
     from translate.metrics import l1, psnr
 
-    on_sheet = command.out.suffix.lower() == ".png"
-    if command.out.suffix and not on_sheet:
-        raise ConfigError(f"--out {command.out}: a sheet is a .png; or name a folder")
+    on_sheet = names_a_file(command.out, (".png",))
     model = load_image_model(command.weights, device=command.device)
     count = command.count or (40 if on_sheet else None)
-    named, failed = named_inputs(command.inputs, split=command.split, count=count)
-    for line in failed:
-        print(f"failed: {line}", file=sys.stderr)
+    found = named_inputs(command.inputs, split=command.split, count=count, recursive=command.recursive, out=command.out)
+    for line in found.lines:
+        print(line, file=sys.stderr)
+    named = found.pictures
     if not named:
         raise ConfigError("none of the images can be read")
+    if on_sheet:
+        refuse_overwriting(files_of(named), [command.out])
+    else:
+        targets = output_paths(named, command.out)
     images = model.prepared([one.picture for one in named])
     made = model.reconstructed(images)
-    make_folder(command.out.parent if on_sheet else command.out)
     if on_sheet:
-        pairs = [image for both in zip(model.pictures(images), model.pictures(made), strict=True) for image in both]
+        pairs = [image for both in zip(to_images(images), to_images(made), strict=True) for image in both]
         with written_beside(command.out) as beside:
             contact_sheet(pairs, columns=min(8, len(pairs))).save(beside, format="PNG")
     else:
-        for one, picture in zip(named, model.pictures(made), strict=True):
-            with written_beside(command.out / f"{one.name}.png") as beside:
+        for target, picture in zip(targets, model.pictures(made), strict=True):
+            with written_beside(target) as beside:
                 picture.save(beside, format="PNG")
     unit_images, unit_made = (images + 1) / 2, (made + 1) / 2
     print(
         f"{len(named)} images reconstructed to {command.out}: L1 {float(l1(unit_made, unit_images).mean()):.4f}, "
         f"PSNR {float(psnr(unit_made, unit_images).mean()):.2f} dB"
     )
-    return EXIT_PARTLY if failed else 0
+    return EXIT_PARTLY if found.failed else 0

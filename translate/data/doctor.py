@@ -25,17 +25,14 @@ from translate.data.doctor_images import (
     pair_examples,
     set_examples,
 )
-from translate.data.images import ImageError
+from translate.data.images import IMAGE_SUFFIXES, UNREAD_SUFFIXES, ImageError, walk
 from translate.data.layouts import LayoutError, PairedData, UnpairedData, find_domains, find_pairs
 from translate.data.layouts_common import CHANNEL_NAMES, SPLIT_NAMES, existing_folder, relative
 from translate.data.layouts_images import ImageSetData, find_images
 from translate.data.problems import Problem, Problems, Severity
 
 _SEVERITIES: tuple[Severity, ...] = ("error", "warning", "hint")
-_UNREAD_SUFFIXES = frozenset(
-    {".heic", ".heif", ".tga", ".exr", ".hdr", ".dcm", ".nii", ".npy", ".npz", ".mat", ".h5", ".svg", ".psd"}
-    | {".raw", ".dng", ".cr2", ".nef", ".arw", ".mp4", ".mov", ".avi", ".mkv", ".zip", ".tar", ".gz", ".tgz", ".7z"}
-)
+_UNREAD_SUFFIXES = ({".npy", ".npz", ".mat", ".h5", ".psd", ".ico"} | UNREAD_SUFFIXES.keys()) - IMAGE_SUFFIXES
 _Data = TypeVar("_Data", PairedData, UnpairedData, ImageSetData)
 
 
@@ -358,9 +355,8 @@ def _reason(attempt: _Attempt[Any], problems: Problems, *, told: bool) -> str:
 def _note_unread(root: Path, problems: Problems) -> None:
     """Files that hold images, and that nothing here opens."""
     endings: Counter[str] = Counter()
-    for _, folders, files in os.walk(root):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        endings.update(Path(name).suffix.lower() for name in files if not name.startswith("."))
+    for _, _, files in walk(root):
+        endings.update(Path(name).suffix.lower() for name in files)
     named = [f"{count} {ending}" for ending, count in endings.most_common() if ending in _UNREAD_SUFFIXES]
     if named:
         what = f"files that are not read: {', '.join(named[:3])}"

@@ -10,7 +10,8 @@ import numpy as np
 
 from translate.data.idx import idx_name
 from translate.data.images import ImageError, Picture, list_images
-from translate.data.layouts_common import ImageSource, list_inputs
+from translate.data.inputs import list_inputs
+from translate.data.layouts_common import ImageSource, relative
 from translate.data.layouts_images import ImagePart, ImageSetData, find_images
 from translate.data.problems import LayoutError
 
@@ -20,7 +21,7 @@ class NamedPicture:
     """An image, and what it is called."""
 
     name: str
-    """The file's name without its suffix, or a number."""
+    """The file's path below what was given, with "/", or a number."""
     picture: Picture
     label: int | None = None
     path: Path | None = None
@@ -39,21 +40,34 @@ def choose_split(found: ImageSetData, split: str | None) -> str:
     return split
 
 
-def read_part(part: ImagePart, indices: Sequence[int] | np.ndarray) -> tuple[list[NamedPicture], list[str]]:
-    """Some images of a split, and a line for each that cannot be read."""
+def part_names(part: ImagePart, root: Path) -> list[str]:
+    """What the images of a split are called: their paths below the set's folder, or numbers."""
+    if part.pixels is not None:
+        return [f"{index:06d}" for index in range(len(part))]
+    return [relative(source.path, root) for source in part.sources]
+
+
+def read_part(
+    part: ImagePart, indices: Sequence[int] | np.ndarray, names: Sequence[str]
+) -> tuple[list[NamedPicture], list[str]]:
+    """Some images of a split, and a line for each that cannot be read.
+
+    Args:
+        part: The split.
+        indices: Of the images.
+        names: Of all images of the split, as `part_names` gives them.
+    """
     pictures, failed = [], []
     for index in map(int, indices):
         label = None if part.labels is None else int(part.labels[index])
         if part.pixels is not None:
-            pictures.append(NamedPicture(name=f"{index:06d}", picture=Picture(pixels=part.pixels[index]), label=label))
+            pictures.append(NamedPicture(name=names[index], picture=Picture(pixels=part.pixels[index]), label=label))
             continue
         source = part.sources[index]
         try:
-            named = NamedPicture(name=source.path.stem, picture=source.read(), label=label, path=source.path)
+            pictures.append(NamedPicture(name=names[index], picture=source.read(), label=label, path=source.path))
         except ImageError as error:
             failed.append(str(error))
-        else:
-            pictures.append(named)
     return pictures, failed
 
 
@@ -64,22 +78,63 @@ def spread(length: int, count: int | None) -> np.ndarray:
     return (np.arange(count) * length) // count
 
 
-def named_inputs(
-    inputs: Sequence[str], *, split: str | None = None, count: int | None = None
-) -> tuple[list[NamedPicture], list[str]]:
-    """The images that are named, `count` of them at most, evenly spread; and a line for each that cannot be read.
+@dataclass(frozen=True, kw_only=True)
+class ReadInputs:
+    """The images that a command line names, read."""
 
-    One name may be an image set: idx files, an .npz file, folders of classes or of splits.
+    pictures: list[NamedPicture]
+    failed: list[str]
+    """A line for each that cannot be read."""
+    passed_over: tuple[str, ...] = ()
+    """A line for each folder or set of which a part was not read."""
+
+    @property
+    def lines(self) -> list[str]:
+        """What should be said of those that are not among the pictures."""
+        return [*self.passed_over, *(f"failed: {line}" for line in self.failed)]
+
+
+def named_inputs(
+    inputs: Sequence[str],
+    *,
+    split: str | None = None,
+    count: int | None = None,
+    recursive: bool = False,
+    out: Path | None = None,
+) -> ReadInputs:
+    """The images that are named, `count` of them at most, evenly spread.
+
+    One name may be an image set: idx files, an .npz file, folders of classes or of splits; not with `recursive`, which
+    takes every image below a folder, nor where images lie in the folder itself.
+
+    Args:
+        inputs: Files, folders, patterns, or one set.
+        split: Of a set.
+        count: Images at most.
+        recursive: Search the folders in folders, too.
+        out: The folder of the outputs, as of `list_inputs`.
 
     Raises:
         LayoutError, ImageError: nothing is there.
     """
     only = Path(inputs[0]) if len(inputs) == 1 else None
     if only is not None and (
-        only.suffix.lower() == ".npz" or idx_name(only) or (only.is_dir() and not list_images(only))
+        only.suffix.lower() == ".npz" or idx_name(only) or (only.is_dir() and not recursive and not list_images(only))
     ):
-        found = find_images(only)
-        part = found.splits[choose_split(found, split)]
+        try:
+            found = find_images(only)
+        except LayoutError as error:
+            if only.is_dir() and any(list_images(only, recursive=True)):
+                raise LayoutError(error.what, "or -r searches the folders in it for images") from None
+            raise
+        chosen = choose_split(found, split)
+        part, root = found.splits[chosen], found.root
+        names, lines = part_names(part, root), [f"{root}: {line}" for line in found.notes]
+        if others := [name for name in found.splits if name != chosen]:
+            lines.append(f"{root}: the {chosen} images are read, and those of {' and '.join(others)} are not (--split)")
     else:
-        part = ImagePart(sources=tuple(ImageSource(path=path) for path in list_inputs(inputs)))
-    return read_part(part, spread(len(part), count))
+        listed = list_inputs(inputs, recursive=recursive, out=out)
+        part = ImagePart(sources=tuple(ImageSource(path=one.path) for one in listed.files))
+        names, lines = [one.name for one in listed.files], list(listed.passed_over)
+    pictures, failed = read_part(part, spread(len(part), count), names)
+    return ReadInputs(pictures=pictures, failed=failed, passed_over=tuple(lines))

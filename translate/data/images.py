@@ -50,6 +50,26 @@ IMAGE_SUFFIXES = frozenset(
 )
 """File name endings (lower case) that count as images when a folder is listed."""
 
+_FOREIGN = {
+    "a vector graphic; export it as PNG, for example with: inkscape --export-type=png": (".svg .svgz .ai .eps .pdf"),
+    "the raw data of a camera; develop it first, for example with: darktable-cli FILE out.tif": (
+        ".dng .cr2 .cr3 .nef .arw .raf .orf .rw2 .raw"
+    ),
+    "a high-dynamic-range image; save it as a TIFF of 32-bit floats, for example with: oiiotool FILE -o out.tif": (
+        ".exr .hdr"
+    ),
+    "a medical image; save its slices as TIFF, for example by pydicom or nibabel, and tifffile": ".dcm .nii .mha .nrrd",
+    "a video; take its frames out first, for example with: ffmpeg -i FILE frame_%05d.png": (
+        ".mp4 .mov .avi .mkv .webm .m4v .mpg .mpeg"
+    ),
+    "an archive; unpack it first": ".zip .tar .gz .tgz .bz2 .xz .7z .rar",
+    "an image of a format that is not read; convert it, for example with: magick FILE out.png": (
+        ".tga .pcx .xcf .jxl .psb .sgi .dds .fits .qoi .j2k .wmf .icns"
+    ),
+}
+UNREAD_SUFFIXES = {suffix: what for what, suffixes in _FOREIGN.items() for suffix in suffixes.split()}
+"""File name endings (lower case) of what holds images and is not read: what it is, and the way from there."""
+
 Image.init()  # all plugins now, not in the first of many threads
 # Named one by one: Pillow would otherwise also try formats that run other programs (EPS calls Ghostscript).
 _READ_FORMATS = ["PNG", "JPEG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM", "JPEG2000", "AVIF", "ICO", "PSD"]
@@ -237,7 +257,9 @@ def _opened(path: str | os.PathLike[str], max_pixels: int) -> Iterator[ImageFile
         raise ImageError(f"{name}: is a folder, not an image") from error
     except UnidentifiedImageError as error:
         empty = os.path.isfile(path) and os.path.getsize(path) == 0
-        raise ImageError(f"{name}: {'the file is empty' if empty else 'is not an image that can be read'}") from error
+        kind = UNREAD_SUFFIXES.get(Path(path).suffix.lower())
+        what = "the file is empty" if empty else f"is {kind}" if kind else "is not an image that can be read"
+        raise ImageError(f"{name}: {what}") from error
     except Exception as error:  # Pillow's decoders raise nearly everything for a damaged file
         raise ImageError(f"{name}: cannot be read: {_reason(error)}") from error
 
@@ -438,7 +460,7 @@ def _encode(picture: Picture, file_format: str, quality: int | None) -> bytes:
 
 
 def list_images(folder: str | os.PathLike[str], *, recursive: bool = False) -> list[Path]:
-    """List the image files of a folder in natural order (2.jpg before 10.jpg), without hidden files and folders.
+    """List the image files of a folder in natural order (2.jpg before 10.jpg), links followed; none that are hidden.
 
     Raises:
         ImageError: the folder does not exist.
@@ -446,11 +468,48 @@ def list_images(folder: str | os.PathLike[str], *, recursive: bool = False) -> l
     if not os.path.isdir(folder):
         raise ImageError(f"{_one_line(folder)}: no such folder")
     found: list[Path] = []
-    for parent, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if recursive and not name.startswith(".")]
-        suffixed = (Path(parent, name) for name in files if not name.startswith("."))
-        found += [path for path in suffixed if path.suffix.lower() in IMAGE_SUFFIXES]
+    for parent, folders, files in walk(folder):
+        if not recursive:
+            folders.clear()
+        found += [path for path in (parent / name for name in files) if path.suffix.lower() in IMAGE_SUFFIXES]
     return sorted(found, key=natural_key)
+
+
+def walk(
+    folder: str | os.PathLike[str], *, on_error: Callable[[OSError], object] | None = None
+) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """As `os.walk` from the top: each folder, the names of its folders, which may be pruned, and of its files.
+
+    Links to folders are followed, but for those that lead back to a folder that they are in. Nothing hidden is listed.
+
+    Args:
+        folder: Where to start.
+        on_error: Called for each folder that cannot be opened.
+    """
+    above = {Path(folder): folders_above(folder)}
+    for name, folders, files in os.walk(folder, followlinks=True, onerror=on_error):
+        parent = Path(name)
+        inside = above.pop(parent) | {folder_identity(parent)}
+        visible = [parent / child for child in folders if not child.startswith(".")]
+        deeper = [child for child in visible if (found := folder_identity(child)) is None or found not in inside]
+        above |= dict.fromkeys(deeper, inside)
+        folders[:] = [child.name for child in deeper]
+        yield parent, folders, [file for file in files if not file.startswith(".")]
+
+
+def folders_above(folder: str | os.PathLike[str]) -> frozenset[tuple[int, int] | None]:
+    """The identities of the folders that a folder lies in, by its name and, where links are in that, really."""
+    folder = Path(folder)
+    return frozenset(map(folder_identity, {*folder.absolute().parents, *folder.resolve().parents}))
+
+
+def folder_identity(folder: Path) -> tuple[int, int] | None:
+    """The same for two names of one folder; None where the disk does not tell."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino) if status.st_ino else None
 
 
 def natural_key(path: str | os.PathLike[str]) -> tuple[list[str | int], str]:

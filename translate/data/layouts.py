@@ -13,7 +13,7 @@ What is ambiguous or broken is refused with what was seen and how to mend it; no
 headers are read.
 """
 
-from translate.data.layouts_common import MAX_CORRUPT_SHARE, FoundData, ImageSource, list_inputs
+from translate.data.layouts_common import MAX_CORRUPT_SHARE, FoundData, ImageSource
 from translate.data.layouts_paired import LAYOUTS, Pair, PairedData, find_pairs
 from translate.data.layouts_unpaired import UNPAIRED_LAYOUTS, UnpairedData, find_domains
 from translate.data.problems import LayoutError
@@ -30,5 +30,4 @@ __all__ = [
     "UnpairedData",
     "find_domains",
     "find_pairs",
-    "list_inputs",
 ]

@@ -1,6 +1,5 @@
 """What the layouts of paired and of unpaired data share: looking into folders, and saying what is there."""
 
-import glob
 import os
 import re
 from collections import Counter
@@ -11,10 +10,11 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from translate.data.images import (
-    IMAGE_SUFFIXES,
     ImageError,
     ImageHeader,
     Picture,
+    folder_identity,
+    folders_above,
     list_images,
     natural_key,
     read_header,
@@ -96,43 +96,6 @@ class FoundData:
         return a if a == b else f"A {a}, B {b}"
 
 
-def list_inputs(inputs: Sequence[str | os.PathLike[str]]) -> list[Path]:
-    """List the images that a command line names: files, folders (not searched deeper), globs.
-
-    Returns:
-        Paths in the order given, each folder and glob in natural order, without duplicates.
-
-    Raises:
-        LayoutError: a name matches nothing.
-    """
-    found: dict[Path, Path] = {}
-    for item in inputs:
-        if not str(item):
-            raise LayoutError("an input is empty: give an image, a folder of images or a pattern")
-        path = Path(item)
-        if path.is_dir():
-            matches = list_images(path)
-            if not matches:
-                raise LayoutError(
-                    f"{path}: no images in this folder (deeper folders are not searched; try {path}/**/*)"
-                )
-        elif path.exists():
-            matches = [path]
-        elif glob.has_magic(str(path)):
-            matches = [Path(name) for name in glob.glob(str(path), recursive=True)]
-            matches = [match for match in matches if match.suffix.lower() in IMAGE_SUFFIXES and match.is_file()]
-            matches.sort(key=natural_key)
-            if not matches:
-                raise LayoutError(f"{path}: no image matches this pattern")
-        else:
-            raise LayoutError(f"{path}: no such file or folder")
-        for match in matches:
-            found.setdefault(match.resolve(), match)
-    if not found:
-        raise LayoutError("no input: give an image, a folder of images or a pattern such as 'photos/*.jpg'")
-    return list(found.values())
-
-
 def existing_folder(path: str | os.PathLike[str]) -> Path:
     path = Path(path)
     if not path.exists():
@@ -145,12 +108,19 @@ def existing_folder(path: str | os.PathLike[str]) -> Path:
 
 
 def children_of(folder: Path) -> dict[str, Path]:
-    """Sub-folders by lower-case name, without hidden ones."""
-    return {
-        path.name.lower(): path
+    """Sub-folders by lower-case name, without hidden ones and links back to a folder that they are in.
+
+    Of names that differ in case alone, only the lower-case one is so; the others keep theirs.
+    """
+    inside = folders_above(folder) | {folder_identity(folder)}
+    children = [
+        path
         for path in sorted(folder.iterdir(), key=natural_key)
         if path.is_dir() and not path.name.startswith(".")
-    }
+        if (found := folder_identity(path)) is None or found not in inside
+    ]
+    equal = Counter(path.name.lower() for path in children)
+    return {path.name if equal[path.name.lower()] > 1 else path.name.lower(): path for path in children}
 
 
 def splits_of(folder: Path) -> dict[str, Path]:

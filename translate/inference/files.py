@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import unicodedata
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from torch import Tensor
 
-from translate.data.images import MAX_PIXELS, ImageError, Picture, read_image, write_image
+from translate.checkpoint.atomic import WriteError, make_folder
+from translate.data.images import IMAGE_SUFFIXES, MAX_PIXELS, ImageError, Picture, read_image, write_image
 from translate.data.store import resize
 from translate.inference.translator import InferenceError
 
 MAX_BATCH_PIXELS = 2**20  # sixteen images of 256 px; larger ones go alone
+
+FILE_SUFFIXES = IMAGE_SUFFIXES | {
+    ".heic", ".heif", ".hif", ".heics", ".j2k", ".jpx", ".dib", ".jxl",
+    ".svg", ".svgz", ".ico", ".icns", ".psd", ".xcf", ".ai", ".eps", ".ps", ".exr",
+    ".hdr", ".tga", ".pcx", ".dds", ".ktx", ".qoi", ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf",
+    ".rw2", ".dcm", ".nii", ".mha", ".nrrd", ".mp4", ".m4v", ".3gp", ".mov", ".avi", ".mkv", ".webm", ".wmv", ".flv",
+    ".mpg", ".mpeg", ".ogv", ".mp3", ".wav", ".ogg", ".flac", ".m4a", ".pdf", ".doc", ".docx", ".odt", ".rtf",
+    ".ppt", ".pptx", ".xls", ".xlsx", ".ods", ".txt", ".md", ".htm", ".html", ".css", ".js", ".py", ".ipynb",
+    ".xml", ".json", ".jsonl", ".yaml", ".yml", ".toml", ".ini", ".csv", ".tsv", ".log", ".zip", ".tar", ".gz",
+    ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst", ".npy", ".npz", ".mat", ".h5", ".hdf5", ".parquet", ".arrow",
+    ".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".pb", ".onnx", ".safetensors", ".tflite", ".tvq",
+}  # fmt: skip
+"""Endings, lower case, that a name has as a file's and not as a folder's (runs/v1.2)."""
 
 
 class PictureMaker(Protocol):
@@ -36,12 +52,70 @@ class Summary:
     """The reason, in one line."""
 
 
-def output_paths(inputs: Sequence[Path], folder: Path, *, suffix: str = ".png", mark: str = "") -> list[Path]:
-    """Where each input's translation goes: its stem in the folder; names that would collide keep their suffix or a
-    number.
+class Named(Protocol):
+    """An input, as `translate.data.inputs.Input`."""
+
+    @property
+    def name(self) -> str:
+        """Its path below what was given, with "/"; or a number."""
+
+    @property
+    def path(self) -> Path | None:
+        """Its file, where it has one of its own."""
+
+
+def names_a_file(out: Path, suffixes: Sequence[str]) -> bool:
+    """Whether ``--out`` is the name of a file; otherwise it is a folder's, which may have a dot in it.
 
     Args:
-        inputs: Images.
+        out: What was given.
+        suffixes: Endings, lower case, of the files that can be written; none where it must be a folder.
+
+    Raises:
+        InferenceError: it ends as files of another kind do.
+    """
+    suffix = out.suffix.lower()
+    if out.is_dir():
+        return False
+    if suffix in suffixes:
+        return True
+    if suffix in FILE_SUFFIXES:
+        use = ("use one of " if len(suffixes) > 1 else "use ") + " ".join(suffixes) + ", or " if suffixes else ""
+        raise InferenceError(f"--out {out}: {suffix} cannot be written; {use}name a folder")
+    return False
+
+
+def outputs_for(
+    inputs: Sequence[Named], out: Path, *, suffix: str, single: Sequence[str] = (), mark: str = ""
+) -> list[Path]:
+    """Where the output of each input goes: into a folder by `output_paths`, or to the one file that ``--out`` names.
+
+    Args:
+        inputs: What is read.
+        out: What was given.
+        suffix: Of files in a folder.
+        single: Endings that one file may have.
+        mark: As of `output_paths`.
+
+    Raises:
+        InferenceError: one file for several inputs, of a kind that cannot be written, or an input itself.
+    """
+    if not names_a_file(out, single):
+        return output_paths(inputs, out, suffix=suffix, mark=mark)
+    if len(inputs) != 1:
+        raise InferenceError(f"--out {out} is one file, and there are {len(inputs)} inputs: name a folder")
+    refuse_overwriting(files_of(inputs), [out])
+    return [out]
+
+
+def output_paths(inputs: Sequence[Named], folder: Path, *, suffix: str = ".png", mark: str = "") -> list[Path]:
+    """Where each input's output goes: below the folder as the input lies below what was given.
+
+    Inputs whose outputs would have one name, also where case is not told apart, are told by their endings or else by
+    numbers: of 0.png and 0.jpg come 0.png and 0-jpg.png.
+
+    Args:
+        inputs: What is read.
         folder: Need not exist.
         suffix: Decides the format.
         mark: What follows the stem, where an input has several outputs.
@@ -52,16 +126,46 @@ def output_paths(inputs: Sequence[Path], folder: Path, *, suffix: str = ".png", 
     Raises:
         InferenceError: an output would overwrite an input.
     """
-    taken: set[str] = set()
-    outputs = []
-    for path in inputs:
-        names = (f"{path.stem}{suffix}", f"{path.name}{suffix}")
-        numbered = (f"{path.stem}-{number}{suffix}" for number in range(2, len(inputs) + 2))
-        name = next(name for name in (*names, *numbered) if name.casefold() not in taken)
-        taken.add(name.casefold())  # Windows and macOS do not tell a.png from A.png
-        outputs.append(folder / f"{name.removesuffix(suffix)}{mark}{suffix}")
-    refuse_overwriting(inputs, outputs)
+    sources = [PurePosixPath(one.name) for one in inputs]
+    wanted = [source.with_suffix(suffix) for source in sources]
+    endings: dict[str, set[str]] = {}
+    for source, plain in zip(sources, wanted, strict=True):
+        endings.setdefault(_folded(plain), set()).add(source.suffix.lower())
+    # A file cannot have the name of a folder.
+    taken = {_folded(parent) for plain in wanted for parent in plain.parents}
+    names: dict[int, PurePosixPath] = {}
+
+    def take(number: int, name: PurePosixPath) -> bool:
+        if free := _folded(name) not in taken:
+            taken.add(_folded(name))
+            names[number] = name
+        return free
+
+    for number, (source, plain) in enumerate(zip(sources, wanted, strict=True)):
+        if source == plain or len(endings[_folded(plain)]) == 1:
+            take(number, plain)
+    for number, (source, plain) in enumerate(zip(sources, wanted, strict=True)):
+        if number not in names:
+            several = len(endings[_folded(plain)]) > 1 and source.suffix
+            stem = f"{plain.stem}-{source.suffix[1:]}" if several else plain.stem
+            numbered = (plain.with_name(f"{stem}-{count}{suffix}") for count in itertools.count(2))
+            first = [plain.with_name(f"{stem}{suffix}")]
+            next(name for name in itertools.chain(first, numbered) if take(number, name))
+    outputs = [
+        folder / name.with_name(f"{name.name.removesuffix(suffix)}{mark}{suffix}") for _, name in sorted(names.items())
+    ]
+    refuse_overwriting(files_of(inputs), outputs)
     return outputs
+
+
+def files_of(inputs: Sequence[Named]) -> list[Path]:
+    """The files of those that have one."""
+    return [one.path for one in inputs if one.path is not None]
+
+
+def _folded(name: PurePosixPath) -> str:
+    """The same for names that some disk takes for one: Windows and macOS do not tell a.png from A.png."""
+    return unicodedata.normalize("NFC", str(name)).casefold()
 
 
 def refuse_overwriting(inputs: Sequence[Path], outputs: Sequence[Path]) -> None:
@@ -98,7 +202,7 @@ def translate_files(
     Args:
         translator: The network.
         inputs: Images.
-        outputs: Where each goes, in a folder that exists; the suffix decides the format.
+        outputs: Where each goes; the suffix decides the format, and folders are made.
         batch_size: Most images in one pass.
         quality: Of JPEG and WebP, 1 to 100.
         seed: Of the dropout, for weights whose noise is ``always``; of the style code, for weights that take one.
@@ -144,10 +248,18 @@ def translate_files(
                     fail(source, f"{source}: {error}")
                 continue
             for (source, target, _), result in zip(group, results, strict=True):
-                behind.append((source, target, writers.submit(write_image, target, result, quality=quality)))
+                behind.append((source, target, writers.submit(_write, target, result, quality=quality)))
             finish(keep=workers)
         finish(keep=0)
     return summary
+
+
+def _write(path: Path, picture: Picture, *, quality: int | None) -> None:
+    try:
+        make_folder(path.parent)
+    except WriteError as error:
+        raise ImageError(f"{path}: {error}") from error
+    write_image(path, picture, quality=quality)
 
 
 def _decoded(
