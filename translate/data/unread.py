@@ -6,13 +6,11 @@ from collections import Counter
 from pathlib import Path
 
 from translate.data.images import IMAGE_SUFFIXES, walk
+from translate.data.images import UNREAD_SUFFIXES as EXPLAINED
 from translate.data.problems import Problems
 
-UNREAD_SUFFIXES = frozenset(
-    {".heic", ".heif", ".tga", ".exr", ".hdr", ".dcm", ".nii", ".npy", ".npz", ".mat", ".h5", ".svg", ".psd"}
-    | {".raw", ".dng", ".cr2", ".nef", ".arw", ".mp4", ".mov", ".avi", ".mkv", ".zip", ".tar", ".gz", ".tgz", ".7z"}
-)
-"""Their endings, lower case; those of them that can be read after all are not told."""
+UNREAD_SUFFIXES = ({".npz", ".mat", ".h5", ".psd", ".ico"} | EXPLAINED.keys()) - IMAGE_SUFFIXES
+"""Their endings, lower case."""
 
 
 def note_unread(root: Path, problems: Problems) -> None:
@@ -20,9 +18,7 @@ def note_unread(root: Path, problems: Problems) -> None:
     endings: Counter[str] = Counter()
     for _, _, files in walk(root):
         endings.update(Path(name).suffix.lower() for name in files)
-    named = [
-        f"{count} {ending}" for ending, count in endings.most_common() if ending in UNREAD_SUFFIXES - IMAGE_SUFFIXES
-    ]
+    named = [f"{count} {ending}" for ending, count in endings.most_common() if ending in UNREAD_SUFFIXES]
     if named:
         what = f"files that are not read: {', '.join(named[:3])}"
         problems.note("unread", what, "convert or unpack them to PNG or JPEG", severity="hint")
