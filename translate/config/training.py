@@ -10,6 +10,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from tyro.conf import Positional
 
 from translate.config.base import Config, ConfigError
+from translate.config.encoding import Reading
 from translate.config.networks import Downsampling, Initialisation, Norm, Padding, Upsampling
 
 Layout = Literal[
@@ -36,8 +37,8 @@ Derivation = Literal["edges", "gray", "blur", "low-res", "mask"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class FolderConfig(Config):
-    """Which images, and how they are drawn; what all kinds of data share."""
+class FolderConfig(Reading):
+    """Which images, and how they are read and drawn; what all kinds of data share."""
 
     root: Positional[Path]
     """The data set's folder, laid out in one of the known ways; or domain A of two folders."""
@@ -60,6 +61,11 @@ class FolderConfig(Config):
     max_bad: Annotated[float, Ge(0.0), Le(1.0)] = 0.05
     """Share of unreadable files above which a run stops."""
 
+    @property
+    def reading(self) -> Reading:
+        """How the files are read, without where they are."""
+        return Reading(values=self.values, bands=self.bands, pages=self.pages)
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig(FolderConfig):
@@ -71,12 +77,21 @@ class DataConfig(FolderConfig):
     """How the folder is laid out; found by looking unless given."""
     allow_unmatched: bool = False
     """Leave out files without a partner instead of refusing them."""
+    values_b: tuple[float, float] | None = None
+    """Domain B's own --values, where the two differ."""
     direction: Direction = "a2b"
     """Which half is translated into which."""
     names: tuple[str, str] = ("A", "B")
     """What the two domains show, in a word or two each: ``--names photos labels``."""
+    labels: bool = False
+    """The label maps hold class ids (grey values or palette indices): read them as one-hot classes, a channel each."""
     colour_jitter: Annotated[float, Ge(0.0), Le(1.0)] = 0.0
     """Strength of brightness, contrast and saturation changes; inputs only."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.labels and self.colour_jitter:
+            raise ConfigError("--colour-jitter changes colours, and --labels has none: leave one out")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +102,8 @@ class UnpairedDataConfig(FolderConfig):
     """Domain B, where A and B are two folders given by hand."""
     layout: UnpairedLayout = "auto"
     """How the folder is laid out; found by looking unless given."""
+    values_b: tuple[float, float] | None = None
+    """Domain B's own --values, where the two differ."""
     names: tuple[str, str] | None = None
     """What the two domains show, in a word or two each; the names of their folders unless given."""
 
@@ -333,14 +350,21 @@ class SegmentationConfig(Config):
     data: DataConfig
     run: RunConfig
     palette: tuple[tuple[int, int, int], ...] = ()
-    """The colours of the classes in the label maps; each pixel is snapped to the nearest."""
+    """The colours of the classes in the label maps; each pixel is snapped to the nearest. --labels is for class ids."""
     class_names: tuple[str, ...] = ()
+    """One for each class; with --labels 0, 1, 2 and so on unless given."""
     width: Annotated[int, Ge(1)] = 32
     depth: Annotated[int, Ge(1), Le(10)] = 5
     norm: Norm = "group"
     dropout: Annotated[float, Ge(0.0), Lt(1.0)] = 0.5
 
     def __post_init__(self) -> None:
+        if self.data.labels:
+            if self.palette:
+                raise ConfigError(
+                    "--palette is for label maps of colours, and --labels for class ids: give one of them"
+                )
+            return
         if len(self.palette) < 2 or len(self.palette) != len(self.class_names):
             raise ConfigError(
                 f"--palette has {len(self.palette)} colours and --class-names {len(self.class_names)} names: "

@@ -20,20 +20,22 @@ from pathlib import Path
 
 import numpy as np
 
+from translate.config.encoding import Reading
 from translate.data.image_arrays import ArrayPart, idx_files, npz_file, read_idx_parts, read_npz_parts
 from translate.data.images import list_images
 from translate.data.layouts_common import (
-    CHANNEL_NAMES,
     MAX_CORRUPT_SHARE,
     SPLIT_NAMES,
     ImageSource,
+    Kind,
     children_of,
-    common_format,
+    common_formats,
     contents,
     existing_folder,
     first_names,
     in_order,
     note_loose,
+    paged,
     refuse_many_broken,
     refuse_several,
     scan,
@@ -91,6 +93,13 @@ class ImageSetData:
     """The most common (width, height)."""
     mixed_sizes: bool
     problems: tuple[Problem, ...]
+    dtype: str | None = None
+    """Number type of files of bands or measured values; None for grey and RGB."""
+
+    @property
+    def kind(self) -> Kind:
+        """What its images are brought to."""
+        return Kind(channels=self.channels, bits=self.bits, dtype=self.dtype)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -104,8 +113,7 @@ class ImageSetData:
         size = (
             f"mostly {self.size[0]}x{self.size[1]} (sizes differ)" if self.mixed_sizes else "{}x{}".format(*self.size)
         )
-        depth = "16-bit " if self.bits == 16 else ""
-        return f"{', '.join(counts)} images{classes}; {self.layout}; {size}, {depth}{CHANNEL_NAMES[self.channels]}"
+        return f"{', '.join(counts)} images{classes}; {self.layout}; {size}, {self.kind.describe()}"
 
 
 def find_images(
@@ -116,6 +124,7 @@ def find_images(
     attribute: str | None = None,
     keep_alpha: bool = False,
     max_corrupt: float = MAX_CORRUPT_SHARE,
+    reading: Reading | None = None,
     problems: Problems | None = None,
 ) -> ImageSetData:
     """Find the images of a set, their splits and their labels.
@@ -127,6 +136,7 @@ def find_images(
         attribute: Of CelebA, what its two classes differ in.
         keep_alpha: Count alpha as a channel instead of noting that it is composited over white.
         max_corrupt: Share of unreadable files above which the set is refused.
+        reading: How values, bands and pages are read.
         problems: Where what is noticed goes; one that collects also takes what would be refused.
 
     Raises:
@@ -147,7 +157,7 @@ def find_images(
     else:
         if layout == "auto":
             _refuse_masks(root, chosen, problems)
-        found = _files(root, chosen, attribute, keep_alpha, max_corrupt, problems)
+        found = _files(root, chosen, attribute, keep_alpha, max_corrupt, reading or Reading(), problems)
     if classes:
         found = of_classes(found, classes)
     if not any(len(part) for part in found.splits.values()):
@@ -285,7 +295,13 @@ def _numbered(parts: Mapping[str, ArrayPart], problems: Problems) -> tuple[tuple
 
 
 def _files(
-    root: Path, layout: str, attribute: str | None, keep_alpha: bool, max_corrupt: float, problems: Problems
+    root: Path,
+    layout: str,
+    attribute: str | None,
+    keep_alpha: bool,
+    max_corrupt: float,
+    reading: Reading,
+    problems: Problems,
 ) -> ImageSetData:
     names: tuple[str, ...] = ()
     labels: dict[Path, int] = {}
@@ -312,23 +328,29 @@ def _files(
     refuse_many_broken(root, headers, broken, problems, max_corrupt=max_corrupt)
     if not headers:
         raise LayoutError(f"{root}: none of the images can be read", next(iter(broken.values()), "add some"))
-    channels, bits = common_format(headers, "the set", problems, keep_alpha=keep_alpha)
+    (kind,) = common_formats({"the set": headers}, problems, keep_alpha=keep_alpha, reading=reading)
     sizes = Counter((header.width, header.height) for header in headers.values())
     splits = {}
     for split, paths in listed.items():
-        readable = [path for path in paths if path in headers]
-        if readable:
+        sources = [
+            source
+            for path in paths
+            if path in headers
+            for source in paged(ImageSource(path=path), headers[path], reading)
+        ]
+        if sources:
             splits[split] = ImagePart(
-                sources=tuple(ImageSource(path=path) for path in readable),
-                labels=np.array([labels[path] for path in readable], np.int64) if labels else None,
+                sources=tuple(sources),
+                labels=np.array([labels[source.path] for source in sources], np.int64) if labels else None,
             )
     return ImageSetData(
         root=root,
         layout=layout,
         splits=in_order(splits),
         class_names=names,
-        channels=channels,
-        bits=bits,
+        channels=kind.channels,
+        bits=kind.bits,
+        dtype=kind.dtype,
         size=sizes.most_common(1)[0][0],
         mixed_sizes=len(sizes) > 1,
         problems=tuple(problems.found),

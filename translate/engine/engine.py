@@ -39,6 +39,7 @@ from translate.config.base import ConfigError, to_dict
 from translate.config.methods import TrainConfig
 from translate.config.weights import TrainingRecord
 from translate.data.batches import Wanted
+from translate.data.encodings import band_heading
 from translate.engine.detectors import PREFIX, Detectors
 from translate.engine.display import Display, device_name, memory_gb
 from translate.engine.distributed import World
@@ -47,7 +48,14 @@ from translate.engine.errors import TrainingError, out_of_memory
 from translate.engine.interrupt import Interrupt
 from translate.engine.log import RunLog
 from translate.engine.meter import Meter
-from translate.engine.resume import check_same_run, network_configs, start_networks, without_paths
+from translate.engine.resume import (
+    check_same_encodings,
+    check_same_run,
+    encodings_of,
+    network_configs,
+    start_networks,
+    without_paths,
+)
 from translate.inference.device import autocast, choose_precision
 from translate.inference.grid import enlarged, image_grid, to_images
 from translate.recipes.base import Batch, Batches, Progress, Recipe, Scratch, TrainingData, Update
@@ -337,7 +345,12 @@ class Engine:
         # Eager, as whoever opens the weights runs them: a grid equals what its weights make.
         with torch.compiler.set_stance("force_eager") if self.run.compile else nullcontext():
             columns = self.recipe.sample(self._averaged, self.sample_batch, precision=self.precision)
-        grid = image_grid({heading: enlarged(to_images(images)) for heading, images in columns.items()})
+        grid = image_grid(
+            {
+                band_heading(heading, images.shape[1], self.data.formats): enlarged(to_images(images))
+                for heading, images in columns.items()
+            }
+        )
         with written_beside(self.run.out / "samples" / f"{self.images:010d}.png") as beside:
             grid.save(beside, format="PNG")
 
@@ -392,6 +405,7 @@ class Engine:
                 "scalers": {name: scaler.state_dict() for name, scaler in self.scalers.items()},
                 "config": to_dict(self.config),
                 "networks": network_configs(self.nets),
+                "encodings": encodings_of(self.data.formats),
             }
             save_state(RunState(tensors=tensors, values=values), self.states, images=self.images, keep=self.run.keep)
             self.export(self.weights, validation=validation)
@@ -437,6 +451,7 @@ class Engine:
         found = latest_state(self.states)
         if found is not None:
             check_same_run(found[0], self.config, self.nets)
+            check_same_encodings(found[0], self.data.formats, self.run.out)
         if self.world.is_main:
             with written_beside(self.run.out / "config.json") as beside:
                 beside.write_text(json.dumps(to_dict(self.config), indent=2) + "\n", encoding="utf-8")

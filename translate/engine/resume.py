@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ from translate.checkpoint.run_state import RunState, StateError, latest_state, o
 from translate.checkpoint.weights import load_weights
 from translate.config.base import ConfigError, differences, flag, from_dict, to_dict
 from translate.config.methods import TrainConfig
+from translate.data.store import Format
 from translate.recipes.base import Recipe
 
 OUTPUTS = ("residual", "fills", "colours")  # how an output is made of what a generator's last layer gives
 # What may differ when a run is resumed: where things lie, how long, how often, on what.
 FREE_ON_RESUME = {
-    *(f"data.{name}" for name in ("root", "root_b", "workers", "cache_gb", "max_bad", "names")),
+    *(f"data.{name}" for name in ("root", "root_b", "workers", "cache_gb", "max_bad", "names", "values", "values_b")),
     *(f"run.{name}" for name in ("out", "epochs", "images", "minutes", "micro_batch", "start_from", "precision")),
     *(f"run.{name}" for name in ("device", "channels_last", "compile", "deterministic", "keep")),
     *(f"run.{name}" for name in ("log_every", "sample_every", "checkpoint_every")),
@@ -71,6 +73,34 @@ def check_same_run(state: RunState, config: TrainConfig, nets: dict[str, nn.Modu
         shapes = {key: tensor.shape for key, tensor in net.state_dict().items()}
         if shapes != {key: tensor.shape for key, tensor in owned(state.tensors, f"net.{name}").items()}:
             raise StateError(f"the states in {out} hold another network {name}: remove them, or give another --out")
+
+
+def check_same_encodings(state: RunState, formats: Sequence[Format], out: Path) -> None:
+    """Refuse to go on where values or bands mean something else to the networks than they did.
+
+    Raises:
+        ConfigError: names the range that the run was started with.
+    """
+    recorded, now = state.values.get("encodings"), encodings_of(formats)
+    if recorded is None or recorded == now:
+        return
+    flags = ("--values", "--values-b")
+    said = [
+        f"{flag} {old['values'][0]:.10g} {old['values'][1]:.10g}"
+        for flag, old in zip(flags, recorded, strict=False)
+        if old is not None and old["values"] is not None
+    ]
+    if said:
+        raise ConfigError(
+            f"{out} was started with another range of values than this data has: give {' '.join(said)}, or another "
+            "--out"
+        )
+    raise ConfigError(f"{out} was started with images of other bands or number types: give those, or another --out")
+
+
+def encodings_of(formats: Sequence[Format]) -> list[dict[str, Any] | None]:
+    """What the numbers of each domain's files mean, as JSON values."""
+    return [None if fmt.encoding is None else to_dict(fmt.encoding) for fmt in formats]
 
 
 def _completed(recorded: dict[str, Any], nets: dict[str, nn.Module]) -> dict[str, Any]:
