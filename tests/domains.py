@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 
@@ -19,6 +20,7 @@ class MemoryDomains:
     num_images = 8
     description = "noise"
     announcement = ()
+    files: ClassVar[dict[str, Path]] = {}
 
     def __init__(self, *, size: int = 16, channels: tuple[int, int] = (3, 3), dtype: torch.dtype = torch.float32):
         self.size, self.dtype = size, dtype

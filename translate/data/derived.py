@@ -101,6 +101,11 @@ class DerivedPairs:
         return self.images.description
 
     @property
+    def files(self) -> dict[str, Path]:
+        """Every file of every split, by its place in the data set."""
+        return self.images.files
+
+    @property
     def announcement(self) -> list[str]:
         """What should be said aloud before training starts."""
         return [*self.images.announcement, f"{WORDS[self.kind]}: translating {self.source_name} to {self.target_name}"]

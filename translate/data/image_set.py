@@ -19,6 +19,7 @@ from translate.config.base import ConfigError
 from translate.config.training import ImageSetConfig
 from translate.data.array_batches import ArrayBatches
 from translate.data.batches import Batch, DataError, PairBatches, Wanted, crop, evenly, fixed_batch, to_unit
+from translate.data.changes import places
 from translate.data.encodings import formats
 from translate.data.folder_images import NUM_SAMPLES, NUM_VALIDATION, FolderImages, held_out
 from translate.data.image_inputs import spread
@@ -110,6 +111,14 @@ class ImageSet(FolderImages):
     def description(self) -> str:
         """The set in one line."""
         return f"{data_name(self.found.root)}: {self.found.describe()}"
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """Every file of every split, by its place in the data set; what was read as arrays may be any file there."""
+        root = self.config.root
+        sources = [source.path for part in self.found.splits.values() for source in part.sources]
+        whole = [root] if root.is_file() else [path for path in root.iterdir() if path.is_file()]
+        return places(sources or whole, (root,))
 
     @property
     def announcement(self) -> list[str]:

@@ -12,6 +12,7 @@ import torch
 from translate.config.base import ConfigError
 from translate.config.training import DataConfig
 from translate.data.batches import Batch, PairBatches, Wanted, fixed_batch
+from translate.data.changes import places
 from translate.data.encodings import formats, label_encoding
 from translate.data.folder_images import NUM_SAMPLES, NUM_VALIDATION, FolderImages, held_out
 from translate.data.layouts import ImageSource, Pair, PairedData, find_pairs
@@ -125,6 +126,12 @@ class PairedImages(FolderImages):
     def split(self, name: str) -> tuple[Pair, ...]:
         """The pairs of train, val or test; empty where there is no such split."""
         return self.pairs.splits.get(name, ())
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """Every file of every split, by its place in the data set."""
+        sources = (source for pairs in self.pairs.splits.values() for pair in pairs for source in (pair.a, pair.b))
+        return places((source.path for source in sources), (self.config.root, self.config.root_b))
 
     def store(self, split: str, *, side: int, cache: Path | None = None, cache_bytes: int = 0) -> PairStore:
         """Random access to a split whose shorter side is resized to `side`; closed with this object.

@@ -19,6 +19,7 @@ import torch
 from translate.config.base import ConfigError
 from translate.config.training import UnpairedDataConfig
 from translate.data.batches import Batch, PairBatches, Wanted, fixed_batch
+from translate.data.changes import places
 from translate.data.encodings import formats
 from translate.data.folder_images import NUM_SAMPLES, NUM_VALIDATION, FolderImages, held_out
 from translate.data.images import MAX_PIXELS, ImageError
@@ -132,6 +133,12 @@ class UnpairedImages(FolderImages):
     def split(self, name: str) -> tuple[tuple[ImageSource, ...], tuple[ImageSource, ...]]:
         """The images of A and of B in train, val or test; empty where there is no such split."""
         return self.domains.splits.get(name, ((), ()))
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """Every file of every split, by its place in the data set."""
+        sources = (source for domains in self.domains.splits.values() for domain in domains for source in domain)
+        return places((source.path for source in sources), (self.config.root, self.config.root_b))
 
     def store(
         self, split: str, *, domain: Domain, side: int, cache: Path | None = None, cache_bytes: int = 0

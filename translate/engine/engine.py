@@ -39,6 +39,7 @@ from translate.config.base import ConfigError, to_dict
 from translate.config.methods import TrainConfig
 from translate.config.weights import TrainingRecord
 from translate.data.batches import Wanted
+from translate.data.changes import changes, file_record
 from translate.data.encodings import band_heading
 from translate.engine.detectors import PREFIX, Detectors
 from translate.engine.display import Display, device_name, memory_gb
@@ -395,7 +396,7 @@ class Engine:
                 tensors |= prefixed(net.state_dict(), f"ema.{name}")
             for name, optimizer in self.optimizers.items():
                 tensors |= prefixed(optimizer_tensors(optimizer), f"optimizer.{name}")
-            tensors |= prefixed(kept, "recipe")
+            tensors |= prefixed(kept, "recipe") | prefixed(self.files, "data")
             values = {
                 "images": self.images,
                 "seconds": self.seconds,
@@ -455,6 +456,7 @@ class Engine:
         if self.world.is_main:
             with written_beside(self.run.out / "config.json") as beside:
                 beside.write_text(json.dumps(to_dict(self.config), indent=2) + "\n", encoding="utf-8")
+        self.files = file_record(self.data.files)
         if found is None:
             if self.run.start_from is not None:
                 self._start_from(self.run.start_from)
@@ -483,6 +485,10 @@ class Engine:
                 torch.cuda.set_rng_state(state.tensors["rng/cuda"][self.world.rank].clone(), self.device)
         else:
             self.display.say("another number of processes than before: dropout is drawn anew")
+        if files := owned(state.tensors, "data"):  # releases before did not keep it
+            self.files = files
+            if changed := changes(files, self.data.files):
+                self.display.say(f"the data has changed since this run was started: {changed}")
         self.log_file.cut(after=self.images)
         if self.images < self.total:
             self.display.say(f"resuming after {self.images:,} of {self.total:,} images")

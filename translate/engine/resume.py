@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from torch import Tensor, nn
 from translate.checkpoint.run_state import RunState, StateError, latest_state, owned
 from translate.checkpoint.weights import load_weights
 from translate.config.base import ConfigError, differences, flag, from_dict, to_dict
-from translate.config.methods import TrainConfig
+from translate.config.methods import TrainConfig, train_command
 from translate.data.store import Format
 from translate.recipes.base import Recipe
 
@@ -25,6 +27,8 @@ FREE_ON_RESUME = {
     *(f"run.{name}" for name in ("device", "channels_last", "compile", "deterministic", "keep")),
     *(f"run.{name}" for name in ("log_every", "sample_every", "checkpoint_every")),
 }
+
+MAY_CHANGE = "--epochs, --images, --minutes, --micro-batch, --precision, --device, and how often it logs and saves"
 
 
 def check_same_run(state: RunState, config: TrainConfig, nets: dict[str, nn.Module]) -> None:
@@ -50,15 +54,17 @@ def check_same_run(state: RunState, config: TrainConfig, nets: dict[str, nn.Modu
         ) from None
     changed = differences(started, to_dict(config))
     refused = {key: values for key, values in changed.items() if key not in FREE_ON_RESUME}
+    networks = network_configs(nets)
+    recorded = _completed(state.values.get("networks", networks), nets)
     if refused:
         key, (old, new) = next(iter(refused.items()))
+        same = not differences(recorded, networks) and not _differing(state, nets)
         raise ConfigError(
             f"{out} was started with {flag(key.rpartition('.')[2])} {old}, and now it is {new}"
             + (f" (and {len(refused) - 1} more)" if len(refused) > 1 else "")
-            + ": give the same, or another --out"
+            + f": give the same, or {_new_run(config) if same else 'another --out'}. What may change: {MAY_CHANGE}"
         )
-    networks = network_configs(nets)
-    for place, (old, new) in differences(_completed(state.values.get("networks", networks), nets), networks).items():
+    for place, (old, new) in differences(recorded, networks).items():
         network, _, field = place.partition(".")
         if field in OUTPUTS:  # no flag of its own, or one that was compared above
             raise ConfigError(
@@ -69,10 +75,27 @@ def check_same_run(state: RunState, config: TrainConfig, nets: dict[str, nn.Modu
             f"{out} has a network {network} with {field} {old}, and this data and these settings make one with {new}: "
             "give the data it was started with (or name what was chosen, such as --depth), or another --out"
         )
+    if (name := _differing(state, nets)) is not None:
+        raise StateError(f"the states in {out} hold another network {name}: remove them, or give another --out")
+
+
+def _differing(state: RunState, nets: dict[str, nn.Module]) -> str | None:
+    """The first network whose tensors in a state are others than they are now."""
     for name, net in nets.items():
         shapes = {key: tensor.shape for key, tensor in net.state_dict().items()}
         if shapes != {key: tensor.shape for key, tensor in owned(state.tensors, f"net.{name}").items()}:
-            raise StateError(f"the states in {out} hold another network {name}: remove them, or give another --out")
+            return name
+    return None
+
+
+def _new_run(config: TrainConfig) -> str:
+    """How to train on from the networks of a run, under other settings."""
+    out = config.run.out
+    new = next(path for number in count(2) if not (path := out.with_name(f"{out.name}-{number}")).exists())
+    command = train_command(replace(config, run=replace(config.run, out=new, start_from=out)))  # type: ignore[arg-type]
+    if command is None:
+        return f"start a new run from its networks: another --out, with --start-from {out}"
+    return f"start a new run from its networks: {command}"
 
 
 def check_same_encodings(state: RunState, formats: Sequence[Format], out: Path) -> None:

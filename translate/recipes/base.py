@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, Protocol
 
@@ -100,6 +101,10 @@ class TrainingData(Protocol):
     @property
     def description(self) -> str:
         """The data set in one line."""
+
+    @property
+    def files(self) -> Mapping[str, Path]:
+        """Every file that is read, by its place in the data set."""
 
     def batches(self, wanted: Wanted) -> Batches:
         """The batches of a run; this process's share of them."""
