@@ -25,7 +25,7 @@ Layout = Literal[
     "voc",
 ]
 UnpairedLayout = Literal["auto", "ab-folders", "split-ab-folders", "trainA-trainB", "two-folders"]
-ImageSetLayout = Literal["auto", "folder", "class-folders", "idx", "npz", "celeba"]
+ImageSetLayout = Literal["auto", "folder", "class-folders", "csv", "idx", "npz", "celeba"]
 Direction = Literal["a2b", "b2a"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Schedule = Literal["linear", "cosine", "constant"]
@@ -113,7 +113,8 @@ class ImageSetConfig(FolderConfig):
     """Images of one kind, with labels or without."""
 
     root: Positional[Path]
-    """A folder of images, of one folder a class, of idx files or of CelebA; or an .npz or idx file."""
+    """A folder of images, of one folder a class, of images with a .csv of labels, of idx files or of CelebA; or an .npz
+    or idx file."""
     enlarge: Annotated[float, Ge(1.0), Le(32.0)] = 1.0
     """The shorter side is resized to this times the size before a random crop."""
     flip: bool = False
@@ -126,6 +127,11 @@ class ImageSetConfig(FolderConfig):
     """Draw the images of every class of a labelled set as often as those of the largest."""
     attribute: str | None = None
     """Of CelebA, what the two classes differ in: ``--attribute Smiling``."""
+    labels_csv: Path | None = None
+    """A .csv file with a column of file names and one of labels, maybe one of splits; found in the folder unless
+    given."""
+    label_column: str | None = None
+    """Of such a file, the column of the labels, where it has several."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -110,7 +110,11 @@ def image_set_of(config: WeightsConfig, root: Path) -> ImageSetConfig | None:
     drawn = config.training.config.get("data") if config.training is not None else None
     if not drawn:
         return None
-    return from_dict(ImageSetConfig, {**drawn, "root": str(root), "size": config.preprocessing.size})
+    table = root / drawn["labels_csv"] if drawn.get("labels_csv") else None  # recorded without its folder
+    there = str(table) if table is not None and table.is_file() else None
+    return from_dict(
+        ImageSetConfig, {**drawn, "root": str(root), "labels_csv": there, "size": config.preprocessing.size}
+    )
 
 
 def weights_config(values: Any) -> WeightsConfig:

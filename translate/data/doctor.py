@@ -259,7 +259,8 @@ def _attempt_set(root: Path, root_b: Path | None, reading: Reading) -> _Attempt[
             raise LayoutError("an image set is one folder, and two were given")
         found = find_images(root, reading=reading, problems=problems)
     except LayoutError as error:
-        problems.refuse("layout", error.what, error.mend)
+        if not problems.refused:
+            problems.refuse("layout", error.what, error.mend)
     except ImageError as error:  # of an idx or .npz file, which holds all of the images
         problems.refuse("damaged", str(error), "copy it again")
     else:
@@ -384,6 +385,7 @@ def _learners(images: _Attempt[ImageSetData], kind: str, problems: Problems) -> 
 def _reason(attempt: _Attempt[Any], problems: Problems, *, told: bool) -> str:
     """Why training would refuse; in short where the errors are `told` among the problems."""
     if attempt.refused and not told:
-        return f"{attempt.refused[0].what}; {attempt.refused[0].mend}"
+        first = attempt.refused[0]
+        return f"{first.what}; {first.mend}" if first.mend else first.what
     errors = [problem for problem in problems.refused if told or problem.kind == "damaged"]
     return "not before the errors are mended" if errors else ""

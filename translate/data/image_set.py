@@ -59,6 +59,8 @@ class ImageSet(FolderImages):
             layout=config.layout,
             classes=config.classes,
             attribute=config.attribute,
+            labels_csv=config.labels_csv,
+            label_column=config.label_column,
             keep_alpha=config.alpha == "keep",
             max_corrupt=config.max_bad,
             reading=config.reading,

@@ -22,7 +22,8 @@ from translate.recipes.base import Recipe
 OUTPUTS = ("residual", "fills", "colours")  # how an output is made of what a generator's last layer gives
 # What may differ when a run is resumed: where things lie, how long, how often, on what.
 FREE_ON_RESUME = {
-    *(f"data.{name}" for name in ("root", "root_b", "workers", "cache_gb", "max_bad", "names", "values", "values_b")),
+    *(f"data.{name}" for name in ("root", "root_b", "labels_csv", "workers", "cache_gb", "max_bad", "names")),
+    *(f"data.{name}" for name in ("values", "values_b")),  # what they come to is compared
     *(f"run.{name}" for name in ("out", "epochs", "images", "minutes", "micro_batch", "start_from", "precision")),
     *(f"run.{name}" for name in ("device", "channels_last", "compile", "deterministic", "keep")),
     *(f"run.{name}" for name in ("log_every", "sample_every", "checkpoint_every")),
@@ -198,7 +199,13 @@ def start_networks(recipe: Recipe, source: Path) -> list[str]:
 def without_paths(values: dict) -> dict:
     """The configuration without the folders of the machine it ran on."""
     plain = json.loads(json.dumps(values))
-    for group, name in (("data", "root"), ("data", "root_b"), ("run", "out"), ("run", "start_from")):
+    for group, name in (
+        ("data", "root"),
+        ("data", "root_b"),
+        ("data", "labels_csv"),
+        ("run", "out"),
+        ("run", "start_from"),
+    ):
         if plain[group].get(name) is not None:
             plain[group][name] = os.path.basename(plain[group][name].rstrip("/"))
     return plain
