@@ -12,7 +12,6 @@ import numpy as np
 from PIL import Image
 
 from translate.applications.compress import HEAD, SUFFIX, Compressor
-from translate.data.images import Picture, composite, convert, to_pil
 from translate.demos.answers import as_toasts, kept_file, read_small, refuse, unopened
 from translate.demos.cancelling import Cancelling
 from translate.demos.catalogue import Catalogue
@@ -104,7 +103,7 @@ def compress_tab(catalogue: Catalogue) -> gr.Dropdown:
             one = compressor(name)
             small_file = one.compress(picture, on_place=on_place)
             made = one.reconstruct(picture)
-        before = _plain(picture, one)
+        before = one.plain(picture)
         file = kept_file(download, f"{Path(path).stem}{SUFFIX}", lambda to: to.write_bytes(small_file))
         words = _rate("This network", before, made, len(small_file), len(small_file) - HEAD.size)
         return {"image": before}, (before, made), words, gr.update(value=file, interactive=True)
@@ -143,12 +142,6 @@ def compress_tab(catalogue: Catalogue) -> gr.Dropdown:
     quality.input(rival, [data, quality], [jpeg, jpeg_said], trigger_mode="always_last", **hidden)
     small.upload(open_file, [weights, small], [ours, said], **model)
     return weights
-
-
-def _plain(picture: Picture, one: Compressor) -> Image.Image:
-    """The image as it is compressed: 8 bits, over white, of the network's channels."""
-    channels = one.model.format.channels
-    return to_pil(Picture(pixels=convert(composite(picture).colour, channels=channels, bits=8)))
 
 
 def _rate(name: str, before: Image.Image, after: Image.Image, size: int, body: int | None) -> str:

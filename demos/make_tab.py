@@ -13,7 +13,7 @@ from translate.demos.answers import as_toasts, in_words, kept_file, refuse
 from translate.demos.cards import card_html
 from translate.demos.catalogue import Catalogue
 from translate.inference import GeneratorModel, StyleModel, contact_sheet
-from translate.inference.grid import enlarged
+from translate.inference.grid import enlarged, on_screen
 
 COLUMNS, ROWS = 6, 4
 WAYS, STEPS = 5, 12  # of a video
@@ -92,7 +92,7 @@ def make_tab(catalogue: Catalogue) -> gr.Dropdown:
             started = time.perf_counter()
             images = model.ways(WAYS, steps=STEPS, closed=True, **given)
             seconds = time.perf_counter() - started
-            start, *rest = enlarged([image.convert("RGB") for image in images], least=SIDE)
+            start, *rest = enlarged([on_screen(image) for image in images], least=SIDE)
 
             def write(target: Any) -> None:
                 start.save(target, "WEBP", save_all=True, append_images=rest, duration=MILLISECONDS, loop=0)

@@ -57,7 +57,7 @@ def save_sampler(folder: Path, kind: str) -> Path:
     return folder
 
 
-def save_learned(folder: Path, kind: str, *, hold_out: float = 0.0) -> Path:
+def save_learned(folder: Path, kind: str, *, hold_out: float = 0.0, bits: int = 8) -> Path:
     """Weights of one of `NETWORKS` in a folder."""
     torch.manual_seed(0)
     network = build_network(NETWORKS[kind])
@@ -71,7 +71,11 @@ def save_learned(folder: Path, kind: str, *, hold_out: float = 0.0) -> Path:
         recipe=kind, images_seen=0, config={"data": {"root": "x", "size": SIZE, "hold_out": hold_out}}
     )
     config = WeightsConfig(
-        kind="autoencoder", name=kind, network=NETWORKS[kind], preprocessing=Preprocessing(size=SIZE), training=record
+        kind="autoencoder",
+        name=kind,
+        network=NETWORKS[kind],
+        preprocessing=Preprocessing(size=SIZE, bits=bits),
+        training=record,
     )
     save_weights(network, config, folder)
     return folder

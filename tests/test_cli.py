@@ -276,7 +276,7 @@ def test_exporting_onto_the_source_is_refused(weights, capsys):
     assert "is the source itself" in capsys.readouterr().err
     assert (weights / "model.safetensors").read_bytes() == before
     assert run("export", weights, "-o", weights.parent / "weights.pt") == 2
-    assert ".safetensors file" in capsys.readouterr().err
+    assert ".pt cannot be written; use one of .safetensors .onnx, or name a folder" in capsys.readouterr().err
 
 
 def test_names_are_not_read_as_markup(tmp_path, capsys):
@@ -412,7 +412,7 @@ def test_import_refuses_in_a_line(tmp_path, weights, image, capsys):
     assert run("import", safetensors, "-o", safetensors.parent) == 2
     assert "would overwrite" in capsys.readouterr().err
     assert run("import", whole, "-o", tmp_path / "out.pth") == 2
-    assert "give a folder, or a .safetensors file" in capsys.readouterr().err
+    assert ".pth cannot be written; use .safetensors, or name a folder" in capsys.readouterr().err
     assert run("apply", whole, image, "-o", tmp_path / "out.png") == 2
     assert f"translate import {whole} -o weights/latest_net_G" in capsys.readouterr().err
 
@@ -468,7 +468,7 @@ def test_an_export_to_onnx_is_applied_and_described_like_its_source(weights, ima
     assert run("export", weights, "-o", tmp_path / "folder", "--format", "onnx") == 2
     assert "a name that ends in .onnx" in capsys.readouterr().err
     assert run("export", weights, "-o", model, "--format", "safetensors") == 2
-    assert "give a .safetensors file" in capsys.readouterr().err
+    assert ".onnx cannot be written; use .safetensors, or name a folder" in capsys.readouterr().err
     assert run("export", weights, "-o", model) == 0
     assert "model.onnx (0.0 MB, fp32); against its source" in capsys.readouterr().out
     assert run("apply", model, image, "-o", out) == 0

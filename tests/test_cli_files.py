@@ -87,6 +87,7 @@ def test_no_input_is_overwritten(command, start, stems, capsys):
 def test_what_is_compressed_is_made_again(start, stems, capsys):
     assert main([*start("compress"), "a", "b", "c", "-o", "small"]) == 0
     assert len(files(Path("small"))) == 6
+    assert "6 compressed to small, in folders: decompress them with -r" in capsys.readouterr().out
     assert main([*start("decompress"), "small", "-o", "again"]) == 2
     assert "no .tvq files in this folder: 3 folders not searched (-r searches them)" in capsys.readouterr().err
     assert main([*start("decompress"), "small", "-r", "-o", "again"]) == 0
@@ -105,10 +106,14 @@ def test_each_row_of_scores_leads_to_a_file(detector, stems):
     assert files(Path("out/heat")) == kept
 
 
-def test_sets_keep_their_tree(detector, stems, start):
+def test_sets_keep_their_tree(detector, stems, start, capsys):
     for name in ("train/x/0.png", "train/y/0.png", "test/x/0.png", "test/y/0.png", "test/y/0.jpg"):
         picture(Path("set") / name)
+    Path("set/test/x/film.mp4").touch()
     assert main(["anomaly", "score", str(detector), "set", "-o", "scores"]) == 0
+    said = capsys.readouterr().err
+    assert "set: files that are not read: 1 .mp4" in said
+    assert "set: the test images are read, and those of train are not (--split)" in said
     with Path("scores/scores.csv").open(encoding="utf-8") as table:
         names = [row["image"] for row in csv.DictReader(table)]
     assert sorted(names) == ["test/x/0.png", "test/y/0.jpg", "test/y/0.png"]
@@ -172,3 +177,21 @@ def test_links_are_inputs(start, stems):
         pytest.skip("links are not allowed here")
     assert main([*start("derive"), "a", "-r", "-o", "out"]) == 0
     assert files(Path("out")) == ["0.png", "1.png", "2.png", "more/0.png", "more/1.png"]
+
+
+@pytest.mark.parametrize("command", ["sample", "export", "import", "anomaly fit"])
+def test_weights_and_samples_are_no_files_of_other_kinds(command, weights, tiny_weights, tmp_path, capsys):
+    vae = str(save_learned(tmp_path / "vae", "vae"))
+    file = str(tiny_weights / "model.safetensors")
+    line = {
+        "sample": ["sample", vae, "--count", "2"],
+        "export": ["export", vae],
+        "import": ["import", file],
+        "anomaly fit": ["anomaly", "fit", vae, str(tmp_path)],
+    }[command]
+    assert main([*line, "-o", str(tmp_path / "out.heic")]) == 2
+    assert ".heic cannot be written; use " in capsys.readouterr().err
+    assert not (tmp_path / "out.heic").exists()
+    if command in ("sample", "export"):
+        assert main([*line, "-o", str(tmp_path / "runs" / "v1.2")]) == 0
+        assert (tmp_path / "runs" / "v1.2").is_dir()

@@ -124,6 +124,101 @@ def test_embed_without_labels(weights, tmp_path, capsys):
     assert "<b>" not in (tmp_path / "out" / "map.html").read_text()  # names cannot become markup
 
 
+def write_classes(root, counts):
+    """``{"train/good": 3}`` as images that differ."""
+    for number, (folder, count) in enumerate(counts.items()):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        for index in range(count):
+            rng = np.random.default_rng(1000 * number + index)
+            Image.fromarray(rng.integers(0, 256, (SIZE, SIZE), np.uint8)).save(root / folder / f"{index}.png")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected", "measured"),
+    [
+        ({"train/good": 8, "test/good": 3, "test/bad": 3}, "all 8 training images are of the class 'good'", False),
+        ({"train/a": 2, "train/b": 2, "test/a": 3, "test/b": 3}, "5-NN is not measured: there are 4 train", True),
+        ({"train/a": 4, "train/b": 4, "test/a": 3, "test/c": 3}, "on 3 of 6 test images: no training image", True),
+        ({"train/a": 4, "train/b": 4}, "that takes a train split and another", False),
+        ({"train": 8, "test": 5}, "that takes labels of both splits", False),
+    ],
+)
+def test_embed_says_what_cannot_be_measured(weights, tmp_path, capsys, counts, expected, measured):
+    pytest.importorskip("sklearn")
+    root, out = write_classes(tmp_path / "set", counts), tmp_path / "out"
+    assert main(["embed", weights("ae"), str(root), "-o", str(out)]) == 0
+    assert expected in said(capsys)
+    assert {"latents.npz", "map.html", "tsne.png", "pca.png"} <= {path.name for path in out.iterdir()}
+    assert (out / "probes.json").exists() == measured
+    with np.load(out / "latents.npz") as latents:
+        assert all((root / name).is_file() for name in latents["names"])
+        assert len(set(latents["names"])) == len(latents["latents"])
+
+
+def test_embed_of_a_few_images_makes_no_map(weights, tmp_path, capsys):
+    root, out = write_classes(tmp_path / "set", {"": 3}), tmp_path / "out"
+    assert main(["embed", weights("ae"), str(root), "-o", str(out)]) == 0
+    assert "no map: of 3 images it shows nothing" in said(capsys)
+    assert [path.name for path in out.iterdir()] == ["latents.npz"]
+
+
+def test_embed_of_labels_in_one_split_alone(weights, tmp_path, capsys):
+    images, labels = digits(8)
+    np.savez(tmp_path / "set.npz", x_train=images, y_train=labels, x_test=images)
+    assert main(["embed", weights("ae"), str(tmp_path / "set.npz"), "-o", str(tmp_path / "out")]) == 0
+    text = said(capsys)
+    assert "one split has labels and another none" in text
+    assert "that takes labels of both splits" in text
+
+
+def test_embed_overwrites_no_input(weights, tmp_path, capsys):
+    np.savez(tmp_path / "latents.npz", images=digits(8)[0])
+    before = (tmp_path / "latents.npz").read_bytes()
+    assert main(["embed", weights("ae"), str(tmp_path / "latents.npz"), "-o", str(tmp_path)]) == 2
+    assert "is an input and would be overwritten" in said(capsys)
+    assert (tmp_path / "latents.npz").read_bytes() == before
+    root = write_classes(tmp_path / "set", {"": 5})
+    (root / "0.png").rename(root / "pca.png")
+    assert main(["embed", weights("ae"), str(root), "-o", str(root)]) == 2
+    assert "pca.png is an input and would be overwritten" in said(capsys)
+
+
+def faint(count, seed):
+    """16-bit images that 8 bits cannot tell apart: noise of 20 about 30,000; every second one is brighter by 60."""
+    images = 30_000 + np.random.default_rng(seed).integers(-10, 11, (count, SIZE, SIZE))
+    labels = np.arange(count) % 2
+    return (images + 60 * labels[:, None, None]).astype(np.uint16), labels
+
+
+def test_embed_keeps_16_bits(weights, tmp_path):
+    pytest.importorskip("sklearn")
+    (train, train_labels), (test, test_labels) = faint(40, 1), faint(20, 2)
+    np.savez(tmp_path / "set.npz", x_train=train, y_train=train_labels, x_test=test, y_test=test_labels)
+    deep, out = weights("ae", bits=16), tmp_path / "out"
+    assert main(["embed", deep, str(tmp_path / "set.npz"), "-o", str(out)]) == 0
+    rows = json.loads((out / "probes.json").read_text())
+    assert rows[2]["linear"] == rows[2]["neighbours"] == 1.0
+    with Image.open(out / "pca.png") as picture:  # thumbnails are grey, and not white
+        assert (117, 117, 117) in {colour for _, colour in picture.getcolors(1 << 20)}
+
+
+def test_anomaly_keeps_16_bits(weights, tmp_path):
+    rng = np.random.default_rng(0)
+    normal = (30_069 + rng.integers(-4, 5, (90, SIZE, SIZE))).astype(np.uint16)  # of 8 bits, all are 117
+    rough = (30_069 + rng.integers(-100, 101, (20, SIZE, SIZE))).astype(np.uint16)  # these, too
+    np.savez(tmp_path / "set.npz", images=normal[:70])
+    np.savez(tmp_path / "others.npz", images=np.concatenate([normal[70:], rough]))
+    deep, detector = weights("ae", bits=16, hold_out=0.5), str(tmp_path / "detector")
+    assert main(["anomaly", "fit", deep, str(tmp_path / "set.npz"), "-o", detector, "--smoothing", "1"]) == 0
+    out = tmp_path / "out"
+    others = [str(tmp_path / "others.npz"), "--by", "distance", "-o", str(out)]
+    assert main(["anomaly", "score", detector, *others]) == 0
+    abnormal = [int(row[-1]) for row in (out / "scores.csv").read_text().splitlines()[1:]]
+    assert sum(abnormal[:20]) < 6
+    assert sum(abnormal[20:]) > 17
+
+
 def test_anomaly(weights, mnist, tmp_path, capsys):
     ae, detector = weights("ae", hold_out=0.3), str(tmp_path / "detector")
     assert main(["anomaly", "fit", ae, str(mnist), "-o", detector, "--false-alarms", "0.1"]) == 0

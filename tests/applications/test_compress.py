@@ -7,8 +7,18 @@ from learned import SIZE, save_learned
 from PIL import Image
 
 import translate
-from translate.applications.compress import HEAD, CompressedError, Compressor, _inside, _joined, _squares, at_equal_rate
+from translate.applications.compress import (
+    HEAD,
+    Comparison,
+    CompressedError,
+    Compressor,
+    _inside,
+    _joined,
+    _squares,
+    at_equal_rate,
+)
 from translate.config import ConfigError
+from translate.data.images import Picture, composite
 
 pytest.importorskip("constriction")
 
@@ -105,3 +115,20 @@ def test_a_head_that_promises_too_much_is_refused_before_room_is_made(compressor
         compressor.decompress(huge)
     with pytest.raises(CompressedError, match="the limit is 100"):
         compressor.decompress(data, max_pixels=100)
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+def test_16_bits_and_alpha_are_compared_as_8_bits_over_white(compressor, alpha):
+    pixels = np.asarray(photo(24, 24).convert("L"))[:, :, None]
+    grey = Picture(pixels=pixels)
+    if alpha:
+        covered = np.concatenate([pixels, np.full_like(pixels, 255)], axis=2)
+        covered[:4, :, 1] = 0
+        grey = composite(Picture(pixels=covered))
+        pixels = covered
+    found = []
+    for picture in (grey, Picture(pixels=pixels.astype(np.uint16) * 257)):
+        comparison = Comparison(compressor, rivals=("JPEG",))
+        comparison.add(picture, compressor.compress(picture))
+        found.append([(rate.name, rate.bits, rate.psnr) for rate in comparison.rates()])
+    assert found[0] == found[1]

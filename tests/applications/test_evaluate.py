@@ -278,8 +278,17 @@ def test_the_layout_decides_what_is_scored(pairs, sets, tmp_path):
     with pytest.raises(LayoutError, match=r"no partner.*Or give --unpaired"):
         find_data(pairs)
     assert isinstance(find_data(pairs, unpaired=True), UnpairedData)
+    (tmp_path / "nothing").mkdir()
     with pytest.raises(LayoutError, match="no pairs found"):
-        find_data(tmp_path)
+        find_data(tmp_path / "nothing")
+
+
+def test_sets_whose_images_have_running_numbers_are_no_pairs(tmp_path):
+    for number in range(3):
+        for side in ("bright", "dark"):
+            draw(tmp_path / side / f"{number}.png", seed=number, low=0)
+    assert isinstance(find_data(tmp_path), UnpairedData)
+    assert isinstance(find_data(tmp_path / "bright", root_b=tmp_path / "dark"), PairedData)
 
 
 def test_a_val_split_stands_in_for_test_and_a_training_split_must_be_asked_for(pairs):

@@ -178,6 +178,14 @@ def test_linked_folders_and_files_count(tmp_path):
     assert np.bincount(found.splits["train"].labels).tolist() == [7, 3, 4]
 
 
+def test_files_that_are_not_read_are_said(tmp_path):
+    write_images(tmp_path / "train" / "cats", 2)
+    write_images(tmp_path / "train" / "dogs", 2)
+    (tmp_path / "train" / "dogs" / "film.mp4").touch()
+    (tmp_path / "train" / "cats" / "notes.txt").touch()
+    assert find_images(tmp_path).notes == ("files that are not read: 1 .mp4",)
+
+
 def test_classes_whose_names_differ_in_case_are_two(tmp_path):
     write_images(tmp_path / "Cats", 2)
     write_images(tmp_path / "cats", 3)

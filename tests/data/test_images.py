@@ -93,6 +93,26 @@ def test_picture_refuses_other_arrays(pixels: np.ndarray) -> None:
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("a.svg", "is a vector graphic; export it as PNG"),
+        ("a.DNG", "is the raw data of a camera; develop it first"),
+        ("a.exr", "is a high-dynamic-range image; save it as a TIFF of 32-bit floats"),
+        ("a.mp4", "is a video; take its frames out first"),
+        ("a.zip", "is an archive; unpack it first"),
+        ("a.tga", "is an image of a format that is not read; convert it"),
+        ("a.png", "is not an image that can be read"),
+    ],
+)
+def test_what_is_not_read_is_named(tmp_path: Path, name: str, reason: str) -> None:
+    (tmp_path / name).write_bytes(b"anything else, some bytes long")
+    with pytest.raises(ImageError, match=f"{name}: {reason}"):
+        read_image(tmp_path / name)
+    Image.fromarray(smooth()).save(tmp_path / name, "PNG")
+    assert read_image(tmp_path / name).size == (32, 24), "the content decides"
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "webp"])
 def test_orientation_is_applied(tmp_path: Path, orientation: int, suffix: str) -> None:
@@ -456,7 +476,9 @@ def test_lossless_formats_keep_pixels_and_alpha(tmp_path: Path, suffix: str, cha
     assert [item.name for item in tmp_path.iterdir()] == [path.name]
 
 
-@pytest.mark.parametrize(("suffix", "bits"), [(".png", 16), (".tif", 16), (".webp", 8), (".bmp", 8), (".jpg", 8)])
+@pytest.mark.parametrize(
+    ("suffix", "bits"), [(".png", 16), (".tif", 16), (".webp", 8), (".bmp", 8), (".jpg", 8), (".avif", 8)]
+)
 @pytest.mark.parametrize("colours", [1, 3])
 def test_16_bits_are_kept_where_the_format_can(tmp_path: Path, suffix: str, bits: int, colours: int) -> None:
     pixels = np.linspace(0, 65535, 24 * 32).reshape(24, 32, 1).astype(np.uint16).repeat(colours, axis=2)
@@ -464,7 +486,7 @@ def test_16_bits_are_kept_where_the_format_can(tmp_path: Path, suffix: str, bits
     again = read_image(tmp_path / f"deep{suffix}")
     assert again.bits == bits
     expected = convert(pixels, channels=again.channels, bits=bits).astype(int)
-    assert np.abs(again.pixels - expected).max() <= (3 if suffix == ".jpg" else 0)
+    assert np.abs(again.pixels - expected).max() <= (3 if suffix in (".jpg", ".avif") else 0)
 
 
 def test_16_bit_colour_comes_back_to_the_last_bit(tmp_path: Path) -> None:
@@ -497,7 +519,29 @@ def test_jpeg_composites_and_has_a_quality(tmp_path: Path) -> None:
     assert not np.array_equal(read_image(tmp_path / "lossy.webp").pixels, noise(64, 64))
 
 
-@pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "webp"])
+@pytest.mark.skipif("AVIF" not in Image.SAVE, reason="this Pillow has no AVIF")
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (37, 41)])
+def test_avif(tmp_path: Path, channels: int, size: tuple[int, int]) -> None:
+    pixels = noise(*size, channels)
+    write_image(tmp_path / "close.avif", Picture(pixels=pixels))
+    again = read_image(tmp_path / "close.avif")
+    assert np.abs(again.colour.astype(int) - convert(Picture(pixels=pixels).colour, channels=3, bits=8)).max() <= 3
+    if channels in (2, 4):
+        np.testing.assert_array_equal(again.alpha, pixels[:, :, -1:])
+    write_image(tmp_path / "small.avif", Picture(pixels=noise(64, 64)), quality=20)
+    write_image(tmp_path / "large.avif", Picture(pixels=noise(64, 64)))
+    assert (tmp_path / "small.avif").stat().st_size < (tmp_path / "large.avif").stat().st_size / 2
+
+
+def test_a_pillow_without_the_format_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(Image.SAVE, "AVIF", raising=False)
+    with pytest.raises(ImageError, match=r"a\.avif: this Pillow cannot write AVIF: pip install --upgrade pillow"):
+        write_image(tmp_path / "a.avif", Picture(pixels=noise()))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "webp", "avif"])
 def test_the_icc_profile_is_converted_back_and_embedded(tmp_path: Path, suffix: str) -> None:
     profile = wide_gamut_profile()
     stored = smooth()

@@ -210,7 +210,11 @@ def test_single_images_are_not_pairs(tmp_path: Path) -> None:
     save_many(tmp_path / "photos", 5, (9, 8))
     with pytest.raises(LayoutError, match=r"single images, not pairs: 5 files, 1\.png is 9x8.*A/ and B/"):
         find_pairs(tmp_path / "photos")
-    with pytest.raises(LayoutError, match=r"no images and the folders photos/ \(5 images\).*by hand"):
+    with pytest.raises(LayoutError, match=r"single images, not pairs: 5 files, 1\.png is 9x8.*A/ and B/"):
+        find_pairs(tmp_path)
+    save_many(tmp_path / "more", 5, (9, 8), suffix=".jpg")
+    save_many(tmp_path / "others", 5, (9, 8), suffix=".bmp")
+    with pytest.raises(LayoutError, match=r"no images and the folders more/ \(5 images\), .*by hand"):
         find_pairs(tmp_path)
 
 

@@ -414,6 +414,10 @@ def test_other_files_are_no_tiff(tmp_path: Path) -> None:
     (tmp_path / "empty.tif").write_bytes(b"")
     assert open_tiff(tmp_path / "other.tif") is None
     assert open_tiff(tmp_path / "empty.tif") is None
+    for start in (b"II*\0", b"MM\0+\0\x08\0\0", b"II*\0\xff\xff\xff\xff"):
+        (tmp_path / "short.tif").write_bytes(start)
+        with pytest.raises(ValueError, match=r"its tags are broken|there is no page 1|it has no tag"):
+            open_tiff(tmp_path / "short.tif")
 
 
 @pytest.mark.parametrize("compression", COMPRESSIONS)

@@ -55,6 +55,35 @@ def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     return all(torch.equal(one[name], other[name]) for name in "ab")
 
 
+@pytest.mark.parametrize(
+    ("mode_a", "mode_b", "alpha", "channels", "said"),
+    [
+        ("L", "RGB", "composite", 3, "A is grey, and read as RGB"),
+        ("RGB", "L", "composite", 3, "B is grey, and read as RGB"),
+        ("RGB", "RGBA", "keep", 4, "A is RGB, and read as RGBA"),
+        ("L", "RGBA", "keep", 4, "A is grey, and read as RGBA"),
+        ("LA", "RGB", "keep", 4, "B is RGB, and read as RGBA"),
+    ],
+)
+def test_domains_that_must_be_alike(tmp_path, mode_a, mode_b, alpha, channels, said):
+    numbered(tmp_path / "A", 2, mode=mode_a)
+    numbered(tmp_path / "B", 2, mode=mode_b)
+    config = UnpairedDataConfig(root=tmp_path, size=16, enlarge=1.5, alpha=alpha, flip=False)
+    images = UnpairedImages(config, alike=True)
+    assert (images.format_a.channels, images.format_b.channels) == (channels, channels)
+    assert any(said in line for line in images.announcement)
+    stream = images.batches(Wanted(**STREAM))
+    batch = next(stream)
+    stream.close()
+    images.close()
+    assert batch["a"].shape[1] == batch["b"].shape[1] == channels
+    grey = [batch[name][:, :3] for name, mode in (("a", mode_a), ("b", mode_b)) if mode in ("L", "LA")]
+    assert all((values == values[:, :1]).all() for values in grey)
+    own = UnpairedImages(config)
+    assert own.format_a.channels != own.format_b.channels
+    assert not any("read as" in line for line in own.announcement)
+
+
 def test_what_a_run_asks(root):
     images = open_images(root)
     assert (images.name_a, images.name_b, images.size, images.num_images) == ("A", "B", 16, 7)

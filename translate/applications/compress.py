@@ -29,7 +29,7 @@ from torch import Tensor
 
 from translate.config.base import ConfigError
 from translate.data.batches import to_unit
-from translate.data.images import MAX_PIXELS, Picture, from_pil
+from translate.data.images import MAX_PIXELS, Picture, composite, convert, from_pil, to_pil
 from translate.data.store import to_format
 from translate.inference.image_model import ImageModel
 from translate.networks import VQVAENetwork
@@ -141,6 +141,11 @@ class Compressor:
         """What `decompress` makes of the file that `compress` makes of an image, without the way through the file."""
         picture = image if isinstance(image, Picture) else from_pil(image)
         return self._image(self._codes(picture), *picture.size)
+
+    def plain(self, image: Image.Image | Picture) -> Image.Image:
+        """An image as other formats hold it: 8 bits, over white, of the network's channels."""
+        picture = composite(image if isinstance(image, Picture) else from_pil(image))
+        return to_pil(Picture(pixels=convert(picture.colour, channels=self.model.format.channels, bits=8)))
 
     def _image(self, codes: Tensor, width: int, height: int) -> Image.Image:
         with torch.inference_mode():
@@ -315,13 +320,12 @@ class Comparison:
 
     def __init__(self, compressor: Compressor, *, rivals: Sequence[Format] = ()) -> None:
         self.compressor, self.rivals = compressor, rivals
-        self.mode = "L" if compressor.model.format.channels == 1 else "RGB"
         self.pixels = 0
         self._found: dict[str, list[tuple[int, int, float]]] = {}  # bytes, of them the head, dB
 
-    def add(self, image: Image.Image, data: bytes) -> None:
+    def add(self, image: Image.Image | Picture, data: bytes) -> None:
         """An image, and what `Compressor.compress` made of it."""
-        original = image.convert(self.mode)
+        original = self.compressor.plain(image)
         self.pixels += original.width * original.height
         self._note("translate", original, len(data), HEAD.size, self.compressor.decompress(data))
         for form in self.rivals:
@@ -329,7 +333,7 @@ class Comparison:
             self._note(form, original, rival.size, rival.head, rival.image)
 
     def _note(self, name: str, original: Image.Image, size: int, head: int, made: Image.Image) -> None:
-        difference = np.asarray(made.convert(self.mode), np.float64) - np.asarray(original, np.float64)
+        difference = np.asarray(self.compressor.plain(made), np.float64) - np.asarray(original, np.float64)
         decibels = 10 * np.log10(255**2 / max(np.square(difference).mean(), 1e-6))
         self._found.setdefault(name, []).append((size, head, float(decibels)))
 

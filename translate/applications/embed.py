@@ -9,6 +9,7 @@ Shapes: N images, D latents.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from translate.config.base import ConfigError
 from translate.metrics import bootstrap_interval
 
 NEIGHBOURS = 5
+FEWEST = 4  # images on a map
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,9 +28,10 @@ class Probe:
 
     name: str
     num_values: int
-    neighbours: float
+    neighbours: float | None
+    """None where there are fewer training images than neighbours."""
     linear: float
-    neighbours_interval: tuple[float, float]
+    neighbours_interval: tuple[float, float] | None
     linear_interval: tuple[float, float]
 
 
@@ -58,8 +61,10 @@ def probe(name: str, train: np.ndarray, train_labels: np.ndarray, test: np.ndarr
         test: [M, D].
         test_labels: [M].
     """
-    neighbours = sklearn("neighbors").KNeighborsClassifier(NEIGHBOURS).fit(train, train_labels)
-    near = (neighbours.predict(test) == test_labels).astype(np.float64)
+    near = None
+    if len(train) >= NEIGHBOURS:
+        neighbours = sklearn("neighbors").KNeighborsClassifier(NEIGHBOURS).fit(train, train_labels)
+        near = (neighbours.predict(test) == test_labels).astype(np.float64)
     # Standardised, so that the penalty weighs all values alike and the solver ends.
     scaled = sklearn("preprocessing").StandardScaler().fit(train)
     classifier = sklearn("linear_model").LogisticRegression(max_iter=500).fit(scaled.transform(train), train_labels)
@@ -67,11 +72,45 @@ def probe(name: str, train: np.ndarray, train_labels: np.ndarray, test: np.ndarr
     return Probe(
         name=name,
         num_values=train.shape[1],
-        neighbours=float(near.mean()),
+        neighbours=None if near is None else float(near.mean()),
         linear=float(right.mean()),
-        neighbours_interval=bootstrap_interval(near),
+        neighbours_interval=None if near is None else bootstrap_interval(near),
         linear_interval=bootstrap_interval(right),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tellable:
+    """Of which test images it can be measured how well their classes are told, and what is not measured."""
+
+    rows: np.ndarray
+    """Numbers of test images; none where nothing can be measured."""
+    lines: list[str]
+    """What is not, and why."""
+
+
+def tellable(train_labels: np.ndarray, test_labels: np.ndarray, class_names: Sequence[str]) -> Tellable:
+    """Find what the labels allow to measure.
+
+    Args:
+        train_labels: Numbers of the classes of the training images, [N].
+        test_labels: Of the test images, [M].
+        class_names: Of the numbers.
+    """
+    known = np.unique(train_labels)
+    if len(known) < 2:
+        every = f"all {len(train_labels)} training images are" if len(train_labels) > 1 else "the one training image is"
+        why = f"{every} of the class {class_names[int(known[0])]!r}, and telling takes two"
+        return Tellable(rows=np.arange(0), lines=[f"how well classes are told is not measured: {why}"])
+    is_known = np.isin(test_labels, known)
+    lines = []
+    if missing := [class_names[int(label)] for label in np.unique(test_labels[~is_known])]:
+        named = ", ".join(missing[:6]) + (", ..." if len(missing) > 6 else "")
+        left = f"{int((~is_known).sum())} of {len(test_labels)} test images"
+        lines.append(f"how well classes are told is not measured on {left}: no training image is of {named}")
+    if len(train_labels) < NEIGHBOURS and is_known.any():
+        lines.append(f"{NEIGHBOURS}-NN is not measured: there are {len(train_labels)} training images")
+    return Tellable(rows=np.flatnonzero(is_known), lines=lines)
 
 
 def probes(
@@ -104,10 +143,12 @@ def flattened(latents: np.ndarray, *, seed: int = 0) -> dict[str, np.ndarray]:
     Raises:
         ConfigError: too few images.
     """
-    if len(latents) < 4:
+    if len(latents) < FEWEST:
         raise ConfigError(
             f"a map of {len(latents)} images shows nothing: give four at least, and hundreds to see groups"
         )
+    if (latents == latents[0]).all():  # images of one latent are one point, and t-SNE would divide by zero
+        return {name: np.full((len(latents), 2), 0.5) for name in ("t-SNE", "PCA")}
     components = min(2, latents.shape[1])
     linear = sklearn("decomposition").PCA(components, random_state=seed).fit_transform(latents)
     if components < 2:

@@ -14,6 +14,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from translate.inference.grid import on_screen
+
 SIDE, MARGIN = 1200, 40
 # After Paul Tol's qualitative colours, told apart by colour-blind people as well.
 COLOURS = (
@@ -52,7 +54,7 @@ def thumbnail_map(
     room = SIDE - 2 * MARGIN
     for index, (x, y) in enumerate(points):
         label = None if labels is None else int(labels[index])
-        small = thumbnails[index].convert("RGB").resize((24, 24), Image.Resampling.BILINEAR)
+        small = on_screen(thumbnails[index]).resize((24, 24), Image.Resampling.BILINEAR)
         left, top = int(MARGIN + x * room - 12), int(MARGIN + (1 - y) * room - 12)
         canvas.paste(small, (left, top))
         pen.rectangle((left - 2, top - 2, left + 25, top + 25), outline=colour_of(label), width=2)
@@ -93,7 +95,7 @@ def map_page(
         "L" if all(image.mode == "L" for image in thumbnails) else "RGB", (columns * width, rows * height)
     )
     for index, image in enumerate(thumbnails):
-        sprite.paste(image.convert(sprite.mode), (index % columns * width, index // columns * height))
+        sprite.paste(on_screen(image), (index % columns * width, index // columns * height))
     buffer = io.BytesIO()
     sprite.save(buffer, format="PNG", optimize=True)
     data = {

@@ -95,9 +95,11 @@ def _fit(command: Fit) -> int:
     from translate.config.weights import image_set_of
     from translate.data.image_inputs import spread
     from translate.data.image_set import ImageSet
+    from translate.inference.files import names_a_file
     from translate.inference.library import load_image_model
     from translate.networks.anomaly import SCORES
 
+    names_a_file(command.out, (".safetensors",))
     model = load_image_model(command.weights, device=command.device)
     drawn = image_set_of(model.config, command.root)
     if drawn is None:

@@ -28,10 +28,10 @@ class Apply(Config):
     """A folder; or a file, for a single image: its suffix decides the format."""
     recursive: Annotated[bool, arg(aliases=["-r"])] = False
     """Search the folders in folders, too; outputs lie in such folders again."""
-    format: Literal["png", "jpg", "webp", "tif"] = "png"
+    format: Literal["png", "jpg", "webp", "tif", "avif"] = "png"
     """Format of the files in a folder."""
     quality: Annotated[int, Ge(1), Le(100)] | None = None
-    """Of JPEG and WebP (WebP is lossless unless given)."""
+    """Of JPEG, WebP and AVIF (WebP is lossless unless given, AVIF within a few levels)."""
     batch_size: Annotated[int, Ge(1)] = 8
     """Most images in one pass; neighbours of equal size go together."""
     device: str = "auto"

@@ -63,9 +63,11 @@ def balance(command: Balance) -> int:
     from translate.applications.image_classifier import open_image_classifier, open_trained_set
     from translate.checkpoint.atomic import make_folder, written_beside
     from translate.data.layouts_common import class_folder
+    from translate.inference.files import names_a_file
     from translate.inference.generator_model import GeneratorModel
     from translate.inference.library import load
 
+    names_a_file(command.out, ())
     model = load(command.weights, device=command.device)
     if not isinstance(model, GeneratorModel):
         raise ConfigError(f"{command.weights} makes nothing of random numbers: give a GAN trained with --conditional")

@@ -58,7 +58,6 @@ def compress(command: Compress) -> int:
     from translate.applications.compress import SUFFIX, Comparison, Compressor
     from translate.checkpoint.atomic import written_beside
     from translate.data.image_inputs import named_inputs
-    from translate.data.images import to_pil
     from translate.inference.files import names_a_file, outputs_for
     from translate.inference.library import load_image_model
 
@@ -79,7 +78,7 @@ def compress(command: Compress) -> int:
         data = compressor.compress(one.picture)
         with written_beside(target) as beside:
             beside.write_bytes(data)
-        comparison.add(to_pil(one.picture), data)
+        comparison.add(one.picture, data)
 
     from rich.console import Console
     from rich.table import Table
@@ -92,7 +91,8 @@ def compress(command: Compress) -> int:
     Console(width=80, highlight=False).print(table)
     parameters = sum(tensor.numel() for tensor in compressor.network.state_dict().values())
     print(f"The decoder itself: {parameters:,} values, {parameters * 2 / 1e6:.1f} MB in fp16, counted in none of these")
-    print(f"{len(named)} compressed to {command.out}")
+    in_folders = any(target.parent not in (command.out, command.out.parent) for target in targets)
+    print(f"{len(named)} compressed to {command.out}{', in folders: decompress them with -r' if in_folders else ''}")
     return EXIT_PARTLY if found.failed else 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 
 AT_ONCE = 1024  # images in memory as numbers
+WRITTEN = ("latents.npz", "tsne.png", "pca.png", "map.html", "probes.json")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,23 +60,34 @@ def embed(command: Embed) -> int:
     import torch
     from PIL import Image
 
-    from translate.applications.embed import flattened, probes, sklearn
+    from translate.applications.embed import FEWEST, flattened, probes, sklearn, tellable
     from translate.applications.latent_map import map_page, thumbnail_map
     from translate.checkpoint.atomic import make_folder, written_beside
+    from translate.data.image_arrays import npz_file
     from translate.data.image_inputs import choose_split, part_names, read_part, spread
     from translate.data.layouts_common import data_name
     from translate.data.layouts_images import find_images
+    from translate.inference.files import names_a_file, refuse_overwriting
+    from translate.inference.grid import to_images
     from translate.inference.library import load_image_model
 
+    names_a_file(command.out, ())
     if command.map_count:
         sklearn("manifold")  # before minutes of work
     model = load_image_model(command.weights, device=command.device)
     found = find_images(command.root, attribute=command.attribute)
     split = choose_split(found, command.split)
     print(found.describe())
+    for line in found.notes:
+        print(line, file=sys.stderr)
+    files = [source.path for part in found.splits.values() for source in part.sources]
+    arrays_file = npz_file(found.root) if found.layout == "npz" else None
+    outputs = [command.out / name for name in WRITTEN]
+    refuse_overwriting(files if arrays_file is None else [arrays_file], outputs)
+    dtype, half = (np.uint16, 65535 / 2) if model.format.bits == 16 else (np.uint8, 255 / 2)
 
     def read(name: str, count: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
-        """Latents, pixels as the model sees them (uint8), labels and names."""
+        """Latents, pixels as the model sees them (uint8 or uint16), labels and names."""
         part = found.splits[name]
         called = part_names(part, found.root)
         latents, pixels, labels, names = [], [], [], []
@@ -82,11 +95,11 @@ def embed(command: Embed) -> int:
         for some in np.array_split(chosen, -(-len(chosen) // AT_ONCE)):
             named, failed = read_part(part, some, called)
             for line in failed:
-                print(f"left out: {line}")
+                print(f"left out: {line}", file=sys.stderr)
             if named:
                 images = model.prepared([one.picture for one in named])
                 latents.append(model.encoded(images).numpy())
-                pixels.append(((images + 1) * 127.5).round().byte().numpy())  # a quarter of the room
+                pixels.append(((images + 1) * half).round().numpy().astype(dtype))  # a fraction of the room
                 labels += [-1 if one.label is None else one.label for one in named]
                 names += [one.name for one in named]
         if not names:
@@ -102,13 +115,17 @@ def embed(command: Embed) -> int:
         np.savez(file, **arrays)  # type: ignore[arg-type]  # keyword arrays of any type
     print(f"{len(latents)} latents of {latents.shape[1]} values: {command.out / 'latents.npz'}")
 
-    if command.map_count:
-        chosen = spread(len(latents), command.map_count)
+    chosen = spread(len(latents), command.map_count)
+    if command.map_count and len(chosen) < FEWEST:
+        print(f"no map: of {len(chosen)} images it shows nothing; give four at least, and hundreds to see groups")
+    elif command.map_count:
         maps = flattened(latents[chosen], seed=command.seed)
-        shown_pixels = torch.from_numpy(pixels[chosen]).float() / 127.5 - 1
+        shown_pixels = torch.from_numpy(pixels[chosen].astype(np.float32)) / half - 1
         if command.show == "reconstructions":
             shown_pixels = model.reconstructed(shown_pixels)
-        thumbnails = model.pictures(shown_pixels)
+        thumbnails = to_images(shown_pixels)
+        if model.format.channels < 3:
+            thumbnails = [image.convert("L") for image in thumbnails]
         if model.size > 64:
             thumbnails = [image.resize((64, 64), Image.Resampling.LANCZOS) for image in thumbnails]
         shown = [int(label) for label in labels[chosen]] if found.class_names else None
@@ -124,10 +141,21 @@ def embed(command: Embed) -> int:
 
     if found.class_names and split != "train" and "train" in found.splits:
         train_latents, train_pixels, train_labels, _ = read("train", command.probe_count)
-        rows = probes((train_latents, latents), (train_pixels, pixels), (train_labels, labels))
-        with written_beside(command.out / "probes.json") as beside:
-            beside.write_text(json.dumps([vars(row) for row in rows], indent=2) + "\n", encoding="utf-8")
-        _print(rows, train=len(train_latents), test=len(latents))
+        told = tellable(train_labels, labels, found.class_names)
+        for line in told.lines:
+            print(line)
+        if len(told.rows):
+            rows = probes(
+                (train_latents, latents[told.rows]),
+                (train_pixels, pixels[told.rows]),
+                (train_labels, labels[told.rows]),
+            )
+            with written_beside(command.out / "probes.json") as beside:
+                beside.write_text(json.dumps([vars(row) for row in rows], indent=2) + "\n", encoding="utf-8")
+            _print(rows, train=len(train_latents), test=len(told.rows))
+    else:
+        lacks = "a train split and another" if found.class_names else "labels of both splits"
+        print(f"how well classes are told is not measured: that takes {lacks}")
     return 0
 
 
@@ -140,11 +168,13 @@ def _print(rows: list[Probe], *, train: int, test: int) -> None:
         table.add_column(heading, justify="left" if not heading else "right")
     for row in rows:
         low, high = row.linear_interval
-        near_low, near_high = row.neighbours_interval
+        near = "-"
+        if row.neighbours is not None and row.neighbours_interval is not None:
+            near = f"{row.neighbours:.3f} ({row.neighbours_interval[0]:.3f}-{row.neighbours_interval[1]:.3f})"
         table.add_row(
             row.name,
             str(row.num_values),
-            f"{row.neighbours:.3f} ({near_low:.3f}-{near_high:.3f})",
+            near,
             f"{row.linear:.3f} ({low:.3f}-{high:.3f})",
         )
     Console(width=80, highlight=False).print(table)

@@ -36,13 +36,11 @@ def export(command: Export) -> int:
     suffix = command.out.suffix.lower()
     if command.format == "onnx" or (command.format is None and suffix == ".onnx"):
         return _export_onnx(command)
-    if suffix not in ("", ".safetensors"):
-        raise ConfigError(
-            f"--out {command.out}: give a .safetensors file or a folder (or --format onnx and an .onnx file)"
-        )
     from translate.export import export_safetensors
+    from translate.inference.files import names_a_file
     from translate.inference.library import find_weights
 
+    names_a_file(command.out, (".safetensors",) if command.format else (".safetensors", ".onnx"))
     dtype = command.dtype or "fp16"
     _say(export_safetensors(find_weights(command.weights), command.out, dtype=dtype, name=command.name), dtype)
     return 0

@@ -45,13 +45,12 @@ class Import(Config):
 
 def import_weights(command: Import) -> int:
     validate(command)
-    if command.out.suffix.lower() not in ("", ".safetensors"):
-        raise ConfigError(f"--out {command.out}: give a folder, or a .safetensors file")
     from translate.checkpoint import peers
     from translate.checkpoint.weights import MODEL_FILE
     from translate.config.weights import Domains
+    from translate.inference.files import names_a_file
 
-    target = command.out if command.out.suffix else command.out / MODEL_FILE
+    target = command.out if names_a_file(command.out, (".safetensors",)) else command.out / MODEL_FILE
     if target.exists() and command.file.exists() and target.samefile(command.file):
         raise ConfigError(f"--out {command.out} would overwrite {command.file} itself: choose another name")
     network, config = peers.import_weights(

@@ -67,10 +67,11 @@ class Sample(Config):
 def sample(command: Sample) -> int:
     validate(command)
     from translate.checkpoint.atomic import make_folder, written_beside
-    from translate.inference.grid import contact_sheet, enlarged
+    from translate.inference.files import names_a_file
+    from translate.inference.grid import contact_sheet, enlarged, on_screen
     from translate.inference.library import load_sampler
 
-    suffix = command.out.suffix.lower()
+    suffix = command.out.suffix.lower() if names_a_file(command.out, (".png", *VIDEOS)) else ""
     is_video, on_sheet = suffix in VIDEOS, suffix == ".png"
     _check(command, is_video=is_video, on_sheet=on_sheet)
     model = _styled(command, load_sampler(command.weights, device=command.device))
@@ -79,7 +80,7 @@ def sample(command: Sample) -> int:
         make_folder(command.out.parent)
         with written_beside(command.out) as beside:
             if is_video:
-                first, *others = enlarged([image.convert("RGB") for image in images], least=128)
+                first, *others = enlarged([on_screen(image) for image in images], least=128)
                 options = {"save_all": True, "append_images": others, "duration": MILLISECONDS, "loop": 0}
                 first.save(beside, format=suffix[1:].upper(), **options)
             else:
@@ -116,8 +117,6 @@ def _check(command: Sample, *, is_video: bool, on_sheet: bool) -> None:
         )
     if not on_sheet and not is_video and command.out.is_dir() and any(command.out.iterdir()):
         raise ConfigError(f"{command.out} holds files already, which would be mixed with these: name a new folder")
-    if command.out.suffix and not on_sheet and not is_video and not command.out.is_dir():
-        raise ConfigError(f"--out {command.out}: a sheet is a .png, a video a .gif or .webp; or name a folder")
 
 
 def _styled(command: Sample, model: ImageModel | GeneratorModel) -> ImageModel | GeneratorModel:

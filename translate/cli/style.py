@@ -152,10 +152,12 @@ def project(command: Project) -> int:
 
     from translate.checkpoint.atomic import make_folder, written_beside
     from translate.data.images import read_image
+    from translate.inference.files import names_a_file
     from translate.inference.grid import contact_sheet
     from translate.inference.library import load_style_model
     from translate.inference.style_model import save_styles
 
+    names_a_file(command.out, ())
     model = load_style_model(command.weights, device=command.device)
     picture = read_image(command.image)
     judge = None if command.features is None else _classifier(command.features, model)

@@ -12,7 +12,17 @@ from tyro.conf import Positional
 from translate.config.base import Config, ConfigError
 from translate.config.networks import Downsampling, Initialisation, Norm, Padding, Upsampling
 
-Layout = Literal["auto", "side-by-side", "ab-folders", "split-ab-folders", "trainA-trainB", "two-folders"]
+Layout = Literal[
+    "auto",
+    "side-by-side",
+    "top-bottom",
+    "ab-folders",
+    "split-ab-folders",
+    "trainA-trainB",
+    "two-folders",
+    "one-folder",
+    "voc",
+]
 UnpairedLayout = Literal["auto", "ab-folders", "split-ab-folders", "trainA-trainB", "two-folders"]
 ImageSetLayout = Literal["auto", "folder", "class-folders", "idx", "npz", "celeba"]
 Direction = Literal["a2b", "b2a"]
@@ -253,7 +263,8 @@ class CycleGANConfig(TranslatorConfig):
     cycle_weight: Annotated[float, Ge(0.0)] = 10.0
     """Of the L1 distance between an image and its way there and back."""
     identity_weight: Annotated[float, Ge(0.0)] = 0.5
-    """Of the L1 distance between an image and its translation into its own domain, times the cycle weight."""
+    """Of the L1 distance between an image and its translation into its own domain, times the cycle weight. With 0, grey
+    images beside RGB ones stay grey; else they are read as RGB."""
     pool_size: Annotated[int, Ge(0)] = 50
     """Earlier translations that the discriminators go on seeing."""
     augment: tuple[Augmentation, ...] = ()

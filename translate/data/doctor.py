@@ -25,17 +25,14 @@ from translate.data.doctor_images import (
     pair_examples,
     set_examples,
 )
-from translate.data.images import ImageError, walk
+from translate.data.images import ImageError
 from translate.data.layouts import LayoutError, PairedData, UnpairedData, find_domains, find_pairs
 from translate.data.layouts_common import CHANNEL_NAMES, SPLIT_NAMES, existing_folder, relative
 from translate.data.layouts_images import ImageSetData, find_images
 from translate.data.problems import Problem, Problems, Severity
+from translate.data.unread import note_unread
 
 _SEVERITIES: tuple[Severity, ...] = ("error", "warning", "hint")
-_UNREAD_SUFFIXES = frozenset(
-    {".heic", ".heif", ".tga", ".exr", ".hdr", ".dcm", ".nii", ".npy", ".npz", ".mat", ".h5", ".svg", ".psd"}
-    | {".raw", ".dng", ".cr2", ".nef", ".arw", ".mp4", ".mov", ".avi", ".mkv", ".zip", ".tar", ".gz", ".tgz", ".7z"}
-)
 _Data = TypeVar("_Data", PairedData, UnpairedData, ImageSetData)
 
 
@@ -140,14 +137,12 @@ def examine(
     root = Path(root) if os.path.isfile(root) else existing_folder(root)
     root_b = existing_folder(root_b) if root_b is not None else None
     pairs, unpaired = _attempt(find_pairs, root, root_b), _attempt(find_domains, root, root_b)
-    kind = _kind(pairs, unpaired)
     images = _attempt_set(root, root_b)
+    kind = _kind(pairs, unpaired, images)
     problems = Problems(collect=True)
     found: PairedData | UnpairedData | ImageSetData | None = None
     where: tuple[str, ...] = ("",)
     names: tuple[str, ...] = ("A", "B")
-    if kind == "images" and (images.found is not None or any(problem.kind == "damaged" for problem in images.problems)):
-        kind = "image-set"
     if kind == "pairs" and pairs.found is not None:
         found, examples, where = pairs.found, pair_examples(pairs.found), pairs.found.sides
         problems.found += pairs.problems
@@ -177,7 +172,7 @@ def examine(
     )
     run_checks(subject)
     if examples or found is None:  # those of an array are in such a file
-        _note_unread(root, problems)
+        note_unread(root, problems)
     return Diagnosis(
         root=root,
         root_b=root_b,
@@ -188,7 +183,11 @@ def examine(
         methods=(
             *_paired_methods(pairs, kind, reports, problems),
             *_unpaired_methods(unpaired, kind, problems),
-            *(_learners(images, kind, problems) if kind == "image-set" or _are_classes(unpaired, images) else ()),
+            *(
+                _learners(images, kind, problems)
+                if kind not in ("pairs", "unpaired") or (kind == "unpaired" and _are_classes(unpaired, images))
+                else ()
+            ),
         ),
         problems=tuple(sorted(problems.found, key=lambda problem: _SEVERITIES.index(problem.severity))),
     )
@@ -237,15 +236,25 @@ def _attempt_set(root: Path, root_b: Path | None) -> _Attempt[ImageSetData]:
     return _Attempt(found=found, problems=problems.found)
 
 
-def _kind(pairs: _Attempt[PairedData], unpaired: _Attempt[UnpairedData]) -> str:
-    """Two folders are pairs if most names meet: the rest are then amiss. Where few do, it is by chance."""
+def _kind(pairs: _Attempt[PairedData], unpaired: _Attempt[UnpairedData], images: _Attempt[ImageSetData]) -> str:
+    """Two folders are pairs if most names meet, the rest of which are then amiss, and do not meet by chance.
+
+    They may meet by chance where few do, and where they are numbers and the folders are not called after pairs.
+    """
+    if pairs.found is None and unpaired.found is None:
+        is_set = images.found is not None and not images.refused
+        return (
+            "image-set"
+            if is_set or any(problem.kind in ("damaged", "array") for problem in images.problems)
+            else "images"
+        )
     if pairs.found is None:
-        return "images" if unpaired.found is None else "unpaired"
+        return "unpaired"
     if unpaired.found is None:
         return "pairs"
     paired_files = 2 * sum(map(len, pairs.found.splits.values()))
     astray = max((len(problem.files) for problem in pairs.refused), default=0)
-    return "pairs" if astray <= paired_files / 4 else "unpaired"
+    return "pairs" if astray <= paired_files / 4 and not pairs.found.by_number else "unpaired"
 
 
 def _report(name: str, where: str, looks: Sequence[tuple[str, Path, Look]]) -> DomainReport:
@@ -311,21 +320,12 @@ def _paired_methods(
 
 def _unpaired_methods(unpaired: _Attempt[UnpairedData], kind: str, problems: Problems) -> tuple[Method, ...]:
     reason = _reason(unpaired, problems, told=kind == "unpaired")
-    found = unpaired.found
-    differ, flags = "", ""
-    if found is not None and found.channels_a != found.channels_b:
-        a, b = (CHANNEL_NAMES[channels] for channels in (found.channels_a, found.channels_b))
-        differ = f"A is {a} and B {b}: they need the same channels in both"
-        flags = "--identity-weight 0"
-    return (
-        Method(name="cyclegan", suits=not reason, reason=reason, flags=flags),
-        *(Method(name=name, suits=not (reason or differ), reason=reason or differ) for name in ("cut", "fastcut")),
-    )
+    return tuple(Method(name=name, suits=not reason, reason=reason) for name in ("cyclegan", "cut", "fastcut"))
 
 
 def _are_classes(unpaired: _Attempt[UnpairedData], images: _Attempt[ImageSetData]) -> bool:
     """Two domains in two folders, called neither A nor B, are a set of two classes as well."""
-    if unpaired.found is None or images.found is None or unpaired.found.layout != "two-folders":
+    if unpaired.found is None or images.found is None or unpaired.found.layout != "two-folders" or images.refused:
         return False
     return len(images.found.class_names) == 2
 
@@ -353,14 +353,3 @@ def _reason(attempt: _Attempt[Any], problems: Problems, *, told: bool) -> str:
         return f"{attempt.refused[0].what}; {attempt.refused[0].mend}"
     errors = [problem for problem in problems.refused if told or problem.kind == "damaged"]
     return "not before the errors are mended" if errors else ""
-
-
-def _note_unread(root: Path, problems: Problems) -> None:
-    """Files that hold images, and that nothing here opens."""
-    endings: Counter[str] = Counter()
-    for _, _, files in walk(root):
-        endings.update(Path(name).suffix.lower() for name in files)
-    named = [f"{count} {ending}" for ending, count in endings.most_common() if ending in _UNREAD_SUFFIXES]
-    if named:
-        what = f"files that are not read: {', '.join(named[:3])}"
-        problems.note("unread", what, "convert or unpack them to PNG or JPEG", severity="hint")

@@ -25,6 +25,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from translate.data.deep import deep_channels, encode_png, encode_tiff, read_deep
+from translate.data.heif import StoredHeif, open_heif
 from translate.data.profiles import deep_cmyk_to_srgb, deep_from_srgb, deep_to_srgb, from_srgb, to_srgb
 from translate.data.tiff import (
     ALPHA,
@@ -45,9 +46,29 @@ MAX_PIXELS = 178_956_970
 
 IMAGE_SUFFIXES = frozenset(
     {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".tif", ".tiff"}
-    | {".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".avif"}
+    | {".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".avif", ".heic", ".heif", ".hif"}
 )
 """File name endings (lower case) that count as images when a folder is listed."""
+
+_FOREIGN = {
+    "a vector graphic; export it as PNG, for example with: inkscape --export-type=png": (".svg .svgz .ai .eps .pdf"),
+    "the raw data of a camera; develop it first, for example with: darktable-cli FILE out.tif": (
+        ".dng .cr2 .cr3 .nef .arw .raf .orf .rw2 .raw"
+    ),
+    "a high-dynamic-range image; save it as a TIFF of 32-bit floats, for example with: oiiotool FILE -o out.tif": (
+        ".exr .hdr"
+    ),
+    "a medical image; save its slices as TIFF, for example by pydicom or nibabel, and tifffile": ".dcm .nii .mha .nrrd",
+    "a video; take its frames out first, for example with: ffmpeg -i FILE frame_%05d.png": (
+        ".mp4 .mov .avi .mkv .webm .m4v .mpg .mpeg"
+    ),
+    "an archive; unpack it first": ".zip .tar .gz .tgz .bz2 .xz .7z .rar",
+    "an image of a format that is not read; convert it, for example with: magick FILE out.png": (
+        ".tga .pcx .xcf .jxl .psb .sgi .dds .fits .qoi .j2k .wmf .icns"
+    ),
+}
+UNREAD_SUFFIXES = {suffix: what for what, suffixes in _FOREIGN.items() for suffix in suffixes.split()}
+"""File name endings (lower case) of what holds images and is not read: what it is, and the way from there."""
 
 Image.init()  # all plugins now, not in the first of many threads
 # Named one by one: Pillow would otherwise also try formats that run other programs (EPS calls Ghostscript).
@@ -61,6 +82,7 @@ _WRITE_FORMATS = {
     ".tif": "TIFF",
     ".tiff": "TIFF",
     ".bmp": "BMP",
+    ".avif": "AVIF",
 }
 WRITABLE_SUFFIXES = tuple(_WRITE_FORMATS)
 """What `write_image` takes."""
@@ -147,8 +169,8 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
     """Read the first frame of an image file, upright and in sRGB.
 
     Palettes, 1-bit, CMYK, YCbCr and Lab become grey or RGB, with alpha where the file has transparency; a broken ICC
-    profile or EXIF block is ignored. 16-bit PNG and TIFF keep their depth, as does 16-bit grey of any format; 32-bit
-    grey becomes 16-bit (see `from_pil`). Safe to call from many threads.
+    profile or EXIF block is ignored. 16-bit PNG and TIFF keep their depth, as do HEIC of more than 8 bits and
+    16-bit grey of any format; 32-bit grey becomes 16-bit (see `from_pil`). Safe to call from many threads.
 
     Args:
         path: the file; its content decides the format, not its name.
@@ -160,10 +182,14 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
     with _opened(path, max_pixels) as image:
         if isinstance(image, StoredTiff):
             return _stored_picture(image)
+        if isinstance(image, StoredHeif):
+            return _heif_picture(image)
         if deep_channels(image) is None:
             return from_pil(image)
         pixels, icc = read_deep(image, path), image.info.get("icc_profile")
-        return _deep_picture(pixels, icc, orientation=_orientation(image.getexif))
+        num_colours = 1 if pixels.shape[2] < 3 else 3
+        turn = _orientation(image.getexif)
+        return _converted(pixels[:, :, :num_colours], pixels[:, :, num_colours:], icc, orientation=turn)
 
 
 def read_header(path: str | os.PathLike[str]) -> ImageHeader:
@@ -178,6 +204,9 @@ def read_header(path: str | os.PathLike[str]) -> ImageHeader:
         width, height = image.width, image.height
         if isinstance(image, StoredTiff):
             orientation, channels = image.orientation, _stored_channels(image)
+            bits, alpha = 8 * image.dtype.itemsize, channels in (2, 4)
+        elif isinstance(image, StoredHeif):
+            orientation, channels = 1, image.channels
             bits, alpha = 8 * image.dtype.itemsize, channels in (2, 4)
         else:
             # A TIFF's size is upright already; PngImageFile.getexif would decode the pixels, its base class does not.
@@ -199,11 +228,11 @@ def _layout(image: Image.Image) -> tuple[int, int, bool]:
 
 
 @contextmanager
-def _opened(path: str | os.PathLike[str], max_pixels: int) -> Iterator[ImageFile.ImageFile | StoredTiff]:
+def _opened(path: str | os.PathLike[str], max_pixels: int) -> Iterator[ImageFile.ImageFile | StoredTiff | StoredHeif]:
     name = _one_line(path)
     try:
         with ExitStack() as stack:
-            image: ImageFile.ImageFile | StoredTiff
+            image: ImageFile.ImageFile | StoredTiff | StoredHeif
             try:
                 image = stack.enter_context(Image.open(path, formats=_READ_FORMATS))
                 if image.format == "TIFF" and misread_by_pillow(image):
@@ -211,10 +240,10 @@ def _opened(path: str | os.PathLike[str], max_pixels: int) -> Iterator[ImageFile
                     if tiff is not None and tiff.dtype in (np.uint8, np.uint16):
                         image = tiff
             except UnidentifiedImageError:
-                tiff = open_tiff(path)
-                if tiff is None:
+                stored = open_tiff(path) or open_heif(path)
+                if stored is None:
                     raise
-                image = tiff
+                image = stored
             if isinstance(image, StoredTiff):
                 _stored_channels(image)
             if image.width * image.height > max_pixels:
@@ -228,7 +257,9 @@ def _opened(path: str | os.PathLike[str], max_pixels: int) -> Iterator[ImageFile
         raise ImageError(f"{name}: is a folder, not an image") from error
     except UnidentifiedImageError as error:
         empty = os.path.isfile(path) and os.path.getsize(path) == 0
-        raise ImageError(f"{name}: {'the file is empty' if empty else 'is not an image that can be read'}") from error
+        kind = UNREAD_SUFFIXES.get(Path(path).suffix.lower())
+        what = "the file is empty" if empty else f"is {kind}" if kind else "is not an image that can be read"
+        raise ImageError(f"{name}: {what}") from error
     except Exception as error:  # Pillow's decoders raise nearly everything for a damaged file
         raise ImageError(f"{name}: cannot be read: {_reason(error)}") from error
 
@@ -247,11 +278,10 @@ def from_pil(image: Image.Image) -> Picture:
     has_alpha = image.has_transparency_data and image.mode not in _OPAQUE_MODES
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         grey = _to_uint16(np.asarray(image))[:, :, None]
-        if has_alpha:
-            alpha = np.where(grey == image.info["transparency"], 0, 65535).astype(np.uint16)
-            grey = np.concatenate([grey, alpha], axis=2)
+        alpha = np.where(grey == image.info["transparency"], 0, 65535) if has_alpha else grey[:, :, :0]
         # A profile says nothing of 32-bit values.
-        return _deep_picture(grey, icc if image.mode.startswith("I;16") else None, orientation=orientation)
+        icc = icc if image.mode.startswith("I;16") else None
+        return _converted(grey, alpha.astype(np.uint16), icc, orientation=orientation)
 
     if image.mode not in ("CMYK", "LAB"):
         base = "L" if image.mode in _GREY_MODES else "RGB"
@@ -282,25 +312,30 @@ def _stored_picture(tiff: StoredTiff) -> Picture:
     colour, alpha = values[:, :, :num_colours], values[:, :, num_colours:][:, :, : channels % 2 == 0]
     if alpha.size and tiff.extras[:1] == (PREMULTIPLIED,):
         colour = undo_premultiplied(colour, alpha)
-    if values.dtype == np.uint8:
-        size = tiff.width, tiff.height
-        image = Image.frombytes({1: "L", 3: "RGB", 4: "CMYK"}[num_colours], size, colour.tobytes())
-        image, profile = to_srgb(image, tiff.icc_profile)
+    return _converted(colour, alpha, tiff.icc_profile, orientation=tiff.orientation)
+
+
+def _heif_picture(heif: StoredHeif) -> Picture:
+    values, num_colours = heif.read(), 1 if heif.channels < 3 else 3
+    colour, alpha = values[:, :, :num_colours], values[:, :, num_colours:]
+    if heif.premultiplied:
+        colour = undo_premultiplied(colour, alpha)
+    return _converted(colour, alpha, heif.icc_profile, orientation=1)
+
+
+def _converted(colour: np.ndarray, alpha: np.ndarray, icc: bytes | None, *, orientation: int) -> Picture:
+    """From [H, W, 1, 3 or (CMYK) 4] and [H, W, 0 or 1], uint8 or uint16, in the profile, as stored."""
+    height, width, num_colours = colour.shape
+    profile: bytes | None = None
+    if colour.dtype == np.uint8:
+        image = Image.frombytes({1: "L", 3: "RGB", 4: "CMYK"}[num_colours], (width, height), colour.tobytes())
+        image, profile = to_srgb(image, icc)
         colour = _array(image)
-    elif tiff.photometric == CMYK:
-        colour, profile = deep_cmyk_to_srgb(colour, tiff.icc_profile), None
+    elif num_colours == 4:
+        colour = deep_cmyk_to_srgb(colour, icc)
     else:
-        colour, profile = deep_to_srgb(colour, tiff.icc_profile)
-    return Picture(pixels=_upright(np.concatenate([colour, alpha], axis=2), tiff.orientation), icc_profile=profile)
-
-
-def _deep_picture(pixels: np.ndarray, icc: bytes | None, *, orientation: int) -> Picture:
-    """From [H, W, 1 to 4] uint16 in the profile, as stored."""
-    colours = 1 if pixels.shape[2] < 3 else 3
-    colour, profile = deep_to_srgb(pixels[:, :, :colours], icc)
-    if profile is not None:
-        pixels = np.concatenate([colour, pixels[:, :, colours:]], axis=2)
-    return Picture(pixels=_upright(pixels, orientation), icc_profile=profile)
+        colour, profile = deep_to_srgb(colour, icc)
+    return Picture(pixels=_upright(np.concatenate([colour, alpha], axis=2), orientation), icc_profile=profile)
 
 
 def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
@@ -358,13 +393,14 @@ def convert(pixels: np.ndarray, *, channels: int, bits: int) -> np.ndarray:
 def write_image(path: str | os.PathLike[str], picture: Picture, *, quality: int | None = None) -> None:
     """Write a picture in the format that the file name asks for, beside the target and renamed.
 
-    PNG, TIFF and WebP keep alpha; JPEG and BMP composite it over white. PNG and TIFF keep 16 bits; all else is 8 bits.
-    `picture.icc_profile` is applied and embedded by PNG, TIFF, WebP and JPEG; where it does not fit the pixels (grey
+    PNG, TIFF, WebP and AVIF keep alpha; JPEG and BMP composite it over white. PNG and TIFF keep 16 bits; all else is 8
+    bits, rounded. `picture.icc_profile` is applied and embedded by all but BMP; where it does not fit the pixels (grey
     profile, RGB pixels), the file is plain sRGB without a profile.
 
     Args:
-        path: .png, .jpg, .jpeg, .webp, .tif, .tiff or .bmp, in a folder that exists.
-        quality: 1 to 100 for JPEG (95 if None) and WebP (lossless if None); the other formats are always lossless.
+        path: .png, .jpg, .jpeg, .webp, .avif, .tif, .tiff or .bmp, in a folder that exists.
+        quality: 1 to 100 for JPEG (95 if None), WebP (lossless if None) and AVIF (100 if None, which is within a few
+            levels); the other formats are always lossless.
 
     Raises:
         ImageError: unknown suffix, unwritable folder, full disk, or a size that the format cannot hold.
@@ -373,6 +409,8 @@ def write_image(path: str | os.PathLike[str], picture: Picture, *, quality: int 
     file_format = _WRITE_FORMATS.get(path.suffix.lower())
     if file_format is None:
         raise ImageError(f"{name}: cannot write {path.suffix or 'no suffix'!r}; use one of {' '.join(_WRITE_FORMATS)}")
+    if file_format not in Image.SAVE:
+        raise ImageError(f"{name}: this Pillow cannot write {file_format}: pip install --upgrade pillow")
     if quality is not None and not 1 <= quality <= 100:
         raise ImageError(f"{name}: quality is 1 to 100, not {quality}")
     if not path.parent.is_dir():
@@ -410,6 +448,8 @@ def _encode(picture: Picture, file_format: str, quality: int | None) -> bytes:
         options |= {"quality": 95 if quality is None else quality, "subsampling": 0}
     elif file_format == "WEBP":
         options |= {"lossless": True, "exact": True} if quality is None else {"quality": quality}
+    elif file_format == "AVIF":
+        options |= {"quality": 100 if quality is None else quality, "subsampling": "4:4:4"}
     elif file_format == "PNG":
         options |= {"compress_level": 3}  # three times as fast as the default, files within 10 % of its size
     elif file_format == "TIFF":

@@ -3,7 +3,7 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,13 +26,18 @@ MAX_CORRUPT_SHARE = 0.05
 """Above this share of unreadable files a data set is refused, unless given otherwise."""
 
 SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+SPLIT_NAMES |= {"training": "train", "testing": "test"}
 """Folder names to splits, in the order in which splits are told."""
 CHANNEL_NAMES = {1: "grey", 2: "grey with alpha", 3: "RGB", 4: "RGBA"}
 
+Half = Literal["left", "right", "top", "bottom"]
 Folders = Mapping[str, tuple[Path, Path | None]]
 """By split, the folder of A and the folder of B; None where one file holds both."""
 TwoFolders = dict[str, tuple[Path, Path]]
 _Split = TypeVar("_Split")
+_DEEPEST = 6  # levels that are looked into; links may lead round in a circle
+_Seen = TypeVar("_Seen", bound=Sized)
+_SPLIT_OR_SIDE = re.compile(rf"{'|'.join(SPLIT_NAMES)}|(?:(?:{'|'.join(SPLIT_NAMES)})[_-]?)?[ab]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,25 +45,26 @@ class ImageSource:
     """Where one side of a pair is: a file, or half of one."""
 
     path: Path
-    half: Literal["left", "right"] | None = None
+    half: Half | None = None
 
     def read(self) -> Picture:
         """Read the file and crop the half.
 
         Raises:
             ImageError: the file cannot be read.
-            LayoutError: a half is asked for and the width is odd.
+            LayoutError: a half is asked for and the side that is cut in two is odd.
         """
         return self.crop(read_image(self.path))
 
     def crop(self, picture: Picture) -> Picture:
         if self.half is None:
             return picture
-        width, height = picture.size
-        if width % 2:
-            raise LayoutError(odd_width(self.path, width, height), "crop or resize it by one pixel")
-        columns = slice(width // 2) if self.half == "left" else slice(width // 2, None)
-        return Picture(pixels=picture.pixels[:, columns], icc_profile=picture.icc_profile)
+        side = picture.size[0 if self.half in ("left", "right") else 1]
+        if side % 2:
+            raise LayoutError(odd_side(self.path, *picture.size, half=self.half), "crop or resize it by one pixel")
+        part = slice(side // 2) if self.half in ("left", "top") else slice(side // 2, None)
+        pixels = picture.pixels[:, part] if self.half in ("left", "right") else picture.pixels[part]
+        return Picture(pixels=pixels, icc_profile=picture.icc_profile)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +129,52 @@ def children_of(folder: Path) -> dict[str, Path]:
     return {path.name if equal[path.name.lower()] > 1 else path.name.lower(): path for path in children}
 
 
+def has_images(folder: Path) -> bool:
+    """Whether images lie in a folder itself."""
+    with os.scandir(folder) as entries:
+        return any(
+            not entry.name.startswith(".") and Path(entry.name).suffix.lower() in IMAGE_SUFFIXES and entry.is_file()
+            for entry in entries
+        )
+
+
+def holds_images(folder: Path, *, depth: int = _DEEPEST) -> bool:
+    """Whether there are images in a folder or, so many levels down, in those below it."""
+    return has_images(folder) or (
+        depth > 0 and any(holds_images(c, depth=depth - 1) for c in children_of(folder).values())
+    )
+
+
+def image_folders(root: Path) -> list[Path]:
+    """The folders up to two levels below that hold images."""
+    children = children_of(root).values()
+    return [path for child in children for path in (child, *children_of(child).values()) if has_images(path)]
+
+
+def only_folder(root: Path) -> Path | None:
+    """The one sub-folder that has everything: the only one, or the only one with images; splits, A and B are others."""
+    children = list(children_of(root).values())
+    found = children if len(children) == 1 else [path for path in children if holds_images(path)]
+    if len(found) != 1 or _SPLIT_OR_SIDE.fullmatch(found[0].name.lower()):
+        return None
+    return found[0]
+
+
+def look_inside(root: Path, look: Callable[[Path], _Seen], problems: Problems) -> tuple[Path, _Seen]:
+    """Look into a folder, or into the only one in it where nothing else is there, and so on; that is said."""
+    inside, seen = root, look(root)
+    for _ in range(_DEEPEST):
+        if seen or (folder := only_folder(inside)) is None:
+            break
+        inside, seen = folder, look(folder)
+    if not seen:
+        return root, seen
+    if inside != root:
+        where = inside.relative_to(root).as_posix()
+        problems.note("one-folder-down", f"everything is in {where}/", "nothing to do", severity="hint")
+    return inside, seen
+
+
 def splits_of(folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for name, path in children_of(folder).items():
@@ -165,7 +217,20 @@ def given_folders(root: Path, root_b: str | os.PathLike[str], layout: str) -> Tw
         raise LayoutError(f"{root}: A and B are the same folder", "give the folder of A and then that of B")
     if layout not in ("auto", "two-folders"):
         raise LayoutError(f"layout {layout} is one folder, but two were given; leave one out, or the layout")
-    return split_folders(root, root_b)
+    return split_folders(root, root_b) | _beside(root, root_b)
+
+
+def _beside(a: Path, b: Path) -> TwoFolders:
+    """Beside ``train/images`` and ``train/masks``, those of the other splits: ``val/images`` and ``val/masks``."""
+    found: TwoFolders = {}
+    parts = [path.resolve().parts for path in (a, b)]
+    for place, (name_a, name_b) in enumerate(zip(*parts, strict=False)):
+        if name_a.lower() == name_b.lower() == "train" and parts[0][:place] == parts[1][:place]:
+            for split, folder in splits_of(Path(*parts[0][:place])).items():
+                sides = tuple(folder.joinpath(*path[place + 1 :]) for path in parts)
+                if split != "train" and all(side.is_dir() and has_images(side) for side in sides):
+                    found[split] = sides[0], sides[1]
+    return found
 
 
 def look_for_sides(root: Path) -> dict[str, TwoFolders]:
@@ -226,6 +291,16 @@ def note_loose(loose: Sequence[Path], problems: Problems) -> None:
         )
 
 
+def note_unused(root: Path, folders: Sequence[Path], problems: Problems) -> None:
+    if folders:
+        names = ", ".join(f"{relative(folder, root)}/" for folder in folders[:3]) + (
+            ", ..." if len(folders) > 3 else ""
+        )
+        problems.note(
+            "unused", f"not used: {names}", "nothing to do, if nothing there belongs to the others", severity="hint"
+        )
+
+
 def list_or_refuse(folder: Path, problems: Problems) -> list[Path]:
     """The images of a folder that should have some."""
     paths = list_images(folder)
@@ -259,7 +334,15 @@ def _other_files(folder: Path) -> list[str]:
 
 
 def is_side_by_side(header: ImageHeader) -> bool:
-    return abs(header.width - 2 * header.height) <= max(1, header.height / 10)
+    return _is_twice(header.width, header.height)
+
+
+def is_one_above_the_other(header: ImageHeader) -> bool:
+    return _is_twice(header.height, header.width)
+
+
+def _is_twice(longer: int, shorter: int) -> bool:
+    return abs(longer - 2 * shorter) <= max(1, shorter / 10)
 
 
 def scan(paths: Iterable[Path]) -> tuple[dict[Path, ImageHeader], dict[Path, str]]:
@@ -328,16 +411,18 @@ def in_order(folders: Mapping[str, _Split]) -> dict[str, _Split]:
     return {split: folders[split] for split in SPLIT_NAMES if split in folders}
 
 
-def side_names(root: Path, layout: str, folders: TwoFolders) -> tuple[str, str]:
+def side_names(root: Path, folders: TwoFolders) -> tuple[str, str]:
     """Where A and B are, in words, relative to the root."""
     a, b = (folder.relative_to(root) for folder in folders["train" if "train" in folders else next(iter(folders))])
-    if layout in ("ab-folders", "two-folders"):  # A/ even where the files are in A/train
+    if a.parts[0] != b.parts[0]:  # A/ even where the files are in A/train
         return f"{a.parts[0]}/", f"{b.parts[0]}/"
     return f"{a.as_posix()}/", f"{b.as_posix()}/"
 
 
-def odd_width(path: Path, width: int, height: int) -> str:
-    return f"{path} is {width}x{height}: a file with A and B side by side has an even width, each half of it"
+def odd_side(path: Path, width: int, height: int, *, half: Half) -> str:
+    """What is wrong with a file that cannot be cut into two equal halves."""
+    how, even = ("side by side", "width") if half in ("left", "right") else ("one above the other", "height")
+    return f"{path} is {width}x{height}: a file with A and B {how} has an even {even}, each half of it"
 
 
 def first_names(paths: Sequence[Path], *, root: Path | None = None) -> str:

@@ -31,6 +31,7 @@ from translate.data.layouts_common import (
     common_format,
     contents,
     existing_folder,
+    first_names,
     in_order,
     note_loose,
     refuse_many_broken,
@@ -38,7 +39,9 @@ from translate.data.layouts_common import (
     scan,
     splits_of,
 )
+from translate.data.pair_names import masks_among, masks_beside
 from translate.data.problems import LayoutError, Problem, Problems
+from translate.data.unread import note_unread
 
 IMAGE_SET_LAYOUTS = ("folder", "class-folders", "idx", "npz", "celeba")
 CELEBA_IMAGES, CELEBA_ATTRIBUTES, CELEBA_SPLITS = (
@@ -142,6 +145,8 @@ def find_images(
     if chosen in ("idx", "npz"):
         found = _arrays(root, chosen, problems)
     else:
+        if layout == "auto":
+            _refuse_masks(root, chosen, problems)
         found = _files(root, chosen, attribute, keep_alpha, max_corrupt, problems)
     if classes:
         found = of_classes(found, classes)
@@ -302,6 +307,7 @@ def _files(
             problems.note("classes", f"{missing[0]}", "add images of it, or leave it so")
     else:
         listed = {split: list_images(path) for split, path in _split_or_whole(root).items()}
+    note_unread(root, problems)
     headers, broken = scan(path for paths in listed.values() for path in paths)
     refuse_many_broken(root, headers, broken, problems, max_corrupt=max_corrupt)
     if not headers:
@@ -327,6 +333,22 @@ def _files(
         mixed_sizes=len(sizes) > 1,
         problems=tuple(problems.found),
     )
+
+
+def _refuse_masks(root: Path, layout: str, problems: Problems) -> None:
+    """Photographs and their masks are pairs, and no set of images of one kind."""
+    take_both = f"or name the layout {layout} to take both"
+    for folder in _split_or_whole(root).values() if layout in ("folder", "class-folders") else ():
+        classes = _class_folders(folder) if layout == "class-folders" else {}
+        if (two := masks_beside(classes)) is not None:
+            what = f"{folder}: {two[1]}/ has masks or labels of the images in {two[0]}/: those are pairs, not classes"
+            problems.refuse("masks", what, f"give {folder / two[0]} alone, {take_both}")
+            return
+        files = [path for images in classes.values() for path in images] or list_images(folder)
+        if len(masks := masks_among(files)) > len(files) / 4:
+            what = f"{folder}: {len(masks)} of {len(files)} files are called masks of others ({first_names(masks)})"
+            problems.refuse("masks", what, f"train pix2pix on the pairs, move the masks away, {take_both}", files=masks)
+            return
 
 
 def _celeba(root: Path, attribute: str | None) -> tuple[tuple[str, ...], dict[str, list[Path]], dict[Path, int]]:

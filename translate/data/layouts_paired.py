@@ -2,55 +2,56 @@
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
-from translate.data.images import ImageHeader, Picture, list_images, read_image
+from translate.data.images import ImageHeader, list_images
 from translate.data.layouts_common import (
     MAX_CORRUPT_SHARE,
     SPLIT_NAMES,
     Folders,
     FoundData,
-    ImageSource,
+    Half,
     common_format,
     contents,
     existing_folder,
-    first_names,
     given_folders,
+    has_images,
+    image_folders,
     in_order,
+    is_one_above_the_other,
     is_side_by_side,
-    list_or_refuse,
     look_for_sides,
+    look_inside,
     note_loose,
-    odd_width,
+    note_unused,
+    odd_side,
     refuse_many_broken,
-    refuse_same,
     refuse_several,
     scan,
     side_names,
     splits_of,
 )
+from translate.data.pair_folders import commands, find_two, find_voc
+from translate.data.pair_lists import HALVES, Pair, list_pairs
+from translate.data.pair_names import find_parting
 from translate.data.problems import LayoutError, Problems, be
 
-LAYOUTS = ("side-by-side", "ab-folders", "split-ab-folders", "trainA-trainB", "two-folders")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pair:
-    """The two sides of one example."""
-
-    name: str
-    """The file's stem."""
-    a: ImageSource
-    b: ImageSource
-
-    def read(self) -> tuple[Picture, Picture]:
-        """Read A and B; a file that holds both is decoded once. Raises as `ImageSource.read`."""
-        if self.a.path != self.b.path:
-            return self.a.read(), self.b.read()
-        picture = read_image(self.a.path)
-        return self.a.crop(picture), self.b.crop(picture)
+LAYOUTS = (
+    "side-by-side",
+    "top-bottom",
+    "ab-folders",
+    "split-ab-folders",
+    "trainA-trainB",
+    "two-folders",
+    "one-folder",
+    "voc",
+)
+_ARRANGED = {"side-by-side": "side by side", "top-bottom": "one above the other", "one-folder": "one folder"}
+_LOOKS = {"side-by-side": is_side_by_side, "top-bottom": is_one_above_the_other}
+_SAMPLE = 64  # files whose shape tells whether a folder's files have two halves
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +62,8 @@ class PairedData(FoundData):
     """Keys among "train", "val", "test"; a data set without splits is all "train"."""
     size: tuple[int, int]
     """The most common (width, height) of one side of a pair."""
+    by_number: bool = False
+    """Whether a running number in their names is all that says which images are pairs, as it may be by chance."""
 
     def describe(self) -> str:
         """Say what it is in one line.
@@ -72,7 +75,7 @@ class PairedData(FoundData):
             f"{count} {'training' if first == 'train' else first} pair{'s' * (count != 1)}",
             *(f"{n} {name}" for name, n in others),
         ]
-        layout = "side by side" if self.layout == "side-by-side" else "folders"
+        layout = _ARRANGED.get(self.layout, "folders")
         width, height = self.size
         size = f"mostly {width}x{height} (sizes differ)" if self.mixed_sizes else f"{width}x{height}"
         return f"{', '.join(counts)}; {layout}, A = {self.sides[0]}, B = {self.sides[1]}; {size}, {self.colours}"
@@ -93,8 +96,8 @@ def find_pairs(
     Args:
         root: the data set; with `root_b`, the folder of A.
         root_b: the folder of B, where the two are given by hand.
-        layout: one of `LAYOUTS`, or "auto". Side-by-side files that are not about 2:1 must be asked for by name, since
-            they cannot be told from single images.
+        layout: one of `LAYOUTS`, or "auto". Files of two halves that are not about 2:1 or 1:2 must be asked for by
+            name, since they cannot be told from single images.
         keep_alpha: count alpha as a channel instead of noting that it is composited over white.
         allow_unmatched: leave out files without a partner instead of refusing them.
         max_corrupt: share of unreadable files above which the data set is refused.
@@ -111,18 +114,21 @@ def find_pairs(
     folders: Folders
     if root_b is not None:
         layout, folders = "two-folders", given_folders(root, root_b, layout)
+        sides = str(root), str(Path(root_b))
     else:
-        layout, folders = _choose(root, layout, problems)
+        layout, folders, sides = _choose(root, layout, problems)
 
     folders = in_order(folders)
-    pairs = {split: _list_pairs(a, b, problems, allow_unmatched=allow_unmatched) for split, (a, b) in folders.items()}
+    pairs = list_pairs(layout, folders, problems, allow_unmatched=allow_unmatched)
     everything = [pair for members in pairs.values() for pair in members]
     if not everything:
-        looked = ", ".join(str(folder) for pair in folders.values() for folder in pair if folder is not None)
+        looked = ", ".join(
+            dict.fromkeys(str(folder) for two in folders.values() for folder in two if folder is not None)
+        )
         raise LayoutError(f"{root}: no pairs found in {looked} (deeper folders are not searched)")
     headers, broken = scan(source.path for pair in everything for source in (pair.a, pair.b))
-    if layout == "side-by-side" and not named:
-        _refuse_single_images(root, headers, problems)
+    if layout in HALVES and not named:
+        _refuse_single_images(root, layout, headers, problems)
     refuse_many_broken(root, headers, broken, problems, max_corrupt=max_corrupt)
     splits = {
         split: tuple(pair for pair in members if pair.a.path in headers and pair.b.path in headers)
@@ -143,7 +149,7 @@ def find_pairs(
     return PairedData(
         root=root,
         layout=layout,
-        sides=_sides(root, root_b, layout, folders),
+        sides=sides,
         splits=splits,
         channels_a=channels_a,
         channels_b=channels_b,
@@ -151,145 +157,140 @@ def find_pairs(
         bits_b=bits_b,
         size=sizes.most_common(1)[0][0],
         mixed_sizes=len(sizes) > 1,
+        by_number=any(problem.kind == "by-number" for problem in problems.found),
         problems=tuple(problems.found),
     )
 
 
-def _look(root: Path) -> dict[str, Folders]:
-    """Every layout whose folders are here."""
-    seen: dict[str, Folders] = {**look_for_sides(root)}
-    beside: Folders = {split: (path, None) for split, path in splits_of(root).items() if list_images(path)}
+@dataclass(frozen=True, kw_only=True)
+class _Seen:
+    """A layout that is here."""
+
+    folders: Folders
+    sides: tuple[str, str]
+
+
+def _look(root: Path, *, top: Path) -> dict[str, _Seen]:
+    """Every layout that is here, its sides named relative to the folder that was given."""
+    seen = {name: _Seen(folders=two, sides=side_names(top, two)) for name, two in look_for_sides(root).items()}
+    if not seen and (voc := find_voc(root)) is not None:
+        seen["voc"] = _Seen(folders=voc, sides=side_names(top, voc))
+    elif not seen and (two := find_two(root)) is not None:
+        seen["two-folders"] = _Seen(folders=two, sides=side_names(top, two))
+    taken = {folder for found in seen.values() for two in found.folders.values() for folder in two}
+    return seen | _look_at_files(_flat(root, taken), beside=bool(seen))
+
+
+def _flat(root: Path, taken: Collection[Path | None] = ()) -> dict[str, Path]:
+    """The splits whose files lie in the split itself, or the folder whose files do."""
+    found = {split: path for split, path in splits_of(root).items() if path not in taken and has_images(path)}
+    return found or ({"train": root} if has_images(root) else {})
+
+
+def _look_at_files(flat: Mapping[str, Path], *, beside: bool) -> dict[str, _Seen]:
+    """What files may be that lie in one folder, or in those of the splits.
+
+    Args:
+        flat: The folders.
+        beside: Whether there are folders of pairs, too: then files of two halves count, and not a preview or a logo.
+    """
+    files = [path for folder in flat.values() for path in list_images(folder)]
+    if not files:
+        return {}
+    folders: Folders = {split: (path, None) for split, path in flat.items()}
+    headers, _ = scan(files if beside else files[:: -(-len(files) // _SAMPLE)])
+    count = Counter(name for header in headers.values() for name, looks in _LOOKS.items() if looks(header))
     if beside:
-        seen["side-by-side"] = beside
-    elif list_images(root):
-        seen["side-by-side"] = {"train": (root, None)}
-    return seen
+        return {"side-by-side": _Seen(folders=folders, sides=_halves("side-by-side"))} if count["side-by-side"] else {}
+    halves = next((name for name in HALVES if 2 * count[name] > len(headers)), None)
+    parting = find_parting(list_images(flat["train"]) if "train" in flat else files)
+    found = {"one-folder": _Seen(folders=folders, sides=parting.shown)} if parting is not None else {}
+    if parting is None or (halves is not None and not parting.is_known):
+        shape = halves or "side-by-side"
+        found[shape] = _Seen(folders=folders, sides=_halves(shape))
+    return found
 
 
-def _choose(root: Path, layout: str, problems: Problems) -> tuple[str, Folders]:
-    """The layout that is here, or the one that was named; loose images beside it are noted."""
-    seen = _look(root)
+def _halves(layout: str) -> tuple[str, str]:
+    a, b = HALVES[layout]
+    return f"{a} half", f"{b} half"
+
+
+def _choose(root: Path, layout: str, problems: Problems) -> tuple[str, Folders, tuple[str, str]]:
+    """The layout that is here, or the one that was named, and its sides; images beside it are noted."""
+    inside, seen = look_inside(root, lambda folder: _look(folder, top=root), problems)
+    if layout in HALVES and (flat := _flat(inside)):  # whatever its files look like
+        return layout, {split: (path, None) for split, path in flat.items()}, _halves(layout)
     if layout != "auto":
         if layout not in seen:
             what = "needs the folder of B as well" if layout == "two-folders" else f"is not there: {contents(root)}"
             raise LayoutError(f"{root}: layout {layout} {what}")
-        return layout, seen[layout]
+        return layout, seen[layout].folders, seen[layout].sides
     if not seen:
-        raise LayoutError(
-            f"{root}: no pairs found: {contents(root)}. Expected A|B side by side in one file, or folders A/ and B/ "
-            "with the same file names, trainA/ and trainB/, or train/A and train/B",
-            "or give the folders of A and of B by hand",
-        )
-    loose: list[Path] = []
-    if len(seen) > 1 and "side-by-side" in seen:
-        loose = [path for folder, _ in seen["side-by-side"].values() for path in list_images(folder)]
-        headers, _ = scan(loose)
-        if not any(is_side_by_side(header) for header in headers.values()):  # a preview or a logo beside the folders
-            del seen["side-by-side"]
-    elif (root, None) not in seen.get("side-by-side", {}).values():
-        loose = list_images(root)
+        _refuse_all(root)
     refuse_several(root, seen)
-    note_loose(loose, problems)
-    ((layout, folders),) = seen.items()
-    return layout, folders
+    ((layout, found),) = seen.items()
+    used = {folder for two in found.folders.values() for folder in two}
+    note_loose([] if inside in used else list_images(inside), problems)
+    note_unused(root, [path for path in image_folders(inside) if path not in used], problems)
+    return layout, found.folders, found.sides
 
 
-def _refuse_single_images(root: Path, headers: Mapping[Path, ImageHeader], problems: Problems) -> None:
-    others = [path for path, header in headers.items() if not is_side_by_side(header)]
+def _refuse_all(root: Path) -> NoReturn:
+    by_hand = commands(root) or ["translate train pix2pix FOLDER_OF_A --root-b FOLDER_OF_B --out runs/pix2pix"]
+    raise LayoutError(
+        f"{root}: no pairs found: {contents(root)}. Expected A|B side by side in one file, or two folders with the "
+        "same file names, such as A/ and B/, trainA/ and trainB/, train/images and train/masks",
+        f"or give the folders of A and of B by hand: {', or '.join(by_hand[:3])}",
+    )
+
+
+def _refuse_single_images(root: Path, layout: str, headers: Mapping[Path, ImageHeader], problems: Problems) -> None:
+    others = [path for path, header in headers.items() if not _LOOKS[layout](header)]
     if not others:
         return
     header = headers[others[0]]
     first = f"{others[0].name} is {header.width}x{header.height}"
     if len(others) <= len(headers) / 2:
+        shape = "twice as wide as high" if layout == "side-by-side" else "twice as high as wide"
         problems.refuse(
             "not-side-by-side",
-            f"{root}: {len(others)} of {len(headers)} files {be(len(others))} not twice as wide as high, as A|B pairs "
-            f"are, first {first}",
-            "remove them, or, if every file is a pair, name the layout side-by-side",
+            f"{root}: {len(others)} of {len(headers)} files {be(len(others))} not {shape}, as A|B pairs are, first "
+            f"{first}",
+            f"remove them, or, if every file is a pair, name the layout {layout}",
             files=others,
         )
         return
     raise LayoutError(
         f"{root}: these look like single images, not pairs: {len(headers)} files, {first}",
-        "put A and B side by side in one file, or in two folders A/ and B/ under the same names; if every file is a "
-        "pair, name the layout side-by-side; or have A computed from each: --derive edges (gray, blur, low-res, mask)",
+        "put A and B side by side in one file, or in two folders A/ and B/ under the same names, or into one folder as "
+        "7_image and 7_label; if every file is a pair, name the layout side-by-side or top-bottom; or have A computed "
+        "from each: --derive edges (gray, blur, low-res, mask)",
     )
 
 
-def _list_pairs(a: Path, b: Path | None, problems: Problems, *, allow_unmatched: bool) -> list[Pair]:
-    if b is None:
-        return [
-            Pair(
-                name=path.stem,
-                a=ImageSource(path=path, half="left"),
-                b=ImageSource(path=path, half="right"),
-            )
-            for path in list_images(a)
-        ]
-    refuse_same(a, b)
-    by_stem_a, by_stem_b = _by_stem(a, "a", problems), _by_stem(b, "b", problems)
-    if not by_stem_a or not by_stem_b:  # said already
-        return []
-    only_a = [path for stem, path in by_stem_a.items() if stem not in by_stem_b]
-    only_b = [path for stem, path in by_stem_b.items() if stem not in by_stem_a]
-    matched = len(by_stem_a) - len(only_a)
-    if not matched:
-        raise LayoutError(
-            f"{a} and {b}: no file of one has the name of a file of the other ({only_a[0].name}; {only_b[0].name}), as "
-            "paired training needs it",
-            "these look like unpaired data, for `translate train cyclegan` or cut",
-        )
-    if only_a or only_b:
-        what = f"{len(only_a)} of the files of {a} and {len(only_b)} of {b} have no partner"
-        if allow_unmatched:
-            problems.note("unmatched", f"{what} and are not used", "add or remove them", files=[*only_a, *only_b])
-        else:
-            named = "; ".join(
-                f"only in {side.name}/: {first_names(only)}" for side, only in ((a, only_a), (b, only_b)) if only
-            )
-            what = f"{what}, {matched} have ({named})"
-            mend = "add or remove them, or leave them out with --allow-unmatched"
-            problems.refuse("unmatched", what, mend, files=[*only_a, *only_b])
-    return [
-        Pair(name=stem, a=ImageSource(path=path), b=ImageSource(path=by_stem_b[stem]))
-        for stem, path in by_stem_a.items()
-        if stem in by_stem_b
-    ]
-
-
-def _by_stem(folder: Path, side: str, problems: Problems) -> dict[str, Path]:
-    paths = list_or_refuse(folder, problems)
-    # 12_A.jpg beside 12_B.jpg, as in CycleGAN's facades: the ending counts only if every file of the side has it.
-    ending = f"_{side}"
-    drop = len(ending) if all(path.stem.lower().endswith(ending) for path in paths) else 0
-    found: dict[str, Path] = {}
-    for path in paths:
-        stem = path.stem[: len(path.stem) - drop]
-        if stem in found:
-            what = f"{folder}: {found[stem].name} and {path.name} have the same stem"
-            problems.refuse("same-stem", what, "keep one of them", files=[found[stem], path])
-        found.setdefault(stem, path)
-    return found
+def _size(header: ImageHeader) -> tuple[int, int]:
+    return header.width, header.height
 
 
 def _check_sizes(
     root: Path, pairs: Sequence[Pair], headers: Mapping[Path, ImageHeader], problems: Problems
 ) -> Counter[tuple[int, int]]:
-    """Count the sizes of one side; refuse odd A|B widths and pairs whose sides differ."""
+    """Count the sizes of one side; refuse files that have no two equal halves, and pairs whose sides differ."""
     sizes: Counter[tuple[int, int]] = Counter()
     different: list[Pair] = []
-    odd: list[Path] = []
+    odd: list[tuple[Path, Half]] = []
     for pair in pairs:
-        a, b = headers[pair.a.path], headers[pair.b.path]
-        if pair.a.half is not None and a.width % 2:
-            odd.append(pair.a.path)
-        elif (a.width, a.height) != (b.width, b.height):
+        (width, height), b, half = _size(headers[pair.a.path]), _size(headers[pair.b.path]), pair.a.half
+        if half is not None and (width if half == "left" else height) % 2:
+            odd.append((pair.a.path, half))
+        elif (width, height) != b:
             different.append(pair)
-        sizes[a.width // 2 if pair.a.half else a.width, a.height] += 1
+        sizes[width // 2 if half == "left" else width, height // 2 if half == "top" else height] += 1
     if odd:
-        header = headers[odd[0]]
-        what = f"{len(odd)} of {len(pairs)} files: {odd_width(odd[0], header.width, header.height)}"
-        problems.refuse("odd-width", what, "crop or resize it by one pixel", files=odd)
+        path, half = odd[0]
+        what = f"{len(odd)} of {len(pairs)} files: {odd_side(path, *_size(headers[path]), half=half)}"
+        problems.refuse("odd-width", what, "crop or resize it by one pixel", files=[path for path, _ in odd])
     if different:
         first = ", ".join(
             f"{path.name} is {headers[path].width}x{headers[path].height}"
@@ -302,10 +303,3 @@ def _check_sizes(
             files=[path for pair in different for path in (pair.a.path, pair.b.path)],
         )
     return sizes
-
-
-def _sides(root: Path, root_b: str | os.PathLike[str] | None, layout: str, folders: Folders) -> tuple[str, str]:
-    if root_b is not None:
-        return str(root), str(Path(root_b))
-    both_given = {split: (a, b) for split, (a, b) in folders.items() if b is not None}
-    return side_names(root, layout, both_given) if both_given else ("left half", "right half")

@@ -19,11 +19,14 @@ from translate.data.layouts_common import (
     contents,
     existing_folder,
     given_folders,
+    image_folders,
     in_order,
     is_side_by_side,
     list_or_refuse,
     look_for_sides,
+    look_inside,
     note_loose,
+    note_unused,
     refuse_many_broken,
     refuse_same,
     refuse_several,
@@ -102,9 +105,11 @@ def find_domains(
         layout, folders = "two-folders", given_folders(root, root_b, layout)
         sides = (str(root), str(Path(root_b)))
     else:
-        layout, folders = _choose(root, layout)
-        sides = side_names(root, layout, folders)
-        note_loose(list_images(root), problems)
+        layout, folders, inside = _choose(root, layout, problems)
+        sides = side_names(root, folders)
+        note_loose(list_images(inside), problems)
+        used = {folder for two in folders.values() for folder in two}
+        note_unused(root, [path for path in image_folders(inside) if path not in used], problems)
     names = names or _domain_names(*folders["train" if "train" in folders else next(iter(folders))])
 
     folders = in_order(folders)
@@ -147,13 +152,13 @@ def find_domains(
     )
 
 
-def _choose(root: Path, layout: str) -> tuple[str, TwoFolders]:
-    """The layout that is here, or the one that was named."""
-    seen = _look(root)
+def _choose(root: Path, layout: str, problems: Problems) -> tuple[str, TwoFolders, Path]:
+    """The layout that is here, or the one that was named, and the folder that it is in."""
+    inside, seen = look_inside(root, _look, problems)
     if layout != "auto":
         if layout not in seen:
             raise LayoutError(f"{root}: layout {layout} is not there: {contents(root)}")
-        return layout, seen[layout]
+        return layout, seen[layout], inside
     if not seen:
         _refuse_pairs(root)
         candidates = _domain_folders(root)
@@ -169,7 +174,7 @@ def _choose(root: Path, layout: str) -> tuple[str, TwoFolders]:
         )
     refuse_several(root, seen)
     ((layout, folders),) = seen.items()
-    return layout, folders
+    return layout, folders, inside
 
 
 def _look(root: Path) -> dict[str, TwoFolders]:
@@ -179,12 +184,13 @@ def _look(root: Path) -> dict[str, TwoFolders]:
         return seen
     if two := _two_of(root):
         seen["two-folders"] = split_folders(*two)
-    inner = {split: two for split, path in splits_of(root).items() if (two := _two_of(path))}
+    splits = splits_of(root)
+    inner = {split: two for split, path in splits.items() if (two := _two_of(path))}
     called = {tuple(folder.name.lower() for folder in two) for two in inner.values()}
     if len(called) > 1:
         listed = "; ".join(f"{split} has {a.name}/ and {b.name}/" for split, (a, b) in inner.items())
         raise LayoutError(f"{root}: the splits have folders of different names: {listed}", "give them the same")
-    if inner:
+    if inner and ("train" in inner or "train" not in splits):
         seen["split-ab-folders"] = inner
     return seen
 

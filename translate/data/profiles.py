@@ -75,7 +75,13 @@ def deep_cmyk_to_srgb(pixels: np.ndarray, icc: bytes | None) -> np.ndarray:
     try:
         if icc and (source := _fitting(icc, "CMYK")) is not None:
             transform = ImageCms.buildTransform(source, _srgb_profile(), "CMYK", "RGB", **_RENDERING)  # takes 0.3 s
-            return _by_neighbours(pixels, lambda image: (ImageCms.applyTransform(image, transform), icc))[0]  # type: ignore[arg-type]
+
+            def convert(image: Image.Image) -> tuple[Image.Image, bytes | None]:
+                converted = ImageCms.applyTransform(image, transform)
+                assert converted is not None  # only in-place conversion returns None
+                return converted, icc
+
+            return _by_neighbours(pixels, convert)[0]
     except _PROFILE_ERRORS:
         pass
     paper = (65535 - pixels).astype(np.uint32)

@@ -214,7 +214,10 @@ def open_tiff(path: str | os.PathLike[str], *, page: int = 0) -> StoredTiff | No
         start = file.read(16)
         if start[:2] not in _PREFIXES or start[2:4] not in _NUMBERS:
             return None
-        offsets = _image_offsets(file, start)
+        try:
+            offsets = _image_offsets(file, start)
+        except (struct.error, SyntaxError, TypeError, OverflowError) as error:
+            raise ValueError("its tags are broken") from error
         if not 0 <= page < len(offsets):
             raise ValueError(f"there is no page {page + 1}: the file has {len(offsets)}")
         tags = _Tags.load(file, start, offsets[page])

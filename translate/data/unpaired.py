@@ -22,7 +22,7 @@ from translate.data.batches import Batch, PairBatches, Wanted, fixed_batch
 from translate.data.folder_images import NUM_SAMPLES, NUM_VALIDATION, FolderImages, held_out
 from translate.data.images import MAX_PIXELS, ImageError
 from translate.data.layouts import ImageSource, Pair, UnpairedData, find_domains
-from translate.data.layouts_common import data_name
+from translate.data.layouts_common import CHANNEL_NAMES, data_name
 from translate.data.store import Format, PairStore, fitted_size, resize, to_format
 
 Domain = Literal["a", "b"]
@@ -35,12 +35,19 @@ def domain_seed(seed: int, domain: Domain) -> int:
     return int(state[0]) >> 1
 
 
+def common_channels(a: int, b: int) -> int:
+    """Channels that hold the images of two domains: colour where one has it, and alpha."""
+    return (3 if max(a, b) >= 3 else 1) + (a in (2, 4) or b in (2, 4))
+
+
 class UnpairedImages(FolderImages):
     """The two domains of a run.
 
     Args:
         config: Where they are and how they are drawn.
         cache: Folder for decoded pixels; a process of several adds its number.
+        alike: Give both domains the channels of both: grey beside RGB is read as RGB, and what has no alpha beside what
+            has one as opaque.
 
     Attributes:
         domains: What was found, as `UnpairedData`.
@@ -55,7 +62,7 @@ class UnpairedImages(FolderImages):
         ConfigError: there are no training images, or the domains have the same name.
     """
 
-    def __init__(self, config: UnpairedDataConfig, *, cache: Path | None = None) -> None:
+    def __init__(self, config: UnpairedDataConfig, *, cache: Path | None = None, alike: bool = False) -> None:
         self.config = config
         self.domains: UnpairedData = find_domains(
             config.root,
@@ -74,8 +81,11 @@ class UnpairedImages(FolderImages):
             self.domains = found = replace(found, splits={**found.splits, "train": train, "val": val})
         (width_a, height_a), (width_b, height_b) = found.size_a, found.size_b
         super().__init__(config, image_size=(min(width_a, width_b), min(height_a, height_b)), cache=cache)
-        self.format_a = Format(channels=found.channels_a, bits=found.bits_a)
-        self.format_b = Format(channels=found.channels_b, bits=found.bits_b)
+        channels_a, channels_b = found.channels_a, found.channels_b
+        if alike:
+            channels_a = channels_b = common_channels(channels_a, channels_b)
+        self.format_a = Format(channels=channels_a, bits=found.bits_a)
+        self.format_b = Format(channels=channels_b, bits=found.bits_b)
         self.name_a, self.name_b = found.names
         if self.name_a == self.name_b:
             raise ConfigError(f"both domains are called {self.name_a!r}: give --names two different ones")
@@ -93,7 +103,16 @@ class UnpairedImages(FolderImages):
     @property
     def announcement(self) -> list[str]:
         """What should be said aloud before training starts."""
-        return [self.domains.describe(), *self._enlarged, *self.domains.notes]
+        found = self.domains
+        converted = [
+            f"{name} is {CHANNEL_NAMES[channels]}, and read as {CHANNEL_NAMES[wanted.channels]}, as both must be alike"
+            for name, channels, wanted in (
+                (self.name_a, found.channels_a, self.format_a),
+                (self.name_b, found.channels_b, self.format_b),
+            )
+            if channels != wanted.channels
+        ]
+        return [found.describe(), *self._enlarged, *converted, *found.notes]
 
     def split(self, name: str) -> tuple[tuple[ImageSource, ...], tuple[ImageSource, ...]]:
         """The images of A and of B in train, val or test; empty where there is no such split."""

@@ -9,6 +9,8 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from translate.data.images import Picture, convert, from_pil, to_pil
+
 GAP, HEADING, PAPER, INK = 4, 22, (255, 255, 255), (40, 40, 40)
 
 
@@ -17,6 +19,11 @@ def to_images(images: Tensor) -> list[Image.Image]:
     pixels = ((images.detach().float().cpu().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
     colour = pixels[..., :3] if pixels.shape[-1] >= 3 else np.repeat(pixels[..., :1], 3, axis=-1)
     return [Image.fromarray(np.ascontiguousarray(row)) for row in colour]
+
+
+def on_screen(image: Image.Image) -> Image.Image:
+    """RGB of 8 bits; Pillow's own conversion clips 16-bit grey to white."""
+    return to_pil(Picture(pixels=convert(from_pil(image).colour, channels=3, bits=8)))
 
 
 def image_grid(columns: dict[str, list[Image.Image]]) -> Image.Image:
@@ -63,7 +70,7 @@ def contact_sheet(images: list[Image.Image], *, columns: int | None = None, gap:
     Returns:
         An RGB image.
     """
-    shown = enlarged([image.convert("RGB") for image in images], least=56)
+    shown = enlarged([on_screen(image) for image in images], least=56)
     columns = columns or max(1, round(len(shown) ** 0.5))
     rows = -(-len(shown) // columns)
     width, height = shown[0].size

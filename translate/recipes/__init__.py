@@ -50,11 +50,12 @@ def open_recipe(
                 else DerivedPairs(config.data, config.derive, cache=cache)
             )
             return Pix2Pix(config, pairs), pairs
-        case CycleGANConfig():
-            domains = UnpairedImages(config.data, cache=cache)
+        case CycleGANConfig():  # without an identity, each domain may keep its channels
+            alike = config.identity_weight > 0 or config.residual
+            domains = UnpairedImages(config.data, cache=cache, alike=alike)
             return CycleGAN(config, domains), domains
         case CUTConfig():  # FastCUT too
-            domains = UnpairedImages(config.data, cache=cache)
+            domains = UnpairedImages(config.data, cache=cache, alike=True)
             return CUT(config, domains), domains
         case AutoencoderConfig():
             images = ImageSet(config.data, cache=cache)

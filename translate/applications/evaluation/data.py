@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -119,7 +120,11 @@ def find_data(
     if unpaired:
         return domains()
     try:
-        return find_pairs(root, root_b=root_b, layout=layout)
+        paired = find_pairs(root, root_b=root_b, layout=layout)
+        if root_b is None and paired.by_number:  # two sets whose images have numbers, rather
+            with suppress(LayoutError):
+                return domains()
+        return paired
     except LayoutError as no_pairs:
         try:
             found = domains()
