@@ -13,26 +13,23 @@ training would.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
 from rich.console import Console
 
 from translate.applications.domain_classifier import open_classifier
 from translate.applications.evaluation.candidates import Candidates
 from translate.applications.evaluation.data import EvaluationData, Split, find_data, open_data
+from translate.applications.evaluation.networks import open_features, open_lpips
 from translate.applications.evaluation.pairs import score_pairs
-from translate.applications.evaluation.result import TRANSLATION, Evaluation, Scored
+from translate.applications.evaluation.result import TRANSLATION, Evaluation, Scored, write_evaluation
 from translate.applications.evaluation.sets import score_sets
 from translate.applications.evaluation.sheet import Shown, choose, sheet
-from translate.checkpoint.atomic import make_folder, written_beside
-from translate.checkpoint.peers.reading import read_states
-from translate.checkpoint.weights import WeightsError
+from translate.checkpoint.atomic import make_folder
 from translate.config.base import ConfigError
 from translate.config.encoding import Reading
 from translate.config.training import Direction, Layout, Precision
@@ -40,8 +37,6 @@ from translate.data.layouts import PairedData, UnpairedData
 from translate.data.layouts_common import data_name
 from translate.inference.library import load_translator
 from translate.inference.translator import Translator
-from translate.metrics import LPIPS
-from translate.networks.features import FeatureNetwork, FeaturesError, feature_network
 
 EVALUATIONS, CLASSIFIER_FOLDER = "evaluations", "classifier"
 """Where evaluations are written unless a folder is given, and in it the folder of the domain classifier."""
@@ -125,13 +120,13 @@ def evaluate(
     if data.paired:
         if features is not None or classifier is not None:
             raise ConfigError("--features and --classifier are for sets without pairs: leave them out, or --unpaired")
-        perceptual = _open_lpips(*lpips, device=translator.device) if lpips is not None else None
+        perceptual = open_lpips(*lpips, device=translator.device) if lpips is not None else None
         make_folder(out)
         scored = score_pairs(candidates, lpips=perceptual, seed=seed, on_done=on_done)
     else:
         if lpips is not None:
             raise ConfigError("--lpips compares with a target, and these images have none: leave it out")
-        network = _open_features(*features, device=translator.device) if features is not None else None
+        network = open_features(*features, device=translator.device) if features is not None else None
         make_folder(out)
         assert isinstance(found, UnpairedData)
         folder = classifier or out / CLASSIFIER_FOLDER
@@ -216,10 +211,7 @@ def _written(candidates: Candidates, scored: Scored, notes: list[str], out: Path
         report=out / f"{stem}.json",
         sheet=out / f"{stem}.png",
     )
-    with written_beside(evaluation.sheet) as beside:
-        picture.save(beside, format="PNG")
-    with written_beside(evaluation.report) as beside:
-        beside.write_text(json.dumps(evaluation.to_dict(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    write_evaluation(evaluation, picture)
     return evaluation
 
 
@@ -244,32 +236,3 @@ def _scale_notes(translator: Translator, data: EvaluationData, size: int | None)
         f"'{translator.config.name}' was trained at {trained} px, and these images are scored at {side}: "
         f"--size {trained} scores them at the scale that it knows"
     ]
-
-
-def _open_features(name: str, path: Path, *, device: torch.device) -> FeatureNetwork:
-    """A network with the weights of a file.
-
-    Raises:
-        WeightsError: the file cannot be opened, or holds more than tensors.
-        FeaturesError: it is not that network's; the message names the file.
-    """
-    try:
-        return feature_network(name, _tensors(path)).to(device)
-    except FeaturesError as error:
-        raise FeaturesError(f"{path}: {error}") from None
-
-
-def _open_lpips(backbone: Path, heads: Path, *, device: torch.device) -> LPIPS:
-    try:
-        return LPIPS(_tensors(backbone), _tensors(heads)).to(device)
-    except FeaturesError as error:
-        raise FeaturesError(f"{backbone} and {heads}: {error}") from None
-
-
-def _tensors(path: Path) -> dict[str, torch.Tensor]:
-    """The one network in a file of another project."""
-    states = read_states(path)
-    if len(states) > 1:
-        raise WeightsError(f"{path} holds several networks, {', '.join(states)}: save the one to take as a file alone")
-    (tensors,) = states.values()
-    return {key.removeprefix("module."): tensor for key, tensor in tensors.items()}

@@ -22,7 +22,8 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from translate.applications.evaluation.result import Measure
+from translate.applications.evaluation.result import GAUSSIAN, Measure
+from translate.applications.evaluation.result import MEASURES as SHARED
 from translate.applications.image_classifier import (
     ImageClassifier,
     classifier_training,
@@ -49,22 +50,18 @@ from translate.metrics.sliced_wasserstein import sliced_wasserstein
 
 FEWEST = 100
 KERNEL_IMAGES, PATCH_IMAGES, PAIRS = 2_000, 2_000, 1_000
-SAMPLES, REAL, GAUSSIAN = "samples", "real test images", "Gaussian pixels"
+SAMPLES, REAL = "samples", "real test images"
 
 MEASURES: dict[str, Measure] = {
     "frechet": Measure(title="Frechet distance", better="lower", digits=2),
     "kernel": Measure(title="kernel distance", better="lower", digits=2),
-    "precision": Measure(title="precision", better="higher", digits=3),
-    "recall": Measure(title="recall", better="higher", digits=3),
-    "density": Measure(title="density", better="higher", digits=3),
-    "coverage": Measure(title="coverage", better="higher", digits=3),
-    "sliced_wasserstein": Measure(title="sliced Wasserstein", better="lower", digits=3),
+    **{name: SHARED[name] for name in ("precision", "recall", "density", "coverage", "sliced_wasserstein")},
     "asked": Measure(title="classified as asked", better="higher", digits=4),
     "cas": Measure(title="classifier of samples alone", better="higher", digits=4),
-    "likeness": Measure(title="MS-SSIM between images", better="lower", digits=3),
-    "nearest": Measure(title="nearest training image", better="higher", digits=3),
+    "likeness": SHARED["likeness"],
+    "nearest": replace(SHARED["nearest"], title="nearest training image"),
 }
-"""All scores, in the order in which they are told. The last two are to be near those of real images."""
+"""All scores, in the order in which they are told."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -128,6 +128,7 @@ def open_image_classifier(
     console: Console,
     seed: int = 0,
     looks: int | None = None,
+    name: str | None = None,
 ) -> ImageClassifier:
     """The classifier kept in a folder, or else a new one, trained on the data's training images and kept there.
 
@@ -140,6 +141,7 @@ def open_image_classifier(
         console: Where its training is shown.
         seed: Of its training.
         looks: As for `classifier_training`.
+        name: What it is said to be of; the data's name unless given.
 
     Raises:
         ConfigError: the folder holds a classifier of other images.
@@ -163,8 +165,9 @@ def open_image_classifier(
         with written_beside(record) as beside:
             beside.write_text(json.dumps(belongs, indent=2) + "\n", encoding="utf-8")
     if not _is_finished(folder, config):
+        name = name or data.config.root.resolve().name
         console.print(
-            f"training a classifier of {data.config.root.resolve().name}, once: some minutes; it is kept in {folder}",
+            f"training a classifier of {name}, once: some minutes; it is kept in {folder}",
             markup=False,
             soft_wrap=True,
         )

@@ -1,4 +1,4 @@
-"""``translate evaluate WEIGHTS DATA``."""
+"""``translate evaluate WEIGHTS DATA`` and ``translate evaluate --folders MADE REAL``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from translate.applications.evaluation.result import Evaluation, Measure, Score
+    from translate.applications.evaluation.result import Evaluation, FeatureSpace, FolderEvaluation, Measure, Score
     from translate.applications.generation import Generation
 
 WIDTH = 80
@@ -26,19 +26,24 @@ WIDTH = 80
 @dataclass(frozen=True, kw_only=True)
 class Evaluate(Config):
     """Score translations on a test split, beside the untouched inputs and histogram matching; or samples of a GAN, VAE
-    or VQ-VAE, beside real images and a Gaussian.
+    or VQ-VAE, beside real images and a Gaussian; or, with --folders, images of any origin against real ones.
 
     Pairs are compared with their targets; two sets without pairs as sets, with a classifier of the two domains that is
     trained once and kept. Samples are compared with the training images, by a classifier of them.
     """
 
-    weights: Positional[str]
+    weights: Annotated[Positional[str | None], arg(metavar="WEIGHTS")] = None
     """A name (such as facades), a weights folder, a run folder, or a file of weights."""
-    root: Positional[Path]
+    root: Annotated[Positional[Path | None], arg(metavar="DATA")] = None
     """The data set: pairs or two sets, found by looking; or domain A of two folders; or an image set, for samples."""
+    folders: Annotated[tuple[Path, Path] | None, arg(metavar="MADE REAL")] = None
+    """In place of WEIGHTS and DATA: score the images of one folder against those of another, all sub-folders included.
+    As sets: kernel and Frechet distance, precision, recall, density, coverage, sliced Wasserstein distance; and image
+    by image where the file names meet: L1, PSNR, SSIM, MS-SSIM, edges, luminance, LPIPS with --lpips. Takes --out,
+    --unpaired, --num-images, --size (of pairs), --features, --lpips, --classifier, --seed and --device."""
     out: Annotated[Path | None, arg(aliases=["-o"])] = None
-    """Folder for the scores (JSON), the picture and the classifier, which the next weights are scored with as well;
-    evaluations/ and the name of the data set unless given."""
+    """Folder for the scores (JSON), a sheet of images and the classifier, which the next weights are scored with as
+    well; evaluations/ and the name of the data set unless given."""
     root_b: Path | None = None
     """Domain B, where A and B are two folders given by hand."""
     layout: Layout = "auto"
@@ -46,22 +51,22 @@ class Evaluate(Config):
     names: tuple[str, str] | None = None
     """What A and B show, in a word or two each: ``--names photos labels``."""
     unpaired: bool = False
-    """Score folders whose files have the same names as two sets all the same."""
+    """Compare as sets alone, even where the file names of both sides are the same."""
     direction: Direction | None = None
     """Which domain is translated; found where the weights name their domains as the data does."""
     split: Literal["train", "val", "test"] | None = None
     """Which images; test, or else val, unless given."""
     num_images: Annotated[int, Ge(2)] | None = None
-    """Score so many images at most, drawn with the seed; 10,000 samples unless given."""
+    """Score so many images at most, drawn with the seed; 10,000 samples, or images of each folder, unless given."""
     size: Annotated[int, Ge(8), Le(4096)] | None = None
     """Resize the shorter side to this first; images keep their own size unless given."""
     features: str | None = None
-    """Take distances in a torchvision network: ``inception_v3=FILE.pth``, or in that of published FIDs:
-    ``inception_fid=FILE.pth``; in the classifier's features unless given."""
+    """Take distances in the features of a torchvision network, ``inception_v3=FILE.pth``, or of the Inception of
+    published FIDs, ``inception_fid=FILE.pth``; of the classifier unless given."""
     lpips: tuple[Path, Path] | None = None
     """LPIPS for pairs: torchvision's file of AlexNet, VGG-16 or SqueezeNet, and the authors' file of its heads."""
     classifier: Path | None = None
-    """Folder of the domain classifier, to share it between evaluations; in --out unless given."""
+    """Folder of the classifier, to share it between evaluations; in --out unless given."""
     cas: bool = True
     """Of a conditional GAN, also train a classifier on samples alone and test it on real images."""
     attribute: str | None = None
@@ -78,12 +83,19 @@ class Evaluate(Config):
 
 def evaluate(command: Evaluate) -> int:
     validate(command)
+    if command.folders is not None:
+        return _evaluate_folders(command, *command.folders)
+    if command.weights is None or command.root is None:
+        raise ConfigError(
+            "expected weights and a data set, or two folders: translate evaluate WEIGHTS DATA, or translate evaluate "
+            "--folders MADE REAL"
+        )
     from translate.checkpoint.weights import read_config, weights_file
     from translate.inference.library import find_weights
 
     file = weights_file(find_weights(command.weights))
     if file.suffix == ".safetensors" and read_config(file).kind in ("generator", "autoencoder"):
-        return _evaluate_samples(command)
+        return _evaluate_samples(command, command.weights, command.root)
     features = _features(command.features)
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -131,7 +143,49 @@ def evaluate(command: Evaluate) -> int:
     return 0
 
 
-def _evaluate_samples(command: Evaluate) -> int:
+def _evaluate_folders(command: Evaluate, made: Path, real: Path) -> int:
+    import json
+
+    if command.weights is not None or command.root is not None:
+        raise ConfigError("--folders MADE REAL stands in place of WEIGHTS and DATA: give one or the other")
+    for name in ("root_b", "names", "direction", "split", "attribute"):
+        if getattr(command, name) is not None:
+            raise ConfigError(f"--{name.replace('_', '-')} is for weights, and --folders scores images as they are")
+    if command.layout != "auto":
+        raise ConfigError("--layout is for data sets: --folders takes every image in two folders and below them")
+    features = _features(command.features)
+
+    from translate.applications.evaluate_folders import evaluate_folders
+
+    errors = Console(stderr=True, highlight=False)
+    with errors.status("scoring") as status:
+
+        def on_step(step: str) -> None:
+            status.update(step)
+
+        found = evaluate_folders(
+            made,
+            real,
+            out=command.out,
+            unpaired=command.unpaired,
+            num_images=command.num_images,
+            size=command.size,
+            features=features,
+            lpips=command.lpips,
+            classifier=command.classifier,
+            seed=command.seed,
+            device=command.device,
+            console=errors,
+            on_step=on_step,
+        )
+    if command.json:
+        print(json.dumps(found.to_dict(), indent=2))
+    else:
+        _print_folders(found)
+    return 0
+
+
+def _evaluate_samples(command: Evaluate, weights: str, root: Path) -> int:
     import json
 
     from translate.applications.evaluate import EVALUATIONS
@@ -144,9 +198,9 @@ def _evaluate_samples(command: Evaluate) -> int:
     errors = Console(stderr=True, highlight=False)
     with errors.status("scoring") as status:
         found = evaluate_samples(
-            load_sampler(command.weights, device=command.device),
-            command.root,
-            out=command.out or Path(EVALUATIONS) / (command.root.resolve().name or "data"),
+            load_sampler(weights, device=command.device),
+            root,
+            out=command.out or Path(EVALUATIONS) / (root.resolve().name or "data"),
             num_images=command.num_images or 10_000,
             classifier=command.classifier,
             cas=command.cas,
@@ -188,9 +242,8 @@ def _print_samples(found: Generation) -> None:
                 low, high = found.intervals[name]
                 cell += f"\n{low:.{measure.digits}f}-{high:.{measure.digits}f}"
             cells.append(cell)
-        better = "as real" if name in ("likeness", "nearest") else measure.better
         times = f" x{measure.times}" if measure.times != 1 else ""
-        table.add_row(Text.assemble(measure.title, (f" ({better}{times})", "dim")), *cells)
+        table.add_row(Text.assemble(measure.title, (f" ({measure.better}{times})", "dim")), *cells)
     console.print("", table, "", sep="\n")
     console.print(
         Text(
@@ -220,6 +273,8 @@ def _print(found: Evaluation) -> None:
 
     console = Console(highlight=False)
     console.width = min(console.width, WIDTH)
+    from translate.applications.evaluation.result import REAL, TRANSLATION
+
     pairs = "pairs" if found.kind == "paired" else "images"
     at = f" at {found.size} px" if found.size is not None else ""
     console.print(
@@ -230,15 +285,11 @@ def _print(found: Evaluation) -> None:
         )
     )
     console.print(Text(found.data, "dim"))
-    console.print("", _table(found), sep="\n")
+    headings = {TRANSLATION: found.weights, REAL: f"real {found.target}"}
+    console.print("", _table(found.scores, headings), sep="\n")
     console.print(Text("Below each value its 95 % interval; bold is the best that is not real.\n", "dim"))
-    if (space := found.features) is not None:
-        console.print(
-            Text(
-                f"Distances: {space.num_features} features of {space.name} ({space.file}, sha256 {space.sha256[:8]}), "
-                f"{space.num_outputs} outputs, {space.num_targets} real images"
-            )
-        )
+    if found.features is not None:
+        console.print(_space(found.features, outputs="outputs"))
     if (right := found.classifier) is not None:
         by_domain = ", ".join(f"{name} {share:.2f}" for name, share in right.by_domain.items())
         low, high = right.interval
@@ -253,35 +304,70 @@ def _print(found: Evaluation) -> None:
     console.print(f"{found.report}, {found.sheet}", markup=False, soft_wrap=True)
 
 
-def _table(found: Evaluation) -> Table:
+def _print_folders(found: FolderEvaluation) -> None:
+    from rich.text import Text
+
+    from translate.applications.evaluation.result import MADE
+
+    console = Console(highlight=False)
+    console.width = min(console.width, WIDTH)
+    pairs = f", {found.num_pairs:,} of them in pairs" if found.num_pairs else ""
+    console.print(
+        Text.assemble(
+            (found.made, "bold"), f": {found.num_made:,} images{pairs}, against {found.num_real:,} of {found.real}"
+        )
+    )
+    console.print("", _table(found.scores, {MADE: found.made}), "", sep="\n")
+    console.print(
+        Text("Below a value its 95 % interval, where it has one; bold is the best that is not real.\n", "dim")
+    )
+    if found.features is not None:
+        console.print(_space(found.features, outputs="images"))
+    for note in found.notes:
+        console.print(Text.assemble(("note: ", "yellow"), note))
+    console.print(f"{found.report}, {found.sheet}", markup=False, soft_wrap=True)
+
+
+def _space(space: FeatureSpace, *, outputs: str) -> Text:
+    """What distances were taken in, and of how many images."""
+    from rich.text import Text
+
+    return Text(
+        f"Distances: {space.num_features} features of {space.name} ({space.file}, sha256 {space.sha256[:8]}), "
+        f"{space.num_outputs} {outputs}, {space.num_targets} real images"
+    )
+
+
+def _table(scores: dict[str, dict[str, Score]], headings: dict[str, str]) -> Table:
     """A row for each measure, which says what is better; a column for each candidate, its 95 % interval below."""
     from rich.table import Table
     from rich.text import Text
 
-    from translate.applications.evaluation.result import MEASURES, REAL, TRANSLATION
+    from translate.applications.evaluation.result import MEASURES
 
-    headings = {TRANSLATION: found.weights, REAL: f"real {found.target}"}
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", show_edge=False)
     table.add_column("", no_wrap=True)
-    for candidate in found.scores:
+    for candidate in scores:
         table.add_column(Text(headings.get(candidate, candidate)), overflow="fold")
     for name, measure in MEASURES.items():
-        if not any(name in row for row in found.scores.values()):
+        if not any(name in row for row in scores.values()):
             continue
-        best = _best(found, name, measure)
-        cells = [_cell(row.get(name), measure, bold=candidate == best) for candidate, row in found.scores.items()]
+        best = _best(scores, name, measure)
+        cells = [_cell(row.get(name), measure, bold=candidate == best) for candidate, row in scores.items()]
         times = f" x{measure.times}" if measure.times != 1 else ""
         table.add_row(Text.assemble(measure.title, (f"\n{measure.better}{times}", "dim")), *cells)
     return table
 
 
-def _best(found: Evaluation, name: str, measure: Measure) -> str | None:
-    """The candidate, real images aside, with the best value."""
+def _best(scores: dict[str, dict[str, Score]], name: str, measure: Measure) -> str | None:
+    """The candidate, real images aside, with the best value; none of a measure that is best as real images have it."""
     from translate.applications.evaluation.result import REAL
 
+    if measure.better == "as real":
+        return None
     values = {
         candidate: score.value
-        for candidate, row in found.scores.items()
+        for candidate, row in scores.items()
         if candidate != REAL and (score := row.get(name)) is not None and score.value is not None
     }
     pick = max if measure.better == "higher" else min
@@ -291,10 +377,11 @@ def _best(found: Evaluation, name: str, measure: Measure) -> str | None:
 def _cell(score: Score | None, measure: Measure, *, bold: bool) -> Text:
     from rich.text import Text
 
-    if score is None or score.value is None or score.interval is None:
+    if score is None or score.value is None:
         return Text("-")
-    value, low, high = (measure.times * number for number in (score.value, *score.interval))
-    largest = max(abs(low), abs(high))
+    value, *ends = (measure.times * number for number in (score.value, *(score.interval or ())))
+    largest = max(map(abs, ends or [value]))
     digits = 1 if largest >= 100 else measure.digits
     form = ".2g" if 0 < largest < 10**-digits else f".{digits}f"
-    return Text.assemble((f"{value:{form}}", "bold" if bold else ""), (f"\n{low:{form}} to {high:{form}}", "dim"))
+    below = f"\n{ends[0]:{form}} to {ends[1]:{form}}" if ends else ""
+    return Text.assemble((f"{value:{form}}", "bold" if bold else ""), (below, "dim"))

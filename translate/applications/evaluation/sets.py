@@ -127,8 +127,8 @@ def score_sets(
     values[REAL]["domain"] = [float(row.argmax() == target) for row in real_chances]
     scores: dict[str, dict[str, Score]] = {}
     for name, row in values.items():
-        distances = _distances(sets[name], real_features, seed=seed) if name in sets else {}
-        scores[name] = distances | {measure: mean_score(found, seed=seed) for measure, found in row.items()}
+        measured = distances(sets[name], real_features, seed=seed) if name in sets else {}
+        scores[name] = measured | {measure: mean_score(found, seed=seed) for measure, found in row.items()}
 
     by_class = [torch.cat(sources), real_chances]
     accuracy = held_out(classifier, by_class[::-1] if target == 0 else by_class, seed=seed)
@@ -177,7 +177,8 @@ def _described(candidates: Candidates, describe: Describer, sources: Sequence[Im
     return torch.cat([features for features, _ in found]), torch.cat([chances for _, chances in found])
 
 
-def _distances(outputs: Tensor, targets: Tensor, *, seed: int) -> dict[str, Score]:
+def distances(outputs: Tensor, targets: Tensor, *, seed: int) -> dict[str, Score]:
+    """Kernel and Frechet distance of features [N, D] and [M, D], with their intervals."""
     count = len(outputs)
     images, width = max(count, len(targets)), outputs.shape[1]
     # Fewer draws where each is slow: seconds or a few minutes, not hours.

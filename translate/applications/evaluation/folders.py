@@ -1,0 +1,190 @@
+"""Two folders of images that are scored without weights: what is in them, and which files belong together by name."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
+from pathlib import Path
+
+from translate.applications.evaluation.data import resized
+from translate.data.images import ImageError, Picture
+from translate.data.inputs import list_inputs
+from translate.data.layouts_common import ImageSource, common_format, existing_folder, first_names, scan
+from translate.data.problems import LayoutError, Problems
+from translate.data.store import Format, resize
+
+NEARLY_ALL = 0.9
+"""Share of the smaller folder's files that must meet one of their name before the folders are taken for pairs."""
+
+
+@dataclass(kw_only=True)
+class ImageFolder:
+    """A folder of images and of images in the folders below it."""
+
+    folder: Path
+    files: tuple[Path, ...]
+    """Those that have a readable header, in natural order."""
+    format: Format
+    size: tuple[int, int]
+    """The most common (width, height)."""
+    notes: list[str]
+    """What should be said aloud."""
+    unreadable: dict[Path, str] = field(default_factory=dict)
+    """The reason for each file that is left out."""
+
+    @property
+    def name(self) -> str:
+        name = self.folder.name
+        return (self.folder.resolve().name if name == ".." else name) or "images"
+
+    def picture(self, file: Path) -> Picture | None:
+        """An image of the folder; None where it cannot be read."""
+        try:
+            return ImageSource(path=file).read()
+        except (ImageError, LayoutError) as error:
+            self.unreadable[file] = str(error)
+            return None
+
+    def label(self, file: Path) -> str:
+        """What an image is called: its path below the folder."""
+        return file.relative_to(self.folder).as_posix()
+
+
+def open_folders(made: Path, real: Path, *, out: Path) -> tuple[ImageFolder, ImageFolder]:
+    """The images of two folders, the folders below them included.
+
+    Args:
+        made: What is scored.
+        real: What it is compared with.
+        out: Where the scores go; it is not searched.
+
+    Raises:
+        LayoutError: a folder is missing or empty, none of its images can be read, or the two are the same.
+    """
+    made, real = (existing_folder(path).absolute() for path in (made, real))
+    if made.samefile(real):
+        raise LayoutError(
+            f"{made} and {real} are the same folder, and every distance would be 0",
+            "give the folder of the images to score, and then that of the real ones",
+        )
+    return _open(made, other=real, out=out), _open(real, other=made, out=out)
+
+
+def _open(folder: Path, *, other: Path, out: Path) -> ImageFolder:
+    listed = list_inputs([folder], recursive=True, out=out)
+    # One of the two may lie in the other.
+    own = not folder.resolve().is_relative_to(other.resolve())
+    found = [one.path for one in listed.files if not (own and one.path.resolve().is_relative_to(other.resolve()))]
+    if not found:
+        raise LayoutError(f"{folder}: all of its images are in {other}", "give two folders that hold images")
+    headers, broken = scan(found)
+    if not headers:
+        raise LayoutError(
+            f"{folder}: none of the {len(found)} images can be read. First: {next(iter(broken.values()))}"
+        )
+    problems = Problems()
+    channels, bits = common_format(headers, folder.name, problems, keep_alpha=False)
+    sizes = Counter((header.width, header.height) for header in headers.values())
+    notes = [*listed.passed_over, *(problem.what for problem in problems.found)]
+    deeper = [path for path in headers if path.parent != folder]
+    if deeper and len(deeper) < len(headers):
+        notes.append(f"{len(deeper)} of the {len(headers)} images of {folder.name} are in folders below it")
+    return ImageFolder(
+        folder=folder,
+        files=tuple(headers),
+        format=Format(channels=1 if channels < 3 else 3, bits=bits),
+        size=sizes.most_common(1)[0][0],
+        notes=notes,
+        unreadable=broken,
+    )
+
+
+def pairs_by_name(made: ImageFolder, real: ImageFolder) -> dict[Path, Path]:
+    """The real image of each made one, by their names: paths below the folders, or stems, or what tells stems apart.
+
+    The way is taken in which most meet. What all stems of a folder have in common at their beginning or end counts for
+    nothing in the last (``7_fake.png`` and ``007.png``), nor do leading zeros. Names that occur twice in a folder
+    belong to nobody.
+    """
+    best: dict[Path, Path] = {}
+    for keys in (_relative, _stems, _telling):
+        sides = [_unique(keys(side)) for side in (made, real)]
+        found = {path: sides[1][key] for key, path in sides[0].items() if key in sides[1]}
+        if len(found) > len(best):
+            best = found
+    return best
+
+
+def _relative(side: ImageFolder) -> dict[Path, str]:
+    return {path: _plain(Path(side.label(path)).with_suffix("").as_posix()) for path in side.files}
+
+
+def _stems(side: ImageFolder) -> dict[Path, str]:
+    return {path: _plain(path.stem) for path in side.files}
+
+
+def _telling(side: ImageFolder) -> dict[Path, str]:
+    """What is left of stems when their common beginning and end, and leading zeros, are gone."""
+    stems = _stems(side)
+    beginning = _shared(stems.values())
+    rest = {path: stem[beginning:] for path, stem in stems.items()}
+    end = _shared(stem[::-1] for stem in rest.values())
+    return {path: re.sub(r"(?<!\d)0+(?=\d)", "", stem[: len(stem) - end]) for path, stem in rest.items()}
+
+
+def _shared(names: Iterable[str]) -> int:
+    """How many letters all names begin with; digits at the end of those are each name's own."""
+    equal = takewhile(lambda letters: len(set(letters)) == 1, zip(*names, strict=False))
+    return len("".join(letters[0] for letters in equal).rstrip("0123456789"))
+
+
+def _plain(name: str) -> str:
+    """A name in one Unicode form, upper and lower case alike."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _unique(keys: dict[Path, str]) -> dict[str, Path]:
+    times = Counter(keys.values())
+    return {key: path for path, key in keys.items() if times[key] == 1}
+
+
+def pairs_or_reason(made: ImageFolder, real: ImageFolder) -> tuple[dict[Path, Path], str]:
+    """The pairs, if all or nearly all names meet; and a line that says what was found."""
+    pairs = pairs_by_name(made, real)
+    smaller = min(len(made.files), len(real.files))
+    if len(pairs) < NEARLY_ALL * smaller:
+        met = f"{len(pairs)} of {smaller}" if pairs else "none"
+        return {}, (f"{met} of the names in {made.name} and {real.name} meet: compared as two sets, not image by image")
+    alone = [path for path in made.files if path not in pairs]
+    without = f"; {len(alone)} of {made.name} have no partner ({first_names(alone)})" if alone else ""
+    return pairs, f"{len(pairs)} images of {made.name} are also compared with the real image of their name{without}"
+
+
+def matched_sizes(made: Picture, real: Picture, *, side: int | None) -> tuple[Picture, Picture] | None:
+    """A pair in one size: first both with their shorter side as it was asked for, then the made one in the real one's.
+
+    None where the two have different proportions, and no pixel of one belongs to a pixel of the other.
+    """
+    made, real = resized(made, side), resized(real, side)
+    (width, height), (real_width, real_height) = made.size, real.size
+    if made.size == real.size:
+        return made, real
+    if abs(height * real_width - width * real_height) > max(width, real_width):  # more than a pixel of rounding
+        return None
+    return replace(made, pixels=resize(made.pixels, width=real_width, height=real_height)), real
+
+
+def common(made: ImageFolder, real: ImageFolder) -> tuple[Format, list[str]]:
+    """The format in which images of both folders are compared, and what should be said of it."""
+    fmt = Format(channels=max(made.format.channels, real.format.channels), bits=max(made.format.bits, real.format.bits))
+    notes = []
+    for side in (made, real):
+        if side.format.channels < fmt.channels:
+            notes.append(f"the images of {side.name} are grey: compared as RGB")
+        if side.format.bits < fmt.bits:
+            notes.append(f"the images of {side.name} have 8 bits and the others 16: compared at 16, white as white")
+    return fmt, notes

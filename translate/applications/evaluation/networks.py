@@ -1,0 +1,46 @@
+"""Networks whose weights a user has as files: for distances between sets of images, and LPIPS."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from translate.checkpoint.peers.reading import read_states
+from translate.checkpoint.weights import WeightsError
+from translate.metrics import LPIPS
+from translate.networks.features import FeatureNetwork, FeaturesError, feature_network
+
+
+def open_features(name: str, path: Path, *, device: torch.device) -> FeatureNetwork:
+    """A network with the weights of a file.
+
+    Raises:
+        WeightsError: the file cannot be opened, or holds more than tensors.
+        FeaturesError: it is not that network's; the message names the file.
+    """
+    try:
+        return feature_network(name, _tensors(path)).to(device)
+    except FeaturesError as error:
+        raise FeaturesError(f"{path}: {error}") from None
+
+
+def open_lpips(backbone: Path, heads: Path, *, device: torch.device) -> LPIPS:
+    """LPIPS with the weights of two files: torchvision's backbone, and the authors' heads.
+
+    Raises:
+        WeightsError, FeaturesError: as `open_features`.
+    """
+    try:
+        return LPIPS(_tensors(backbone), _tensors(heads)).to(device)
+    except FeaturesError as error:
+        raise FeaturesError(f"{backbone} and {heads}: {error}") from None
+
+
+def _tensors(path: Path) -> dict[str, torch.Tensor]:
+    """The one network in a file of another project."""
+    states = read_states(path)
+    if len(states) > 1:
+        raise WeightsError(f"{path} holds several networks, {', '.join(states)}: save the one to take as a file alone")
+    (tensors,) = states.values()
+    return {key.removeprefix("module."): tensor for key, tensor in tensors.items()}
