@@ -27,11 +27,15 @@ for library in ("onnx", "onnxscript", "onnxruntime"):
 SIZES = [(1, 1), (1, 7), (40, 3), (16, 16), (33, 70)]  # width, height
 
 
-def exported(folder, network, **changes):
-    """The weights, and what they are exported to."""
+def exported(folder, network, *, shifts=0.0, **changes):
+    """The weights, their norms' shifts drawn with a deviation, and what they are exported to."""
     torch.manual_seed(0)
     config = WeightsConfig(kind="translator", name="tiny", network=network, **changes)
-    source = save_weights(initialise(build_network(network), gain=0.1), config, folder)
+    built = initialise(build_network(network), gain=0.1)
+    for module in built.modules():
+        if isinstance(module, torch.nn.GroupNorm | torch.nn.InstanceNorm2d) and module.affine:
+            torch.nn.init.normal_(module.bias, 0.0, shifts)
+    source = save_weights(built, config, folder)
     return source, export_onnx(source, folder / "model.onnx").file
 
 
@@ -94,6 +98,25 @@ def test_an_image_of_one_colour_is_not_made_noise(tmp_path):
     translator = load(file)
     for size, level in [((35, 28), 90), ((64, 64), 255), ((1, 1), 3)]:
         assert translator(Image.new("RGB", size, (level, 128, 7))).getcolors(1) is not None
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        ResNetConfig(width=8, num_blocks=2, num_downsamplings=1, norm="group"),  # a group for each channel
+        ResNetConfig(width=8, num_blocks=2, num_downsamplings=1, norm="instance-affine"),
+        ResNetConfig(width=8, num_blocks=2, num_downsamplings=1),
+        UNetConfig(width=8, depth=2, norm="group", padding="reflect"),
+    ],
+    ids=lambda network: f"{network.type}-{network.norm}",
+)
+def test_one_colour_is_what_pytorch_makes_of_it(tmp_path, network):
+    """Where a flat channel is no exact 0, both make noise of it, each another one."""
+    translators = both(exported(tmp_path, network, shifts=0.2))
+    for width, height, colour in [(35, 28, (90, 128, 7)), (64, 64, (255, 255, 255)), (1, 1, (3, 0, 200))]:
+        image = np.full((height, width, 3), colour, np.float32) / 255
+        expected, found = (translator(image) for translator in translators)
+        assert np.abs(expected - found).max() <= 1 / 255
 
 
 def test_sixteen_bits_are_kept(deep_grey):

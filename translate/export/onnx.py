@@ -134,7 +134,6 @@ def _onnx_model(network: Generator, config: WeightsConfig) -> Any:
         example.append(torch.ones(2, one.channels, height // one.stride, width // one.stride))
         shapes.append({0: "batch", 2: f"{one.name}_height", 3: f"{one.name}_width"})
     module = _GivenNoise(network).eval() if noise else network
-    hooks = [norm.register_forward_pre_hook(_from_first_value) for norm in _norms_of_channels(network)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what changes in PyTorch's exporter from release to release
         try:
@@ -152,9 +151,6 @@ def _onnx_model(network: Generator, config: WeightsConfig) -> Any:
                 f"PyTorch {torch.__version__} cannot write the {config.network.type} '{config.name}' as ONNX: "
                 "update torch and onnxscript, or keep the .safetensors file"
             ) from error
-        finally:
-            for hook in hooks:
-                hook.remove()
     assert program is not None
     model = program.model
     ClearMetadataAndDocStringPass()(model)  # each node has the traceback of where it was made, with the machine's paths
@@ -165,26 +161,6 @@ def _onnx_model(network: Generator, config: WeightsConfig) -> Any:
     if noise:
         model.metadata_props[NOISE_KEY] = json.dumps([to_dict(one) for one in noise])
     return model
-
-
-def _norms_of_channels(network: nn.Module) -> list[nn.Module]:
-    """The normalisations by each channel's own mean and deviation."""
-    return [
-        module
-        for module in network.modules()
-        if isinstance(module, nn.InstanceNorm2d)
-        or (isinstance(module, nn.GroupNorm) and module.num_groups == module.num_channels)
-    ]
-
-
-def _from_first_value(norm: nn.Module, given: tuple[Tensor]) -> tuple[Tensor]:
-    """Take the first value of each channel from all of them: a flat one is 0 from now on, and no other changes.
-
-    Without it onnxruntime divides what rounding leaves of a flat channel by next to nothing, in every layer again, and
-    of an image of one colour, or one pixel, it makes noise.
-    """
-    (x,) = given
-    return (x - x[..., :1, :1],)  # [N, C, H, W]
 
 
 @torch.inference_mode()
