@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 
@@ -19,10 +20,11 @@ class MemoryDomains:
     num_images = 8
     description = "noise"
     announcement = ()
+    files: ClassVar[dict[str, Path]] = {}
 
     def __init__(self, *, size: int = 16, channels: tuple[int, int] = (3, 3), dtype: torch.dtype = torch.float32):
         self.size, self.dtype = size, dtype
-        self.format_a, self.format_b = (Format(channels=count) for count in channels)
+        self.formats = self.format_a, self.format_b = tuple(Format(channels=count) for count in channels)
 
     def check_size(self, *, stride: int, minimum: int) -> None:
         assert self.size % stride == 0

@@ -455,12 +455,12 @@ def test_our_own_weights_need_no_import(tiny_weights):
         (b"", r"is empty: copy or download it again"),
         (
             b"<!DOCTYPE html>\n<html>",
-            r"not a file that torch\.save wrote, but text \(it starts with '<!DOCTYPE html>'\)",
+            r"x\.pth is text \(it starts with '<!DOCTYPE html>'\): copy or download it again",
         ),
         (b"\x00\x01\x02" * 99, r"not a file that torch\.save wrote, but something else"),
         (b"\x80\x02garbage", r"is torn, or not a file that torch\.save wrote"),
-        (pickle.dumps({"a": 1}), r"is torn, or not a file that torch\.save wrote"),
-        (b"PK\x05\x06" + bytes(18), r"is torn, or not a file that torch\.save wrote"),  # an empty archive
+        (pickle.dumps({"a": 1}), r"is a pickle that torch\.save did not write \(protocol \d\), with plain values"),
+        (b"PK\x05\x06" + bytes(18), r"is a zip archive without files"),
     ],
     ids=["empty", "page", "bytes", "pickle head", "plain pickle", "archive"],
 )

@@ -152,9 +152,15 @@ def test_alpha_that_was_multiplied_in_is_divided_out(tmp_path: Path, channels: i
 
 
 @pytest.mark.parametrize("apart", [False, True])
-def test_a_fourth_channel_that_is_no_alpha_is_left_out(tmp_path: Path, apart: bool) -> None:
-    pixels = noise(9, 12, 4)
-    assert_read(save_tiff(tmp_path / "deep.tif", pixels, apart=apart, alpha="unspecified"), pixels[:, :, :3])
+def test_a_fourth_channel_that_is_no_alpha_is_a_band(tmp_path: Path, apart: bool) -> None:
+    pixels = noise(9, 12, 4)  # red, green, blue and near infrared
+    path = save_tiff(tmp_path / "deep.tif", pixels, apart=apart, alpha="unspecified")
+    picture = read_image(path)
+    assert picture.bands
+    assert picture.alpha is None
+    np.testing.assert_array_equal(picture.pixels, pixels)
+    header = read_header(path)
+    assert (header.channels, header.bits, header.alpha, header.dtype) == (4, 16, False, "uint16")
 
 
 def test_a_transparent_colour_has_16_bits(tmp_path: Path) -> None:

@@ -344,9 +344,7 @@ def test_many_damaged_files_stop_a_run(tmp_path):
     assert "More than 5% of the training set: a run stops" in problem.what
 
 
-@pytest.mark.parametrize(
-    ("mode", "said"), [("L", "values from 0 to 4 of 255: class numbers"), ("I;16", "uses 3 of the")]
-)
+@pytest.mark.parametrize(("mode", "said"), [("L", "values from 0 to 4 of 255: class ids"), ("I;16", "uses 3 of the")])
 def test_values_that_look_black(tmp_path, mode, said):
     def numbers(seed):
         pixels = np.asarray(label(seed)).astype(np.int64) @ [1, 7, 31] % 5
@@ -356,7 +354,8 @@ def test_values_that_look_black(tmp_path, mode, said):
     found = examine(paired(tmp_path, second=numbers))
     assert kinds(found) == {"few-bits": "warning"}
     assert said in only(found, "few-bits").what
-    assert method(found, "segmentation").reason.startswith("the label maps are not RGB")
+    assert method(found, "segmentation").flags == "--labels"
+    assert "--values 0 " in only(found, "few-bits").mend
 
 
 def test_tiny_images(tmp_path):

@@ -104,7 +104,7 @@ def test_a_torn_gzip_is_refused(mnist):
 
 def test_more_labels_than_images_are_refused(mnist):
     write_idx(mnist / "t10k-labels.idx1-ubyte", np.zeros(5))
-    with pytest.raises(LayoutError, match=r"are 4, and the labels of .* 5; give the files that belong together"):
+    with pytest.raises(LayoutError, match=r"test: 4 images and 5 labels; give the files that belong together"):
         find_images(mnist)
 
 
@@ -124,8 +124,11 @@ def test_npz(tmp_path, names):
 
 def test_npz_files_that_will_not_do(tmp_path):
     path = tmp_path / "set.npz"
-    np.savez(path, images=digits(3).astype(np.float32))
-    with pytest.raises(LayoutError, match="are float32; save them as uint8"):
+    np.savez(path, images=digits(3).astype(np.float32) * 2)
+    with pytest.raises(LayoutError, match=r"are float32 from 0 to 286, which is none of .*or save them as uint8"):
+        find_images(path)
+    np.savez(path, images=digits(3) * 1j)
+    with pytest.raises(LayoutError, match="are complex128; save them as uint8"):
         find_images(path)
     np.savez(path, things=digits(3))
     with pytest.raises(LayoutError, match="has things; name arrays x_train"):
@@ -139,6 +142,184 @@ def test_npz_files_that_will_not_do(tmp_path):
     np.savez(path, images=digits(3), labels=np.zeros((3, 2)))
     with pytest.raises(LayoutError, match="labels of 2 numbers each"):
         find_images(path)
+
+
+ARRAYS = {
+    "channels first": (lambda pixels: pixels.transpose(0, 3, 1, 2), np.uint8, "channels first: they are put last"),
+    "floats in 0 to 1": (lambda pixels: pixels.astype(np.float32) / 255, np.uint8, r"read as in [0, 1], with 8 bits"),
+    "halves in 0 to 1": (lambda pixels: (pixels / 255).astype(np.float64), np.uint8, r"read as in [0, 1], with 8 bits"),
+    "floats in -1 to 1": (
+        lambda pixels: pixels.astype(np.float32) / 127.5 - 1,
+        np.uint8,
+        r"read as in [-1, 1], with 8",
+    ),
+    "floats in 0 to 255": (lambda pixels: pixels.astype(np.float32), np.uint8, r"read as in [0, 255], with 8 bits"),
+    "integers": (lambda pixels: pixels.astype(np.int64), np.uint8, ""),
+}
+
+
+@pytest.mark.parametrize(("made", "dtype", "said"), ARRAYS.values(), ids=ARRAYS.keys())
+def test_arrays_as_people_save_them(tmp_path, made, dtype, said):
+    pixels = np.random.default_rng(1).integers(0, 256, (6, 9, 10, 3), dtype=np.uint8)
+    pixels[0, 0, 0], pixels[5, 0, 0] = 0, 255
+    np.savez(
+        tmp_path / "set.npz", x_train=made(pixels[:4]), x_test=made(pixels[4:]), y_train=[0, 1, 1, 0], y_test=[1, 0]
+    )
+    found = find_images(tmp_path)
+    parts = [found.splits[split].pixels for split in ("train", "test")]
+    assert {part.dtype for part in parts} == {np.dtype(dtype)}
+    np.testing.assert_array_equal(np.concatenate(parts), pixels)
+    assert said in " ".join(found.notes)
+
+
+def test_floats_that_8_bits_cannot_hold_have_16(tmp_path):
+    values = np.linspace(0, 1, 3 * 8 * 8, dtype=np.float32).reshape(3, 8, 8)
+    np.savez(tmp_path / "set.npz", images=values)
+    found = find_images(tmp_path)
+    assert found.bits == 16
+    np.testing.assert_allclose(found.splits["train"].pixels[..., 0] / 65535, values, atol=1e-5)
+
+
+def test_one_range_for_all_splits(tmp_path):
+    bright, dark = np.full((2, 8, 8), 200.0), np.full((2, 8, 8), 1.0)
+    np.savez(tmp_path / "set.npz", x_train=bright, x_test=dark)
+    assert find_images(tmp_path).splits["test"].pixels.max() == 1
+
+
+def test_booleans_and_one_hot_labels(tmp_path):
+    images = np.zeros((4, 8, 8), bool)
+    images[1] = True
+    np.savez(tmp_path / "set.npz", images=images, labels=np.eye(3)[[2, 0, 1, 1]])
+    found = find_images(tmp_path)
+    assert found.splits["train"].pixels[:, 0, 0, 0].tolist() == [0, 255, 0, 0]
+    assert found.splits["train"].labels.tolist() == [2, 0, 1, 1]
+    assert "labels are one-hot, of 3 classes" in found.notes[-1]
+    np.savez(tmp_path / "set.npz", images, np.array([1.0, 0.0, 1.0, 0.0]))  # arr_0 and arr_1
+    assert find_images(tmp_path).class_names == ("0", "1")
+
+
+def test_arrays_that_are_no_numbers(tmp_path):
+    values = np.zeros((2, 8, 8))
+    values[0, 0, 0] = np.nan
+    np.savez(tmp_path / "set.npz", images=values)
+    with pytest.raises(LayoutError, match="some are no numbers"):
+        find_images(tmp_path)
+
+
+# --- one folder down -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("inner", ["img_align_celeba", "raw", "data/raw"])
+def test_the_only_folder_has_all_images(tmp_path, inner):
+    write_images(tmp_path / "set" / inner, 4)
+    (tmp_path / "set" / "docs").mkdir()
+    found = find_images(tmp_path / "set")
+    assert (found.layout, len(found.splits["train"]), found.class_names) == ("folder", 4, ())
+    assert found.notes == (f"everything is in {inner}/",)
+
+
+def test_what_is_one_folder_down_keeps_its_classes_and_splits(tmp_path):
+    for split in ("train", "test"):
+        for name in ("cats", "dogs"):
+            write_images(tmp_path / "set" / "archive" / split / name, 2)
+    found = find_images(tmp_path / "set")
+    assert (found.class_names, list(found.splits)) == (("cats", "dogs"), ["train", "test"])
+    for split in ("train", "val"):
+        write_images(tmp_path / "other" / split / "images", 2)
+    found = find_images(tmp_path / "other")
+    assert {split: len(part) for split, part in found.splits.items()} == {"train": 2, "val": 2}
+    assert (found.class_names, found.notes) == ((), ("everything is in images/ of each split",))
+
+
+@pytest.mark.parametrize(
+    "names", [["2021/01", "2021/02"], ["2020", "2021/12"], ["2021-01-05", "2021-01-06"], ["2021_03"]]
+)
+def test_dates_are_no_classes(tmp_path, names):
+    for name in names:
+        write_images(tmp_path / "set" / name, 2)
+    found = find_images(tmp_path / "set")
+    assert (found.layout, len(found.splits["train"]), found.class_names) == ("folder", 2 * len(names), ())
+    assert "the folders are called after dates: all images are one set, without classes" in found.notes
+
+
+def test_numbers_are_classes(tmp_path):
+    for number in range(10):
+        write_images(tmp_path / "mnist" / str(number), 2)
+    assert find_images(tmp_path / "mnist").class_names == tuple(map(str, range(10)))
+
+
+def test_idx_files_in_folders_of_their_own_names(tmp_path):
+    for kind, values in (("images-idx3", digits(5)), ("labels-idx1", np.arange(5) % 2)):
+        folder = tmp_path / f"train-{kind}-ubyte"
+        folder.mkdir()
+        write_idx(folder / f"train-{kind}-ubyte", values)
+    found = find_images(tmp_path)
+    assert (found.layout, found.class_names, len(found.splits["train"])) == ("idx", ("0", "1"), 5)
+    only = tmp_path / "train-images-idx3-ubyte" / "train-images-idx3-ubyte"
+    assert find_images(only).splits["train"].labels.tolist() == [0, 1, 0, 1, 0]
+    write_idx(tmp_path / "train-images.idx3-ubyte", digits(5))  # Kaggle's archive has both
+    assert len(find_images(tmp_path).splits["train"]) == 5
+
+
+def write_emnist(folder: Path, name: str) -> np.ndarray:
+    """EMNIST's files, and the images as they should be seen: each upright."""
+    images = digits(4)
+    for split in ("train", "test"):
+        write_idx(folder / f"emnist-{name}-{split}-images-idx3-ubyte.gz", images.swapaxes(1, 2), zipped=True)
+        write_idx(folder / f"emnist-{name}-{split}-labels-idx1-ubyte.gz", np.array([1, 2, 1, 26]), zipped=True)
+    return images
+
+
+def test_emnist_is_turned_upright(tmp_path):
+    images = write_emnist(tmp_path, "letters")
+    found = find_images(tmp_path)
+    assert (found.layout, found.class_names, list(found.splits)) == ("idx", ("1", "2", "26"), ["train", "test"])
+    np.testing.assert_array_equal(found.splits["test"].pixels[..., 0], images)
+    assert "EMNIST's files have rows and columns exchanged: the images are turned upright" in found.notes
+    write_emnist(tmp_path, "digits")
+    with pytest.raises(
+        LayoutError, match=r"files of 2 sets are here: emnist-digits, emnist-letters; move those of one"
+    ):
+        find_images(tmp_path)
+    found = find_images(tmp_path / "emnist-letters-train-images-idx3-ubyte.gz")
+    assert found.splits["train"].labels.tolist() == [0, 1, 0, 2]
+
+
+def test_mvtec_with_one_folder_in_test(tmp_path):
+    write_images(tmp_path / "train" / "good", 3)
+    write_images(tmp_path / "test" / "broken", 2)
+    write_images(tmp_path / "ground_truth" / "broken", 2)
+    found = find_images(tmp_path)
+    assert found.class_names == ("good", "broken")
+    assert {split: part.labels.tolist() for split, part in found.splits.items()} == {"train": [0] * 3, "test": [1] * 2}
+    assert "not used: ground_truth/" in found.notes
+    write_images(tmp_path / "test" / "good", 2)
+    assert find_images(tmp_path).splits["test"].labels.tolist() == [1, 1, 0, 0]
+
+
+def test_class_names_have_one_unicode_form(tmp_path):
+    composed, apart = "\u00e9t\u00e9", "e\u0301te\u0301"
+    for split, name in (("train", composed), ("test", apart)):
+        write_images(tmp_path / split / name, 2)
+        write_images(tmp_path / split / "hiver", 2)
+    found = find_images(tmp_path)
+    assert sorted(found.class_names) == ["hiver", composed]
+    assert len(find_images(tmp_path, classes=[composed]).splits["test"]) == 2
+
+
+def test_celeba_of_kaggle(tmp_path):
+    write_images(tmp_path / "img_align_celeba" / "img_align_celeba", 4)
+    (tmp_path / "list_attr_celeba.csv").write_text(
+        "image_id,Bald,Smiling\n0.png,-1,1\n1.png,1,-1\n2.png,-1,-1\n3.png,-1,1\n"
+    )
+    (tmp_path / "list_eval_partition.csv").write_text("image_id,partition\n0.png,0\n1.png,0\n2.png,1\n3.png,2\n")
+    found = find_images(tmp_path, attribute="Smiling")
+    assert (found.layout, found.class_names) == ("celeba", ("not Smiling", "Smiling"))
+    assert {name: part.labels.tolist() for name, part in found.splits.items()} == {
+        "train": [1, 0],
+        "val": [0],
+        "test": [1],
+    }
 
 
 def test_a_flat_folder_and_its_splits(tmp_path):

@@ -177,22 +177,24 @@ def test_16_bit_pgm_and_transparent_16_bit_png(tmp_path: Path) -> None:
     assert_header_agrees(tmp_path / "key.png")
 
 
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        ([0.0, 0.5, 1.0], [0, 32768, 65535]),
-        ([0.0, 127.5, 255.0], [0, 32768, 65535]),
-        ([0.0, 300.4, 65535.0], [0, 300, 65535]),
-        ([0.0, 7.0, 200.0], [0, 7, 200]),
-        ([-3.0, 0.0, 3.0], [0, 32768, 65535]),
-        ([float("nan"), 0.5, 1.0], [0, 32768, 65535]),
-    ],
-)
-def test_float_grey(tmp_path: Path, values: list[float], expected: list[int]) -> None:
-    path = tmp_path / "float.tif"
-    Image.fromarray(np.array([values], np.float32)).save(path)
-    np.testing.assert_array_equal(read_image(path).pixels[0, :, 0], expected)
-    assert_header_agrees(path)
+@pytest.mark.parametrize("values", [[0.0, 0.5, 1.0], [-3.0, 0.0, 3.0], [float("nan"), 0.5, 1e9], [0, 7, 200]])
+def test_floats_are_measured_values(tmp_path: Path, values: list[float]) -> None:
+    stored = np.array([values], np.float32)
+    Image.fromarray(stored).save(tmp_path / "float.tif")
+    for picture in (read_image(tmp_path / "float.tif"), from_pil(Image.fromarray(stored))):
+        assert picture.bands
+        np.testing.assert_array_equal(picture.pixels[:, :, 0], stored)
+    header = read_header(tmp_path / "float.tif")
+    assert (header.channels, header.bits, header.alpha, header.dtype) == (1, 16, False, "float32")
+
+
+def test_32_bit_integers_of_files_are_measured_values_and_small_ones_of_pil_16_bit_grey(tmp_path: Path) -> None:
+    stored = np.array([[0, 40_000, 65_535]], np.int32)
+    Image.fromarray(stored).save(tmp_path / "whole.tif")
+    assert read_image(tmp_path / "whole.tif").pixels.dtype == np.int32
+    np.testing.assert_array_equal(from_pil(Image.fromarray(stored)).pixels[:, :, 0], stored)
+    assert from_pil(Image.fromarray(stored)).pixels.dtype == np.uint16
+    assert from_pil(Image.fromarray(stored - 1)).bands  # something is negative
 
 
 def test_palette_bilevel_and_transparency_keys(tmp_path: Path) -> None:

@@ -118,11 +118,11 @@ def test_links_in_a_circle(there):
 
 
 def test_what_was_passed_over_is_counted(there):
-    there("photos/1.jpg", "photos/2.MP4", "photos/3.npy", "photos/4.npy", "photos/README", "photos/.hidden.mp4")
+    there("photos/1.jpg", "photos/2.MP4", "photos/3.mat", "photos/4.mat", "photos/README", "photos/.hidden.mp4")
     there("photos/x/1.jpg", "photos/y/1.txt", "photos/.git/1.jpg", "photos/Thumbs.db")
-    unread = "2 .npy, 1 .mp4, 1 without an ending"
+    unread = "2 .mat, 1 .mp4, 1 without an ending"
     (said,) = left("photos")
-    assert said.startswith("photos: 1 of 5 files read: 2 .npy, ")
+    assert said.startswith("photos: 1 of 5 files read: 2 .mat, ")
     assert said.endswith(" not read; 2 folders not searched (-r searches them)")
     assert sorted(said.split(": ")[2].split(" not read")[0].split(", ")) == sorted(unread.split(", "))
     (said,) = left("photos", recursive=True)

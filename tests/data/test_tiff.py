@@ -511,16 +511,21 @@ def test_colour_of_16_bits(tmp_path: Path, compression: str, apart: bool, tile: 
         (2, (2,), 2),
         (3, (), 3),
         (4, (2,), 4),
-        (5, (0, 0), 3),
-        (5, (2, 0), 4),
     ):
         pixels = noise(19, 21, samples, "u2")
         path = save(tmp_path / "deep.tif", pixels, compression=compression, apart=apart, tile=tile, extras=extras)
         picture = read_image(path)
         assert picture.bits == 16
+        assert not picture.bands
         np.testing.assert_array_equal(picture.pixels, pixels[:, :, :channels])
         header = ImageHeader(width=21, height=19, channels=channels, bits=16, alpha=channels in (2, 4))
         assert read_header(path) == header
+    for samples, extras in ((4, (0,)), (5, (0, 0)), (5, (2, 0))):  # more than colours and alpha: none is left out
+        pixels = noise(19, 21, samples, "u2")
+        path = save(tmp_path / "bands.tif", pixels, compression=compression, apart=apart, tile=tile, extras=extras)
+        picture = read_image(path)
+        assert picture.bands
+        np.testing.assert_array_equal(picture.pixels, pixels)
 
 
 @pytest.mark.parametrize("compression", ["none", "lzw", "deflate"])

@@ -2,13 +2,18 @@
 
 import errno
 import json
+import re
+import shlex
+import shutil
 from dataclasses import replace
 
 import pytest
 import torch
+import tyro
 
 import translate
 from translate.checkpoint import StateError, WriteError, load_state, load_weights, saved_states
+from translate.cli.train import Train
 from translate.config import ConfigError
 
 
@@ -95,6 +100,64 @@ def test_another_configuration_is_refused_with_its_flag(make_config, open_sessio
     palette = {"method": "segmentation", "palette": ((255, 0, 0), (0, 255, 0)), "class_names": ("r", "g")}
     with pytest.raises(ConfigError, match="a run of another method, or of another release"):
         open_session(make_config(**palette))
+
+
+def test_settings_of_the_training_name_the_command_that_starts_a_new_run_from_the_old_one(make_config, open_session):
+    """A command is right where it trains what was asked for, from the networks there were."""
+    config = make_config(images=2, batch_size=2)
+    open_session(config).train()
+    taken = config.run.out.with_name("run-2")
+    taken.mkdir()
+    asked = make_config(images=2, batch_size=1, learning_rate=1e-4)
+    with pytest.raises(ConfigError, match=r"started with --batch-size 2, and now it is 1 \(and 1 more\)") as caught:
+        open_session(asked)
+    found = re.search(
+        r"or start a new run from its networks: translate (train .*)\. What may change: --epochs", str(caught.value)
+    )
+    method = tyro.cli(Train, args=shlex.split(found[1])[1:], config=(tyro.conf.OmitSubcommandPrefixes,)).method
+    new = config.run.out.with_name("run-3")
+    assert method == replace(asked, run=replace(asked.run, out=new, start_from=config.run.out))
+    session = open_session(method).train()
+    assert f"starting from the networks g, d of {config.run.out}" in session.said
+    assert session.engine.images == 2
+
+
+def test_settings_of_the_networks_do_not_name_it(make_config, open_session):
+    open_session(make_config(images=2)).train()
+    for given in ({"width": 8}, {"width": 8, "batch_size": 2}, {"residual": True}):
+        with pytest.raises(ConfigError, match=r"give the same, or another --out\. What may change") as caught:
+            open_session(make_config(images=2, **given))
+        assert "--start-from" not in str(caught.value)
+
+
+def test_data_that_has_changed_is_said(make_config, open_session, draw_pairs, tmp_path):
+    root = draw_pairs(tmp_path / "data", count=6)
+    open_session(make_config(images=2, root=root)).train()
+    again = open_session(make_config(images=4, root=root)).train()
+    assert "the data has changed" not in again.said
+    moved = root.rename(tmp_path / "elsewhere")
+    assert "the data has changed" not in open_session(make_config(images=4, root=moved)).said
+    for side in "AB":
+        (moved / side / "005.png").unlink()
+        shutil.copy(moved / side / "000.png", moved / side / "100.png")
+    shutil.copy(moved / "A/001.png", moved / "A/002.png")
+    for images in (6, 8):  # at each time, since it is told from the start of the run
+        session = open_session(make_config(images=images, root=moved)).train()
+        added = ", ".join(str(moved / side / "100.png") for side in "AB")
+        expected = f"2 files added ({added}), 2 files removed, 1 file replaced ({moved / 'A/002.png'})"
+        assert f"the data has changed since this run was started: {expected}" in session.said
+        assert session.engine.images == images
+
+
+def test_runs_of_releases_that_kept_no_record_of_the_data_go_on(make_config, open_session, monkeypatch):
+    monkeypatch.setattr("translate.engine.engine.file_record", lambda files: {})
+    open_session(make_config(images=2)).train()
+    monkeypatch.undo()
+    session = open_session(make_config(images=4)).train()
+    assert session.engine.images == 4
+    assert "the data has changed" not in session.said
+    newest = load_state(saved_states(session.config.run.out / "states")[-1])
+    assert len(newest.tensors["data/names"]) == 24
 
 
 def test_what_is_free_may_change(make_config, open_session):

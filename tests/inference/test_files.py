@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from translate.config import ResNetConfig, WeightsConfig
+from translate.data import layouts_common
 from translate.data.images import Picture, composite, read_image, write_image
 from translate.data.inputs import Input
 from translate.inference import InferenceError, Translator, files, translate_files
@@ -281,20 +282,20 @@ def test_an_image_too_large_for_memory_fails_alone(tmp_path, translator, out, mo
 def test_reading_ahead_is_bounded(tmp_path, translator, out, monkeypatch):
     inputs = images(tmp_path / "in", [(4, 4)] * 60)
     lock, read, written, most = threading.Lock(), [0], [0], [0]
-    real_read, real_write = files.read_image, files.write_image
+    real_read, real_write = layouts_common.read_image, files.write_image
 
-    def counted_read(path: Path) -> Picture:
+    def counted_read(path: Path, *, page: int = 0) -> Picture:
         with lock:
             read[0] += 1
             most[0] = max(most[0], read[0] - written[0])
-        return real_read(path)
+        return real_read(path, page=page)
 
     def counted_write(path: Path, picture: Picture, *, quality: int | None = None) -> None:
         real_write(path, picture, quality=quality)
         with lock:
             written[0] += 1
 
-    monkeypatch.setattr(files, "read_image", counted_read)
+    monkeypatch.setattr(layouts_common, "read_image", counted_read)
     monkeypatch.setattr(files, "write_image", counted_write)
     monkeypatch.setattr(files.os, "cpu_count", lambda: 2)
     summary = translate_files(translator, inputs, output_paths(named(inputs), out), batch_size=4)

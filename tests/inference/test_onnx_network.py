@@ -258,7 +258,9 @@ def test_text_that_is_no_text_is_refused(colour, tmp_path):
 
 def test_a_file_of_another_format_is_refused(colour, tmp_path):
     (tmp_path / "renamed.onnx").write_bytes(colour[0].read_bytes())
-    with pytest.raises(WeightsError, match="is not a whole ONNX file"):
+    with pytest.raises(
+        WeightsError, match=r"is a safetensors file, whatever its name says: rename it to renamed\.safe"
+    ):
         load(tmp_path / "renamed.onnx")
 
 

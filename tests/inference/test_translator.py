@@ -148,11 +148,11 @@ def test_tensors_give_tensors_of_their_kind(dtype, shape):
     torch.testing.assert_close(output, tensor, atol=1e-6, rtol=0.01 if dtype == torch.bfloat16 else 1e-6)
 
 
-def test_tensors_may_have_any_number_of_channels_and_pictures_may_not():
+def test_tensors_may_have_any_number_of_channels_and_images_of_colours_may_not():
     translator = identity(6)
     assert translator(torch.rand(6, 5, 5)).shape == (6, 5, 5)
     assert translator(np.random.default_rng(0).random((5, 5, 6))).shape == (5, 5, 6)
-    with pytest.raises(InferenceError, match=r"'x' takes 6 channels and makes 6: pictures have 1 to 4, so give"):
+    with pytest.raises(InferenceError, match=r"the image has 3 channels, and 'x' takes 6: give as many"):
         translator(Image.new("RGB", (5, 5)))
 
 
@@ -172,7 +172,7 @@ def test_a_tensor_that_needs_gradients_is_taken_and_the_result_can_be_used_in_tr
         (None, "not NoneType"),
         (np.zeros((4,), np.uint8), r"expected an array \[H, W\] or \[H, W, C\], not \[4\]"),
         (np.zeros((0, 4, 3), np.uint8), r"not \[0, 4, 3\]"),
-        (np.zeros((4, 4, 5), np.uint8), "expected 1 to 4 channels, not 5"),
+        (np.zeros((4, 4, 5), np.uint8), "the image has 5 channels, and 3 are expected"),
         (np.zeros((4, 4, 3), np.int64), "expected uint8, uint16 or floats in .*, not int64"),
         (np.full((4, 4, 3), 2.0), r"expected floats in \[0, 1\], found 2 to 2: scale the image first"),
         (np.full((4, 4, 3), np.nan), "found nan to nan"),

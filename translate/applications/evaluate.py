@@ -31,6 +31,7 @@ from translate.applications.evaluation.sets import score_sets
 from translate.applications.evaluation.sheet import Shown, choose, sheet
 from translate.checkpoint.atomic import make_folder
 from translate.config.base import ConfigError
+from translate.config.encoding import Reading
 from translate.config.training import Direction, Layout, Precision
 from translate.data.layouts import PairedData, UnpairedData
 from translate.data.layouts_common import data_name
@@ -108,7 +109,9 @@ def evaluate(
     translator = (
         weights if isinstance(weights, Translator) else load_translator(weights, device=device, precision=precision)
     )
-    found = find_data(root, root_b=root_b, layout=layout, names=names, unpaired=unpaired)
+    known = translator.config.preprocessing.source or translator.config.preprocessing.target
+    reading = Reading(bands=known.bands) if known is not None else Reading()
+    found = find_data(root, root_b=root_b, layout=layout, names=names, unpaired=unpaired, reading=reading)
     data, notes = open_data(
         found, translator.config, names=names, direction=direction, split=split, num_images=num_images, seed=seed
     )

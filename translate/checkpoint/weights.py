@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from translate.checkpoint.atomic import written_beside
+from translate.checkpoint.formats import recognise, recognise_folder
 from translate.config.base import ConfigError, differences, to_dict
 from translate.config.weights import WeightsConfig, weights_config
 from translate.networks import build_network
@@ -104,8 +105,11 @@ def weights_file(path: Path) -> Path:
         raise WeightsError(
             f"{path} is a run that has exported no weights yet: run its train command again to finish it"
         )
-    foreign = sorted(file for file in path.iterdir() if file.suffix in FOREIGN_SUFFIXES)
-    advice = f". {_how_to_import(foreign[0])}" if foreign else ""
+    advice = ""
+    if foreign := sorted(file for file in path.iterdir() if file.suffix in FOREIGN_SUFFIXES):
+        advice = f". {_how_to_import(foreign[0])}"
+    elif (found := recognise_folder(path)) is not None:
+        advice = f". {found[0]} is {found[1]}"
     raise WeightsError(
         f"{path} has no {MODEL_FILE}: expected a weights folder, a run folder or a .safetensors file{advice}"
     )
@@ -202,6 +206,9 @@ def _opened(file: Path) -> safe_open:
     try:
         return safe_open(file, framework="pt")
     except SafetensorError as error:
+        found = recognise(file)
+        if found is not None and found.kind != "safetensors":
+            raise WeightsError(f"{file} is {found}") from None
         with file.open("rb") as handle:
             head = handle.read(4)
         if head[:2] == b"PK" or (head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05"):

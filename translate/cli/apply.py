@@ -28,8 +28,8 @@ class Apply(Config):
     """A folder; or a file, for a single image: its suffix decides the format."""
     recursive: Annotated[bool, arg(aliases=["-r"])] = False
     """Search the folders in folders, too; outputs lie in such folders again."""
-    format: Literal["png", "jpg", "webp", "tif", "avif"] = "png"
-    """Format of the files in a folder."""
+    format: Literal["png", "jpg", "webp", "tif", "avif", "npy"] | None = None
+    """Format of the files in a folder; png unless given, or tif where the weights make measured values or bands."""
     quality: Annotated[int, Ge(1), Le(100)] | None = None
     """Of JPEG, WebP and AVIF (WebP is lossless unless given, AVIF within a few levels)."""
     batch_size: Annotated[int, Ge(1)] = 8
@@ -45,6 +45,15 @@ class Apply(Config):
     """Of such weights: so many outputs of each image, of the seed and those after it, named NAME-SEED."""
     like: Path | None = None
     """Of such weights: an image whose look is taken over."""
+    values: tuple[float, float] | None = None
+    """LOW HIGH: the values of the files that become black and white; as the weights were trained unless given, or else
+    found in all the files that are named."""
+    bands: tuple[Annotated[int, Ge(1)], ...] = ()
+    """Channels of the files to take, counted from 1, such as 4 3 2; as the weights were trained unless given."""
+    labels: bool = False
+    """The files hold class ids (grey values or palette indices), and the weights take one-hot classes."""
+    pages: bool = False
+    """Translate every page of a TIFF and every frame of an animation, each to a file of its own."""
     scale: Annotated[int, Ge(1), Le(8)] = 1
     """Enlarge the images so many times first, for weights that were trained with --derive low-res."""
 
@@ -54,33 +63,51 @@ def apply(command: Apply) -> int:
     from translate.checkpoint.atomic import make_folder
     from translate.data.images import WRITABLE_SUFFIXES, read_image
     from translate.data.inputs import list_inputs
+    from translate.data.problems import counted
     from translate.inference.files import names_a_file, outputs_for, refuse_overwriting, translate_files
     from translate.inference.library import load_translator
+    from translate.inference.measured import KEEP_VALUES, as_sources, found_values, requested
 
     errors = Console(stderr=True, highlight=False)
+
+    def say(line: str) -> None:
+        errors.print(line, markup=False, soft_wrap=True)
+
     one_file = names_a_file(command.out, WRITABLE_SUFFIXES)
     found = list_inputs(command.inputs, recursive=command.recursive, out=command.out)
-    inputs = [one.path for one in found.files]
     for line in found.passed_over:
-        errors.print(line, markup=False, soft_wrap=True)
+        say(line)
     if command.like is not None and command.looks > 1:
         raise ConfigError("--like is one look, and --looks asks for several: give one of them")
     if one_file and command.looks > 1:
         raise ConfigError(f"--out {command.out} is one file, and --looks makes {command.looks}: name a folder")
-    seeds = range(command.seed, command.seed + command.looks)
-    marks = [f"-{seed}" for seed in seeds] if command.looks > 1 else [""]
-    suffix = f".{command.format}"
-    looks = [
-        outputs_for(found.files, command.out, suffix=suffix, single=WRITABLE_SUFFIXES, mark=mark) for mark in marks
-    ]
-    if command.like is not None:
-        refuse_overwriting([command.like], looks[0])
     translator = load_translator(command.weights, device=command.device, precision=command.precision)
     if command.looks > 1 and not (translator.style or translator.config.noise == "always"):
         raise ConfigError(
             f"'{translator.config.name}' makes one output of an image, whatever the seed: --looks is for weights that "
             "were trained with --style-dim, or with --noise always"
         )
+    if command.values is not None or command.bands or command.labels:
+        translator.read_as(
+            requested(translator.config, values=command.values, bands=command.bands, labels=command.labels)
+        )
+    named, sources = as_sources(found.files, pages=command.pages, ids=translator.takes_ids)
+    values = None
+    if translator.source is None and (ranged := found_values(sources)) is not None:
+        values = ranged.values
+        say(
+            f"values from {values[0]:.10g} to {values[1]:.10g}, found in {counted(ranged.num_files, 'file')}, become "
+            "black to white. --values LOW HIGH sets another range"
+        )
+    in_units = translator.target is not None or values is not None
+    suffix = f".{command.format or ('tif' if in_units else 'png')}"
+    seeds = range(command.seed, command.seed + command.looks)
+    marks = [f"-{seed}" for seed in seeds] if command.looks > 1 else [""]
+    looks = [outputs_for(named, command.out, suffix=suffix, single=WRITABLE_SUFFIXES, mark=mark) for mark in marks]
+    if command.like is not None:
+        refuse_overwriting([command.like], looks[0])
+    if in_units and looks[0][0].suffix.lower() not in KEEP_VALUES:
+        say(f"measured values are written as black to white; {' and '.join(KEEP_VALUES)} keep them in their units")
     code = None if command.like is None else translator.encode(read_image(command.like))
     make_folder(command.out.parent if one_file else command.out)
 
@@ -88,16 +115,17 @@ def apply(command: Apply) -> int:
 
     columns = (TextColumn("translating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as progress:
-        task = progress.add_task("", total=command.looks * len(inputs))
+        task = progress.add_task("", total=command.looks * len(sources))
 
         def on_done(source: Path, reason: str | None) -> None:
             progress.advance(task)
             if reason is not None:
-                errors.print(f"failed: {reason}", markup=False, soft_wrap=True)
+                say(f"failed: {reason}")
 
         failed: set[Path] = set()
+        done, further = 0, {}
         for number, outputs in enumerate(looks):
-            jobs = [job for job in zip(inputs, outputs, strict=True) if job[0] not in failed]
+            jobs = [job for job in zip(sources, outputs, strict=True) if job[0].path not in failed]
             summary = translate_files(
                 translator,
                 [source for source, _ in jobs],
@@ -107,11 +135,19 @@ def apply(command: Apply) -> int:
                 seed=command.seed + number,
                 code=code,
                 scale=command.scale,
+                values=values,
                 on_done=on_done,
             )
             failed |= set(summary.failed)
-    translated = len(inputs) - len(failed)
-    where = looks[0][0] if len(inputs) == command.looks == 1 else command.out
+            done, further = len(summary.written), summary.further
+    if further:
+        some = ", ".join(f"{path.name} {count}" for path, count in list(further.items())[:3])
+        more = ", ..." if len(further) > 3 else ""
+        say(
+            f"{counted(len(further), 'file')} with further pages or frames that were not read ({some}{more}): --pages "
+            "reads them"
+        )
+    where = looks[0][0] if len(sources) == command.looks == 1 else command.out
     times = f", {command.looks} times each," if command.looks > 1 else ""
-    print(f"{translated} of {len(inputs)} translated{times}" + (f" to {where}" if translated else ""))
+    print(f"{done} of {len(sources)} translated{times}" + (f" to {where}" if done else ""))
     return EXIT_PARTLY if failed else 0

@@ -5,12 +5,14 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+from annotated_types import Ge
 from rich.console import Console
 from tyro.conf import Positional
 
 from translate.config.base import Config
+from translate.config.encoding import Reading
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -40,6 +42,12 @@ class Doctor(Config):
     """The data set's folder, or its .npz or idx file; or domain A of two folders."""
     root_b: Path | None = None
     """Domain B, where A and B are two folders given by hand."""
+    values: tuple[float, float] | None = None
+    """LOW HIGH: the values of the files that become black and white; found unless given."""
+    bands: tuple[Annotated[int, Ge(1)], ...] = ()
+    """Channels of the files to take, counted from 1, such as 4 3 2; all unless given."""
+    pages: bool = False
+    """Take every page of a TIFF and every frame of an animation as an image."""
     json: bool = False
     """As JSON, with all the files of each problem."""
 
@@ -56,6 +64,7 @@ def doctor(command: Doctor) -> int:
         found = examine(
             command.root,
             root_b=command.root_b,
+            reading=Reading(values=command.values, bands=command.bands, pages=command.pages),
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
     if command.json:

@@ -31,13 +31,17 @@ class Embed(Config):
     weights: Positional[str]
     """A name (such as vae-mnist), a weights folder, a run folder, or a .safetensors file."""
     root: Positional[Path]
-    """An image set: a folder, folders of classes, idx files, .npz, CelebA."""
+    """An image set: a folder, folders of classes, a folder with a .csv of labels, idx files, .npz, CelebA."""
     out: Annotated[Path, arg(aliases=["-o"])]
     """A folder."""
     split: Literal["train", "val", "test"] | None = None
     """Which images; test, or else val or train, unless given."""
     attribute: str | None = None
     """Of CelebA, what the two classes differ in."""
+    labels_csv: Path | None = None
+    """A .csv file with a column of file names and one of labels; found in the folder unless given."""
+    label_column: str | None = None
+    """Of such a file, the column of the labels, where it has several."""
     count: Annotated[int, Ge(4)] | None = None
     """Images at most, evenly spread."""
     map_count: Annotated[int, Ge(0)] = 2_000
@@ -75,7 +79,12 @@ def embed(command: Embed) -> int:
     if command.map_count:
         sklearn("manifold")  # before minutes of work
     model = load_image_model(command.weights, device=command.device)
-    found = find_images(command.root, attribute=command.attribute)
+    found = find_images(
+        command.root,
+        attribute=command.attribute,
+        labels_csv=command.labels_csv,
+        label_column=command.label_column,
+    )
     split = choose_split(found, command.split)
     print(found.describe())
     for line in found.notes:

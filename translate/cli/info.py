@@ -9,6 +9,7 @@ from rich.console import Console
 from tyro.conf import Positional
 
 from translate.config.base import Config
+from translate.config.encoding import Encoding
 from translate.config.networks import ResNetConfig
 
 if TYPE_CHECKING:
@@ -70,6 +71,9 @@ def _print(found: Description) -> None:
             "generator": "made at that size",
         }.get(config.kind, "any size translated"),
     }
+    for name, encoding in (("inputs", config.preprocessing.source), ("outputs", config.preprocessing.target)):
+        if encoding is not None:
+            rows[name] = _numbers(encoding)
     if config.kind == "translator":
         rows["dropout"] = {
             "always": "on when translating: another seed, another picture",
@@ -94,6 +98,17 @@ def _print(found: Description) -> None:
     for name, value in rows.items():
         table.add_row(Text(name), Text(value))  # plain text: names may hold what rich reads as markup
     Console(highlight=False).print(table)
+
+
+def _numbers(encoding: Encoding) -> str:
+    """What the numbers of files mean, in words."""
+    if encoding.labels:
+        return f"class ids 0 to {encoding.labels - 1}, a channel each"
+    bands = f"bands {' '.join(map(str, encoding.bands))}, " if encoding.bands else ""
+    if encoding.values is None:
+        return f"{bands}{encoding.dtype}"
+    low, high = encoding.values
+    return f"{bands}{encoding.dtype}, values {low:.10g} to {high:.10g}"
 
 
 def _made_of(network: Any) -> str:

@@ -10,6 +10,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from tyro.conf import Positional
 
 from translate.config.base import Config, ConfigError
+from translate.config.encoding import Reading
 from translate.config.networks import Downsampling, Initialisation, Norm, Padding, Upsampling
 
 Layout = Literal[
@@ -24,7 +25,7 @@ Layout = Literal[
     "voc",
 ]
 UnpairedLayout = Literal["auto", "ab-folders", "split-ab-folders", "trainA-trainB", "two-folders"]
-ImageSetLayout = Literal["auto", "folder", "class-folders", "idx", "npz", "celeba"]
+ImageSetLayout = Literal["auto", "folder", "class-folders", "csv", "idx", "npz", "celeba"]
 Direction = Literal["a2b", "b2a"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Schedule = Literal["linear", "cosine", "constant"]
@@ -36,8 +37,8 @@ Derivation = Literal["edges", "gray", "blur", "low-res", "mask"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class FolderConfig(Config):
-    """Which images, and how they are drawn; what all kinds of data share."""
+class FolderConfig(Reading):
+    """Which images, and how they are read and drawn; what all kinds of data share."""
 
     root: Positional[Path]
     """The data set's folder, laid out in one of the known ways; or domain A of two folders."""
@@ -60,6 +61,11 @@ class FolderConfig(Config):
     max_bad: Annotated[float, Ge(0.0), Le(1.0)] = 0.05
     """Share of unreadable files above which a run stops."""
 
+    @property
+    def reading(self) -> Reading:
+        """How the files are read, without where they are."""
+        return Reading(values=self.values, bands=self.bands, pages=self.pages)
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig(FolderConfig):
@@ -71,12 +77,21 @@ class DataConfig(FolderConfig):
     """How the folder is laid out; found by looking unless given."""
     allow_unmatched: bool = False
     """Leave out files without a partner instead of refusing them."""
+    values_b: tuple[float, float] | None = None
+    """Domain B's own --values, where the two differ."""
     direction: Direction = "a2b"
     """Which half is translated into which."""
     names: tuple[str, str] = ("A", "B")
     """What the two domains show, in a word or two each: ``--names photos labels``."""
+    labels: bool = False
+    """The label maps hold class ids (grey values or palette indices): read them as one-hot classes, a channel each."""
     colour_jitter: Annotated[float, Ge(0.0), Le(1.0)] = 0.0
     """Strength of brightness, contrast and saturation changes; inputs only."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.labels and self.colour_jitter:
+            raise ConfigError("--colour-jitter changes colours, and --labels has none: leave one out")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +102,8 @@ class UnpairedDataConfig(FolderConfig):
     """Domain B, where A and B are two folders given by hand."""
     layout: UnpairedLayout = "auto"
     """How the folder is laid out; found by looking unless given."""
+    values_b: tuple[float, float] | None = None
+    """Domain B's own --values, where the two differ."""
     names: tuple[str, str] | None = None
     """What the two domains show, in a word or two each; the names of their folders unless given."""
 
@@ -96,7 +113,8 @@ class ImageSetConfig(FolderConfig):
     """Images of one kind, with labels or without."""
 
     root: Positional[Path]
-    """A folder of images, of one folder a class, of idx files or of CelebA; or an .npz or idx file."""
+    """A folder of images, of one folder a class, of images with a .csv of labels, of idx files or of CelebA; or an .npz
+    or idx file."""
     enlarge: Annotated[float, Ge(1.0), Le(32.0)] = 1.0
     """The shorter side is resized to this times the size before a random crop."""
     flip: bool = False
@@ -109,6 +127,11 @@ class ImageSetConfig(FolderConfig):
     """Draw the images of every class of a labelled set as often as those of the largest."""
     attribute: str | None = None
     """Of CelebA, what the two classes differ in: ``--attribute Smiling``."""
+    labels_csv: Path | None = None
+    """A .csv file with a column of file names and one of labels, maybe one of splits; found in the folder unless
+    given."""
+    label_column: str | None = None
+    """Of such a file, the column of the labels, where it has several."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -333,14 +356,21 @@ class SegmentationConfig(Config):
     data: DataConfig
     run: RunConfig
     palette: tuple[tuple[int, int, int], ...] = ()
-    """The colours of the classes in the label maps; each pixel is snapped to the nearest."""
+    """The colours of the classes in the label maps; each pixel is snapped to the nearest. --labels is for class ids."""
     class_names: tuple[str, ...] = ()
+    """One for each class; with --labels 0, 1, 2 and so on unless given."""
     width: Annotated[int, Ge(1)] = 32
     depth: Annotated[int, Ge(1), Le(10)] = 5
     norm: Norm = "group"
     dropout: Annotated[float, Ge(0.0), Lt(1.0)] = 0.5
 
     def __post_init__(self) -> None:
+        if self.data.labels:
+            if self.palette:
+                raise ConfigError(
+                    "--palette is for label maps of colours, and --labels for class ids: give one of them"
+                )
+            return
         if len(self.palette) < 2 or len(self.palette) != len(self.class_names):
             raise ConfigError(
                 f"--palette has {len(self.palette)} colours and --class-names {len(self.class_names)} names: "

@@ -10,6 +10,7 @@ from annotated_types import Ge, Le, Len, Lt
 from pydantic import Field
 
 from translate.config.base import Config, ConfigError, from_dict
+from translate.config.encoding import Encoding
 from translate.config.networks import NetworkConfig, ResNetConfig, UNetConfig
 from translate.config.training import ImageSetConfig, Noise
 
@@ -27,6 +28,10 @@ class Preprocessing(Config):
     bits: Literal[8, 16] = 8
     """Depth of the images it was trained on."""
     alpha: Literal["composite", "keep"] = "composite"
+    source: Encoding | None = None
+    """How the numbers of its inputs are read, where they are not plain grey or RGB."""
+    target: Encoding | None = None
+    """How the numbers of what it makes are written, where they are not plain grey or RGB."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +110,11 @@ def image_set_of(config: WeightsConfig, root: Path) -> ImageSetConfig | None:
     drawn = config.training.config.get("data") if config.training is not None else None
     if not drawn:
         return None
-    return from_dict(ImageSetConfig, {**drawn, "root": str(root), "size": config.preprocessing.size})
+    table = root / drawn["labels_csv"] if drawn.get("labels_csv") else None  # recorded without its folder
+    there = str(table) if table is not None and table.is_file() else None
+    return from_dict(
+        ImageSetConfig, {**drawn, "root": str(root), "labels_csv": there, "size": config.preprocessing.size}
+    )
 
 
 def weights_config(values: Any) -> WeightsConfig:

@@ -110,13 +110,17 @@ def crop(pixels: np.ndarray, *, size: int, left: float, top: float) -> np.ndarra
     return pixels[y : y + size, x : x + size]
 
 
-def to_unit(pixels: Tensor) -> Tensor:
-    """uint8 or uint16 [N, S, S, C] to float32 [N, C, S, S] in [-1, 1]."""
-    return _planes_to_unit(pixels.permute(0, 3, 1, 2))
+def to_unit(pixels: Tensor, *, labels: int = 0) -> Tensor:
+    """uint8 or uint16 [N, S, S, C] to float32 [N, C, S, S] in [-1, 1]; class ids to [N, labels, S, S]."""
+    return _planes_to_unit(pixels.permute(0, 3, 1, 2), labels=labels)
 
 
-def _planes_to_unit(planes: Tensor) -> Tensor:
-    """uint8 or uint16 [N, C, S, S] to float32 in [-1, 1]."""
+def _planes_to_unit(planes: Tensor, *, labels: int = 0) -> Tensor:
+    """uint8 or uint16 [N, C, S, S] to float32 in [-1, 1]; with labels class ids [N, 1, S, S] to [N, labels, S, S]:
+    1 in the channel of a pixel's class and -1 in the others, and -1 in all where it has none."""
+    if labels:
+        classes = torch.arange(labels, device=planes.device).view(1, -1, 1, 1)
+        return (planes.to(torch.int32) == classes).float().mul_(2).sub_(1)
     top = 65535.0 if planes.dtype == torch.uint16 else 255.0
     # A tensor on the device: CUDA multiplies by the rounded reciprocal of a plain number.
     half = torch.full((), top / 2, device=planes.device)
@@ -203,7 +207,7 @@ class PairBatches(Iterator[Batch]):
         self._lock = threading.Lock()
         self._closed = False
         # Small batches are handed over several at a time: waking a thread costs as much as cropping a sample.
-        sample_bytes = size**2 * sum(fmt.channels * np.dtype(fmt.dtype).itemsize for fmt in store.formats)
+        sample_bytes = size**2 * sum(fmt.stored_channels * np.dtype(fmt.dtype).itemsize for fmt in store.formats)
         self._at_once = max(1, min(MOST_AT_ONCE, BYTES_AT_ONCE // (self.share * sample_bytes)))
         self._ready: deque[Prepared] = deque()
         self._spare: deque[list[Tensor]] = deque()
@@ -281,7 +285,10 @@ class PairBatches(Iterator[Batch]):
             self._submit()
             self._check_bad()  # the thread that met one too many may be at work on a later batch
         halves, draws, self.indices = self._ready.popleft()
-        images = [_planes_to_unit(half.to(self.device, non_blocking=True)) for half in halves]
+        images = [
+            _planes_to_unit(half.to(self.device, non_blocking=True), labels=fmt.labels if half.shape[1] else 0)
+            for half, fmt in zip(halves, self.store.formats, strict=True)
+        ]
         if self.device.type == "cpu":  # read by now, and fresh memory is slow; elsewhere the copy may still go on
             self._spare.append(halves)
         batch = dict(zip(("a", "b"), images, strict=True))
@@ -325,5 +332,8 @@ def fixed_batch(store: PairStore, *, indices: Sequence[int], device: torch.devic
             half.append(crop(pixels, size=store.side, left=0.5, top=0.5))
     if not rows[0]:
         raise DataError(f"none of the {len(indices)} {store.noun} for the samples can be read")
-    a, b = (to_unit(torch.from_numpy(np.stack(half)).to(device)) for half in rows)
+    a, b = (
+        to_unit(torch.from_numpy(np.stack(half)).to(device), labels=fmt.labels if half[0].shape[2] else 0)
+        for half, fmt in zip(rows, store.formats, strict=True)
+    )
     return {"a": a, "b": b}

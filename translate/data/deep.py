@@ -25,6 +25,7 @@ from PIL import Image, ImageFile
 
 _PNG_CHANNELS = {"LA;16B": 2, "RGB;16B": 3, "RGBA;16B": 4}
 _PNG_TYPES = {2: 4, 3: 2, 4: 6}
+GDAL_NODATA = 42113  # the tag
 _PNG_LEVEL = 3  # as for 8 bits; the default takes twice the time for files that are 1 % smaller
 _ROWS_BYTES = 2**22  # filtered at a time
 
@@ -124,6 +125,27 @@ def encode_tiff(pixels: np.ndarray, icc: bytes | None) -> bytes:
         compression="adobe_deflate",
         predictor=True,
         iccprofile=icc,
+        metadata=None,
+        software=False,
+    )
+    return buffer.getvalue()
+
+
+def encode_bands(pixels: np.ndarray, nodata: float | None) -> bytes:
+    """A TIFF of [H, W, C] of any number type, deflated, whose channels are bands."""
+    from tifffile import imwrite
+
+    buffer = io.BytesIO()
+    several = pixels.shape[2] > 1
+    imwrite(
+        buffer,
+        pixels if several else pixels[:, :, 0],
+        photometric="minisblack",
+        planarconfig="contig" if several else None,
+        extrasamples=["unspecified"] * (pixels.shape[2] - 1) if several else None,
+        compression="adobe_deflate",
+        predictor=pixels.dtype.kind != "f",  # that of floats needs a codec that tifffile has not
+        extratags=[(GDAL_NODATA, "s", 0, f"{nodata:.17g}", True)] if nodata is not None else [],
         metadata=None,
         software=False,
     )

@@ -20,6 +20,7 @@ from translate.data.folder_images import NUM_SAMPLES, NUM_VALIDATION
 from translate.data.image_inputs import spread
 from translate.data.image_set import ImageSet, SetBatches
 from translate.data.sizes import default_size
+from translate.data.store import Format
 
 NAMES: dict[Derivation, tuple[str, str]] = {
     "edges": ("sketch", "picture"),
@@ -69,6 +70,11 @@ class DerivedPairs:
             raise ConfigError("--derive is for images without transparency: leave out --alpha keep")
         if kind == "gray" and target.channels == 1:
             raise ConfigError(f"{config.root} has grey images, and --derive gray needs colours to make again")
+        if target.channels not in (1, 3):
+            raise ConfigError(
+                f"--derive is for grey and RGB, and these images have {target.channels} bands: take one or three of "
+                "them with --bands"
+            )
         self.target_format = target
         self.source_format = replace(target, channels=derived_channels(kind, target.channels))
         named = config.names != DataConfig.names
@@ -80,6 +86,11 @@ class DerivedPairs:
         return self.images.size
 
     @property
+    def formats(self) -> tuple[Format, ...]:
+        """What the images of each domain are brought to."""
+        return (self.source_format, self.target_format)
+
+    @property
     def num_images(self) -> int:
         """Training images."""
         return self.images.num_images
@@ -88,6 +99,11 @@ class DerivedPairs:
     def description(self) -> str:
         """The data set in one line."""
         return self.images.description
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """Every file of every split, by its place in the data set."""
+        return self.images.files
 
     @property
     def announcement(self) -> list[str]:

@@ -10,12 +10,15 @@ import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from translate.config.encoding import Reading
 from translate.config.gans import GAN_METHODS
 from translate.data.doctor_checks import Subject, run_checks
 from translate.data.doctor_images import (
+    Example,
     Look,
     domain_examples,
     examine_all,
@@ -25,9 +28,10 @@ from translate.data.doctor_images import (
     pair_examples,
     set_examples,
 )
+from translate.data.encodings import formats
 from translate.data.images import ImageError
 from translate.data.layouts import LayoutError, PairedData, UnpairedData, find_domains, find_pairs
-from translate.data.layouts_common import CHANNEL_NAMES, SPLIT_NAMES, existing_folder, relative
+from translate.data.layouts_common import CHANNEL_NAMES, SPLIT_NAMES, ImageSource, Kind, existing_folder, relative
 from translate.data.layouts_images import ImageSetData, find_images
 from translate.data.problems import Problem, Problems, Severity
 from translate.data.unread import note_unread
@@ -122,6 +126,7 @@ def examine(
     root: str | os.PathLike[str],
     *,
     root_b: str | os.PathLike[str] | None = None,
+    reading: Reading | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Diagnosis:
     """Look at a data set, and decode every image of it.
@@ -129,6 +134,7 @@ def examine(
     Args:
         root: The data set; with `root_b`, the folder of A. An .npz or idx file is one, too.
         root_b: The folder of B, where the two are given by hand.
+        reading: How values, bands and pages are read.
         progress: Called from this thread with the pairs or images that are done, and their number.
 
     Raises:
@@ -136,8 +142,10 @@ def examine(
     """
     root = Path(root) if os.path.isfile(root) else existing_folder(root)
     root_b = existing_folder(root_b) if root_b is not None else None
-    pairs, unpaired = _attempt(find_pairs, root, root_b), _attempt(find_domains, root, root_b)
-    images = _attempt_set(root, root_b)
+    reading = reading or Reading()
+    pairs = _attempt(partial(find_pairs, reading=reading), root, root_b)
+    unpaired = _attempt(partial(find_domains, reading=reading), root, root_b)
+    images = _attempt_set(root, root_b, reading)
     kind = _kind(pairs, unpaired, images)
     problems = Problems(collect=True)
     found: PairedData | UnpairedData | ImageSetData | None = None
@@ -156,6 +164,7 @@ def examine(
         problems.found += images.problems
     else:
         examples, names = loose_examples(root, root_b), ("",)
+    _tell_values(found, examples, names, reading, problems)
     examine_all(examples, progress)
     looks = [looks_of(examples, domain) for domain in range(len(names))]
     reports = tuple(_report(*domain) for domain in zip(names, where, looks, strict=True) if domain[2])
@@ -219,15 +228,39 @@ def _attempt(find: Callable[..., _Data], root: Path, root_b: Path | None) -> _At
     return _Attempt(found=found, problems=problems.found)
 
 
-def _attempt_set(root: Path, root_b: Path | None) -> _Attempt[ImageSetData]:
+def _tell_values(
+    found: PairedData | UnpairedData | ImageSetData | None,
+    examples: Sequence[Example],
+    names: tuple[str, ...],
+    reading: Reading,
+    problems: Problems,
+) -> None:
+    """Say which values and bands training would take, and have the images looked at by the same."""
+    if found is None or not examples:
+        return
+    kinds = [found.kind] if isinstance(found, ImageSetData) else found.kinds
+    trained = [example for example in examples if example.split == "train"] or examples
+    sources: list[list[ImageSource]] = [[] for _ in kinds]
+    for example in trained:
+        for domain, source in zip(example.domains, example.sources, strict=True):
+            sources[domain].append(source)
+    made, lines = formats(kinds, sources, reading, names=names)
+    for line in lines:
+        problems.note("values", line, "nothing to do", severity="hint")
+    for example in examples:
+        example.encodings = tuple(made[domain].encoding for domain in example.domains)
+
+
+def _attempt_set(root: Path, root_b: Path | None, reading: Reading) -> _Attempt[ImageSetData]:
     problems = Problems(collect=True)
     found: ImageSetData | None = None
     try:
         if root_b is not None:
             raise LayoutError("an image set is one folder, and two were given")
-        found = find_images(root, problems=problems)
+        found = find_images(root, reading=reading, problems=problems)
     except LayoutError as error:
-        problems.refuse("layout", error.what, error.mend)
+        if not problems.refused:
+            problems.refuse("layout", error.what, error.mend)
     except ImageError as error:  # of an idx or .npz file, which holds all of the images
         problems.refuse("damaged", str(error), "copy it again")
     else:
@@ -268,7 +301,7 @@ def _report(name: str, where: str, looks: Sequence[tuple[str, Path, Look]]) -> D
         size=sizes.most_common(1)[0][0],
         smallest=by_area[0],
         largest=by_area[-1],
-        channels=max(1 if look.channels < 3 else 3 for *_, look in looks) + any(look.transparent for *_, look in looks),
+        channels=max(_colours(look) for *_, look in looks) + any(look.transparent for *_, look in looks),
         bits=max(look.bits for *_, look in looks),
         formats=dict(Counter(_format(look) for *_, look in looks).most_common()),
         few_colours=few_colours([look for *_, look in looks]),
@@ -292,9 +325,13 @@ def _array_report(found: ImageSetData) -> DomainReport:
     )
 
 
+def _colours(look: Look) -> int:
+    """Channels without alpha."""
+    return look.channels if look.dtype is not None else 1 if look.channels < 3 else 3
+
+
 def _format(look: Look) -> str:
-    channels = (1 if look.channels < 3 else 3) + look.transparent
-    return ("16-bit " if look.bits == 16 else "") + CHANNEL_NAMES[channels]
+    return Kind(channels=_colours(look) + look.transparent, bits=look.bits, dtype=look.dtype).describe()
 
 
 def _paired_methods(
@@ -302,18 +339,16 @@ def _paired_methods(
 ) -> tuple[Method, ...]:
     reason = _reason(pairs, problems, told=kind == "pairs")
     labels = [domain for domain, report in enumerate(reports) if report.few_colours]
-    no_labels = ""
-    if not labels:
-        no_labels = "neither A nor B is like label maps: flat areas of a few colours"
-    elif all(reports[domain].channels != 3 for domain in labels):
-        no_labels = "the label maps are not RGB, as --palette is: save each class as a colour"
+    no_labels = "" if labels else "neither A nor B is like label maps: flat areas of a few colours"
+    ids = bool(labels) and all(reports[domain].channels != 3 for domain in labels)
+    flags = [*(["--direction b2a"] if labels == [0] else []), *(["--labels"] if ids else [])]
     return (
         Method(name="pix2pix", suits=not reason, reason=reason),
         Method(
             name="segmentation",
             suits=not (reason or no_labels),
             reason=reason or no_labels,
-            flags="--direction b2a" if labels == [0] else "",
+            flags=" ".join(flags),
         ),
     )
 
@@ -350,6 +385,7 @@ def _learners(images: _Attempt[ImageSetData], kind: str, problems: Problems) -> 
 def _reason(attempt: _Attempt[Any], problems: Problems, *, told: bool) -> str:
     """Why training would refuse; in short where the errors are `told` among the problems."""
     if attempt.refused and not told:
-        return f"{attempt.refused[0].what}; {attempt.refused[0].mend}"
+        first = attempt.refused[0]
+        return f"{first.what}; {first.mend}" if first.mend else first.what
     errors = [problem for problem in problems.refused if told or problem.kind == "damaged"]
     return "not before the errors are mended" if errors else ""

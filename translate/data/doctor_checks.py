@@ -14,6 +14,7 @@ from translate.data.layouts import MAX_CORRUPT_SHARE
 from translate.data.layouts_common import SPLIT_NAMES, first_names, relative
 from translate.data.problems import Problems, Severity, be
 from translate.data.sizes import default_size
+from translate.data.survey import dim
 
 ENLARGED = 286 / 256
 """How much larger than its crops an image is made, by the default of ``--enlarge``."""
@@ -21,7 +22,6 @@ FEW_PAIRS, FEW_IMAGES = 50, 100
 SPLITS = (*dict.fromkeys(SPLIT_NAMES.values()), "images")
 _TINY = 64
 _ELONGATED = 3
-_CLASS_NUMBERS = 64  # label maps of numbers have fewer classes, and no 8-bit photograph is so dark throughout
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,14 +183,10 @@ def _counts(subject: Subject) -> None:
 def _depth(subject: Subject) -> None:
     """Values that fill a small part of their range; they show as black."""
     for domain, name in enumerate(subject.names):
-        looks = [look for _, look in subject.looks(domain)]
-        top = max((look.top for look in looks), default=255)
-        if looks and all(look.bits == 16 for look in looks) and top < 2**13:
-            what = f"{name} has 16 bits and uses {max(1, top.bit_length())} of them: it looks black"
-            subject.problems.note("few-bits", what, f"multiply its values by {65535 // max(1, top)}")
-        elif looks and all(look.bits == 8 for look in looks) and top < _CLASS_NUMBERS:
-            what = f"{name} has values from 0 to {top} of 255: class numbers, perhaps, and nearly black to every method"
-            subject.problems.note("few-bits", what, "give each class a colour of its own, or stretch the values")
+        looks = [look for _, look in subject.looks(domain) if look.dtype is None]
+        bits = {look.bits for look in looks}
+        if len(bits) == 1 and (found := dim(name or "the set", [look.top for look in looks], bits=bits.pop())):
+            subject.problems.note("few-bits", *found)
 
 
 def _transparency(subject: Subject) -> None:

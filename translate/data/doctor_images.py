@@ -6,16 +6,19 @@ import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from translate.config.encoding import Encoding
 from translate.data.fingerprints import Fingerprint, fingerprint, to_rgb
-from translate.data.images import ImageError, Picture, list_images
+from translate.data.images import ImageError, Picture, composite, list_images, shown
 from translate.data.layouts import ImageSource, LayoutError, PairedData, UnpairedData
 from translate.data.layouts_common import SPLIT_NAMES
 from translate.data.layouts_images import ImageSetData
+from translate.data.survey import is_blank
+from translate.data.values import chosen
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -25,8 +28,10 @@ class Look:
     size: tuple[int, int]
     channels: int
     bits: int
+    dtype: str | None
+    """Number type of bands and measured values; None for grey and RGB."""
     top: int
-    """The largest value of its colours."""
+    """The largest value of its colours, or of what is made of measured values."""
     transparent: bool
     """Somewhere; not only an alpha channel that is full everywhere."""
     blank: bool
@@ -40,8 +45,17 @@ class Look:
     fingerprint: Fingerprint
 
     @staticmethod
-    def at(picture: Picture) -> Look:
-        """Look at a picture; its colours on 128 lines at the most."""
+    def at(picture: Picture, encoding: Encoding | None = None) -> Look:
+        """Look at a picture; its colours on 128 lines at the most.
+
+        Args:
+            picture: What was read.
+            encoding: What its numbers mean, where they are not plain grey or RGB.
+        """
+        stored = picture
+        if picture.bands:
+            values = encoding.values if encoding is not None else None
+            picture = shown(replace(picture, pixels=chosen(picture, encoding.bands if encoding else ())), values)
         rows = slice(None, None, -(-picture.pixels.shape[0] // 128))
         colours = to_rgb(Picture(pixels=picture.pixels[rows])).astype(np.int16)  # [<= 128, W, 3]
         steps = np.abs(np.diff(colours, axis=1)) <= 2
@@ -53,11 +67,12 @@ class Look:
         blank = np.ptp(known.thumbnail.reshape(-1, 3), axis=0).max() == 0  # and if so, to the pixel
         return Look(
             size=picture.size,
-            channels=picture.channels,
-            bits=picture.bits,
+            channels=stored.channels,
+            bits=stored.bits,
+            dtype=stored.pixels.dtype.name if stored.bands else None,
             top=int(picture.colour.max()),
             transparent=picture.alpha is not None and bool(picture.alpha.min() < np.iinfo(picture.pixels.dtype).max),
-            blank=bool(blank and (picture.pixels == picture.pixels[:1, :1]).all()),
+            blank=bool(blank and is_blank(stored.pixels if stored.bands else composite(picture).pixels)),
             flat_share=float(flat.mean()) if flat.size else 1.0,
             flat_colours=np.stack([found[common], counts[common]]).astype(np.int32),
             flat_pixels=int(flat.sum()),
@@ -93,6 +108,8 @@ class Example:
     """One for each source, once it was decoded."""
     fault: ImageError | None = None
     """Why it could not be decoded."""
+    encodings: tuple[Encoding | None, ...] = ()
+    """What the numbers of each source mean; none for grey and RGB."""
 
     def __post_init__(self) -> None:
         self.path = self.sources[0].path  # the file, or that of A, or the one that is at fault
@@ -100,7 +117,8 @@ class Example:
     def examine(self) -> None:
         """Decode it, all of it, and keep what the checks need."""
         try:
-            self.looks = tuple(Look.at(picture) for picture in self.read())
+            encodings = self.encodings or (None,) * len(self.sources)
+            self.looks = tuple(Look.at(picture, own) for picture, own in zip(self.read(), encodings, strict=True))
         except LayoutError:
             pass  # an odd width, which was told when the headers were read
         except ImageError as error:

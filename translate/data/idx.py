@@ -18,7 +18,7 @@ from translate.data.images import ImageError
 
 UINT8 = 0x08
 MAX_BYTES = 8 * 2**30
-_NAME = re.compile(r"(?P<stem>.*?)[-.]?(?P<kind>images|labels)[-.]idx(?P<axes>[13])-ubyte(\.gz)?", re.IGNORECASE)
+_NAME = re.compile(r"(?P<stem>.*?)[-._]?(?P<kind>images|labels)[-._]idx[13][-._]ubyte(\.gz)?", re.IGNORECASE)
 
 
 def idx_name(path: Path) -> tuple[str, str] | None:

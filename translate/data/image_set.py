@@ -19,6 +19,8 @@ from translate.config.base import ConfigError
 from translate.config.training import ImageSetConfig
 from translate.data.array_batches import ArrayBatches
 from translate.data.batches import Batch, DataError, PairBatches, Wanted, crop, evenly, fixed_batch, to_unit
+from translate.data.changes import places
+from translate.data.encodings import formats
 from translate.data.folder_images import NUM_SAMPLES, NUM_VALIDATION, FolderImages, held_out
 from translate.data.image_inputs import spread
 from translate.data.images import Picture
@@ -26,6 +28,7 @@ from translate.data.layouts_common import ImageSource, data_name, in_order
 from translate.data.layouts_images import ImagePart, ImageSetData, find_images
 from translate.data.sizes import image_set_size
 from translate.data.store import Format, fitted_size, resize, to_format
+from translate.data.survey import survey
 from translate.data.unpaired import ImageStore
 
 _BINARISE_KEY = 0x0B1A
@@ -56,8 +59,11 @@ class ImageSet(FolderImages):
             layout=config.layout,
             classes=config.classes,
             attribute=config.attribute,
+            labels_csv=config.labels_csv,
+            label_column=config.label_column,
             keep_alpha=config.alpha == "keep",
             max_corrupt=config.max_bad,
+            reading=config.reading,
         )
         found = self.found
         if "train" not in found.splits or len(found.splits["train"]) == 0:
@@ -72,7 +78,7 @@ class ImageSet(FolderImages):
         super().__init__(config, image_size=found.size, cache=cache)
         if config.size is None:
             self.size = image_set_size(*found.size)
-        self.format = Format(channels=found.channels, bits=found.bits)
+        (self.format,), self._said = formats([found.kind], [found.splits["train"].sources], config.reading)
         if config.class_balanced and not found.class_names:
             raise ConfigError(
                 f"{config.root} has no labels, so --class-balanced means nothing: leave it out, or put the images into "
@@ -80,6 +86,11 @@ class ImageSet(FolderImages):
             )
         if binarise and found.channels != 1:
             raise ConfigError("--binarise once is for grey images, and these have colours")
+
+    @property
+    def formats(self) -> tuple[Format, ...]:
+        """What the images of each domain are brought to."""
+        return (self.format,)
 
     @property
     def num_images(self) -> int:
@@ -104,6 +115,14 @@ class ImageSet(FolderImages):
         return f"{data_name(self.found.root)}: {self.found.describe()}"
 
     @property
+    def files(self) -> dict[str, Path]:
+        """Every file of every split, by its place in the data set; what was read as arrays may be any file there."""
+        root = self.config.root
+        sources = [source.path for part in self.found.splits.values() for source in part.sources]
+        whole = [root] if root.is_file() else [path for path in root.iterdir() if path.is_file()]
+        return places(sources or whole, (root,))
+
+    @property
     def announcement(self) -> list[str]:
         """What should be said aloud before training starts."""
         width, height = self.found.size
@@ -111,7 +130,8 @@ class ImageSet(FolderImages):
         if width != height or self.found.mixed_sizes:
             how = "squeezed to squares" if self.config.fit == "stretch" else "cropped to squares"
             square = [f"images are {how} of {self.size} px"]
-        return [self.found.describe(), *self._enlarged, *square, *self.found.notes]
+        surveyed = survey([("", self.part("train").sources, self.format)])
+        return [self.found.describe(), *self._enlarged, *square, *self._said, *surveyed, *self.found.notes]
 
     def part(self, split: str) -> ImagePart:
         """The images of train, val or test; empty where there is no such split."""

@@ -2,7 +2,8 @@
 
 Everything that a camera, a scanner or an editor put into a file is settled here, once: EXIF orientation, palettes,
 CMYK, Lab, ICC profiles, transparency, 16 bits. Past this module an image is an array [H, W, C] of uint8 or uint16 in
-sRGB.
+sRGB; or, where a file holds measured values (floats, signed and 32-bit integers) or bands (channels that are neither
+colours nor alpha), an array of just those.
 
 PNG (`translate.data.deep`) and TIFF (`translate.data.tiff`) keep 16 bits, grey and colour alike. PIL images, which
 have no such modes for colour, come as 8 bits.
@@ -18,17 +19,18 @@ import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
-from translate.data.deep import deep_channels, encode_png, encode_tiff, read_deep
+from translate.data.array_files import StoredArray, open_array
+from translate.data.deep import deep_channels, encode_bands, encode_png, encode_tiff, read_deep
 from translate.data.heif import StoredHeif, open_heif
 from translate.data.profiles import deep_cmyk_to_srgb, deep_from_srgb, deep_to_srgb, from_srgb, to_srgb
+from translate.data.ranges import find_range, sample, shares
 from translate.data.tiff import (
-    ALPHA,
     CMYK,
     MIN_IS_BLACK,
     MIN_IS_WHITE,
@@ -46,7 +48,7 @@ MAX_PIXELS = 178_956_970
 
 IMAGE_SUFFIXES = frozenset(
     {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".tif", ".tiff"}
-    | {".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".avif", ".heic", ".heif", ".hif"}
+    | {".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".avif", ".heic", ".heif", ".hif", ".npy"}
 )
 """File name endings (lower case) that count as images when a folder is listed."""
 
@@ -83,6 +85,7 @@ _WRITE_FORMATS = {
     ".tiff": "TIFF",
     ".bmp": "BMP",
     ".avif": "AVIF",
+    ".npy": "NPY",
 }
 WRITABLE_SUFFIXES = tuple(_WRITE_FORMATS)
 """What `write_image` takes."""
@@ -97,6 +100,9 @@ _TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     7: lambda pixels: pixels[::-1, ::-1].swapaxes(0, 1),
     8: lambda pixels: pixels.swapaxes(0, 1)[::-1],
 }
+_PAGED_FORMATS = frozenset({"TIFF", "GIF", "PNG", "WEBP", "AVIF"})
+_WHOLE_16 = frozenset({"PPM", "PNG", "JPEG2000"})  # whose mode I is 16-bit grey
+_NEW_SUBFILE_TYPE = 254
 _OPAQUE_MODES = ("I", "F", "CMYK", "LAB")
 _GREY_MODES = ("1", "L", "LA", "La", "I", "F")
 _STORED_COLOURS = {MIN_IS_WHITE: 1, MIN_IS_BLACK: 1, RGB: 3, CMYK: 4}
@@ -113,16 +119,30 @@ class ImageError(ValueError):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Picture:
-    """An upright image in sRGB."""
+    """An upright image in sRGB; or with `bands`, an array of measured values."""
 
     pixels: np.ndarray
-    """[H, W, C], uint8 or uint16, contiguous; alpha, where there is one, is last and not premultiplied."""
+    """[H, W, C], uint8 or uint16, contiguous; alpha, where there is one, is last and not premultiplied. With `bands`
+    any number of channels, and any type of integers or floats."""
     icc_profile: bytes | None = None
     """The RGB or grey profile that the file carried. The pixels are already sRGB; `write_image` converts them back."""
+    bands: bool = False
+    """The channels are measured values or bands in the file's own units: no sRGB, and none of them is alpha."""
+    nodata: float | None = None
+    """The value that marks pixels without data, where the file names one; NaN always does. Of bands alone."""
+    values: tuple[float, float] | None = None
+    """The values shown as black and white, where the image is shown. Of bands alone."""
+    ids: bool = False
+    """The one band holds class ids, which have nothing between them."""
+    pages: int = 1
+    """Pages or frames of the file, this one among them."""
 
     def __post_init__(self) -> None:
         shape, dtype = self.pixels.shape, self.pixels.dtype
-        if len(shape) != 3 or not 1 <= shape[2] <= 4 or 0 in shape or dtype not in (np.uint8, np.uint16):
+        if self.bands:
+            if len(shape) != 3 or 0 in shape or dtype.kind not in "uif":
+                raise ValueError(f"a picture of bands is [H, W, C] of integers or floats, not {list(shape)} of {dtype}")
+        elif len(shape) != 3 or not 1 <= shape[2] <= 4 or 0 in shape or dtype not in (np.uint8, np.uint16):
             raise ValueError(f"a picture is [H, W, 1 to 4] of uint8 or uint16, not {list(shape)} of {dtype}")
         object.__setattr__(self, "pixels", np.ascontiguousarray(self.pixels))
 
@@ -133,23 +153,26 @@ class Picture:
 
     @property
     def channels(self) -> int:
-        """1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha."""
+        """1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha; or the number of bands."""
         return self.pixels.shape[2]
 
     @property
     def bits(self) -> int:
-        """8 or 16 bits a channel."""
-        return 8 * self.pixels.itemsize
+        """8 or 16 bits a channel; measured values are worked on with 16."""
+        return 8 if self.pixels.dtype == np.uint8 else 16
 
     @property
     def colour(self) -> np.ndarray:
-        """The pixels without alpha, [H, W, 1 or 3]."""
-        return self.pixels[:, :, : 1 if self.channels < 3 else 3]
+        """The pixels without alpha, [H, W, 1 or 3]; all bands."""
+        return self.pixels if self.bands else self.pixels[:, :, : 1 if self.channels < 3 else 3]
 
     @property
     def alpha(self) -> np.ndarray | None:
         """[H, W, 1], or None for an image without transparency."""
-        return self.pixels[:, :, -1:] if self.channels in (2, 4) else None
+        return self.pixels[:, :, -1:] if self.channels in (2, 4) and not self.bands else None
+
+
+_Opened = ImageFile.ImageFile | StoredTiff | StoredHeif | StoredArray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,33 +186,88 @@ class ImageHeader:
     bits: int
     alpha: bool
     """Whether there is an alpha channel; it may turn out to be opaque everywhere."""
+    dtype: str | None = None
+    """Number type of an image of bands or measured values; None for grey and RGB."""
+    pages: int = 1
+    """Pages or frames of the file."""
+    palette: bool = field(default=False, compare=False)
+    """Whether the file stores indices into a palette; its pixels are read as RGB."""
 
 
-def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Picture:
-    """Read the first frame of an image file, upright and in sRGB.
+def read_image(path: str | os.PathLike[str], *, page: int = 0, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Read an image file, upright and in sRGB, or with its measured values or bands as they are.
 
-    Palettes, 1-bit, CMYK, YCbCr and Lab become grey or RGB, with alpha where the file has transparency; a broken ICC
-    profile or EXIF block is ignored. 16-bit PNG and TIFF keep their depth, as do HEIC of more than 8 bits and
-    16-bit grey of any format; 32-bit grey becomes 16-bit (see `from_pil`). Safe to call from many threads.
+    Palettes, 1-bit, CMYK, YCbCr and Lab become grey or RGB, with alpha where the file has transparency; an alpha of 0
+    everywhere is ignored, as is a broken ICC profile or EXIF block. 16-bit PNG and TIFF keep their depth, as do HEIC of
+    more than 8 bits and 16-bit grey of any format. Safe to call from many threads.
 
     Args:
         path: the file; its content decides the format, not its name.
+        page: of a file of several pages or frames, counted from 0.
         max_pixels: larger images are refused. Above `MAX_PIXELS`, raise `PIL.Image.MAX_IMAGE_PIXELS` as well.
 
     Raises:
-        ImageError: the file is missing, empty, truncated, too large or no image.
+        ImageError: the file is missing, empty, truncated, too large or no image, or has no such page.
     """
-    with _opened(path, max_pixels) as image:
-        if isinstance(image, StoredTiff):
+    with _opened(path, max_pixels, page=page) as image:
+        pages, picture = _num_pages(image), _decoded(image, path, page)
+        return picture if pages == 1 else replace(picture, pages=pages)
+
+
+def _decoded(image: _Opened, path: str | os.PathLike[str], page: int) -> Picture:
+    if isinstance(image, StoredArray):
+        return Picture(pixels=image.read(), bands=not image.is_image)
+    if isinstance(image, StoredTiff):
+        if _is_colour(image):
             return _stored_picture(image)
-        if isinstance(image, StoredHeif):
-            return _heif_picture(image)
-        if deep_channels(image) is None:
-            return from_pil(image)
-        pixels, icc = read_deep(image, path), image.info.get("icc_profile")
-        num_colours = 1 if pixels.shape[2] < 3 else 3
-        turn = _orientation(image.getexif)
-        return _converted(pixels[:, :, :num_colours], pixels[:, :, num_colours:], icc, orientation=turn)
+        return Picture(pixels=_upright(image.read(), image.orientation), bands=True, nodata=image.nodata)
+    if isinstance(image, StoredHeif):
+        return _heif_picture(image)
+    if page or deep_channels(image) is None:
+        return from_pil(image)
+    pixels, icc = read_deep(image, path), image.info.get("icc_profile")
+    num_colours = 1 if pixels.shape[2] < 3 else 3
+    turn = _orientation(image.getexif)
+    return _converted(pixels[:, :, :num_colours], pixels[:, :, num_colours:], icc, orientation=turn)
+
+
+def read_stack(path: str | os.PathLike[str]) -> Picture:
+    """Read all pages of a file as the bands of one image.
+
+    Raises:
+        ImageError: as `read_image`; or the pages differ in size or kind.
+    """
+    pages = [read_image(path)]
+    pages += [read_image(path, page=page) for page in range(1, pages[0].pages)]
+    if len({(page.size, page.channels, page.pixels.dtype) for page in pages}) > 1 or pages[0].alpha is not None:
+        raise ImageError(f"{_one_line(path)}: its {len(pages)} pages are no bands of one image: they differ in kind")
+    return Picture(pixels=np.concatenate([page.pixels for page in pages], axis=2), bands=True, nodata=pages[0].nodata)
+
+
+def read_ids(path: str | os.PathLike[str], *, page: int = 0) -> Picture:
+    """Read class ids: grey values as they are stored, or indices into a palette.
+
+    Returns:
+        A picture of one band of integers.
+
+    Raises:
+        ImageError: as `read_image`; or the file holds colours or fractions.
+    """
+    name = _one_line(path)
+    with _opened(path, MAX_PIXELS, page=page) as image:
+        if isinstance(image, StoredTiff | StoredArray | StoredHeif):
+            ids = image.read()
+            orientation = image.orientation if isinstance(image, StoredTiff) else 1
+        else:
+            image.load()
+            ids = np.asarray(image.convert("L") if image.mode == "LA" else image)
+            ids = (ids.astype(np.uint8) if image.mode == "1" else ids)[:, :, None] if ids.ndim == 2 else ids[:, :, :3]
+            orientation = _orientation(image.getexif)
+    if ids.shape[2] == 3 and (ids == ids[:, :, :1]).all():
+        ids = ids[:, :, :1]
+    if ids.shape[2] != 1 or ids.dtype.kind == "f" or ids.min() < 0:
+        raise ImageError(f"{name}: class ids are grey values or palette indices, and it has colours or measured values")
+    return Picture(pixels=_upright(ids, orientation), bands=True, ids=True)
 
 
 def read_header(path: str | os.PathLike[str]) -> ImageHeader:
@@ -201,20 +279,36 @@ def read_header(path: str | os.PathLike[str]) -> ImageHeader:
         ImageError: the file is missing, empty, too large or no image. A truncated one may pass.
     """
     with _opened(path, MAX_PIXELS) as image:
-        width, height = image.width, image.height
-        if isinstance(image, StoredTiff):
-            orientation, channels = image.orientation, _stored_channels(image)
-            bits, alpha = 8 * image.dtype.itemsize, channels in (2, 4)
+        width, height, orientation, dtype = image.width, image.height, 1, None
+        if isinstance(image, StoredArray):
+            channels, alpha, bits = image.samples, False, 8 if image.dtype == np.uint8 else 16
+            dtype = None if image.is_image else image.dtype.name
         elif isinstance(image, StoredHeif):
-            orientation, channels = 1, image.channels
-            bits, alpha = 8 * image.dtype.itemsize, channels in (2, 4)
+            channels, alpha, bits = image.channels, image.channels in (2, 4), 8 * image.dtype.itemsize
+        elif isinstance(image, StoredTiff):
+            orientation, bits, alpha = image.orientation, 8 if image.dtype == np.uint8 else 16, False
+            if _is_colour(image):
+                channels = _stored_channels(image)
+                alpha = channels in (2, 4)
+            else:
+                channels, dtype = image.samples, image.dtype.name
         else:
             # A TIFF's size is upright already; PngImageFile.getexif would decode the pixels, its base class does not.
             orientation = 1 if image.format == "TIFF" else _orientation(lambda: Image.Image.getexif(image))
             channels, bits, alpha = _layout(image)
+            dtype = _measured_type(image)
         if orientation >= 5:
             width, height = height, width
-        return ImageHeader(width=width, height=height, channels=channels, bits=bits, alpha=alpha)
+        return ImageHeader(
+            width=width,
+            height=height,
+            channels=channels,
+            bits=bits,
+            alpha=alpha,
+            dtype=dtype,
+            pages=_num_pages(image),
+            palette=getattr(image, "mode", "") == "P",
+        )
 
 
 def _layout(image: Image.Image) -> tuple[int, int, bool]:
@@ -227,25 +321,67 @@ def _layout(image: Image.Image) -> tuple[int, int, bool]:
     return (1 if deep or image.mode in _GREY_MODES else 3) + alpha, 16 if deep else 8, alpha
 
 
+def _measured_type(image: Image.Image) -> str | None:
+    """The number type of a PIL image of measured values; None for others."""
+    if image.mode == "F":
+        return "float32"
+    return "int32" if image.mode == "I" and image.format not in _WHOLE_16 else None
+
+
+def _num_pages(image: _Opened) -> int:
+    """Pages or frames of a file; layers, thumbnails and the second views of a camera do not count."""
+    if isinstance(image, StoredArray):
+        return 1
+    if isinstance(image, StoredTiff | StoredHeif):
+        return image.pages
+    if image.format not in _PAGED_FORMATS or not getattr(image, "is_animated", False):
+        return 1
+    return len(_frames(image))
+
+
+def _frames(image: ImageFile.ImageFile) -> list[int]:
+    """The numbers of a file's pages among all that Pillow counts, the open one left as it was."""
+    count = int(getattr(image, "n_frames", 1))
+    if image.format != "TIFF" or count == 1:
+        return list(range(count))
+    place, found = image.tell(), []
+    for number in range(count):
+        image.seek(number)
+        if not _is_reduced(image):
+            found.append(number)
+    image.seek(place)
+    return found or [0]
+
+
+def _is_reduced(image: ImageFile.ImageFile) -> bool:
+    """Whether an opened image is a thumbnail of another one in its TIFF, or a mask."""
+    return image.format == "TIFF" and bool(int(image.tag_v2.get(_NEW_SUBFILE_TYPE, 0)) & 0b101)  # type: ignore[attr-defined]
+
+
+def _seek(image: ImageFile.ImageFile, page: int) -> None:
+    frames = _frames(image) if image.format in _PAGED_FORMATS else [0]
+    if page >= len(frames):
+        raise ValueError(f"there is no page {page + 1}: the file has {len(frames)}")
+    image.seek(frames[page])
+
+
 @contextmanager
-def _opened(path: str | os.PathLike[str], max_pixels: int) -> Iterator[ImageFile.ImageFile | StoredTiff | StoredHeif]:
+def _opened(path: str | os.PathLike[str], max_pixels: int, *, page: int = 0) -> Iterator[_Opened]:
     name = _one_line(path)
     try:
         with ExitStack() as stack:
-            image: ImageFile.ImageFile | StoredTiff | StoredHeif
+            image: _Opened
             try:
                 image = stack.enter_context(Image.open(path, formats=_READ_FORMATS))
+                if page or _is_reduced(image):
+                    _seek(image, page)
                 if image.format == "TIFF" and misread_by_pillow(image):
-                    tiff = open_tiff(path)
-                    if tiff is not None and tiff.dtype in (np.uint8, np.uint16):
-                        image = tiff
-            except UnidentifiedImageError:
-                stored = open_tiff(path) or open_heif(path)
+                    image = open_tiff(path, page=page) or image
+            except (UnidentifiedImageError, SyntaxError):  # the latter of a page that Pillow has no mode for
+                stored = open_tiff(path, page=page) or open_heif(path, page=page) or open_array(path)
                 if stored is None:
                     raise
                 image = stored
-            if isinstance(image, StoredTiff):
-                _stored_channels(image)
             if image.width * image.height > max_pixels:
                 raise ImageError(f"{name}: {image.width}x{image.height} is over the limit of {max_pixels:,} pixels")
             yield image
@@ -267,9 +403,8 @@ def _opened(path: str | os.PathLike[str], max_pixels: int) -> Iterator[ImageFile
 def from_pil(image: Image.Image) -> Picture:
     """Convert a PIL image of any mode, as `read_image` does, with its EXIF orientation and ICC profile.
 
-    32-bit grey becomes 16-bit: integers in [0, 65535] are kept; floats in [0, 1] or [0, 255] use the full range;
-    any other range is stretched from its smallest to its largest value. An image that PIL opened from a file of 16-bit
-    colour has 8 bits: `read_image` keeps them all.
+    Floats (mode F) and 32-bit integers (mode I) are measured values, but for integers in [0, 65535], which are 16-bit
+    grey. An image that PIL opened from a file of 16-bit colour has 8 bits: `read_image` keeps them all.
     """
     image.load()  # before the orientation: a TIFF turns itself here, a PNG may store its EXIF behind the pixels
     orientation = _orientation(image.getexif)
@@ -277,7 +412,11 @@ def from_pil(image: Image.Image) -> Picture:
 
     has_alpha = image.has_transparency_data and image.mode not in _OPAQUE_MODES
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        grey = _to_uint16(np.asarray(image))[:, :, None]
+        values = np.asarray(image)[:, :, None]
+        of_file = image.format is not None and _measured_type(image) is not None
+        if image.mode == "F" or of_file or values.min() < 0 or values.max() > 65535:
+            return Picture(pixels=_upright(values, orientation), bands=True)
+        grey = values.astype(np.uint16)  # I;16B is big-endian
         alpha = np.where(grey == image.info["transparency"], 0, 65535) if has_alpha else grey[:, :, :0]
         # A profile says nothing of 32-bit values.
         icc = icc if image.mode.startswith("I;16") else None
@@ -292,23 +431,33 @@ def from_pil(image: Image.Image) -> Picture:
         pixels = _array(colour)
     else:
         colour, profile = to_srgb(image.convert(base), icc)
-        pixels = np.concatenate([_array(colour), _array(image.getchannel("A"))], axis=2)
+        pixels = _seen(np.concatenate([_array(colour), _array(image.getchannel("A"))], axis=2))
     return Picture(pixels=_upright(pixels, orientation), icc_profile=profile)
 
 
+def _seen(pixels: np.ndarray) -> np.ndarray:
+    """Pixels [H, W, 2 or 4] without their alpha where it is 0 everywhere: nobody saves an image to hide all of it."""
+    return pixels if pixels[:, :, -1].any() else pixels[:, :, :-1]
+
+
+def _is_colour(tiff: StoredTiff) -> bool:
+    """Whether a TIFF holds grey or colours, perhaps with alpha, and not measured values or bands."""
+    extra = tiff.samples - _STORED_COLOURS.get(tiff.photometric, tiff.samples + 1)
+    known = tiff.dtype in (np.uint8, np.uint16) and tiff.nodata is None
+    return known and (extra == 0 or (extra == 1 and tiff.extras[:1] != (UNSPECIFIED,)))
+
+
 def _stored_channels(tiff: StoredTiff) -> int:
-    """Channels of the picture; raises ValueError for what has no place in one."""
-    colours = {MIN_IS_WHITE: 1, MIN_IS_BLACK: 1, RGB: 3, CMYK: 3}.get(tiff.photometric)
-    extra = tiff.samples - _STORED_COLOURS.get(tiff.photometric, 0)
-    if tiff.dtype not in (np.uint8, np.uint16) or colours is None or extra < 0 or (colours == 1 and extra > 1):
-        raise ValueError(f"it has {tiff.samples} channels of {tiff.dtype}, not grey or RGB in 8 or 16 bits")
-    return colours + (extra > 0 and (*tiff.extras, ALPHA)[0] != UNSPECIFIED)
+    """Channels of the picture of a TIFF of colours, alpha counted."""
+    colours = 1 if _STORED_COLOURS[tiff.photometric] == 1 else 3
+    return colours + (tiff.samples > _STORED_COLOURS[tiff.photometric])
 
 
 def _stored_picture(tiff: StoredTiff) -> Picture:
     values, channels, num_colours = tiff.read(), _stored_channels(tiff), _STORED_COLOURS[tiff.photometric]
-    if tiff.bits < 8:
-        values = (values.astype(np.uint16) * 255 // (2**tiff.bits - 1)).astype(np.uint8)
+    if tiff.bits not in (8, 16):
+        top = np.iinfo(values.dtype).max
+        values = (values.astype(np.uint32) * top // (2**tiff.bits - 1)).astype(values.dtype)
     colour, alpha = values[:, :, :num_colours], values[:, :, num_colours:][:, :, : channels % 2 == 0]
     if alpha.size and tiff.extras[:1] == (PREMULTIPLIED,):
         colour = undo_premultiplied(colour, alpha)
@@ -335,7 +484,9 @@ def _converted(colour: np.ndarray, alpha: np.ndarray, icc: bytes | None, *, orie
         colour = deep_cmyk_to_srgb(colour, icc)
     else:
         colour, profile = deep_to_srgb(colour, icc)
-    return Picture(pixels=_upright(np.concatenate([colour, alpha], axis=2), orientation), icc_profile=profile)
+    # Nobody saves an image to hide all of it: an alpha of 0 everywhere says nothing.
+    pixels = np.concatenate([colour, alpha], axis=2) if alpha.any() else colour
+    return Picture(pixels=_upright(pixels, orientation), icc_profile=profile)
 
 
 def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
@@ -343,11 +494,34 @@ def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def to_pil(picture: Picture) -> Image.Image:
-    """Convert to a PIL image: L, LA, RGB, RGBA, or I;16 for 16-bit grey (16-bit colour becomes 8 bits)."""
+    """Convert to a PIL image: L, LA, RGB, RGBA, or I;16 for 16-bit grey (16-bit colour becomes 8 bits).
+
+    One band of measured values becomes F, or I for integers; of several the first or the first three are shown.
+    """
+    if picture.bands and picture.channels == 1 and picture.pixels.dtype not in (np.uint8, np.uint16):
+        kind = np.float32 if picture.pixels.dtype.kind == "f" else np.int32
+        return Image.fromarray(picture.pixels[:, :, 0].astype(kind))
+    picture = shown(picture)
     pixels = picture.pixels
     if picture.bits == 16 and picture.channels > 1:
         pixels = _to_bits(pixels, 8)
     return Image.fromarray(pixels[:, :, 0] if picture.channels == 1 else pixels)
+
+
+def shown(picture: Picture, values: tuple[float, float] | None = None) -> Picture:
+    """What an image of bands looks like: 16-bit grey or RGB of its first band or first three; others as they are.
+
+    Args:
+        picture: Any.
+        values: Black and white; the picture's own, or the range of its values, unless given.
+    """
+    if not picture.bands:
+        return picture
+    pixels = picture.pixels[:, :, : 3 if picture.channels >= 3 else 1]
+    if pixels.dtype in (np.uint8, np.uint16) and values is None and picture.values is None:
+        return Picture(pixels=pixels)
+    values = values or picture.values or find_range([sample(pixels, picture.nodata)]).values
+    return Picture(pixels=np.rint(shares(pixels, values, picture.nodata) * 65535).astype(np.uint16))
 
 
 def composite(picture: Picture, *, background: tuple[int, int, int] = (255, 255, 255)) -> Picture:
@@ -394,7 +568,9 @@ def write_image(path: str | os.PathLike[str], picture: Picture, *, quality: int 
     """Write a picture in the format that the file name asks for, beside the target and renamed.
 
     PNG, TIFF, WebP and AVIF keep alpha; JPEG and BMP composite it over white. PNG and TIFF keep 16 bits; all else is 8
-    bits, rounded. `picture.icc_profile` is applied and embedded by all but BMP; where it does not fit the pixels (grey
+    bits, rounded. TIFF and NPY keep measured values and bands in their own units; other formats hold one or three of
+    them, with `picture.values` from black to white.
+    `picture.icc_profile` is applied and embedded by all but BMP and NPY; where it does not fit the pixels (grey
     profile, RGB pixels), the file is plain sRGB without a profile.
 
     Args:
@@ -427,6 +603,16 @@ def write_image(path: str | os.PathLike[str], picture: Picture, *, quality: int 
 
 
 def _encode(picture: Picture, file_format: str, quality: int | None) -> bytes:
+    if file_format == "NPY":
+        buffer = io.BytesIO()
+        np.save(buffer, picture.pixels[:, :, 0] if picture.channels == 1 else picture.pixels, allow_pickle=False)
+        return buffer.getvalue()
+    if picture.bands:
+        if file_format == "TIFF":
+            return encode_bands(picture.pixels, picture.nodata)
+        if picture.channels not in (1, 3):
+            raise ValueError(f"{picture.channels} bands fit into .tif and .npy alone")
+        picture = shown(picture)
     if file_format in ("JPEG", "BMP"):
         picture = composite(picture)
     pixels, alpha, icc = picture.colour, picture.alpha, picture.icc_profile if file_format != "BMP" else None
@@ -525,18 +711,6 @@ def _orientation(getexif: Callable[[], Image.Exif]) -> int:
     except Exception:  # a broken EXIF block raises nearly everything and is no reason to refuse the pixels
         return 1
     return value if isinstance(value, int) and value in range(1, 9) else 1
-
-
-def _to_uint16(values: np.ndarray) -> np.ndarray:
-    if values.dtype.kind == "u":
-        return values.astype(np.uint16)  # I;16B is big-endian
-    values = np.nan_to_num(values.astype(np.float64), posinf=0.0, neginf=0.0)
-    low, high = float(values.min()), float(values.max())
-    if low < 0 or high > 65535:
-        values = (values - low) * (65535 / (high - low))
-    elif np.any(values % 1):  # integers stored as floats keep their values
-        values = values * (65535 if high <= 1 else 257 if high <= 255 else 1)
-    return np.rint(values).astype(np.uint16)
 
 
 def _to_bits(pixels: np.ndarray, bits: int) -> np.ndarray:

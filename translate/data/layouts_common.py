@@ -5,11 +5,15 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
+import numpy as np
+
+from translate.config.encoding import Reading
 from translate.data.images import (
+    IMAGE_SUFFIXES,
     ImageError,
     ImageHeader,
     Picture,
@@ -18,7 +22,9 @@ from translate.data.images import (
     list_images,
     natural_key,
     read_header,
+    read_ids,
     read_image,
+    read_stack,
 )
 from translate.data.problems import LayoutError, Problem, Problems, be, have
 
@@ -46,6 +52,12 @@ class ImageSource:
 
     path: Path
     half: Half | None = None
+    page: int = 0
+    """Of a file of several pages or frames, counted from 0."""
+    stacked: bool = False
+    """The pages of the file are the bands of one image."""
+    ids: bool = False
+    """The file holds class ids, as grey values or as indices into a palette."""
 
     def read(self) -> Picture:
         """Read the file and crop the half.
@@ -54,7 +66,13 @@ class ImageSource:
             ImageError: the file cannot be read.
             LayoutError: a half is asked for and the side that is cut in two is odd.
         """
-        return self.crop(read_image(self.path))
+        return self.crop(self.whole())
+
+    def whole(self) -> Picture:
+        """The file, of which this may be a half. Raises ImageError where it cannot be read."""
+        if self.ids:
+            return read_ids(self.path, page=self.page)
+        return read_stack(self.path) if self.stacked else read_image(self.path, page=self.page)
 
     def crop(self, picture: Picture) -> Picture:
         if self.half is None:
@@ -64,7 +82,24 @@ class ImageSource:
             raise LayoutError(odd_side(self.path, *picture.size, half=self.half), "crop or resize it by one pixel")
         part = slice(side // 2) if self.half in ("left", "top") else slice(side // 2, None)
         pixels = picture.pixels[:, part] if self.half in ("left", "right") else picture.pixels[part]
-        return Picture(pixels=pixels, icc_profile=picture.icc_profile)
+        return replace(picture, pixels=pixels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """What all images of a domain can be brought to."""
+
+    channels: int
+    """1 grey, 2 grey with alpha, 3 RGB, 4 RGBA; or bands."""
+    bits: int
+    dtype: str | None = None
+    """Number type of bands or measured values; None for grey and RGB."""
+
+    def describe(self) -> str:
+        """For example "16-bit grey", "int16 values", "13 bands of uint16"."""
+        if self.dtype is not None:
+            return f"{self.dtype} values" if self.channels == 1 else f"{self.channels} bands of {self.dtype}"
+        return ("16-bit " if self.bits == 16 else "") + CHANNEL_NAMES[self.channels]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +117,9 @@ class FoundData:
     bits_a: int
     """8 or 16; the larger where files differ."""
     bits_b: int
+    dtype_a: str | None = None
+    """Number type of files of bands or measured values; None for grey and RGB."""
+    dtype_b: str | None = None
     mixed_sizes: bool
     """Whether a domain has images of different sizes."""
     problems: tuple[Problem, ...]
@@ -93,12 +131,17 @@ class FoundData:
         return tuple(problem.what for problem in self.problems)
 
     @property
+    def kinds(self) -> tuple[Kind, Kind]:
+        """Those of A and of B."""
+        return (
+            Kind(channels=self.channels_a, bits=self.bits_a, dtype=self.dtype_a),
+            Kind(channels=self.channels_b, bits=self.bits_b, dtype=self.dtype_b),
+        )
+
+    @property
     def colours(self) -> str:
         """For example "RGB", or "A 16-bit grey, B RGB"."""
-        a, b = (
-            ("16-bit " if bits == 16 else "") + CHANNEL_NAMES[channels]
-            for channels, bits in ((self.channels_a, self.bits_a), (self.channels_b, self.bits_b))
-        )
+        a, b = (kind.describe() for kind in self.kinds)
         return a if a == b else f"A {a}, B {b}"
 
 
@@ -380,15 +423,53 @@ def refuse_many_broken(
         problems.note("unreadable", f"{what} and {be(len(files))} not used", "mend or remove them", files=files)
 
 
-def common_format(
-    headers: Mapping[Path, ImageHeader], side: str, problems: Problems, *, keep_alpha: bool
-) -> tuple[int, int]:
-    """Channels and bits that hold every file of a side."""
+def common_formats(
+    sides: Mapping[str, Mapping[Path, ImageHeader]], problems: Problems, *, keep_alpha: bool, reading: Reading
+) -> list[Kind]:
+    """Channels, bits and number type that hold every file of each side.
+
+    Bands that were named are those of sides with bands or measured values, or of all sides where none has any.
+
+    Args:
+        sides: What each side is called, and the headers of its files.
+        problems: Where what is noticed goes.
+        keep_alpha: Count alpha as a channel.
+        reading: What was said of values, bands and pages.
+    """
+    measured = [any(header.dtype is not None for header in headers.values()) for headers in sides.values()]
+    plain = replace(reading, bands=())
+    return [
+        _common_format(headers, side, problems, keep_alpha, reading if own or not any(measured) else plain)
+        for (side, headers), own in zip(sides.items(), measured, strict=True)
+    ]
+
+
+def _common_format(
+    headers: Mapping[Path, ImageHeader], side: str, problems: Problems, keep_alpha: bool, reading: Reading
+) -> Kind:
+    several = [path for path, header in headers.items() if header.pages > 1 and not _stacked(header, reading)]
+    if several and not reading.pages:
+        most = max(headers[path].pages for path in several)
+        what = (
+            f"{len(several)} of {len(headers)} files of {side} {have(len(several))} further pages or frames, {most} at "
+            f"most ({first_names(several)}): the first of each is read"
+        )
+        problems.note("pages", what, "leave it so, or take every one as an image with --pages", files=several)
+    if reading.bands or any(header.dtype is not None for header in headers.values()):
+        return _measured_format(headers, side, problems, reading)
     grey = [path for path, header in headers.items() if header.channels < 3]
     deep = [path for path, header in headers.items() if header.bits == 16]
     alpha = [path for path, header in headers.items() if header.alpha]
     total = len(headers)
-    if 0 < len(grey) < total:
+    palettes = [path for path, header in headers.items() if header.palette]
+    if palettes and grey and len(palettes) + len(grey) == total:
+        what = (
+            f"{len(palettes)} of {total} files of {side} {have(len(palettes))} a palette and the others grey values: "
+            "if they are class ids, each class has two colours"
+        )
+        fix = "read ids and palette indices alike with --labels, or save all in one way"
+        problems.note("mixed-palettes", what, fix, files=palettes)
+    elif 0 < len(grey) < total:
         what = f"{len(grey)} of {total} files of {side} {be(len(grey))} grey: converted to RGB"
         problems.note("mixed-channels", what, "leave it so, or move them away if they are there by mistake", files=grey)
     if 0 < len(deep) < total:
@@ -403,7 +484,65 @@ def common_format(
         what = f"{len(opaque)} of {total} files of {side} {have(len(opaque))} no alpha: taken as opaque"
         mend = "leave it so, or composite the others with --alpha composite"
         problems.note("mixed-channels", what, mend, files=opaque)
-    return (1 if len(grey) == total else 3) + bool(alpha and keep_alpha), 16 if deep else 8
+    return Kind(channels=(1 if len(grey) == total else 3) + bool(alpha and keep_alpha), bits=16 if deep else 8)
+
+
+def _measured_format(headers: Mapping[Path, ImageHeader], side: str, problems: Problems, reading: Reading) -> Kind:
+    """Of a side with files of bands or measured values, or whose bands were named."""
+    channels = {
+        path: header.pages if _stacked(header, reading) else header.channels - header.alpha
+        for path, header in headers.items()
+    }
+    first = next(iter(headers))
+    counts = sorted(set(channels.values()))
+    if reading.bands:
+        short = [path for path, count in channels.items() if count < max(reading.bands)]
+        if short:
+            problems.refuse(
+                "bands",
+                f"{len(short)} of {len(headers)} files of {side} {have(len(short))} fewer than {max(reading.bands)} "
+                f"channels, first {short[0].name} with {channels[short[0]]}",
+                "name channels that all have with --bands",
+                files=short,
+            )
+    elif len(counts) > 1:
+        other = next(path for path, count in channels.items() if count != channels[first])
+        problems.refuse(
+            "mixed-bands",
+            f"the files of {side} have {' and '.join(map(str, counts))} channels: {first.name} has {channels[first]}, "
+            f"{other.name} {channels[other]}",
+            "take the same channels of each, such as --bands 1 2 3",
+        )
+    plain = [path for path, header in headers.items() if header.dtype is None]
+    if 0 < len(plain) < len(headers) and reading.values is None:
+        problems.refuse(
+            "mixed-values",
+            f"{len(plain)} of {len(headers)} files of {side} {be(len(plain))} plain 8-bit or 16-bit images "
+            f"({first_names(plain)}) and the others measured values: they have no scale in common",
+            "convert them alike, or give one range for all with --values LOW HIGH",
+            files=plain,
+        )
+    types = {header.dtype or f"uint{header.bits}" for header in headers.values()}
+    dtype = np.result_type(*types).name
+    return Kind(
+        channels=len(reading.bands) or channels[first],
+        bits=8 if dtype == "uint8" else 16,
+        dtype=dtype,
+    )
+
+
+def _stacked(header: ImageHeader, reading: Reading) -> bool:
+    """Whether the pages of a file are the bands that were asked for."""
+    return bool(reading.bands) and header.channels == 1 and header.pages >= max(reading.bands) > 1
+
+
+def paged(source: ImageSource, header: ImageHeader, reading: Reading) -> tuple[ImageSource, ...]:
+    """A file as the images that it is read as: one, or each page of several."""
+    if _stacked(header, reading):
+        return (replace(source, stacked=True),)
+    if reading.pages and header.pages > 1:
+        return tuple(replace(source, page=page) for page in range(header.pages))
+    return (source,)
 
 
 def in_order(folders: Mapping[str, _Split]) -> dict[str, _Split]:

@@ -3,10 +3,11 @@
 import os
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NoReturn
+from typing import Literal, NoReturn
 
+from translate.config.encoding import Reading
 from translate.data.images import ImageHeader, list_images
 from translate.data.layouts_common import (
     MAX_CORRUPT_SHARE,
@@ -14,7 +15,8 @@ from translate.data.layouts_common import (
     Folders,
     FoundData,
     Half,
-    common_format,
+    Kind,
+    common_formats,
     contents,
     existing_folder,
     given_folders,
@@ -28,6 +30,7 @@ from translate.data.layouts_common import (
     note_loose,
     note_unused,
     odd_side,
+    paged,
     refuse_many_broken,
     refuse_several,
     scan,
@@ -49,6 +52,7 @@ LAYOUTS = (
     "one-folder",
     "voc",
 )
+IDS = Kind(channels=1, bits=16)  # class ids: of any number that fits
 _ARRANGED = {"side-by-side": "side by side", "top-bottom": "one above the other", "one-folder": "one folder"}
 _LOOKS = {"side-by-side": is_side_by_side, "top-bottom": is_one_above_the_other}
 _SAMPLE = 64  # files whose shape tells whether a folder's files have two halves
@@ -89,6 +93,8 @@ def find_pairs(
     keep_alpha: bool = False,
     allow_unmatched: bool = False,
     max_corrupt: float = MAX_CORRUPT_SHARE,
+    reading: Reading | None = None,
+    labelled: Literal["a", "b"] | None = None,
     problems: Problems | None = None,
 ) -> PairedData:
     """Find the pairs of a data set.
@@ -101,6 +107,8 @@ def find_pairs(
         keep_alpha: count alpha as a channel instead of noting that it is composited over white.
         allow_unmatched: leave out files without a partner instead of refusing them.
         max_corrupt: share of unreadable files above which the data set is refused.
+        reading: how values, bands and pages are read.
+        labelled: the side whose images are class ids.
         problems: where what is noticed goes; one that collects also takes what would be refused.
 
     Raises:
@@ -134,7 +142,12 @@ def find_pairs(
         split: tuple(pair for pair in members if pair.a.path in headers and pair.b.path in headers)
         for split, members in pairs.items()
     }
-    splits = {split: members for split, members in splits.items() if members}
+    reading = reading or Reading()
+    splits = {
+        split: tuple(one for pair in members for one in _paged(pair, headers, reading, problems))
+        for split, members in splits.items()
+        if members
+    }
     everything = [pair for members in splits.values() for pair in members]
     if len(everything) < 2:
         count = "only one pair" if everything else "no pair that can be read"
@@ -144,21 +157,50 @@ def find_pairs(
         {path: headers[path] for path in paths}
         for paths in ([pair.a.path for pair in everything], [pair.b.path for pair in everything])
     )
-    channels_a, bits_a = common_format(headers_a, "A", problems, keep_alpha=keep_alpha)
-    channels_b, bits_b = common_format(headers_b, "B", problems, keep_alpha=keep_alpha)
+    known = {side: of_side for side, of_side in (("A", headers_a), ("B", headers_b)) if labelled != side.lower()}
+    kinds = dict(zip(known, common_formats(known, problems, keep_alpha=keep_alpha, reading=reading), strict=True))
+    kind_a, kind_b = kinds.get("A", IDS), kinds.get("B", IDS)
     return PairedData(
         root=root,
         layout=layout,
         sides=sides,
         splits=splits,
-        channels_a=channels_a,
-        channels_b=channels_b,
-        bits_a=bits_a,
-        bits_b=bits_b,
+        channels_a=kind_a.channels,
+        channels_b=kind_b.channels,
+        bits_a=kind_a.bits,
+        bits_b=kind_b.bits,
+        dtype_a=kind_a.dtype,
+        dtype_b=kind_b.dtype,
         size=sizes.most_common(1)[0][0],
         mixed_sizes=len(sizes) > 1,
         by_number=any(problem.kind == "by-number" for problem in problems.found),
         problems=tuple(problems.found),
+    )
+
+
+def with_ids(data: PairedData, side: Literal["a", "b"]) -> PairedData:
+    """The data set with the images of a side read as class ids."""
+    splits = {
+        split: tuple(
+            replace(pair, a=replace(pair.a, ids=True)) if side == "a" else replace(pair, b=replace(pair.b, ids=True))
+            for pair in pairs
+        )
+        for split, pairs in data.splits.items()
+    }
+    return replace(data, splits=splits)
+
+
+def _paged(pair: Pair, headers: Mapping[Path, ImageHeader], reading: Reading, problems: Problems) -> tuple[Pair, ...]:
+    """A pair of files as pairs of their pages."""
+    a, b = (paged(source, headers[source.path], reading) for source in (pair.a, pair.b))
+    if len(a) == len(b) == 1:
+        return (replace(pair, a=a[0], b=b[0]),)
+    if len(a) != len(b):
+        what = f"{pair.a.path} has {len(a)} pages and {pair.b.path} has {len(b)}: with --pages each pairs with one"
+        problems.refuse("pages", what, "give both as many, or leave out --pages", files=[pair.a.path, pair.b.path])
+    return tuple(
+        replace(pair, name=f"{pair.name}-{number}", a=one, b=other)
+        for number, (one, other) in enumerate(zip(a, b, strict=False), start=1)
     )
 
 

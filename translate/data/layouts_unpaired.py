@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from translate.config.encoding import Reading
 from translate.data.images import ImageHeader, list_images
 from translate.data.layouts_common import (
     MAX_CORRUPT_SHARE,
@@ -15,7 +16,7 @@ from translate.data.layouts_common import (
     ImageSource,
     TwoFolders,
     children_of,
-    common_format,
+    common_formats,
     contents,
     existing_folder,
     given_folders,
@@ -27,6 +28,7 @@ from translate.data.layouts_common import (
     look_inside,
     note_loose,
     note_unused,
+    paged,
     refuse_many_broken,
     refuse_same,
     refuse_several,
@@ -81,6 +83,7 @@ def find_domains(
     names: tuple[str, str] | None = None,
     keep_alpha: bool = False,
     max_corrupt: float = MAX_CORRUPT_SHARE,
+    reading: Reading | None = None,
     problems: Problems | None = None,
 ) -> UnpairedData:
     """Find the two domains of an unpaired data set; they may differ in count and in size.
@@ -92,6 +95,7 @@ def find_domains(
         names: what the domains are called; taken from their folders unless given.
         keep_alpha: count alpha as a channel instead of noting that it is composited over white.
         max_corrupt: share of unreadable files of a domain above which the data set is refused.
+        reading: how values, bands and pages are read.
         problems: where what is noticed goes; one that collects also takes what would be refused.
 
     Raises:
@@ -120,7 +124,11 @@ def find_domains(
         _headers(root, [path for members in found.values() for path in members[side]], problems, max_corrupt)
         for side in (0, 1)
     ]
-    splits = _readable(found, headers, problems)
+    reading = reading or Reading()
+    splits = {
+        split: (_pages(a, headers[0], reading), _pages(b, headers[1], reading))
+        for split, (a, b) in _readable(found, headers, problems).items()
+    }
     for side, name in enumerate(names):
         count = len(splits["train"][side]) if "train" in splits else sum(len(pair[side]) for pair in splits.values())
         if count < 2:
@@ -133,23 +141,31 @@ def find_domains(
         mend = "if they are pairs, train pix2pix, which learns more from them"
         problems.note("paired", f"{what}: {mend}", mend, severity="hint")
     sizes = [Counter((header.width, header.height) for header in side.values()) for side in headers]
-    channels_a, bits_a = common_format(headers[0], "A", problems, keep_alpha=keep_alpha)
-    channels_b, bits_b = common_format(headers[1], "B", problems, keep_alpha=keep_alpha)
+    both = {"A": headers[0], "B": headers[1]}
+    kind_a, kind_b = common_formats(both, problems, keep_alpha=keep_alpha, reading=reading)
     return UnpairedData(
         root=root,
         layout=layout,
         sides=sides,
         names=names,
         splits=splits,
-        channels_a=channels_a,
-        channels_b=channels_b,
-        bits_a=bits_a,
-        bits_b=bits_b,
+        channels_a=kind_a.channels,
+        channels_b=kind_b.channels,
+        bits_a=kind_a.bits,
+        bits_b=kind_b.bits,
+        dtype_a=kind_a.dtype,
+        dtype_b=kind_b.dtype,
         size_a=sizes[0].most_common(1)[0][0],
         size_b=sizes[1].most_common(1)[0][0],
         mixed_sizes=any(len(side) > 1 for side in sizes),
         problems=tuple(problems.found),
     )
+
+
+def _pages(
+    sources: Sequence[ImageSource], headers: Mapping[Path, ImageHeader], reading: Reading
+) -> tuple[ImageSource, ...]:
+    return tuple(one for source in sources for one in paged(source, headers[source.path], reading))
 
 
 def _choose(root: Path, layout: str, problems: Problems) -> tuple[str, TwoFolders, Path]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from translate.data.images import Picture, list_images, read_image
+from translate.data.images import Picture, list_images
 from translate.data.layouts_common import (
     Folders,
     Half,
@@ -44,9 +44,9 @@ class Pair:
 
     def read(self) -> tuple[Picture, Picture]:
         """Read A and B; a file that holds both is decoded once. Raises as `ImageSource.read`."""
-        if self.a.path != self.b.path:
+        if replace(self.a, half=None) != replace(self.b, half=None):
             return self.a.read(), self.b.read()
-        picture = read_image(self.a.path)
+        picture = self.a.whole()
         return self.a.crop(picture), self.b.crop(picture)
 
 

@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 
 from translate.config.base import ConfigError
 from translate.config.training import DataConfig
 from translate.data.batches import Batch, PairBatches, Wanted, fixed_batch
+from translate.data.changes import places
+from translate.data.encodings import formats, label_encoding
 from translate.data.folder_images import NUM_SAMPLES, NUM_VALIDATION, FolderImages, held_out
-from translate.data.layouts import Pair, PairedData, find_pairs
+from translate.data.layouts import ImageSource, Pair, PairedData, find_pairs
 from translate.data.layouts_common import data_name
+from translate.data.layouts_paired import with_ids
 from translate.data.store import Format, PairStore
+from translate.data.survey import survey
 
 
 class PairedImages(FolderImages):
@@ -40,6 +45,9 @@ class PairedImages(FolderImages):
 
     def __init__(self, config: DataConfig, *, cache: Path | None = None, nearest_target: bool = False) -> None:
         self.config = config
+        self.reversed = config.direction == "b2a"
+        # Class ids are what a translator takes, and what a segmenter makes.
+        labelled: Literal["a", "b"] = "b" if self.reversed != nearest_target else "a"
         self.pairs: PairedData = find_pairs(
             config.root,
             root_b=config.root_b,
@@ -47,6 +55,8 @@ class PairedImages(FolderImages):
             keep_alpha=config.alpha == "keep",
             allow_unmatched=config.allow_unmatched,
             max_corrupt=config.max_bad,
+            reading=config.reading,
+            labelled=labelled if config.labels else None,
         )
         found = self.pairs
         if "train" not in found.splits:
@@ -55,13 +65,38 @@ class PairedImages(FolderImages):
             train, val = held_out(found.splits["train"], config.hold_out)
             self.pairs = found = replace(found, splits={**found.splits, "train": train, "val": val})
         super().__init__(config, image_size=found.size, cache=cache)
-        self.reversed = config.direction == "b2a"
-        a = Format(channels=found.channels_a, bits=found.bits_a, nearest=nearest_target and self.reversed)
-        b = Format(channels=found.channels_b, bits=found.bits_b, nearest=nearest_target and not self.reversed)
+        train = found.splits["train"]
+        sides = [tuple(pair.a for pair in train), tuple(pair.b for pair in train)]
+        (a, b), self._said = formats(found.kinds, sides, config.reading, names=("A", "B"), values_b=config.values_b)
         self._formats = {"a": a, "b": b}
+        target = "a" if self.reversed else "b"
+        if nearest_target:
+            self._formats[target] = replace(self._formats[target], nearest=True)
+        if config.labels:
+            self._label(labelled)
+        a, b = self._formats["a"], self._formats["b"]
         self.source_format, self.target_format = (b, a) if self.reversed else (a, b)
         names = config.names[::-1] if self.reversed else config.names
         self.source_name, self.target_name = names
+
+    def _survey(self) -> list[str]:
+        train = self.pairs.splits["train"]
+        sides: dict[str, list[ImageSource]] = {"A": [pair.a for pair in train], "B": [pair.b for pair in train]}
+        return survey([(side, sources, self._formats[side.lower()]) for side, sources in sides.items()])
+
+    def _label(self, side: Literal["a", "b"]) -> None:
+        """Read the images of a side as class ids."""
+        self.pairs = with_ids(self.pairs, side)
+        every = [pair for pairs in self.pairs.splits.values() for pair in pairs]
+        encoding, said = label_encoding([pair.a if side == "a" else pair.b for pair in every])
+        bits = 8 if encoding.dtype == "uint8" else 16
+        self._formats[side] = Format(channels=encoding.labels, bits=bits, nearest=True, encoding=encoding)
+        self._said.append(f"{side.upper()} holds {said}")
+
+    @property
+    def formats(self) -> tuple[Format, ...]:
+        """What the images of each domain are brought to."""
+        return (self.source_format, self.target_format)
 
     @property
     def num_images(self) -> int:
@@ -83,12 +118,20 @@ class PairedImages(FolderImages):
             self.pairs.describe(),
             f"translating {source} to {target}; --direction {other} is the other way",
             *self._enlarged,
+            *self._said,
+            *self._survey(),
             *self.pairs.notes,
         ]
 
     def split(self, name: str) -> tuple[Pair, ...]:
         """The pairs of train, val or test; empty where there is no such split."""
         return self.pairs.splits.get(name, ())
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """Every file of every split, by its place in the data set."""
+        sources = (source for pairs in self.pairs.splits.values() for pair in pairs for source in (pair.a, pair.b))
+        return places((source.path for source in sources), (self.config.root, self.config.root_b))
 
     def store(self, split: str, *, side: int, cache: Path | None = None, cache_bytes: int = 0) -> PairStore:
         """Random access to a split whose shorter side is resized to `side`; closed with this object.

@@ -72,6 +72,11 @@ class Problems:
         self.note(kind, what, mend, files=files, severity="error")
 
 
+def counted(count: int, noun: str) -> str:
+    """So many of them: "1 file", "2,000 files"."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
 def be(count: int) -> str:
     """The verb for so many."""
     return "is" if count == 1 else "are"

@@ -120,8 +120,8 @@ def _srgb_profile() -> ImageCms.ImageCmsProfile:
 def _transform(image: Image.Image, source: object, target: object, mode: str) -> Image.Image:
     converted = ImageCms.profileToProfile(
         image,
-        source,  # type: ignore[arg-type]
-        target,  # type: ignore[arg-type]
+        source,  # type: ignore[arg-type, return-value]
+        target,  # type: ignore[arg-type, return-value]
         outputMode=mode,
         **_RENDERING,
     )

@@ -14,7 +14,7 @@ import errno
 import shutil
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -23,8 +23,11 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from translate.data.images import MAX_PIXELS, ImageError, Picture, composite, convert
-from translate.data.layouts import Pair
+from translate.config.encoding import Encoding
+from translate.data.images import MAX_PIXELS, ImageError, Picture, composite, convert, shown
+from translate.data.layouts import ImageSource, Pair
+from translate.data.ranges import missing
+from translate.data.values import class_ids, count_of, encoded
 
 Side = Literal["a", "b"]
 FIRST_SEGMENT_BYTES, SEGMENT_BYTES = 2**20, 64 * 2**20
@@ -35,22 +38,49 @@ class Format:
     """What every image of a domain is brought to.
 
     Attributes:
-        channels: 1 grey, 2 grey with alpha, 3 RGB, 4 RGBA.
+        channels: 1 grey, 2 grey with alpha, 3 RGB, 4 RGBA; with `encoding` any number, a class each of labels.
         bits: 8 or 16.
         nearest: Resize without mixing neighbours, as label maps need.
+        encoding: What the numbers of the files mean, where they are not plain grey or RGB.
     """
 
     channels: int
     bits: int = 8
     nearest: bool = False
+    encoding: Encoding | None = None
 
     @property
     def dtype(self) -> type[np.unsignedinteger]:
         return np.uint16 if self.bits == 16 else np.uint8
 
+    @property
+    def labels(self) -> int:
+        """Number of classes of images that are kept as class ids; 0 for others."""
+        return self.encoding.labels if self.encoding is not None else 0
+
+    @property
+    def stored_channels(self) -> int:
+        """Channels of what `to_format` gives: class ids are kept as one."""
+        return 1 if self.labels else self.channels
+
 
 def to_format(picture: Picture, fmt: Format) -> np.ndarray:
-    """The pixels of a picture with the channels and depth of a domain: [H, W, C]."""
+    """The pixels of a picture with the channels and depth of a domain: [H, W, C], or [H, W, 1] class ids.
+
+    Raises:
+        ImageError: a picture of bands for a domain of grey or RGB, or with other bands than the domain's.
+    """
+    if fmt.encoding is not None:
+        if fmt.labels:
+            return class_ids(picture, fmt.encoding).astype(fmt.dtype)
+        top = np.iinfo(fmt.dtype).max
+        return np.rint(encoded(picture, fmt.encoding, channels=fmt.channels) * top).astype(fmt.dtype)
+    if picture.bands:
+        if picture.channels not in (1, 3):
+            raise ImageError(
+                f"has {count_of(picture.channels)}, and grey or RGB is expected: choose one or three with --bands"
+            )
+        picture = shown(picture)
     has_alpha = fmt.channels in (2, 4)
     if not has_alpha:
         picture = composite(picture)
@@ -73,21 +103,29 @@ def resize(pixels: np.ndarray, *, width: int, height: int, nearest: bool = False
     if pixels.shape[:2] == (height, width):
         return pixels
     channels = pixels.shape[2]
-    if pixels.dtype == np.uint8 and channels in (1, 3) and not nearest:
+    if pixels.dtype == np.uint8 and channels not in (2, 4) and not nearest:
         writable = pixels if pixels.flags.writeable else pixels.copy()  # PyTorch warns of others
         images = torch.from_numpy(writable)[None].permute(0, 3, 1, 2)
         images = F.interpolate(images, (height, width), mode="bicubic", antialias=True)
         return np.ascontiguousarray(images[0].permute(1, 2, 0).numpy())
     method = Image.Resampling.NEAREST if nearest else Image.Resampling.BICUBIC
-    if pixels.dtype == np.uint8:
+    if pixels.dtype == np.uint8 and channels <= 4:
         flat = pixels[..., 0] if channels == 1 else pixels
         return np.asarray(Image.fromarray(flat).resize((width, height), method)).reshape(height, width, -1)
     planes = [
         np.asarray(Image.fromarray(plane.astype(np.float32)).resize((width, height), method))
         for plane in np.moveaxis(pixels, -1, 0)
     ]
+    if pixels.dtype.kind == "f":
+        return np.stack(planes, axis=-1).astype(pixels.dtype)
     limits = np.iinfo(pixels.dtype)
     return np.clip(np.rint(np.stack(planes, axis=-1)), limits.min, limits.max).astype(pixels.dtype)
+
+
+def resized(picture: Picture, *, width: int, height: int) -> Picture:
+    """A picture of another size; of bands with pixels without data, and of class ids, by the nearest pixel."""
+    nearest = picture.bands and (picture.ids or missing(picture.pixels, picture.nodata) is not None)
+    return replace(picture, pixels=resize(picture.pixels, width=width, height=height, nearest=nearest))
 
 
 def fitted_size(width: int, height: int, *, side: int, fit: Literal["cover", "stretch"]) -> tuple[int, int]:
@@ -222,9 +260,17 @@ class PairStore:
                 f"{self.side} px, it would grow to {width}x{height}"
             )
         return [
-            resize(to_format(picture, fmt), width=width, height=height, nearest=fmt.nearest)
-            for picture, fmt in zip(pictures, self.formats, strict=True)
+            resize(self._formatted(picture, fmt, source), width=width, height=height, nearest=fmt.nearest)
+            for picture, fmt, source in zip(pictures, self.formats, (pair.a, pair.b), strict=True)
         ]
+
+    @staticmethod
+    def _formatted(picture: Picture, fmt: Format, source: ImageSource) -> np.ndarray:
+        """As `to_format`, with the file in what is raised."""
+        try:
+            return to_format(picture, fmt)
+        except ImageError as error:
+            raise ImageError(f"{source.path} {error}") from None
 
     def close(self) -> None:
         """Remove the cache; what is read later is decoded each time."""

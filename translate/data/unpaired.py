@@ -19,11 +19,14 @@ import torch
 from translate.config.base import ConfigError
 from translate.config.training import UnpairedDataConfig
 from translate.data.batches import Batch, PairBatches, Wanted, fixed_batch
+from translate.data.changes import places
+from translate.data.encodings import formats
 from translate.data.folder_images import NUM_SAMPLES, NUM_VALIDATION, FolderImages, held_out
 from translate.data.images import MAX_PIXELS, ImageError
 from translate.data.layouts import ImageSource, Pair, UnpairedData, find_domains
 from translate.data.layouts_common import CHANNEL_NAMES, data_name
-from translate.data.store import Format, PairStore, fitted_size, resize, to_format
+from translate.data.store import Format, PairStore, fitted_size, resize
+from translate.data.survey import survey
 
 Domain = Literal["a", "b"]
 DOMAINS: tuple[Domain, Domain] = ("a", "b")
@@ -71,6 +74,7 @@ class UnpairedImages(FolderImages):
             names=config.names,
             keep_alpha=config.alpha == "keep",
             max_corrupt=config.max_bad,
+            reading=config.reading,
         )
         found = self.domains
         if "train" not in found.splits:
@@ -81,14 +85,22 @@ class UnpairedImages(FolderImages):
             self.domains = found = replace(found, splits={**found.splits, "train": train, "val": val})
         (width_a, height_a), (width_b, height_b) = found.size_a, found.size_b
         super().__init__(config, image_size=(min(width_a, width_b), min(height_a, height_b)), cache=cache)
-        channels_a, channels_b = found.channels_a, found.channels_b
-        if alike:
-            channels_a = channels_b = common_channels(channels_a, channels_b)
-        self.format_a = Format(channels=channels_a, bits=found.bits_a)
-        self.format_b = Format(channels=channels_b, bits=found.bits_b)
+        kinds = found.kinds
+        if alike and not any(kind.dtype for kind in kinds):
+            channels = common_channels(found.channels_a, found.channels_b)
+            kinds = (replace(kinds[0], channels=channels), replace(kinds[1], channels=channels))
+        both, self._said = formats(
+            kinds, found.splits["train"], config.reading, names=found.names, values_b=config.values_b
+        )
+        self.format_a, self.format_b = both
         self.name_a, self.name_b = found.names
         if self.name_a == self.name_b:
             raise ConfigError(f"both domains are called {self.name_a!r}: give --names two different ones")
+
+    @property
+    def formats(self) -> tuple[Format, ...]:
+        """What the images of each domain are brought to."""
+        return (self.format_a, self.format_b)
 
     @property
     def num_images(self) -> int:
@@ -110,13 +122,23 @@ class UnpairedImages(FolderImages):
                 (self.name_a, found.channels_a, self.format_a),
                 (self.name_b, found.channels_b, self.format_b),
             )
-            if channels != wanted.channels
+            if wanted.encoding is None and channels != wanted.channels
         ]
-        return [found.describe(), *self._enlarged, *converted, *found.notes]
+        return [found.describe(), *self._enlarged, *converted, *self._said, *self._survey(), *found.notes]
+
+    def _survey(self) -> list[str]:
+        a, b = self.domains.splits["train"]
+        return survey([(self.name_a, a, self.format_a), (self.name_b, b, self.format_b)])
 
     def split(self, name: str) -> tuple[tuple[ImageSource, ...], tuple[ImageSource, ...]]:
         """The images of A and of B in train, val or test; empty where there is no such split."""
         return self.domains.splits.get(name, ((), ()))
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """Every file of every split, by its place in the data set."""
+        sources = (source for domains in self.domains.splits.values() for domain in domains for source in domain)
+        return places((source.path for source in sources), (self.config.root, self.config.root_b))
 
     def store(
         self, split: str, *, domain: Domain, side: int, cache: Path | None = None, cache_bytes: int = 0
@@ -225,5 +247,6 @@ class ImageStore(PairStore):
                 f"{pair.a.path} is {picture.size[0]}x{picture.size[1]}: too narrow to be cropped at "
                 f"{self.side} px, it would grow to {width}x{height}"
             )
-        pixels = resize(to_format(picture, image_format), width=width, height=height)
+        pixels = self._formatted(picture, image_format, pair.a)
+        pixels = resize(pixels, width=width, height=height, nearest=image_format.nearest)
         return [pixels, pixels[..., :0]]

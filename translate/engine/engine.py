@@ -39,6 +39,8 @@ from translate.config.base import ConfigError, to_dict
 from translate.config.methods import TrainConfig
 from translate.config.weights import TrainingRecord
 from translate.data.batches import Wanted
+from translate.data.changes import changes, file_record
+from translate.data.encodings import band_heading
 from translate.engine.detectors import PREFIX, Detectors
 from translate.engine.display import Display, device_name, memory_gb
 from translate.engine.distributed import World
@@ -47,7 +49,14 @@ from translate.engine.errors import TrainingError, out_of_memory
 from translate.engine.interrupt import Interrupt
 from translate.engine.log import RunLog
 from translate.engine.meter import Meter
-from translate.engine.resume import check_same_run, network_configs, start_networks, without_paths
+from translate.engine.resume import (
+    check_same_encodings,
+    check_same_run,
+    encodings_of,
+    network_configs,
+    start_networks,
+    without_paths,
+)
 from translate.inference.device import autocast, choose_precision
 from translate.inference.grid import enlarged, image_grid, to_images
 from translate.recipes.base import Batch, Batches, Progress, Recipe, Scratch, TrainingData, Update
@@ -337,7 +346,12 @@ class Engine:
         # Eager, as whoever opens the weights runs them: a grid equals what its weights make.
         with torch.compiler.set_stance("force_eager") if self.run.compile else nullcontext():
             columns = self.recipe.sample(self._averaged, self.sample_batch, precision=self.precision)
-        grid = image_grid({heading: enlarged(to_images(images)) for heading, images in columns.items()})
+        grid = image_grid(
+            {
+                band_heading(heading, images.shape[1], self.data.formats): enlarged(to_images(images))
+                for heading, images in columns.items()
+            }
+        )
         with written_beside(self.run.out / "samples" / f"{self.images:010d}.png") as beside:
             grid.save(beside, format="PNG")
 
@@ -382,7 +396,7 @@ class Engine:
                 tensors |= prefixed(net.state_dict(), f"ema.{name}")
             for name, optimizer in self.optimizers.items():
                 tensors |= prefixed(optimizer_tensors(optimizer), f"optimizer.{name}")
-            tensors |= prefixed(kept, "recipe")
+            tensors |= prefixed(kept, "recipe") | prefixed(self.files, "data")
             values = {
                 "images": self.images,
                 "seconds": self.seconds,
@@ -392,6 +406,7 @@ class Engine:
                 "scalers": {name: scaler.state_dict() for name, scaler in self.scalers.items()},
                 "config": to_dict(self.config),
                 "networks": network_configs(self.nets),
+                "encodings": encodings_of(self.data.formats),
             }
             save_state(RunState(tensors=tensors, values=values), self.states, images=self.images, keep=self.run.keep)
             self.export(self.weights, validation=validation)
@@ -437,9 +452,11 @@ class Engine:
         found = latest_state(self.states)
         if found is not None:
             check_same_run(found[0], self.config, self.nets)
+            check_same_encodings(found[0], self.data.formats, self.run.out)
         if self.world.is_main:
             with written_beside(self.run.out / "config.json") as beside:
                 beside.write_text(json.dumps(to_dict(self.config), indent=2) + "\n", encoding="utf-8")
+        self.files = file_record(self.data.files)
         if found is None:
             if self.run.start_from is not None:
                 self._start_from(self.run.start_from)
@@ -468,6 +485,10 @@ class Engine:
                 torch.cuda.set_rng_state(state.tensors["rng/cuda"][self.world.rank].clone(), self.device)
         else:
             self.display.say("another number of processes than before: dropout is drawn anew")
+        if files := owned(state.tensors, "data"):  # releases before did not keep it
+            self.files = files
+            if changed := changes(files, self.data.files):
+                self.display.say(f"the data has changed since this run was started: {changed}")
         self.log_file.cut(after=self.images)
         if self.images < self.total:
             self.display.say(f"resuming after {self.images:,} of {self.total:,} images")

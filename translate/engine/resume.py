@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +15,21 @@ from torch import Tensor, nn
 from translate.checkpoint.run_state import RunState, StateError, latest_state, owned
 from translate.checkpoint.weights import load_weights
 from translate.config.base import ConfigError, differences, flag, from_dict, to_dict
-from translate.config.methods import TrainConfig
+from translate.config.methods import TrainConfig, train_command
+from translate.data.store import Format
 from translate.recipes.base import Recipe
 
 OUTPUTS = ("residual", "fills", "colours")  # how an output is made of what a generator's last layer gives
 # What may differ when a run is resumed: where things lie, how long, how often, on what.
 FREE_ON_RESUME = {
-    *(f"data.{name}" for name in ("root", "root_b", "workers", "cache_gb", "max_bad", "names")),
+    *(f"data.{name}" for name in ("root", "root_b", "labels_csv", "workers", "cache_gb", "max_bad", "names")),
+    *(f"data.{name}" for name in ("values", "values_b")),  # what they come to is compared
     *(f"run.{name}" for name in ("out", "epochs", "images", "minutes", "micro_batch", "start_from", "precision")),
     *(f"run.{name}" for name in ("device", "channels_last", "compile", "deterministic", "keep")),
     *(f"run.{name}" for name in ("log_every", "sample_every", "checkpoint_every")),
 }
+
+MAY_CHANGE = "--epochs, --images, --minutes, --micro-batch, --precision, --device, and how often it logs and saves"
 
 
 def check_same_run(state: RunState, config: TrainConfig, nets: dict[str, nn.Module]) -> None:
@@ -48,15 +55,17 @@ def check_same_run(state: RunState, config: TrainConfig, nets: dict[str, nn.Modu
         ) from None
     changed = differences(started, to_dict(config))
     refused = {key: values for key, values in changed.items() if key not in FREE_ON_RESUME}
+    networks = network_configs(nets)
+    recorded = _completed(state.values.get("networks", networks), nets)
     if refused:
         key, (old, new) = next(iter(refused.items()))
+        same = not differences(recorded, networks) and not _differing(state, nets)
         raise ConfigError(
             f"{out} was started with {flag(key.rpartition('.')[2])} {old}, and now it is {new}"
             + (f" (and {len(refused) - 1} more)" if len(refused) > 1 else "")
-            + ": give the same, or another --out"
+            + f": give the same, or {_new_run(config) if same else 'another --out'}. What may change: {MAY_CHANGE}"
         )
-    networks = network_configs(nets)
-    for place, (old, new) in differences(_completed(state.values.get("networks", networks), nets), networks).items():
+    for place, (old, new) in differences(recorded, networks).items():
         network, _, field = place.partition(".")
         if field in OUTPUTS:  # no flag of its own, or one that was compared above
             raise ConfigError(
@@ -67,10 +76,55 @@ def check_same_run(state: RunState, config: TrainConfig, nets: dict[str, nn.Modu
             f"{out} has a network {network} with {field} {old}, and this data and these settings make one with {new}: "
             "give the data it was started with (or name what was chosen, such as --depth), or another --out"
         )
+    if (name := _differing(state, nets)) is not None:
+        raise StateError(f"the states in {out} hold another network {name}: remove them, or give another --out")
+
+
+def _differing(state: RunState, nets: dict[str, nn.Module]) -> str | None:
+    """The first network whose tensors in a state are others than they are now."""
     for name, net in nets.items():
         shapes = {key: tensor.shape for key, tensor in net.state_dict().items()}
         if shapes != {key: tensor.shape for key, tensor in owned(state.tensors, f"net.{name}").items()}:
-            raise StateError(f"the states in {out} hold another network {name}: remove them, or give another --out")
+            return name
+    return None
+
+
+def _new_run(config: TrainConfig) -> str:
+    """How to train on from the networks of a run, under other settings."""
+    out = config.run.out
+    new = next(path for number in count(2) if not (path := out.with_name(f"{out.name}-{number}")).exists())
+    command = train_command(replace(config, run=replace(config.run, out=new, start_from=out)))  # type: ignore[arg-type]
+    if command is None:
+        return f"start a new run from its networks: another --out, with --start-from {out}"
+    return f"start a new run from its networks: {command}"
+
+
+def check_same_encodings(state: RunState, formats: Sequence[Format], out: Path) -> None:
+    """Refuse to go on where values or bands mean something else to the networks than they did.
+
+    Raises:
+        ConfigError: names the range that the run was started with.
+    """
+    recorded, now = state.values.get("encodings"), encodings_of(formats)
+    if recorded is None or recorded == now:
+        return
+    flags = ("--values", "--values-b")
+    said = [
+        f"{flag} {old['values'][0]:.10g} {old['values'][1]:.10g}"
+        for flag, old in zip(flags, recorded, strict=False)
+        if old is not None and old["values"] is not None
+    ]
+    if said:
+        raise ConfigError(
+            f"{out} was started with another range of values than this data has: give {' '.join(said)}, or another "
+            "--out"
+        )
+    raise ConfigError(f"{out} was started with images of other bands or number types: give those, or another --out")
+
+
+def encodings_of(formats: Sequence[Format]) -> list[dict[str, Any] | None]:
+    """What the numbers of each domain's files mean, as JSON values."""
+    return [None if fmt.encoding is None else to_dict(fmt.encoding) for fmt in formats]
 
 
 def _completed(recorded: dict[str, Any], nets: dict[str, nn.Module]) -> dict[str, Any]:
@@ -145,7 +199,13 @@ def start_networks(recipe: Recipe, source: Path) -> list[str]:
 def without_paths(values: dict) -> dict:
     """The configuration without the folders of the machine it ran on."""
     plain = json.loads(json.dumps(values))
-    for group, name in (("data", "root"), ("data", "root_b"), ("run", "out"), ("run", "start_from")):
+    for group, name in (
+        ("data", "root"),
+        ("data", "root_b"),
+        ("data", "labels_csv"),
+        ("run", "out"),
+        ("run", "start_from"),
+    ):
         if plain[group].get(name) is not None:
             plain[group][name] = os.path.basename(plain[group][name].rstrip("/"))
     return plain

@@ -16,8 +16,9 @@ from typing import Protocol
 from torch import Tensor
 
 from translate.checkpoint.atomic import WriteError, make_folder
-from translate.data.images import IMAGE_SUFFIXES, MAX_PIXELS, ImageError, Picture, read_image, write_image
-from translate.data.store import resize
+from translate.data.images import IMAGE_SUFFIXES, MAX_PIXELS, ImageError, Picture, write_image
+from translate.data.layouts_common import ImageSource
+from translate.data.store import resized
 from translate.inference.translator import InferenceError
 
 MAX_BATCH_PIXELS = 2**20  # sixteen images of 256 px; larger ones go alone
@@ -50,6 +51,8 @@ class Summary:
     written: list[Path] = field(default_factory=list)
     failed: dict[Path, str] = field(default_factory=dict)
     """The reason, in one line."""
+    further: dict[Path, int] = field(default_factory=dict)
+    """Pages or frames that were not read, of files that have more than one."""
 
 
 class Named(Protocol):
@@ -184,7 +187,7 @@ def _identity(path: Path) -> tuple[int, int]:
 
 def translate_files(
     translator: PictureMaker,
-    inputs: Sequence[Path],
+    inputs: Sequence[Path | ImageSource],
     outputs: Sequence[Path],
     *,
     batch_size: int = 8,
@@ -192,6 +195,7 @@ def translate_files(
     seed: int = 0,
     code: Tensor | None = None,
     scale: int = 1,
+    values: tuple[float, float] | None = None,
     on_done: Callable[[Path, str | None], None] | None = None,
 ) -> Summary:
     """Translate files to files; every output has its input's size, times `scale`.
@@ -201,13 +205,15 @@ def translate_files(
 
     Args:
         translator: The network.
-        inputs: Images.
+        inputs: Images, or pages of files.
         outputs: Where each goes; the suffix decides the format, and folders are made.
         batch_size: Most images in one pass.
         quality: Of JPEG and WebP, 1 to 100.
         seed: Of the dropout, for weights whose noise is ``always``; of the style code, for weights that take one.
         code: A style code [1, D] in place of a drawn one.
         scale: Enlarge the inputs so many times first.
+        values: Black and white of inputs of measured values, for weights that do not know; each one's own range unless
+            given.
         on_done: Called in this thread with each input, and None or the reason it failed.
 
     Returns:
@@ -216,8 +222,10 @@ def translate_files(
     Raises:
         InferenceError: an output would overwrite an input.
     """
-    refuse_overwriting(inputs, outputs)
+    sources = [one if isinstance(one, ImageSource) else ImageSource(path=one) for one in inputs]
+    refuse_overwriting([source.path for source in sources], outputs)
     summary = Summary()
+    by_page = len({source.path for source in sources}) < len(sources)
     workers = min(8, os.cpu_count() or 1)
     behind: deque[tuple[Path, Path, Future[None]]] = deque()
 
@@ -239,16 +247,22 @@ def translate_files(
             on_done(source, reason)
 
     with ThreadPoolExecutor(workers) as readers, ThreadPoolExecutor(workers) as writers:
-        jobs = list(zip(inputs, outputs, strict=True))
-        for group in _groups(_decoded(jobs, readers, scale=scale, ahead=workers + batch_size, fail=fail), batch_size):
-            try:
-                results = translator.pictures([picture for _, _, picture in group], seed=seed, code=code)
-            except InferenceError as error:
-                for source, _, _ in group:
-                    fail(source, f"{source}: {error}")
-                continue
-            for (source, target, _), result in zip(group, results, strict=True):
-                behind.append((source, target, writers.submit(_write, target, result, quality=quality)))
+        jobs = list(zip(sources, outputs, strict=True))
+        read = partial(_read, scale=scale, values=values)
+        for group in _groups(_decoded(jobs, readers, read, ahead=workers + batch_size, fail=fail), batch_size):
+            for part in (group, *([[one] for one in group] if len(group) > 1 else [])):
+                try:
+                    results = translator.pictures([picture for _, _, picture in part], seed=seed, code=code)
+                except InferenceError as error:
+                    if len(part) == 1:
+                        fail(part[0][0], f"{part[0][0]}: {error}")
+                    continue  # of several one may be at fault: each by itself
+                for (path, target, picture), result in zip(part, results, strict=True):
+                    if picture.pages > 1 and not by_page:
+                        summary.further[path] = picture.pages - 1
+                    behind.append((path, target, writers.submit(_write, target, result, quality=quality)))
+                if part is group:
+                    break
             finish(keep=workers)
         finish(keep=0)
     return summary
@@ -263,20 +277,19 @@ def _write(path: Path, picture: Picture, *, quality: int | None) -> None:
 
 
 def _decoded(
-    jobs: Sequence[tuple[Path, Path]],
+    jobs: Sequence[tuple[ImageSource, Path]],
     readers: ThreadPoolExecutor,
+    read: Callable[[ImageSource], Picture],
     *,
-    scale: int,
     ahead: int,
     fail: Callable[[Path, str], None],
 ) -> Iterator[tuple[Path, Path, Picture]]:
     """The pictures in their order, read ahead by threads; unreadable ones are reported and left out."""
     waiting: deque[tuple[Path, Path, Future[Picture]]] = deque()
     upcoming = iter(jobs)
-    read = read_image if scale == 1 else partial(_enlarged, scale=scale)
     while True:
         while len(waiting) < ahead and (job := next(upcoming, None)) is not None:
-            waiting.append((*job, readers.submit(read, job[0])))
+            waiting.append((job[0].path, job[1], readers.submit(read, job[0])))
         if not waiting:
             return
         source, target, future = waiting.popleft()
@@ -286,14 +299,18 @@ def _decoded(
             fail(source, str(error))
 
 
-def _enlarged(path: Path, *, scale: int) -> Picture:
-    picture = read_image(path)
+def _read(source: ImageSource, *, scale: int, values: tuple[float, float] | None) -> Picture:
+    picture, path = source.read(), source.path
+    if values is not None and picture.bands:
+        picture = replace(picture, values=values)
+    if scale == 1:
+        return picture
     width, height = picture.size
     if width * height * scale**2 > MAX_PIXELS:
         raise ImageError(
             f"{path}: {width}x{height}, {scale} times as large, is over the limit of {MAX_PIXELS:,} pixels"
         )
-    return replace(picture, pixels=resize(picture.pixels, width=scale * width, height=scale * height))
+    return resized(picture, width=scale * width, height=scale * height)
 
 
 def _groups(

@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from translate.data.images import Picture, convert, from_pil, to_pil
+from translate.data.values import class_colours
 
 GAP, HEADING, PAPER, INK = 4, 22, (255, 255, 255), (40, 40, 40)
 
@@ -24,6 +25,18 @@ def to_images(images: Tensor) -> list[Image.Image]:
 def on_screen(image: Image.Image) -> Image.Image:
     """RGB of 8 bits; Pillow's own conversion clips 16-bit grey to white."""
     return to_pil(Picture(pixels=convert(from_pil(image).colour, channels=3, bits=8)))
+
+
+def class_palette(count: int) -> Tensor:
+    """A colour for each class, [count, 3] in [-1, 1]."""
+    return torch.from_numpy(class_colours(count)).float() / 127.5 - 1
+
+
+def in_class_colours(one_hot: Tensor) -> Tensor:
+    """Classes [N, K, H, W], 1 and -1, as colours [N, 3, H, W] in [-1, 1]; white where there is none."""
+    highest, classes = one_hot.max(dim=1, keepdim=True)
+    colours = class_palette(one_hot.shape[1]).to(one_hot.device)[classes[:, 0]].permute(0, 3, 1, 2)
+    return torch.where(highest > 0, colours, torch.ones_like(colours))
 
 
 def image_grid(columns: dict[str, list[Image.Image]]) -> Image.Image:

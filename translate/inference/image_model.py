@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from translate.config.networks import ConvAutoencoderConfig, DenseAutoencoderConfig, VQVAENetworkConfig
 from translate.config.weights import WeightsConfig
 from translate.data.batches import crop, to_unit
-from translate.data.images import Picture, from_pil, to_pil
+from translate.data.images import ImageError, Picture, from_pil, to_pil
 from translate.data.store import Format, fitted_size, resize, to_format
 from translate.inference.device import choose_device
 from translate.inference.translator import InferenceError
@@ -37,25 +37,33 @@ class Framing:
 
     def __init__(self, config: WeightsConfig) -> None:
         self.size = config.preprocessing.size
-        self.format = Format(channels=config.network.in_channels, bits=config.preprocessing.bits)
+        preprocessing = config.preprocessing
+        self.format = Format(
+            channels=config.network.in_channels, bits=preprocessing.bits, encoding=preprocessing.source
+        )
 
     def prepared(self, images: Sequence[Image.Image | Picture]) -> Tensor:
         """The middle square of each image, at the network's size: [N, C, S, S] in [-1, 1].
 
         Raises:
-            InferenceError: there are none.
+            InferenceError: there are none, or one has other bands than the network takes.
         """
         if not images:
             raise InferenceError("no images were given")
         rows = []
         for image in images:
-            pixels = to_format(image if isinstance(image, Picture) else from_pil(image), self.format)
+            try:
+                pixels = to_format(image if isinstance(image, Picture) else from_pil(image), self.format)
+            except ImageError as error:
+                raise InferenceError(f"an image {error}") from None
             width, height = fitted_size(pixels.shape[1], pixels.shape[0], side=self.size, fit="cover")
             rows.append(crop(resize(pixels, width=width, height=height), size=self.size, left=0.5, top=0.5))
         return to_unit(torch.from_numpy(np.stack(rows)))
 
     def pictures(self, images: Tensor) -> list[Image.Image]:
-        """Tensors as PIL images of the network's channels and depth."""
+        """Tensors as PIL images of the network's channels and depth; of bands the first three, or the first."""
+        if self.format.encoding is not None and images.shape[1] not in (1, 3):
+            images = images[:, : 3 if images.shape[1] > 3 else 1]
         top, kind = (65535, np.uint16) if self.format.bits == 16 else (255, np.uint8)
         values = ((images.detach().float().cpu().clamp(-1, 1) + 1) / 2 * top).round().permute(0, 2, 3, 1).numpy()
         return [to_pil(Picture(pixels=row)) for row in values.astype(kind)]

@@ -18,6 +18,7 @@ import torch
 from annotated_types import Ge, Gt, Lt
 from torch import Tensor, nn
 
+from translate.checkpoint.formats import recognise
 from translate.checkpoint.weights import METADATA_KEY, WeightsError
 from translate.config.base import Config, ConfigError, from_dict
 from translate.config.networks import GeneratorConfig
@@ -163,6 +164,8 @@ def _open(file: Path) -> tuple[Any, dict[str, str]]:
         session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
         return session, session.get_modelmeta().custom_metadata_map
     except Exception as error:  # onnxruntime's errors have no base of their own
+        if file.is_file() and (found := recognise(file)) is not None and found.kind != "onnx":
+            raise WeightsError(f"{file} is {found}") from None
         reason = str(error).partition("failed:")[2] or str(error)
         raise WeightsError(f"{file} is not a whole ONNX file ({reason.rstrip('.')}): copy or export it again") from None
 

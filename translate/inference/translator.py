@@ -3,6 +3,7 @@
 Conventions: a PIL image gives a PIL image; a NumPy array [H, W] or [H, W, C] (uint8, uint16, or floats in [0, 1]) gives
 an array of the same kind; a tensor [C, H, W] or [N, C, H, W] (uint8, or floats in [0, 1]) gives a tensor of the same
 kind. Images and integer arrays are converted to the network's channels; floats and tensors must have them already.
+Weights that were trained on measured values or bands take and give arrays and images in the units of their files.
 Any size from 1x1 up: the input is padded by reflection to what the network needs (replication where it is too small
 to reflect), and the output is cropped back. Alpha goes around the network, unless the network was trained with it.
 """
@@ -20,12 +21,15 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
+from translate.config.encoding import Encoding
 from translate.config.networks import ResNetConfig, UNetConfig
 from translate.config.training import Noise, Precision
 from translate.config.weights import WeightsConfig
 from translate.data.batches import crop
-from translate.data.images import Picture, from_pil, to_pil
+from translate.data.images import ImageError, Picture, from_pil, shown, to_pil
+from translate.data.ranges import find_range
 from translate.data.store import Format, fitted_size, resize, to_format
+from translate.data.values import count_of, decoded, encoded, sampled
 from translate.inference.device import autocast, choose_device, choose_precision
 from translate.inference.onnx import OnnxNetwork, cpu_and_fp32
 from translate.networks import Generator, ResNetGenerator
@@ -147,6 +151,8 @@ class Translator:
     Attributes:
         network: The ``nn.Module``.
         config: The `WeightsConfig`.
+        source: How the numbers of its inputs are read; None for plain grey or RGB.
+        target: How the numbers of what it makes are written; None for plain grey or RGB.
 
     Raises:
         InferenceError: the weights are not a translator's.
@@ -154,7 +160,12 @@ class Translator:
     """
 
     def __init__(
-        self, network: nn.Module, config: WeightsConfig, *, device: str = "auto", precision: Precision = "auto"
+        self,
+        network: nn.Module,
+        config: WeightsConfig,
+        *,
+        device: str = "auto",
+        precision: Precision = "auto",
     ) -> None:
         if config.kind != "translator" or not isinstance(config.network, ResNetConfig | UNetConfig):
             raise InferenceError(
@@ -171,10 +182,33 @@ class Translator:
         self.config = config
         low, high = config.preprocessing.value_range
         self._low, self._span = low, high - low
-        bits = config.preprocessing.bits
         self._channels = config.network.in_channels, config.network.out_channels
-        self._source = Format(channels=config.network.in_channels, bits=bits)
+        self.source = config.preprocessing.source
+        self.target = config.preprocessing.target
+        self._check_source()
         self._turn = threading.Lock()  # dropout and its generator belong to one call at a time
+
+    def read_as(self, source: Encoding) -> None:
+        """Read the numbers of inputs otherwise than the weights say.
+
+        Raises:
+            InferenceError: the network takes other channels.
+        """
+        self.source = source
+        self._check_source()
+
+    @property
+    def takes_ids(self) -> bool:
+        """Whether its inputs are class ids, as one-hot classes."""
+        return self.source is not None and self.source.labels > 0
+
+    def _check_source(self) -> None:
+        """Refuse an encoding of other channels than the network's."""
+        given = self.source
+        channels = 0 if given is None else given.labels or len(given.bands)
+        if channels not in (0, self._channels[0]):
+            what = f"{channels} classes" if given is not None and given.labels else f"{channels} bands"
+            raise InferenceError(f"'{self.config.name}' takes {self._channels[0]} channels, and {what} were asked for")
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_turn"}  # a lock cannot be copied
@@ -234,7 +268,7 @@ class Translator:
         picture = from_pil(example) if isinstance(example, Image.Image) else example
         side = self.config.preprocessing.size
         width, height = fitted_size(*picture.size, side=side, fit="cover")
-        kind = Format(channels=self._channels[1], bits=picture.bits)
+        kind = Format(channels=self._channels[1], bits=picture.bits, encoding=self.target)
         pixels = crop(resize(to_format(picture, kind), width=width, height=height), size=side, left=0.5, top=0.5)
         unit = torch.from_numpy(pixels.astype(np.float32) / np.iinfo(pixels.dtype).max).permute(2, 0, 1)[None]
         with self._turn:
@@ -252,22 +286,48 @@ class Translator:
         return code
 
     def pictures(self, pictures: Sequence[Picture], *, seed: int = 0, code: Tensor | None = None) -> list[Picture]:
-        """Translate pictures of equal size in one batch, keeping each one's alpha, depth and colour profile.
+        """Translate pictures of equal size in one batch, keeping each one's alpha, depth, units and colour profile.
 
         Raises:
-            InferenceError: the network's channels are not those of pictures (1 to 4), or memory runs out.
+            InferenceError: a picture has other channels than the network takes, or memory runs out.
         """
-        if max(self._channels) > 4:
-            raise InferenceError(
-                f"'{self.config.name}' takes {self._channels[0]} channels and makes {self._channels[1]}: "
-                "pictures have 1 to 4, so give and take tensors or arrays of floats"
-            )
-        # Each at its own depth, whatever depth the weights were trained at: v / 255 is 257 v / 65535 to the last bit.
-        inputs = [to_format(picture, replace(self._source, bits=picture.bits)) for picture in pictures]
-        scaled = np.stack([pixels.astype(np.float32) / np.iinfo(pixels.dtype).max for pixels in inputs])
+        encodings = [self._encoding(picture) for picture in pictures]
+        try:
+            scaled = np.stack([self._scaled(*both) for both in zip(pictures, encodings, strict=True)])
+        except ImageError as error:
+            raise InferenceError(f"the image {error}") from None
         images = torch.from_numpy(scaled).permute(0, 3, 1, 2)
         outputs = self.unit(images, seed=seed, code=code).permute(0, 2, 3, 1).numpy()
-        return [self._picture(output, like=picture) for output, picture in zip(outputs, pictures, strict=True)]
+        return [
+            self._picture(output, like=picture, encoding=encoding)
+            for output, picture, encoding in zip(outputs, pictures, encodings, strict=True)
+        ]
+
+    def _encoding(self, picture: Picture) -> Encoding | None:
+        """How the numbers of a picture are read: as the weights say, or else what its own values are."""
+        if self.source is not None or not picture.bands:
+            return self.source
+        dtype: Any = picture.pixels.dtype.name
+        if dtype in ("uint8", "uint16"):
+            return Encoding(dtype=dtype)
+        return Encoding(dtype=dtype, values=picture.values or find_range([sampled(picture)]).values)
+
+    def _scaled(self, picture: Picture, encoding: Encoding | None) -> np.ndarray:
+        """A picture as the network takes it, float32 [H, W, C] in [0, 1]."""
+        channels = self._channels[0]
+        if encoding is not None:
+            known = self.source is not None or picture.channels == channels
+            if known or picture.channels not in (1, 3) or channels > 4:
+                return encoded(picture, encoding, channels=channels)
+            picture = shown(picture, encoding.values)  # grey for RGB, and the other way round
+        if channels > 4:
+            raise ImageError(
+                f"has {count_of(picture.channels)}, and '{self.config.name}' takes {channels}: give as many bands, or "
+                "class ids with --labels"
+            )
+        # Each at its own depth, whatever depth the weights were trained at: v / 255 is 257 v / 65535 to the last bit.
+        pixels = to_format(picture, Format(channels=channels, bits=picture.bits))
+        return pixels.astype(np.float32) / np.iinfo(pixels.dtype).max
 
     def unit(self, images: Tensor, *, seed: int = 0, code: Tensor | None = None) -> Tensor:
         """Translate float32 [N, C_in, H, W] in [0, 1] to float32 [N, C_out, H, W] in [0, 1] on the CPU.
@@ -296,7 +356,15 @@ class Translator:
             raise
         return ((output - self._low) / self._span).clamp_(0, 1).cpu()
 
-    def _picture(self, output: np.ndarray, *, like: Picture) -> Picture:
+    def _picture(self, output: np.ndarray, *, like: Picture, encoding: Encoding | None) -> Picture:
+        if self.target is not None:
+            return decoded(output, self.target, like=like)
+        known = self.config.preprocessing.source is not None
+        if like.bands and not like.ids and encoding is not None and not known and output.shape[-1] == like.channels:
+            own: Any = like.pixels.dtype.name
+            return decoded(output, replace(encoding, dtype=own), like=like)  # weights that know no units: the input's
+        if output.shape[-1] > 4:
+            return decoded(output, Encoding(dtype="uint16" if like.bits == 16 else "uint8"), like=like)
         top = 65535 if like.bits == 16 else 255
         pixels = np.rint(output * top).astype(np.uint16 if like.bits == 16 else np.uint8)
         around = self._channels[0] not in (2, 4)  # a network that was given the alpha has used it
@@ -310,9 +378,10 @@ class Translator:
         pixels = image[..., None] if image.ndim == 2 else image
         if pixels.ndim != 3 or 0 in pixels.shape:
             raise InferenceError(f"expected an array [H, W] or [H, W, C], not {list(image.shape)}")
-        if pixels.dtype in (np.uint8, np.uint16):
-            if pixels.shape[-1] > 4:
-                raise InferenceError(f"expected 1 to 4 channels, not {pixels.shape[-1]}")
+        plain = self.source is None and pixels.shape[-1] <= 4
+        if (pixels.dtype.kind in "ui" and not plain) or (pixels.dtype.kind in "uif" and self.source is not None):
+            output = self.pictures([Picture(pixels=pixels, bands=True)], seed=seed, code=code)[0].pixels
+        elif pixels.dtype in (np.uint8, np.uint16):
             output = self.pictures([Picture(pixels=pixels)], seed=seed, code=code)[0].pixels
         elif np.issubdtype(pixels.dtype, np.floating):
             images = torch.from_numpy(np.ascontiguousarray(pixels, dtype=np.float32)).permute(2, 0, 1)

@@ -8,8 +8,6 @@ Shapes: N batch, C channels, S side.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -24,12 +22,12 @@ from translate.config.networks import (
     VQVAENetworkConfig,
 )
 from translate.config.training import Precision
-from translate.config.weights import Domains, Preprocessing, WeightsConfig
+from translate.config.weights import Domains, WeightsConfig
 from translate.data.image_set import ImageSet
 from translate.inference.device import autocast
 from translate.losses import l2_loss
 from translate.networks import Autoencoder, build_network, initialise
-from translate.recipes.base import Batch, Exported, Recipe, Scratch, Update, adam
+from translate.recipes.base import Batch, Exported, Recipe, Scratch, Update, adam, preprocessing
 
 LEAST_SIDE = 4  # of the smallest convolutional level
 
@@ -66,12 +64,11 @@ def learned_weights(
     network: VectorAutoencoderConfig | VQVAENetworkConfig, *, name: str, data: ImageSet
 ) -> WeightsConfig:
     """What the weights of an autoencoder say of themselves."""
-    bits: Literal[8, 16] = 16 if data.format.bits == 16 else 8
     return WeightsConfig(
         kind="autoencoder",
         name=name,
         network=network,
-        preprocessing=Preprocessing(size=data.size, bits=bits, alpha=data.config.alpha),
+        preprocessing=preprocessing(data.size, source=data.format, alpha=data.config.alpha),
         domains=Domains(source="images", target="reconstructions"),
         noise="never",
     )

@@ -8,18 +8,20 @@ To add a method: a file beside this one, a configuration, and a test.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from translate.config.training import Precision, RunConfig
-from translate.config.weights import WeightsConfig
+from translate.config.weights import Preprocessing, WeightsConfig
 from translate.data.batches import Wanted
+from translate.data.store import Format
 from translate.recipes.growth import Stage
 from translate.recipes.schedule import learning_rate_factor
 
@@ -93,8 +95,16 @@ class TrainingData(Protocol):
         """Training images."""
 
     @property
+    def formats(self) -> Sequence[Format]:
+        """What the images of each domain are brought to."""
+
+    @property
     def description(self) -> str:
         """The data set in one line."""
+
+    @property
+    def files(self) -> Mapping[str, Path]:
+        """Every file that is read, by its place in the data set."""
 
     def batches(self, wanted: Wanted) -> Batches:
         """The batches of a run; this process's share of them."""
@@ -196,6 +206,22 @@ def lazy_r1(trains: tuple[str, ...], losses: tuple[LossFn, ...]) -> Update:
     return Update(
         name="d_r1", optimizer="d", trains=trains, losses=losses, every=R1_EVERY, gain=R1_EVERY, double_backward=True
     )
+
+
+def preprocessing(
+    size: int, *, source: Format, target: Format | None = None, alpha: Literal["composite", "keep"] = "composite"
+) -> Preprocessing:
+    """How weights say that images are read and written.
+
+    Args:
+        size: Side of the training crops.
+        source: Of the inputs.
+        target: Of what is made; as the inputs unless given.
+        alpha: What was done with transparency.
+    """
+    made = source if target is None else target
+    bits: Literal[8, 16] = 16 if made.bits == 16 else 8
+    return Preprocessing(size=size, bits=bits, alpha=alpha, source=source.encoding, target=made.encoding)
 
 
 def adam(parameters: Iterable[nn.Parameter], run: RunConfig, *, lazy: int = 0) -> Optimizer:

@@ -17,13 +17,13 @@ from torch.optim import Optimizer
 
 from translate.config.networks import ClassifierNetworkConfig
 from translate.config.training import ClassifierConfig, Precision
-from translate.config.weights import Domains, Preprocessing, WeightsConfig
+from translate.config.weights import Domains, WeightsConfig
 from translate.data.batches import jitter_colour
 from translate.data.distort import distort
 from translate.data.unpaired import UnpairedImages
 from translate.inference.device import autocast
 from translate.networks import Classifier, initialise
-from translate.recipes.base import Batch, Exported, Recipe, Scratch, Update, adamw
+from translate.recipes.base import Batch, Exported, Recipe, Scratch, Update, adamw, preprocessing
 
 NO_CLASS = "none of them"
 """What the class of distorted images is called; the last one, where it is there."""
@@ -97,7 +97,7 @@ class Classification(Recipe):
             kind="classifier",
             name=self.run.out.resolve().name,
             network=self.network_config,
-            preprocessing=Preprocessing(size=self.data.size),
+            preprocessing=preprocessing(self.data.size, source=self.data.format_a),
             domains=Domains(source="images", target="classes"),
             noise="never",
             classes=(*self.classes.values(), *([NO_CLASS] if self.config.outliers else [])),

@@ -54,12 +54,12 @@ class CUT(Recipe):
         self.config, self.run, self.data = config, config.run, data
         domains = [(data.name_a, data.format_a, "a"), (data.name_b, data.format_b, "b")]
         source, target = domains if config.direction == "a2b" else domains[::-1]
-        self.source_name, source_format, self.source = source
+        self.source_name, self.source_format, self.source = source
         self.target_name, self.target_format, self.target = target
         channels = self.target_format.channels
-        if source_format.channels != channels:
+        if self.source_format.channels != channels:
             raise ConfigError(
-                f"{self.source_name} has {source_format.channels} channels and {self.target_name} {channels}: CUT "
+                f"{self.source_name} has {self.source_format.channels} channels and {self.target_name} {channels}: CUT "
                 "compares inputs with outputs and needs as many in both; translate cyclegan does not"
             )
         network = generator_config(config, size=data.size, in_channels=channels, out_channels=channels)
@@ -193,7 +193,8 @@ class CUT(Recipe):
             name=f"{source}2{target}",
             domains=(self.source_name, self.target_name),
             size=self.data.size,
-            bits=self.target_format.bits,
+            source=self.source_format,
+            target=self.target_format,
             alpha=self.config.data.alpha,
         )
         return {".": ("g", config)}

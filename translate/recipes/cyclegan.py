@@ -232,11 +232,11 @@ class CycleGAN(Recipe):
         a, b = file_names(data.name_a, data.name_b)
         forth = translator_weights(
             self.configs["g_ab"], name=f"{a}2{b}", domains=(data.name_a, data.name_b), size=data.size,
-            bits=data.format_b.bits, alpha=alpha,
+            source=data.format_a, target=data.format_b, alpha=alpha,
         )  # fmt: skip
         back = translator_weights(
             self.configs["g_ba"], name=f"{b}2{a}", domains=(data.name_b, data.name_a), size=data.size,
-            bits=data.format_a.bits, alpha=alpha,
+            source=data.format_b, target=data.format_a, alpha=alpha,
         )  # fmt: skip
         return {forth.name: ("g_ab", forth), back.name: ("g_ba", back)}
 

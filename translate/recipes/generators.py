@@ -10,8 +10,10 @@ from torch import nn
 from translate.config.base import ConfigError
 from translate.config.networks import GeneratorConfig, PatchGANConfig, ResNetConfig, UNetConfig, unet_depth
 from translate.config.training import CUTConfig, CycleGANConfig, Derivation, Noise, Pix2PixConfig
-from translate.config.weights import Domains, Preprocessing, WeightsConfig
+from translate.config.weights import Domains, WeightsConfig
+from translate.data.store import Format
 from translate.networks import Generator, PatchGANDiscriminator, build_network, initialise
+from translate.recipes.base import preprocessing
 
 Translator = Pix2PixConfig | CycleGANConfig | CUTConfig
 
@@ -108,16 +110,17 @@ def translator_weights(
     name: str,
     domains: tuple[str, str],
     size: int,
-    bits: int,
+    source: Format,
+    target: Format,
     alpha: Literal["composite", "keep"],
     noise: Noise = "never",
 ) -> WeightsConfig:
-    """What a translator's weights say of themselves; `bits` and `alpha` as of the images it makes."""
+    """What a translator's weights say of themselves; `source` and `target` are the formats of its two domains."""
     return WeightsConfig(
         kind="translator",
         name=name,
         network=network,
-        preprocessing=Preprocessing(size=size, bits=16 if bits == 16 else 8, alpha=alpha),
+        preprocessing=preprocessing(size, source=source, target=target, alpha=alpha),
         domains=Domains(source=domains[0], target=domains[1]),
         noise=noise,
     )

@@ -17,12 +17,12 @@ from translate.config.base import ConfigError
 from translate.config.classifiers import ImageClassifierConfig
 from translate.config.networks import ClassifierNetworkConfig
 from translate.config.training import Precision
-from translate.config.weights import Domains, Preprocessing, WeightsConfig
+from translate.config.weights import Domains, WeightsConfig
 from translate.data.augment import diff_augment
 from translate.data.image_set import ImageSet
 from translate.inference.device import autocast
 from translate.networks import Classifier, initialise
-from translate.recipes.base import Batch, Exported, Recipe, Scratch, Update, adamw
+from translate.recipes.base import Batch, Exported, Recipe, Scratch, Update, adamw, preprocessing
 
 TURNS = ("upright", "a quarter turn", "upside down", "three quarter turns")
 
@@ -93,7 +93,7 @@ class ImageClassification(Recipe):
             kind="classifier",
             name=self.run.out.resolve().name,
             network=self.network_config,
-            preprocessing=Preprocessing(size=self.data.size, alpha=self.data.config.alpha),
+            preprocessing=preprocessing(self.data.size, source=self.data.format, alpha=self.data.config.alpha),
             domains=Domains(source="images", target="turns" if self.turns else "classes"),
             noise="never",
             classes=self.class_names,

@@ -20,6 +20,7 @@ from torch.optim import Optimizer
 from translate.config.training import Pix2PixConfig, Precision
 from translate.data.derived import DerivedPairs
 from translate.data.paired import PairedImages
+from translate.inference.grid import in_class_colours
 from translate.inference.translator import example_code, random_code, run_network
 from translate.losses import (
     charbonnier_loss,
@@ -168,7 +169,8 @@ class Pix2Pix(Recipe):
             }
             found = [example_code(g, target, precision=precision) for target in batch["target"].split(1)]
             outputs["like target"] = self._outputs(g, images, codes=found, precision=precision)
-        return {"input": images, **outputs, "target": batch["target"]}
+        shown = in_class_colours(images) if self.data.source_format.labels else images
+        return {"input": shown, **outputs, "target": batch["target"]}
 
     def _outputs(
         self, g: nn.Module, images: Tensor, *, codes: Sequence[Tensor] | None = None, precision: Precision
@@ -191,7 +193,8 @@ class Pix2Pix(Recipe):
             name=self.run.out.resolve().name,
             domains=(self.data.source_name, self.data.target_name),
             size=self.data.size,
-            bits=self.data.target_format.bits,
+            source=self.data.source_format,
+            target=self.data.target_format,
             alpha="keep" if self.config.derive == "mask" else self.config.data.alpha,
             noise="never" if self.config.style_dim else self.config.noise,  # it has codes in place of dropout
         )

@@ -5,7 +5,7 @@ Shapes: N batch, C channels, S side, D latents.
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from translate.config.base import ConfigError
 from translate.config.networks import SamplerConfig
 from translate.config.training import ImageSetConfig, Precision
-from translate.config.weights import Domains, Preprocessing, WeightsConfig
+from translate.config.weights import Domains, WeightsConfig
 from translate.data.image_set import ImageSet
 from translate.inference.device import autocast
 from translate.metrics.sliced_wasserstein import sliced_wasserstein
-from translate.recipes.base import Batch, Exported, Recipe, Scratch, Watched
+from translate.recipes.base import Batch, Exported, Recipe, Scratch, Watched, preprocessing
 
 MOST_COLUMNS = 10  # of a sample grid
 
@@ -113,12 +113,11 @@ class Sampling(Recipe):
         return {"g": Watched(output=scratch["seen"], target=batch["images"])}
 
     def exports(self) -> dict[str, Exported]:
-        bits: Literal[8, 16] = 16 if self.data.format.bits == 16 else 8
         config = WeightsConfig(
             kind="generator",
             name=self.run.out.resolve().name,
             network=self.network_config,
-            preprocessing=Preprocessing(size=self.made_size, bits=bits, alpha=self.data.config.alpha),
+            preprocessing=preprocessing(self.made_size, source=self.data.format, alpha=self.data.config.alpha),
             domains=Domains(source="random numbers", target="images"),
             noise="never",
             classes=self.class_names,

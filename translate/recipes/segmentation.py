@@ -17,11 +17,12 @@ from torch.optim import Optimizer
 from translate.config.base import ConfigError
 from translate.config.networks import UNetConfig
 from translate.config.training import Precision, SegmentationConfig
-from translate.config.weights import Domains, Preprocessing, WeightsConfig
+from translate.config.weights import Domains, WeightsConfig
 from translate.data.paired import PairedImages
+from translate.inference.grid import class_palette, in_class_colours
 from translate.inference.translator import run_network
 from translate.networks import UNetGenerator, initialise
-from translate.recipes.base import Batch, Exported, Recipe, Scratch, Update, adam
+from translate.recipes.base import Batch, Exported, Recipe, Scratch, Update, adam, preprocessing
 
 
 def to_palette(palette: tuple[tuple[int, int, int], ...]) -> Tensor:
@@ -59,14 +60,19 @@ class Segmentation(Recipe):
 
     def __init__(self, config: SegmentationConfig, data: PairedImages) -> None:
         self.config, self.run, self.data = config, config.run, data
-        if data.target_format.channels != 3:
+        self.labels = data.target_format.labels
+        if not self.labels and data.target_format.channels != 3:
             raise ConfigError(
                 f"the label maps of {config.data.root} have {data.target_format.channels} channels, and --palette has "
-                "three: save them as RGB, or choose the other --direction"
+                "three: give --labels where they hold class ids, save them as RGB, or choose the other --direction"
+            )
+        if self.labels and config.class_names and len(config.class_names) != self.labels:
+            raise ConfigError(
+                f"--class-names has {len(config.class_names)} names, and the label maps have {self.labels} classes"
             )
         self.unet_config = UNetConfig(
             in_channels=data.source_format.channels,
-            out_channels=len(config.palette),
+            out_channels=self.labels or len(config.palette),
             width=config.width,
             depth=config.depth,
             norm=config.norm,
@@ -79,7 +85,7 @@ class Segmentation(Recipe):
         data.check_size(stride=g.stride, minimum=g.minimum_size)
         self.nets = {"g": g}
         self.ema_nets = ("g",) if config.run.ema_half_life else ()
-        self.palette = to_palette(config.palette)
+        self.palette = class_palette(self.labels) if self.labels else to_palette(config.palette)
         self.updates = (Update(name="g", optimizer="g", trains=("g",), losses=(self.loss,)),)
 
     def optimizers(self) -> dict[str, Optimizer]:
@@ -90,26 +96,34 @@ class Segmentation(Recipe):
         return self.palette
 
     def loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
-        classes = nearest_class(batch["target"], self._on(batch["target"].device))
-        return {"cross_entropy": F.cross_entropy(self.nets["g"](batch["source"]).float(), classes)}
+        return {"cross_entropy": F.cross_entropy(self.nets["g"](batch["source"]).float(), self._classes(batch))}
+
+    def _classes(self, batch: Batch) -> Tensor:
+        """The class of every pixel of the targets, int64 [N, H, W]; -100, which is not counted, where it has none."""
+        target = batch["target"]
+        if not self.labels:
+            return nearest_class(target, self._on(target.device))
+        highest, classes = target.max(dim=1)
+        return classes.masked_fill(highest < 0, -100)
 
     def sample(self, nets: dict[str, nn.Module], batch: Batch, *, precision: Precision) -> dict[str, Tensor]:
         logits = run_network(nets["g"], batch["source"], precision=precision)
         palette = self._on(logits.device)
         colours = palette[logits.argmax(dim=1)].permute(0, 3, 1, 2)
-        return {"input": batch["source"], "classes": colours, "target": batch["target"]}
+        target = in_class_colours(batch["target"]) if self.labels else batch["target"]
+        return {"input": batch["source"], "classes": colours, "target": target}
 
     def validate(self, nets: dict[str, nn.Module], batch: Batch, *, precision: Precision) -> dict[str, Tensor]:
         logits = [run_network(nets["g"], image, precision=precision) for image in batch["source"].split(1)]
-        return {"cross_entropy": F.cross_entropy(torch.cat(logits), nearest_class(batch["target"], self.palette))}
+        return {"cross_entropy": F.cross_entropy(torch.cat(logits), self._classes(batch))}
 
     def exports(self) -> dict[str, Exported]:
         config = WeightsConfig(
             kind="segmenter",
             name=self.run.out.resolve().name,
             network=self.unet_config,
-            preprocessing=Preprocessing(size=self.data.size),
+            preprocessing=preprocessing(self.data.size, source=self.data.source_format),
             domains=Domains(source=self.data.source_name, target=self.data.target_name),
-            classes=self.config.class_names,
+            classes=self.config.class_names or tuple(map(str, range(self.labels))),
         )
         return {".": ("g", config)}

@@ -13,6 +13,8 @@ from translate.applications.evaluation.data import EvaluationData, Example, resi
 from translate.applications.evaluation.result import IDENTITY, MATCHED, TRANSLATION, EvaluationError
 from translate.data.images import ImageError, Picture
 from translate.data.layouts import ImageSource, LayoutError
+from translate.data.store import Format
+from translate.data.values import in_class_colours
 from translate.inference.translator import Translator
 
 BATCH = 8
@@ -31,6 +33,16 @@ class Made:
     target: Tensor | None
     outputs: dict[str, Tensor]
     """By candidate."""
+
+
+def untouched(picture: Picture, own: Format, wanted: Format) -> Tensor:
+    """An input as if it were an output, [1, C, H, W] in [0, 1]: of other bands the mean of its own, in each."""
+    if own.labels:
+        assert own.encoding is not None
+        picture, own = in_class_colours(picture, own.encoding), Format(channels=3)
+    if own.channels == wanted.channels or (own.encoding is None and wanted.encoding is None):
+        return to_unit_tensor(picture, wanted)
+    return to_unit_tensor(picture, own).mean(dim=1, keepdim=True).expand(-1, wanted.channels, -1, -1)
 
 
 class Candidates:
@@ -124,7 +136,7 @@ class Candidates:
 
     def _made(self, number: int, source: Picture, target: Picture | None, reference: Picture, output: Picture) -> Made:
         wanted = self.data.target.format
-        identity = to_unit_tensor(source, wanted)
+        identity = untouched(source, self.data.source.format, wanted)
         levels = 65535 if wanted.bits == 16 else 255
         return Made(
             number=number,

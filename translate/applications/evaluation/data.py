@@ -14,11 +14,17 @@ import torch
 from torch import Tensor
 
 from translate.config.base import ConfigError
+from translate.config.encoding import Reading
 from translate.config.training import Direction, Layout
 from translate.config.weights import WeightsConfig
+from translate.data.encodings import formats
 from translate.data.images import Picture
 from translate.data.layouts import ImageSource, LayoutError, Pair, PairedData, UnpairedData, find_domains, find_pairs
-from translate.data.store import Format, fitted_size, resize, to_format
+from translate.data.layouts_paired import with_ids
+from translate.data.store import Format, fitted_size, to_format
+from translate.data.store import resized as to_size
+from translate.data.survey import survey
+from translate.data.values import encoded, in_class_colours
 
 Split = Literal["train", "val", "test"]
 
@@ -100,6 +106,7 @@ def find_data(
     layout: Layout = "auto",
     names: tuple[str, str] | None = None,
     unpaired: bool = False,
+    reading: Reading | None = None,
 ) -> PairedData | UnpairedData:
     """Find pairs, or else two sets.
 
@@ -109,18 +116,19 @@ def find_data(
         layout: As for training.
         names: What the domains show; of unpaired folders, the folders' names unless given.
         unpaired: Take folders whose files have the same names for two sets all the same.
+        reading: How values, bands and pages are read.
 
     Raises:
         LayoutError: neither is there; or some files have partners and some have none.
     """
 
     def domains() -> UnpairedData:
-        return find_domains(root, root_b=root_b, layout=layout, names=names)
+        return find_domains(root, root_b=root_b, layout=layout, names=names, reading=reading)
 
     if unpaired:
         return domains()
     try:
-        paired = find_pairs(root, root_b=root_b, layout=layout)
+        paired = find_pairs(root, root_b=root_b, layout=layout, reading=reading)
         if root_b is None and paired.by_number:  # two sets whose images have numbers, rather
             with suppress(LayoutError):
                 return domains()
@@ -180,20 +188,20 @@ def open_data(
             notes.append("there is no test split: the val split is scored, by which weights may have been chosen")
     elif split not in found.splits:
         raise ConfigError(f"{found.root} has no {split} split: it has {', '.join(found.splits)}")
+    if weights.preprocessing.source is not None and weights.preprocessing.source.labels:
+        if not isinstance(found, PairedData):
+            raise ConfigError(f"'{weights.name}' takes class ids, and these are two sets without pairs: give pairs")
+        found = with_ids(found, "a" if chosen == "a2b" else "b")
+    wanted, said = _formats(found, weights, chosen)
+    notes += said
     domains = [
-        Domain(name=name, side=side, format=Format(channels=1 if channels < 3 else 3, bits=bits))
-        for name, side, channels, bits in zip(
-            called,
-            found.sides,
-            (found.channels_a, found.channels_b),
-            (found.bits_a, found.bits_b),
-            strict=True,
-        )
+        Domain(name=name, side=side, format=fmt) for name, side, fmt in zip(called, found.sides, wanted, strict=True)
     ]
     source, target = domains[::-1] if chosen == "b2a" else domains
     _check_channels(weights, source, target, chosen)
     examples = _examples(found, split, chosen)
     targets = _sources(found, split, chosen)
+    back: Direction = "a2b" if chosen == "b2a" else "b2a"
     if num_images is not None and num_images < len(examples):
         draw = np.sort(np.random.default_rng([seed, 1]).choice(len(examples), num_images, replace=False))
         examples = tuple(examples[number] for number in draw)
@@ -210,7 +218,40 @@ def open_data(
         targets=targets,
         references=references,
     )
-    return data, [*notes, *found.notes]
+    looked = [
+        (domain.name, _sources(found, split, way), domain.format) for domain, way in ((source, back), (target, chosen))
+    ]
+    return data, [*notes, *survey(looked), *found.notes]
+
+
+def _formats(
+    found: PairedData | UnpairedData, weights: WeightsConfig, direction: Direction
+) -> tuple[list[Format], list[str]]:
+    """What A and B are brought to: with the values and bands that the weights know, or else those found in the data."""
+    kinds = [
+        replace(kind, channels=kind.channels if kind.dtype else 1 if kind.channels < 3 else 3) for kind in found.kinds
+    ]
+    known = [weights.preprocessing.source, weights.preprocessing.target]
+    channels = [weights.network.in_channels, getattr(weights.network, "out_channels", weights.network.in_channels)]
+    if direction == "b2a":
+        known, channels = known[::-1], channels[::-1]
+    every = [_sources(found, split, direction) for split in found.splits for direction in ("b2a", "a2b")]
+    sources = [tuple(one for part in every[side::2] for one in part) for side in (0, 1)]
+    given = [None if encoding is not None else kind for kind, encoding in zip(kinds, known, strict=True)]
+    places = [number for number, kind in enumerate(given) if kind is not None]
+    own, said = formats(
+        [kinds[number] for number in places],
+        [sources[number] for number in places],
+        Reading(),
+        names=["AB"[number] for number in places],
+    )
+    made = dict(zip(places, own, strict=True))
+    for number, encoding in enumerate(known):
+        if encoding is not None:
+            bits = 16 if encoding.values is not None or encoding.dtype not in ("uint8",) else 8
+            nearest = bool(encoding.labels)
+            made[number] = Format(channels=channels[number], bits=bits, nearest=nearest, encoding=encoding)
+    return [made[0], made[1]], said
 
 
 def _examples(found: PairedData | UnpairedData, split: str, direction: Direction) -> tuple[Example, ...]:
@@ -296,6 +337,8 @@ def _same(name: str, other: str) -> bool:
 
 def _check_channels(weights: WeightsConfig, source: Domain, target: Domain, direction: Direction) -> None:
     """Refuse a direction in which grey and colour are the wrong way round for the network."""
+    if source.format.encoding is not None or target.format.encoding is not None:
+        return  # told image by image
     network = weights.network
     takes, makes = network.in_channels, getattr(network, "out_channels", network.in_channels)
     colours = ["grey" if channels < 3 else "RGB" for channels in (takes, makes)]
@@ -316,11 +359,21 @@ def resized(picture: Picture, side: int | None) -> Picture:
     if side is None:
         return picture
     width, height = fitted_size(*picture.size, side=side, fit="cover")
-    return replace(picture, pixels=resize(picture.pixels, width=width, height=height))
+    return to_size(picture, width=width, height=height)
 
 
 def to_unit_tensor(picture: Picture, wanted: Format) -> Tensor:
-    """A picture as [1, C, H, W] in [0, 1], with the channels and depth of a domain."""
+    """A picture as [1, C, H, W] in [0, 1], with the channels, depth and range of values of a domain; class ids as
+    colours.
+
+    Raises:
+        ImageError: other bands than the domain's.
+    """
+    if wanted.labels:
+        assert wanted.encoding is not None
+        picture, wanted = in_class_colours(picture, wanted.encoding), Format(channels=3)
+    if wanted.encoding is not None:
+        return torch.from_numpy(encoded(picture, wanted.encoding, channels=wanted.channels)).permute(2, 0, 1)[None]
     pixels = to_format(picture, wanted)
     top = float(np.iinfo(pixels.dtype).max)
     return torch.from_numpy(pixels.astype(np.float32) / top).permute(2, 0, 1)[None]

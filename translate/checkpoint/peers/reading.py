@@ -9,23 +9,29 @@ from __future__ import annotations
 import argparse
 import hashlib
 import pickle
-import pickletools
 import re
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from translate.checkpoint.weights import METADATA_KEY, WeightsError
+from translate.checkpoint.formats import (
+    TORCH_PICKLES,
+    Pickled,
+    python_command,
+    read_pickle,
+    recognise,
+    recognise_folder,
+)
+from translate.checkpoint.weights import FOREIGN_SUFFIXES, METADATA_KEY, WeightsError
 
 SAFETENSORS, ZIP = ".safetensors", b"PK"
 DEEPEST = 4  # dicts within dicts that are looked through: a hostile file may hold itself
-_TORCH_PICKLES = 4  # the older format is four pickles and then the values
 
 
 def read_states(path: Path) -> dict[str, dict[str, Tensor]]:
@@ -38,8 +44,10 @@ def read_states(path: Path) -> dict[str, dict[str, Tensor]]:
         WeightsError: no such file; more than tensors in it; torn, of another format, or without tensors.
     """
     head = _head(path)
-    if _is_safetensors(path, head):
-        return {"": _read_safetensors(path)}
+    if (found := recognise(path)) is not None:
+        if found.kind == "safetensors" and path.suffix.lower() == SAFETENSORS:
+            return {"": _read_safetensors(path)}
+        raise WeightsError(f"{path} is {found}")
     if path.suffix.lower() == SAFETENSORS and not _is_pickle(head):
         raise WeightsError(f"{path} is not a whole safetensors file: copy or download it again")
     content = _load(path, head)
@@ -63,7 +71,9 @@ def sha256(path: Path) -> str:
 
 def _head(path: Path) -> bytes:
     if path.is_dir():
-        inside = sorted(file.name for file in path.iterdir() if file.suffix in (".pth", ".pt"))
+        inside = sorted(file.name for file in path.iterdir() if file.suffix in FOREIGN_SUFFIXES)
+        if not inside and (found := recognise_folder(path)) is not None:
+            raise WeightsError(f"{path} is a folder, and {found[0]} is {found[1]}")
         files = f"one of its files ({_some(inside)})" if inside else "a file, such as latest_net_G.pth"
         raise WeightsError(f"{path} is a folder: give {files}")
     try:
@@ -81,16 +91,7 @@ def _head(path: Path) -> bytes:
 # Safetensors
 
 
-def _is_safetensors(path: Path, head: bytes) -> bool:
-    length = int.from_bytes(head[:8], "little")  # of the JSON that follows
-    return head[8:9] == b"{" and 8 + length <= path.stat().st_size
-
-
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    if path.suffix.lower() != SAFETENSORS:
-        raise WeightsError(
-            f"{path} is a safetensors file, whatever its name says: rename it to {path.with_suffix(SAFETENSORS).name}"
-        )
     try:
         with safe_open(path, framework="pt") as opened:
             if METADATA_KEY in (opened.metadata() or {}):
@@ -109,9 +110,7 @@ def _is_pickle(head: bytes) -> bool:
 
 def _load(path: Path, head: bytes) -> Any:
     if not _is_pickle(head):
-        start = head.lstrip()[:40].decode("utf-8", "replace").splitlines()[0] if head.strip() else ""
-        what = f"text (it starts with {start!r})" if start.isprintable() and start else "something else"
-        raise WeightsError(f"{path} is not a file that torch.save wrote, but {what}: copy or download it again")
+        raise WeightsError(f"{path} is not a file that torch.save wrote, but something else: copy or download it again")
     try:
         if head[:2] == ZIP and not zipfile.is_zipfile(path):  # its table of contents comes last
             raise EOFError("only a part of the file is there")
@@ -137,11 +136,18 @@ def _refusal(path: Path, reason: str) -> str:
     """Why ``weights_only`` did not take a file, in a sentence."""
     # PyTorch leaves out the module of what is built in: "GLOBAL eval".
     names = re.search(r"GLOBAL (\S+) (?:was not an allowed|whose module)|\bmust be imported to load (\S+)", reason)
+    pickled = _pickled(path)
+    if pickled.whole and pickled.protocol > 3:
+        code = "import sys, torch; torch.save(torch.load(sys.argv[1], weights_only=False), 'G.pth')"
+        return (
+            f"{path} was saved with pickle_protocol={pickled.protocol}, which PyTorch only reads by running it: if you "
+            f"trust it, {python_command(code, path)}, and import G.pth"
+        )
     if names is None:
         return _torn(path, reason.partition("WeightsUnpickler error:")[2] or reason)
     wanted = names[1] or names[2]
     mend = "in the project that wrote it, save the network's state_dict() alone"
-    if any(name.startswith("torch.nn.modules.") for name in _pickled_names(path)):
+    if pickled.holds("torch.nn.modules"):
         return f"{path} is a whole pickled module, which only opens by running code ({wanted}): {mend}"
     return f"{path} holds more than tensors, and opening it would run code ({wanted}): {mend}"
 
@@ -151,24 +157,18 @@ def _torn(path: Path, reason: str) -> str:
     return f"{path} is torn, or not a file that torch.save wrote ({first}): copy or download it again"
 
 
-def _pickled_names(path: Path) -> list[str]:
-    """The classes and functions that a pickle would import, read from its instructions without following them."""
+def _pickled(path: Path) -> Pickled:
+    """The instructions of what ``torch.save`` wrote."""
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 inside = next(name for name in archive.namelist() if name.endswith("data.pkl"))
                 with archive.open(inside) as file:
-                    return list(_names(file))
+                    return read_pickle(file)
         with path.open("rb") as file:
-            return [name for _ in range(_TORCH_PICKLES) for name in _names(file)]
-    except Exception:  # a pickle need not make sense; what it is called is a detail of the message
-        return []
-
-
-def _names(file: IO[bytes]) -> Iterator[str]:
-    for instruction, argument, _ in pickletools.genops(file):
-        if instruction.name == "GLOBAL":
-            yield str(argument).replace(" ", ".")
+            return read_pickle(file, parts=TORCH_PICKLES)
+    except (zipfile.BadZipFile, StopIteration):  # what PyTorch takes need not be an archive to others
+        return Pickled(protocol=0, names=(), whole=False)
 
 
 # What is in them
