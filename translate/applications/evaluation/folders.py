@@ -7,13 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+
 from translate.applications.evaluation.data import resized
-from translate.data.images import ImageError, Picture
+from translate.config.encoding import Reading
+from translate.data.images import ImageError, Picture, shown
 from translate.data.inputs import list_inputs
-from translate.data.layouts_common import ImageSource, common_format, existing_folder, first_names, scan
+from translate.data.layouts_common import ImageSource, Kind, common_formats, existing_folder, first_names, scan
 from translate.data.pair_names import match_names, nfc
 from translate.data.problems import LayoutError, Problems
+from translate.data.ranges import find_range, full_range
 from translate.data.store import Format, resize
+from translate.data.values import read_sampled
 
 NEARLY_ALL = 0.9
 """Share of the smaller folder's files that must meet one of their name before the folders are taken for pairs."""
@@ -31,6 +36,10 @@ class ImageFolder:
     """The most common (width, height)."""
     notes: list[str]
     """What should be said aloud."""
+    kind: Kind
+    """What its files hold."""
+    values: tuple[float, float] | None = None
+    """Black and white of measured values."""
     unreadable: dict[Path, str] = field(default_factory=dict)
     """The reason for each file that is left out."""
 
@@ -42,7 +51,7 @@ class ImageFolder:
     def picture(self, file: Path) -> Picture | None:
         """An image of the folder; None where it cannot be read."""
         try:
-            return ImageSource(path=file).read()
+            return shown(ImageSource(path=file).read(), self.values)
         except (ImageError, LayoutError) as error:
             self.unreadable[file] = str(error)
             return None
@@ -73,7 +82,34 @@ def open_folders(made: Path, real: Path, *, out: Path) -> tuple[ImageFolder, Ima
             f"{made} and {real} are the same folder, and every distance would be 0",
             "give the folder of the images to score, and then that of the real ones",
         )
-    return _open(made, other=real, out=out), _open(real, other=made, out=out)
+    folders = _open(made, other=real, out=out), _open(real, other=made, out=out)
+    _share_values(*folders)
+    return folders
+
+
+def _share_values(made: ImageFolder, real: ImageFolder) -> None:
+    """Bring measured values of both folders to the range of the real ones.
+
+    Raises:
+        LayoutError: one folder has measured values or bands, and the other has others or none.
+    """
+    if made.kind.dtype is None and real.kind.dtype is None:
+        return
+    if None in (made.kind.dtype, real.kind.dtype) or made.kind.channels != real.kind.channels:
+        raise LayoutError(
+            f"{made.name} holds {made.kind.describe()} and {real.name} {real.kind.describe()}: they have no scale in "
+            "common",
+            "save both in one way",
+        )
+    if real.kind.dtype in ("uint8", "uint16") and made.kind.dtype == real.kind.dtype:
+        real.values = full_range(np.dtype(real.kind.dtype))
+    else:
+        real.values = find_range(read_sampled([ImageSource(path=path) for path in real.files])).values
+        real.notes.append(f"values from {real.values[0]:.10g} to {real.values[1]:.10g} are compared")
+    made.values = real.values
+    if real.kind.channels not in (1, 3):
+        seen = "the first 3 bands" if real.kind.channels > 3 else "the first band"
+        real.notes.append(f"only {seen} of {real.kind.channels} are compared")
 
 
 def _open(folder: Path, *, other: Path, out: Path) -> ImageFolder:
@@ -89,7 +125,7 @@ def _open(folder: Path, *, other: Path, out: Path) -> ImageFolder:
             f"{folder}: none of the {len(found)} images can be read. First: {next(iter(broken.values()))}"
         )
     problems = Problems()
-    channels, bits = common_format(headers, folder.name, problems, keep_alpha=False)
+    (kind,) = common_formats({folder.name: headers}, problems, keep_alpha=False, reading=Reading())
     sizes = Counter((header.width, header.height) for header in headers.values())
     notes = [*listed.passed_over, *(problem.what for problem in problems.found)]
     deeper = [path for path in headers if path.parent != folder]
@@ -98,7 +134,8 @@ def _open(folder: Path, *, other: Path, out: Path) -> ImageFolder:
     return ImageFolder(
         folder=folder,
         files=tuple(headers),
-        format=Format(channels=1 if channels < 3 else 3, bits=bits),
+        format=Format(channels=1 if kind.channels < 3 else 3, bits=kind.bits),
+        kind=kind,
         size=sizes.most_common(1)[0][0],
         notes=notes,
         unreadable=broken,
