@@ -201,8 +201,9 @@ def test_lpips_where_its_weights_are_given(real, tmp_path):
         (["a/1.png", "b/1.png"], ["a/1.png", "b/1.png"], 2),
         (["a/1.png", "b/2.png"], ["1.png", "2.png"], 2),
         (["1_fake.png", "12_fake.png"], ["01.png", "12.png"], 2),
-        (["fake_0001.png", "fake_0021.png"], ["IMG_1.png", "IMG_21.png"], 2),
-        (["Ä.png", "b.png"], [unicodedata.normalize("NFD", "ä.png"), "B.png"], 2),
+        (["IMG_0001.png", "IMG_0021.png"], ["1.png", "21.png"], 2),
+        (["sample_1.png", "sample_2.png"], ["photo_1.png", "photo_2.png"], 0),  # of one set and another
+        (["Ä.png", "b.png"], [unicodedata.normalize("NFD", "Ä.png"), "b.png"], 2),
         ([f"{n}.png" for n in range(10)], [f"{n}.png" for n in range(9)], 9),
         ([f"{n}.png" for n in range(10)], [f"{n}.png" for n in (*range(8), 20, 21)], 0),
         (["cat.png", "dog.png"], ["house.png", "tree.png", "road.png"], 0),

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +14,7 @@ from translate.config.encoding import Reading
 from translate.data.images import ImageError, Picture, shown
 from translate.data.inputs import list_inputs
 from translate.data.layouts_common import ImageSource, Kind, common_formats, existing_folder, first_names, scan
+from translate.data.pair_names import match_names, nfc
 from translate.data.problems import LayoutError, Problems
 from translate.data.ranges import find_range, full_range
 from translate.data.store import Format, resize
@@ -61,6 +59,10 @@ class ImageFolder:
     def label(self, file: Path) -> str:
         """What an image is called: its path below the folder."""
         return file.relative_to(self.folder).as_posix()
+
+    def key(self, file: Path) -> str:
+        """That without the ending."""
+        return file.relative_to(self.folder).with_suffix("").as_posix()
 
 
 def open_folders(made: Path, real: Path, *, out: Path) -> tuple[ImageFolder, ImageFolder]:
@@ -141,50 +143,21 @@ def _open(folder: Path, *, other: Path, out: Path) -> ImageFolder:
 
 
 def pairs_by_name(made: ImageFolder, real: ImageFolder) -> dict[Path, Path]:
-    """The real image of each made one, by their names: paths below the folders, or stems, or what tells stems apart.
+    """The real image of each made one: by their paths below the folders, or by their names alone if more meet so.
 
-    The way is taken in which most meet. What all stems of a folder have in common at their beginning or end counts for
-    nothing in the last (``7_fake.png`` and ``007.png``), nor do leading zeros. Names that occur twice in a folder
-    belong to nobody.
+    Names meet as those of training pairs do: ``7_fake.png`` and ``007.png``. Those that occur twice in a folder belong
+    to nobody.
     """
-    best: dict[Path, Path] = {}
-    for keys in (_relative, _stems, _telling):
-        sides = [_unique(keys(side)) for side in (made, real)]
-        found = {path: sides[1][key] for key, path in sides[0].items() if key in sides[1]}
-        if len(found) > len(best):
-            best = found
-    return best
+    below = [_by(side, side.key) for side in (made, real)]
+    by_path = {path: below[1][key] for key, path in below[0].items() if key in below[1]}
+    stems = [list(_by(side, lambda path: path.stem).values()) for side in (made, real)]
+    by_name = {one: other for _, one, other in match_names(*stems).pairs} if all(stems) else {}
+    return by_name if len(by_name) > len(by_path) else by_path
 
 
-def _relative(side: ImageFolder) -> dict[Path, str]:
-    return {path: _plain(Path(side.label(path)).with_suffix("").as_posix()) for path in side.files}
-
-
-def _stems(side: ImageFolder) -> dict[Path, str]:
-    return {path: _plain(path.stem) for path in side.files}
-
-
-def _telling(side: ImageFolder) -> dict[Path, str]:
-    """What is left of stems when their common beginning and end, and leading zeros, are gone."""
-    stems = _stems(side)
-    beginning = _shared(stems.values())
-    rest = {path: stem[beginning:] for path, stem in stems.items()}
-    end = _shared(stem[::-1] for stem in rest.values())
-    return {path: re.sub(r"(?<!\d)0+(?=\d)", "", stem[: len(stem) - end]) for path, stem in rest.items()}
-
-
-def _shared(names: Iterable[str]) -> int:
-    """How many letters all names begin with; digits at the end of those are each name's own."""
-    equal = takewhile(lambda letters: len(set(letters)) == 1, zip(*names, strict=False))
-    return len("".join(letters[0] for letters in equal).rstrip("0123456789"))
-
-
-def _plain(name: str) -> str:
-    """A name in one Unicode form, upper and lower case alike."""
-    return unicodedata.normalize("NFC", name).casefold()
-
-
-def _unique(keys: dict[Path, str]) -> dict[str, Path]:
+def _by(side: ImageFolder, key: Callable[[Path], str]) -> dict[str, Path]:
+    """The files of a folder by a key in one Unicode form, where no two have the same."""
+    keys = {path: nfc(key(path)) for path in side.files}
     times = Counter(keys.values())
     return {key: path for path, key in keys.items() if times[key] == 1}
 
