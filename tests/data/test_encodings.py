@@ -315,6 +315,11 @@ def test_pairs_of_pages(tmp_path):
 def test_an_alpha_of_zero_everywhere_is_ignored(tmp_path):
     clear = np.concatenate([photo(0), np.zeros((SIDE, SIDE, 1), np.uint8)], axis=2)
     np.testing.assert_array_equal(read_image(save(tmp_path / "clear.png", clear)).pixels, photo(0))
+    data = opened(pairs(tmp_path / "set", lambda _: clear, photo, (".png", ".png")))
+    assert any(
+        "4 of 4 images of A that were looked at have an alpha of 0 everywhere" in said for said in data.announcement
+    )
+    clear = clear.copy()
     clear[0, 0, 3] = 1
     assert read_image(save(tmp_path / "drawn.png", clear)).alpha is not None
 
