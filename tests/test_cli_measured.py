@@ -223,9 +223,12 @@ def test_images_of_six_bands_are_learned(method, tmp_path, capsys):
     assert "values from 270" in capsys.readouterr().out
     if method[0] == "ae":
         assert run("reconstruct", tmp_path / "run", tmp_path / "d", "-o", tmp_path / "sheet.png") == 0
-        write(tmp_path / "photo.png", photo(1))
-        assert run("reconstruct", tmp_path / "run", tmp_path / "photo.png", "-o", tmp_path / "no.png") == 2
-        assert "has 3 channels, and 6 are expected" in capsys.readouterr().err
+        write(tmp_path / "d" / "photo.png", photo(1))
+        assert run("reconstruct", tmp_path / "run", tmp_path / "d", "-o", tmp_path / "again") == 1
+        assert "photo.png: has 3 channels, and 6 are expected" in capsys.readouterr().err
+        made = tifffile.imread(tmp_path / "again" / "3.tif")
+        assert (made.dtype, made.shape) == (np.float32, (SIDE, SIDE, 6))
+        assert 269 < made.min() < made.max() < 321
     else:
         assert run("sample", tmp_path / "run", "-o", tmp_path / "sheet.png", "--count", 4) == 0
     assert Image.open(tmp_path / "sheet.png").size[0] > SIDE

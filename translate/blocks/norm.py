@@ -30,7 +30,7 @@ class InstanceNorm2d(nn.InstanceNorm2d):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        x = _from_first_value(x)
+        x = _from_first_value(x, training=self.training)
         # An exported graph keeps instance norm, which ONNX knows. A single pixel is refused by PyTorch's own.
         if x.device.type == "cpu" and not torch.compiler.is_exporting() and x.shape[2:].numel() > 1:
             return F.group_norm(x, self.num_features, self.weight, self.bias, self.eps)
@@ -46,19 +46,21 @@ class GroupNorm(nn.GroupNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.num_groups == self.num_channels:
-            x = _from_first_value(x)
+            x = _from_first_value(x, training=self.training)
         return super().forward(x.contiguous() if x.device.type == "cpu" else x)
 
 
-def _from_first_value(x: Tensor) -> Tensor:
-    """Take the first value of each channel from all of them, where the CPU or ONNX will normalise channels.
+def _from_first_value(x: Tensor, *, training: bool) -> Tensor:
+    """Take the first value of each channel from all of them, where the CPU or ONNX will normalise channels for use.
 
     It changes no result but for rounding: a flat channel is 0 from now on. Else what rounding leaves of it is divided
     by next to nothing, in every layer again, and an image of one colour, or one pixel, becomes noise; another one by
-    onnxruntime than by PyTorch.
+    onnxruntime than by PyTorch. In training it would cost time, and steps are those that were published.
     """
     if x.device.type != "cpu":
         return x
+    if training:
+        return x.contiguous()
     return (x - x[..., :1, :1]).contiguous()  # [N, C, H, W]
 
 
