@@ -30,7 +30,7 @@ class InstanceNorm2d(nn.InstanceNorm2d):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        x = _from_first_value(x, groups=self.num_features, training=self.training)
+        x = _from_first_value(x, groups=self.num_features)
         # An exported graph keeps instance norm, which ONNX knows. A single pixel is refused by PyTorch's own.
         if x.device.type == "cpu" and not torch.compiler.is_exporting() and x.shape[2:].numel() > 1:
             return F.group_norm(x, self.num_features, self.weight, self.bias, self.eps)
@@ -45,10 +45,10 @@ class GroupNorm(nn.GroupNorm):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(_from_first_value(x, groups=self.num_groups, training=self.training))
+        return super().forward(_from_first_value(x, groups=self.num_groups))
 
 
-def _from_first_value(x: Tensor, *, groups: int, training: bool) -> Tensor:
+def _from_first_value(x: Tensor, *, groups: int) -> Tensor:
     """Take the first value of each group from all of it, where the CPU or ONNX will normalise it for use: contiguous.
 
     It changes no result but for rounding: what is flat is 0 from now on. Else what rounding leaves of it is divided by
@@ -58,7 +58,7 @@ def _from_first_value(x: Tensor, *, groups: int, training: bool) -> Tensor:
     """
     if x.device.type != "cpu":
         return x
-    if training:
+    if torch.is_grad_enabled() and not torch.compiler.is_exporting():
         return x.contiguous()
     first = x[..., :1, :1]  # [N, C, 1, 1]
     if (each := x.shape[1] // groups) > 1:
