@@ -100,6 +100,7 @@ def test_names_that_meet(a, b, names):
     [
         (["summer1.png", "summer2.png"], ["winter1.png", "winter2.png"]),
         (["with_mask_1.png", "with_mask_2.png"], ["without_mask_1.png", "without_mask_2.png"]),
+        (["A1.png", "A2.png"], ["B1.png", "B2.png"]),  # a letter counts with its separator
         (["cats.png", "dogs.png"], ["cat.png", "dog.png"]),  # no whole word is dropped
         (["1_mask.png", "2.png"], ["1.png", "x.png"]),  # not every file of the side has it
     ],

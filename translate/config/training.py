@@ -113,8 +113,7 @@ class ImageSetConfig(FolderConfig):
     """Images of one kind, with labels or without."""
 
     root: Positional[Path]
-    """A folder of images, of one folder a class, of images with a .csv of labels, of idx files or of CelebA; or an .npz
-    or idx file."""
+    """A folder of images, of one folder a class, with a .csv of labels, of idx files, CelebA; an .npz or idx file."""
     enlarge: Annotated[float, Ge(1.0), Le(32.0)] = 1.0
     """The shorter side is resized to this times the size before a random crop."""
     flip: bool = False
@@ -128,8 +127,7 @@ class ImageSetConfig(FolderConfig):
     attribute: str | None = None
     """Of CelebA, what the two classes differ in: ``--attribute Smiling``."""
     labels_csv: Path | None = None
-    """A .csv file with a column of file names and one of labels, maybe one of splits; found in the folder unless
-    given."""
+    """A .csv file with a column of file names and one of labels; found in the folder unless given."""
     label_column: str | None = None
     """Of such a file, the column of the labels, where it has several."""
 

@@ -150,9 +150,9 @@ def _ways(a: Sequence[str], b: Sequence[str]) -> list[tuple[Affix, Affix]]:
 
 
 def _names_target(a: Affix, b: Affix) -> bool:
-    """Whether one of what two sides drop is a word for a target, and the other is none."""
-    roles = [role_of(" ".join(affix)) for affix in (a, b)]
-    return roles.count("b") == 1
+    """Whether one of what two sides drop is a word for a target, and the other is none; ``_B``, and not B, is one."""
+    words = [" ".join(affix) for affix in (a, b)]
+    return [role_of(word) for word in words if len(word.strip()) > 1].count("b") == 1
 
 
 def _keys(stems: Sequence[str], dropped: Affix, form: Callable[[str], str]) -> list[str]:
