@@ -12,7 +12,7 @@ import gradio as gr
 from gradio.components import Component
 from PIL import Image
 
-from translate.data.images import ImageError, Picture, composite, convert, read_header, read_image, to_pil
+from translate.data.images import ImageError, Picture, composite, convert, read_header, read_image, shown, to_pil
 
 
 def refuse(message: str) -> gr.Error:
@@ -63,7 +63,7 @@ def read_small(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
 
 def for_page(picture: Picture) -> Image.Image:
     """8-bit RGB over white: a browser lays pictures over one another, and alpha would show what lies beneath."""
-    opaque = composite(picture)
+    opaque = composite(shown(picture))
     return to_pil(Picture(pixels=convert(opaque.colour, channels=3, bits=8)))
 
 

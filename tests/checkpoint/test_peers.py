@@ -306,7 +306,7 @@ def test_defaults(saved):
     _, config = import_weights(saved(peers.resnet()))
     assert config.name == "latest_net_G"
     assert config.domains == Domains()
-    assert to_dict(config.preprocessing) == {"size": 256, "value_range": [-1.0, 1.0], "bits": 8, "alpha": "composite"}
+    assert config.preprocessing == Preprocessing(size=256, value_range=(-1.0, 1.0), bits=8, alpha="composite")
     assert config.noise == "never"  # there is no dropout
 
 

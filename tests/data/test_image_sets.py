@@ -124,9 +124,6 @@ def test_npz(tmp_path, names):
 
 def test_npz_files_that_will_not_do(tmp_path):
     path = tmp_path / "set.npz"
-    np.savez(path, images=digits(3).astype(np.float32) * 2)
-    with pytest.raises(LayoutError, match=r"are float32 from 0 to 286, which is none of .*or save them as uint8"):
-        find_images(path)
     np.savez(path, images=digits(3) * 1j)
     with pytest.raises(LayoutError, match="are complex128; save them as uint8"):
         find_images(path)
@@ -198,12 +195,28 @@ def test_booleans_and_one_hot_labels(tmp_path):
     assert find_images(tmp_path).class_names == ("0", "1")
 
 
-def test_arrays_that_are_no_numbers(tmp_path):
-    values = np.zeros((2, 8, 8))
-    values[0, 0, 0] = np.nan
+@pytest.mark.parametrize("change", ["outlier", "missing", "other units", "bands"])
+def test_arrays_of_measured_values(tmp_path, change):
+    values = np.random.default_rng(0).random((8, 16, 16, 1)).astype(np.float32)
+    if change == "outlier":
+        values[2, 3, 4] = 1.0001
+    elif change == "missing":
+        values[2, 3, 4] = np.nan
+    elif change == "other units":
+        values = values * 40 + 260
+    else:
+        values = np.repeat(values, 7, axis=3)
     np.savez(tmp_path / "set.npz", images=values)
-    with pytest.raises(LayoutError, match="some are no numbers"):
-        find_images(tmp_path)
+    data = ImageSet(ImageSetConfig(root=tmp_path, size=16))
+    plain = change == "outlier"  # still in [0, 1]
+    low, high = (values.min(), values.max()) if change == "other units" else (0, 1)
+    assert (data.format.encoding is None) == plain
+    assert data.format.channels == values.shape[3]
+    assert any("lie beyond and are cut off" in line for line in data.announcement) == plain
+    expected = np.nan_to_num((np.clip(values, low, high) - low) / (high - low)) * 2 - 1
+    np.testing.assert_allclose(data.images("train", [2, 5]).permute(0, 2, 3, 1), expected[[2, 5]], atol=1e-4)
+    batch = next(data.batches(Wanted(batch_size=8)))["images"]
+    assert float(batch.mean()) == pytest.approx(float(expected.mean()), abs=1e-3)
 
 
 # --- one folder down -------------------------------------------------------------------------------------------------

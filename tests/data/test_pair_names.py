@@ -161,6 +161,7 @@ FOLDERS = {
     "camvid": (("train/{}.png", "trainannot/{}.png"), ("train/", "trainannot/")),
     "carvana": (("train/{}.jpg", "train_masks/{}_mask.gif"), ("train/", "train_masks/")),
     "pix2pixhd": (("train_img/{}.png", "train_label/{}.png"), ("train_label/", "train_img/")),
+    "split in the middle": (("DIV_train_HR/{}.png", "DIV_train_LR/{}x2.png"), ("DIV_train_LR/", "DIV_train_HR/")),
     "one folder down": (("data/images/{}.png", "data/masks/{}.png"), ("data/images/", "data/masks/")),
 }
 
@@ -175,7 +176,7 @@ def test_two_folders_of_any_names(tmp_path, patterns, sides):
     for pair in data.splits["train"]:
         assert pair.a.path.is_relative_to(tmp_path / sides[0])
         assert pair.b.path.is_relative_to(tmp_path / sides[1])
-        assert pair.a.path.stem in pair.b.path.stem
+        assert sorted((pair.a.path.stem, pair.b.path.stem), key=len)[0] == pair.name
 
 
 @pytest.mark.parametrize("pattern", ["{split}/{side}", "{side}/{split}", "{split}_{side}", "{side}-{split}"])
@@ -304,6 +305,33 @@ def test_masks_whose_names_do_not_meet_are_not_called_unpaired(tmp_path):
         find_pairs(tmp_path)
     assert "unpaired" not in str(caught.value)
     assert "rename them" in caught.value.mend
+
+
+def test_several_files_for_each_are_not_called_unpaired(tmp_path):
+    fill(tmp_path, "left/a_{}_leftImg8bit.png", "fine/a_{}_gtFine_color.png", "fine/a_{}_gtFine_labelIds.png")
+    with pytest.raises(LayoutError) as caught:
+        find_pairs(tmp_path)
+    assert "unpaired" not in str(caught.value)
+    assert "several files for each: *_gtFine_color, *_gtFine_labelIds; move all but one" in caught.value.mend
+
+
+def test_the_likeliest_commands_are_told(tmp_path):
+    fill(tmp_path / "lol", *(f"{part}/{side}/{{}}.png" for part in ("eval15", "our485") for side in ("high", "low")))
+    with pytest.raises(LayoutError) as caught:
+        find_pairs(tmp_path / "lol")
+    told = caught.value.mend.partition(": ")[2].split(", or ")
+    assert [line.split()[3:6] for line in told] == [
+        [str(tmp_path / "lol" / part / "low"), "--root-b", str(tmp_path / "lol" / part / "high")]
+        for part in ("eval15", "our485")
+    ]
+    fill(
+        tmp_path / "busi",
+        *(f"{name}/{name} ({{}}){end}.png" for name in ("benign", "normal", "worse") for end in ("", "_mask")),
+    )
+    with pytest.raises(LayoutError) as caught:
+        find_pairs(tmp_path / "busi")
+    assert f"translate train pix2pix {tmp_path / 'busi' / 'benign'} --out runs/pix2pix" in caught.value.mend
+    assert len(find_pairs(tmp_path / "busi" / "benign").splits["train"]) == 4
 
 
 # --- by chance -------------------------------------------------------------------------------------------------------

@@ -25,6 +25,8 @@ from translate.config import (
 from translate.config.networks import Downsampling, Norm, Padding, Upsampling
 from translate.export import ExportError, export_onnx, export_safetensors
 from translate.export import onnx as export_module
+from translate.inference.onnx import SIDES_KEY
+from translate.inference.translator import pad_to, run_network
 from translate.networks import build_network, initialise
 
 for library in ("onnx", "onnxscript", "onnxruntime"):
@@ -97,6 +99,35 @@ def test_outputs_are_those_of_the_network(network, tmp_path):
         (output,) = session.run(None, {"images": images.numpy()})
         assert output.shape == (number, network.out_channels, height, width)
         np.testing.assert_allclose(output, generator(images).numpy(), atol=1e-4)
+    for number, height, width in [(1, 1, 1), (2, 37, 53), (1, 1, 70), (3, 65, 2), (1, least + 1, step + 1)]:
+        images = torch.rand(number, network.in_channels, height, width) * 2 - 1
+        (output,) = session.run(None, {"images": images.numpy()})
+        np.testing.assert_allclose(output, run_network(generator, images).numpy(), atol=1e-4)
+
+
+def test_what_is_padded_is_what_the_translator_pads(tmp_path):
+    """Of a network that changes the sign: the pixels that the graph gathers, one by one, for every side."""
+    import onnx
+    import onnxruntime
+    from onnxscript import ir
+
+    class Needs:
+        stride, minimum_size = 4, 8
+
+    dimensions = ["batch", 1, "height", "width"]
+    value = onnx.helper.make_tensor_value_info("images", onnx.TensorProto.FLOAT, dimensions)
+    output = onnx.helper.make_tensor_value_info("output", onnx.TensorProto.FLOAT, dimensions)
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Neg", ["images"], ["output"])], "g", [value], [output])
+    model = ir.from_proto(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)]))
+    export_module._pad_and_crop(model.graph, Needs, channels=1)
+    model.graph.outputs.append(next(node.outputs[0] for node in model.graph if node.op_type == "Neg"))
+    ir.save(model, tmp_path / "padding.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "padding.onnx")
+    for height, width in product(range(1, 19), range(1, 19)):
+        images = torch.rand(1, 1, height, width)
+        cropped, padded = session.run(None, {"images": images.numpy()})
+        assert np.array_equal(cropped, -images.numpy())
+        assert np.array_equal(padded, -pad_to(images, multiple=4, minimum=8).numpy())
 
 
 def test_the_file_says_what_it_is_and_nothing_of_where_it_was_made(source, exported):
@@ -106,10 +137,10 @@ def test_the_file_says_what_it_is_and_nothing_of_where_it_was_made(source, expor
     onnx.checker.check_model(model)
     _, config = load_weights(source)
     said = {entry.key: entry.value for entry in model.metadata_props}
-    assert said.keys() == {METADATA_KEY}
+    assert said.keys() == {METADATA_KEY, SIDES_KEY}
     assert json.loads(said[METADATA_KEY]) == to_dict(replace(config, name="renamed"))
     assert "labels to photos" in model.doc_string
-    assert "[N, 3, H, W], values from -1 to 1, H and W multiples of 2 and at least 2" in model.doc_string
+    assert "[N, 3, H, W], values from -1 to 1, H and W 1 or more" in model.doc_string
     assert b".py" not in exported.read_bytes()
 
 
@@ -123,6 +154,7 @@ def test_a_segmenter_is_exported_with_its_logits(tmp_path):
 
 
 def test_noise_is_an_input_for_each_dropout(tmp_path):
+    import onnx
     import onnxruntime
 
     network = ResNetConfig(width=2, num_blocks=2, num_downsamplings=1, dropout=0.5, norm="none")
@@ -136,6 +168,14 @@ def test_noise_is_an_input_for_each_dropout(tmp_path):
     np.testing.assert_allclose(output, load_weights(source)[0](torch.from_numpy(images)).numpy(), atol=1e-5)
     (other,) = session.run(None, {"images": images, "noise_0": 2 * still, "noise_1": still})
     assert np.abs(other - output).max() > 1e-3
+    still = np.ones((1, 4, 7, 8), np.float32)  # of 13x15, which is padded to 14x16
+    odd = {"images": images[..., :15].repeat(2, 2)[..., :13, :], "noise_0": still, "noise_1": still}
+    (output,) = session.run(None, odd)
+    expected = run_network(load_weights(source)[0], torch.from_numpy(odd["images"]))
+    np.testing.assert_allclose(output, expected.numpy(), atol=1e-5)
+    description = onnx.load(file).doc_string
+    assert "noise_0: [N, 4, P / 2, Q / 2], 0 with probability 0.5, else 2; all 1 for no noise." in description
+    assert "P and Q: H and W, at least 4, rounded up to multiples of 2." in description
 
 
 # What is refused

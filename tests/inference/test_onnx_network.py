@@ -13,12 +13,13 @@ from PIL import Image
 
 from translate.checkpoint import WeightsError, save_weights
 from translate.checkpoint.weights import METADATA_KEY
+from translate.cli import main
 from translate.config import Preprocessing, ResNetConfig, UNetConfig, WeightsConfig, to_dict
 from translate.export import export_onnx
 from translate.inference import DeviceError, InferenceError, Translator, load
 from translate.inference import onnx as onnx_module
 from translate.inference.describe import describe
-from translate.inference.onnx import NOISE_KEY, OnnxNetwork
+from translate.inference.onnx import NOISE_KEY, SIDES_KEY, OnnxNetwork
 from translate.networks import build_network, initialise
 
 for library in ("onnx", "onnxscript", "onnxruntime"):
@@ -27,11 +28,15 @@ for library in ("onnx", "onnxscript", "onnxruntime"):
 SIZES = [(1, 1), (1, 7), (40, 3), (16, 16), (33, 70)]  # width, height
 
 
-def exported(folder, network, **changes):
-    """The weights, and what they are exported to."""
+def exported(folder, network, *, shifts=0.0, **changes):
+    """The weights, their norms' shifts drawn with a deviation, and what they are exported to."""
     torch.manual_seed(0)
     config = WeightsConfig(kind="translator", name="tiny", network=network, **changes)
-    source = save_weights(initialise(build_network(network), gain=0.1), config, folder)
+    built = initialise(build_network(network), gain=0.1)
+    for module in built.modules():
+        if isinstance(module, torch.nn.GroupNorm | torch.nn.InstanceNorm2d) and module.affine:
+            torch.nn.init.normal_(module.bias, 0.0, shifts)
+    source = save_weights(built, config, folder)
     return source, export_onnx(source, folder / "model.onnx").file
 
 
@@ -96,6 +101,25 @@ def test_an_image_of_one_colour_is_not_made_noise(tmp_path):
         assert translator(Image.new("RGB", size, (level, 128, 7))).getcolors(1) is not None
 
 
+@pytest.mark.parametrize(
+    "network",
+    [
+        ResNetConfig(width=8, num_blocks=2, num_downsamplings=1, norm="group"),  # a group for each channel
+        ResNetConfig(width=8, num_blocks=2, num_downsamplings=1, norm="instance-affine"),
+        ResNetConfig(width=8, num_blocks=2, num_downsamplings=1),
+        UNetConfig(width=8, depth=2, norm="group", padding="reflect"),
+    ],
+    ids=lambda network: f"{network.type}-{network.norm}",
+)
+def test_one_colour_is_what_pytorch_makes_of_it(tmp_path, network):
+    """Where a flat channel is no exact 0, both make noise of it, each another one."""
+    translators = both(exported(tmp_path, network, shifts=0.2))
+    for width, height, colour in [(35, 28, (90, 128, 7)), (64, 64, (255, 255, 255)), (1, 1, (3, 0, 200))]:
+        image = np.full((height, width, 3), colour, np.float32) / 255
+        expected, found = (translator(image) for translator in translators)
+        assert np.abs(expected - found).max() <= 1 / 255
+
+
 def test_sixteen_bits_are_kept(deep_grey):
     image = Image.fromarray(noise(21, 34, 1, bits=16)[..., 0])
     expected, found = (translator(image) for translator in both(deep_grey))
@@ -148,7 +172,7 @@ def test_it_says_of_itself_what_safetensors_say(colour, model):
     assert isinstance(model.network, OnnxNetwork)
     reference = load(source, device="cpu")
     assert model.config == reference.config
-    assert (model.network.stride, model.network.minimum_size) == (reference.network.stride, 4)
+    assert (model.network.stride, model.network.minimum_size) == (1, 1)  # the graph pads
     assert (model.device.type, model.precision) == ("cpu", "fp32")
     one, other = describe(source), describe(file)
     assert (other.parameters, other.flops, other.config) == (one.parameters, one.flops, one.config)
@@ -177,6 +201,50 @@ def test_other_devices_and_precisions_are_refused(colour):
     assert load(colour[1], device="cpu", precision="fp32").precision == "fp32"
 
 
+@pytest.fixture(scope="module")
+def older(tmp_path_factory):
+    """As releases exported whose graphs neither padded nor cropped, with noise."""
+    import onnx
+    from onnxscript import ir
+
+    def shape_alone(graph, network, *, channels):
+        graph.outputs[0].shape = ir.Shape(["batch", channels, "height", "width"])
+
+    network = UNetConfig(width=4, depth=2, upsampling="transposed", dropout=0.5)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("translate.export.onnx._pad_and_crop", shape_alone)
+        patch.setattr("translate.export.onnx.ANY_SIDES", "multiples")
+        files = exported(tmp_path_factory.mktemp("older"), network, noise="always")
+    model = onnx.load(files[1])
+    said = {entry.key: entry.value for entry in model.metadata_props if entry.key != SIDES_KEY}
+    onnx.helper.set_model_props(model, said)
+    onnx.save(model, files[1])
+    return files
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_files_of_releases_whose_graphs_did_not_pad_still_work(older, size):
+    image = Image.fromarray(noise(size[1], size[0]))
+    expected, found = (translator(image, seed=3) for translator in both(older))
+    assert difference(expected, found) <= 1
+
+
+def test_what_sides_other_programs_may_give_is_said(colour, older, capsys):
+    assert describe(colour[0]).sides is None
+    for file, sides, words in [
+        (colour[1], (1, 1), "other programs may give it images of any height and width"),
+        (older[1], (4, 4), "other programs must give it heights and widths that are multiples of 4, 4 at least"),
+    ]:
+        assert describe(file).sides == sides
+        assert main(["info", str(file)]) == 0
+        assert words in " ".join(capsys.readouterr().out.split())
+
+
+def test_an_export_says_what_sides_it_takes(colour, tmp_path, capsys):
+    assert main(["export", str(colour[0]), "-o", str(tmp_path / "x.onnx")]) == 0
+    assert "images of any height and width" in capsys.readouterr().out
+
+
 # What cannot be run
 
 
@@ -201,7 +269,8 @@ def with_config(**changes):
 
 def another_name(model, values):
     model.graph.input[0].name = "pictures"
-    model.graph.node[0].input[0] = "pictures"
+    for node in model.graph.node:
+        node.input[:] = ["pictures" if name == "images" else name for name in node.input]
 
 
 @pytest.mark.parametrize(

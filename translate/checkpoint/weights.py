@@ -63,12 +63,24 @@ def save_weights(network: nn.Module, config: WeightsConfig, path: Path, *, dtype
     file = path / MODEL_FILE if in_folder else path
     with written_beside(file) as beside:
         save_file(tensors, beside, metadata={"format": "pt", METADATA_KEY: json.dumps(values)})
+        _sort_header(beside)
         if in_folder:  # else a crash before the new one would leave a config.json that the new file contradicts
             (path / CONFIG_FILE).unlink(missing_ok=True)
     if in_folder:
         with written_beside(path / CONFIG_FILE) as beside:
             beside.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
     return file
+
+
+def _sort_header(file: Path) -> None:
+    """Put a safetensors header in the order of its keys: the library writes the metadata in another at each run."""
+    with file.open("r+b") as opened:
+        length = int.from_bytes(opened.read(8), "little")
+        header = json.loads(opened.read(length))
+        ordered = json.dumps(header, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+        assert len(ordered) <= length, "the library writes no shorter JSON"
+        opened.seek(8)
+        opened.write(ordered.ljust(length))  # spaces at the end are part of the format
 
 
 def weights_files(path: Path) -> list[Path]:

@@ -147,7 +147,12 @@ def _score(command: Score) -> int:
     detector, config = load_detector(command.weights, device=command.device)
     framing = Framing(config)
     found = named_inputs(
-        command.inputs, split=command.split, count=command.count, recursive=command.recursive, out=command.out
+        command.inputs,
+        split=command.split,
+        count=command.count,
+        recursive=command.recursive,
+        out=command.out,
+        fmt=framing.format,
     )
     for line in found.lines:
         print(line, file=sys.stderr)

@@ -61,6 +61,7 @@ class Apply(Config):
 def apply(command: Apply) -> int:
     validate(command)
     from translate.checkpoint.atomic import make_folder
+    from translate.data.image_inputs import further_pages
     from translate.data.images import WRITABLE_SUFFIXES, read_image
     from translate.data.inputs import list_inputs
     from translate.data.problems import counted
@@ -140,13 +141,8 @@ def apply(command: Apply) -> int:
             )
             failed |= set(summary.failed)
             done, further = len(summary.written), summary.further
-    if further:
-        some = ", ".join(f"{path.name} {count}" for path, count in list(further.items())[:3])
-        more = ", ..." if len(further) > 3 else ""
-        say(
-            f"{counted(len(further), 'file')} with further pages or frames that were not read ({some}{more}): --pages "
-            "reads them"
-        )
+    for line in further_pages({path.name: count for path, count in further.items()}):
+        say(f"{line}: --pages reads them")
     where = looks[0][0] if len(sources) == command.looks == 1 else command.out
     times = f", {command.looks} times each," if command.looks > 1 else ""
     print(f"{done} of {len(sources)} translated{times}" + (f" to {where}" if done else ""))

@@ -64,7 +64,12 @@ def compress(command: Compress) -> int:
     names_a_file(command.out, (SUFFIX,))
     compressor = Compressor(load_image_model(command.weights, device=command.device))
     found = named_inputs(
-        command.inputs, split=command.split, count=command.count, recursive=command.recursive, out=command.out
+        command.inputs,
+        split=command.split,
+        count=command.count,
+        recursive=command.recursive,
+        out=command.out,
+        fmt=compressor.model.format,
     )
     for line in found.lines:
         print(line, file=sys.stderr)

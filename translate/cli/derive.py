@@ -38,6 +38,7 @@ class Derive(Config):
 def derive(command: Derive) -> int:
     validate(command)
     from translate.checkpoint.atomic import make_folder
+    from translate.data.image_inputs import further_pages
     from translate.data.inputs import list_inputs
     from translate.inference.deriver import Deriver
     from translate.inference.files import names_a_file, outputs_for, translate_files
@@ -56,6 +57,8 @@ def derive(command: Derive) -> int:
             errors.print(f"failed: {reason}", markup=False, soft_wrap=True)
 
     summary = translate_files(Deriver(command.kind), inputs, outputs, seed=command.seed, on_done=on_done)
+    for line in further_pages({path.name: count for path, count in summary.further.items()}):
+        errors.print(line, markup=False, soft_wrap=True)
     where = outputs[0] if len(inputs) == 1 else command.out
     print(f"{len(summary.written)} of {len(inputs)} derived" + (f" to {where}" if summary.written else ""))
     return EXIT_PARTLY if summary.failed else 0

@@ -102,7 +102,7 @@ def embed(command: Embed) -> int:
         latents, pixels, labels, names = [], [], [], []
         chosen = spread(len(part), count)
         for some in np.array_split(chosen, -(-len(chosen) // AT_ONCE)):
-            named, failed = read_part(part, some, called)
+            named, failed = read_part(part, some, called, fmt=model.format)
             for line in failed:
                 print(f"left out: {line}", file=sys.stderr)
             if named:

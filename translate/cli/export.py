@@ -55,6 +55,7 @@ def _export_onnx(command: Export) -> int:
     from translate.inference.library import find_weights
 
     _say(export_onnx(find_weights(command.weights), command.out, name=command.name), "fp32")
+    print("it takes images of any height and width: the graph pads them to what the network needs, and crops")
     return 0
 
 

@@ -82,6 +82,14 @@ def _print(found: Description) -> None:
         }[config.noise]
         if isinstance(network, ResNetConfig) and network.style and not is_onnx(found.file):
             rows["style code"] = f"{network.style} numbers: another --seed, another picture; or --like an example"
+    if found.sides is not None:
+        multiple, least = found.sides
+        rows["ONNX"] = (
+            "other programs may give it images of any height and width"
+            if multiple == least == 1
+            else f"other programs must give it heights and widths that are multiples of {multiple}, {least} at least; "
+            "exported again it takes any"
+        )
     if config.classes:
         rows["classes"] = ", ".join(config.classes)
     if (origin := config.origin) is not None:

@@ -24,7 +24,8 @@ class Reconstruct(Config):
     inputs: Positional[tuple[str, ...]]
     """Images, folders, patterns; or an image set (idx files, .npz, folders of classes)."""
     out: Annotated[Path, arg(aliases=["-o"])]
-    """A .png for one sheet, each image with what is made of it to its right; or a folder, for a file each."""
+    """A .png for one sheet, each image with what is made of it to its right; or a folder, for a file each: PNG, or TIFF
+    where the weights were trained on measured values or bands."""
     recursive: Annotated[bool, arg(aliases=["-r"])] = False
     """Search the folders in folders, too; outputs lie in such folders again."""
     split: Literal["train", "val", "test"] | None = None
@@ -37,8 +38,9 @@ class Reconstruct(Config):
 
 def reconstruct(command: Reconstruct) -> int:
     validate(command)
-    from translate.checkpoint.atomic import written_beside
+    from translate.checkpoint.atomic import make_folder, written_beside
     from translate.data.image_inputs import named_inputs
+    from translate.data.images import write_image
     from translate.inference.files import files_of, names_a_file, output_paths, refuse_overwriting
     from translate.inference.grid import contact_sheet, to_images
     from translate.inference.library import load_image_model
@@ -47,7 +49,9 @@ def reconstruct(command: Reconstruct) -> int:
     on_sheet = names_a_file(command.out, (".png",))
     model = load_image_model(command.weights, device=command.device)
     count = command.count or (40 if on_sheet else None)
-    found = named_inputs(command.inputs, split=command.split, count=count, recursive=command.recursive, out=command.out)
+    found = named_inputs(
+        command.inputs, split=command.split, count=count, recursive=command.recursive, out=command.out, fmt=model.format
+    )
     for line in found.lines:
         print(line, file=sys.stderr)
     named = found.pictures
@@ -56,7 +60,7 @@ def reconstruct(command: Reconstruct) -> int:
     if on_sheet:
         refuse_overwriting(files_of(named), [command.out])
     else:
-        targets = output_paths(named, command.out)
+        targets = output_paths(named, command.out, suffix=".png" if model.format.encoding is None else ".tif")
     images = model.prepared([one.picture for one in named])
     made = model.reconstructed(images)
     if on_sheet:
@@ -64,9 +68,9 @@ def reconstruct(command: Reconstruct) -> int:
         with written_beside(command.out) as beside:
             contact_sheet(pairs, columns=min(8, len(pairs))).save(beside, format="PNG")
     else:
-        for target, picture in zip(targets, model.pictures(made), strict=True):
-            with written_beside(target) as beside:
-                picture.save(beside, format="PNG")
+        for target, picture in zip(targets, model.files(made), strict=True):
+            make_folder(target.parent)
+            write_image(target, picture)
     unit_images, unit_made = (images + 1) / 2, (made + 1) / 2
     print(
         f"{len(named)} images reconstructed to {command.out}: L1 {float(l1(unit_made, unit_images).mean()):.4f}, "

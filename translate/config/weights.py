@@ -105,16 +105,17 @@ class WeightsConfig(Config):
 def image_set_of(config: WeightsConfig, root: Path) -> ImageSetConfig | None:
     """The image set at `root`, drawn as it was when these weights were trained; None where they do not say how.
 
-    Classes, attribute, frame, transparency and what was held out are those of the training.
+    Classes, attribute, frame, transparency, values, bands and what was held out are those of the training.
     """
     drawn = config.training.config.get("data") if config.training is not None else None
     if not drawn:
         return None
     table = root / drawn["labels_csv"] if drawn.get("labels_csv") else None  # recorded without its folder
     there = str(table) if table is not None and table.is_file() else None
-    return from_dict(
-        ImageSetConfig, {**drawn, "root": str(root), "labels_csv": there, "size": config.preprocessing.size}
-    )
+    known = config.preprocessing.source
+    read = {} if known is None else {"values": known.values, "bands": known.bands}
+    own = {"root": str(root), "labels_csv": there, "size": config.preprocessing.size}
+    return from_dict(ImageSetConfig, {**drawn, **read, **own})
 
 
 def weights_config(values: Any) -> WeightsConfig:

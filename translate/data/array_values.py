@@ -10,19 +10,23 @@ from collections.abc import Mapping
 import numpy as np
 
 from translate.data.problems import LayoutError, Problems
+from translate.data.ranges import find_range, missing, sample
 
 _CHANNELS = range(1, 5)
+_USUAL = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
 _WHOLE = 0.01  # of a grey level, that values may be off and still be whole numbers
 
 
 def to_pixels(arrays: Mapping[str, np.ndarray], *, where: str, problems: Problems) -> dict[str, np.ndarray]:
-    """The images of each split as [N, H, W, C] of uint8 or uint16; what is done to them is noted.
+    """The images of each split as [N, H, W, C], of uint8 or uint16 where they are grey or colours; what is done to them
+    is noted.
 
-    All splits are read alike. Floats are in [0, 1], [-1, 1] or [0, 255], by the smallest and the largest value of all;
-    they become 8 bits where those hold them (they were made of 8 bits), else 16. Booleans are black and white.
+    All splits are read alike. Floats whose values lie in [0, 1], [-1, 1] or [0, 255], but for a few, become 8 bits
+    where those hold them (they were made of 8 bits), else 16. Booleans are black and white. Other values, and
+    more than 4 channels, stay as they are: they are measured values and bands.
 
     Raises:
-        LayoutError: they are no images, or their values are in no such range.
+        LayoutError: they are no images.
     """
     shaped = {
         split: _channels_last(array, where=f"{where} {split}", problems=problems) for split, array in arrays.items()
@@ -32,31 +36,28 @@ def to_pixels(arrays: Mapping[str, np.ndarray], *, where: str, problems: Problem
         return {split: array.astype(np.uint8) * np.uint8(255) for split, array in shaped.items()}
     if not kinds <= set("biuf"):
         raise LayoutError(f"{where} {' and '.join(_types(shaped))}", "save them as uint8, 0 to 255, or uint16")
-    if all(array.dtype in (np.uint8, np.uint16) for array in shaped.values()):
+    bands = any(array.shape[-1] not in _CHANNELS for array in shaped.values())
+    if bands or all(array.dtype in (np.uint8, np.uint16) for array in shaped.values()):
         return shaped
-    low = min(float(array.min()) for array in shaped.values())
-    high = max(float(array.max()) for array in shaped.values())
-    between = f"from {low:.6g} to {high:.6g}"
-    said = f"{where} {' and '.join(_types(shaped))} {between}"
-    if not (np.isfinite(low) and np.isfinite(high)):
-        raise LayoutError(f"{said}: some are no numbers", "replace them, and save the images as uint8 or uint16")
-    if "f" not in kinds:
-        if low < 0 or high > 65535:
-            raise LayoutError(said, "bring them to 0 to 255 as uint8, or to 0 to 65535 as uint16")
-        return {split: array.astype(np.uint8 if high <= 255 else np.uint16) for split, array in shaped.items()}
-    bottom, top = next(
-        ((bottom, top) for bottom, top in ((0, 1), (-1, 1), (0, 255)) if bottom <= low and high <= top), (None, None)
-    )
-    if bottom is None or top is None:
-        raise LayoutError(
-            f"{said}, which is none of [0, 1], [-1, 1] and [0, 255]",
-            "bring them to one of those, or save them as uint8",
-        )
-    levels = {split: (array.astype(np.float32) - bottom) * (255 / (top - bottom)) for split, array in shaped.items()}
+    found = find_range([sample(array, None) for array in shaped.values()])
+    said = f"{where} {' and '.join(_types(shaped))} from {found.least:.6g} to {found.most:.6g}"
+    gone = any(missing(array, None) is not None for array in shaped.values())
+    if gone or found.values not in _USUAL:
+        if "f" not in kinds and not gone and found.least >= 0 and found.most <= 65535:
+            return {
+                split: array.astype(np.uint8 if found.most <= 255 else np.uint16) for split, array in shaped.items()
+            }
+        return shaped
+    bottom, top = found.values
+    levels = {
+        split: (np.clip(array.astype(np.float32), bottom, top) - bottom) * (255 / (top - bottom))
+        for split, array in shaped.items()
+    }
+    cut = f"; {found.outside:.2%} lie beyond and are cut off" if found.outside else ""
     whole = all(np.abs(values - np.rint(values)).max() <= _WHOLE for values in levels.values())
     problems.note(
         "array",
-        f"{said}: read as in [{bottom}, {top}], with {8 if whole else 16} bits",
+        f"{said}: read as in [{bottom:g}, {top:g}], with {8 if whole else 16} bits{cut}",
         "save them as uint8 or uint16 if that is wrong",
         severity="hint",
     )
@@ -70,17 +71,16 @@ def _types(arrays: Mapping[str, np.ndarray]) -> list[str]:
 
 
 def _channels_last(array: np.ndarray, *, where: str, problems: Problems) -> np.ndarray:
-    """[N, H, W] and [N, C, H, W] as [N, H, W, C]."""
+    """[N, H, W] and [N, C, H, W] as [N, H, W, C]; of bands the channels are the shortest axis."""
     if array.ndim == 3:
         array = array[..., None]
-    if array.ndim == 4 and array.shape[-1] not in _CHANNELS and array.shape[1] in _CHANNELS:
+    first = array.ndim == 4 and (array.shape[1] in _CHANNELS or array.shape[1] < min(array.shape[2:]))
+    if first and array.shape[-1] not in _CHANNELS:
         what = f"{where} is {_shape(array)}, channels first: they are put last"
         problems.note("array", what, "nothing to do", severity="hint")
         array = np.ascontiguousarray(np.moveaxis(array, 1, -1))
-    if array.ndim != 4 or array.shape[-1] not in _CHANNELS or 0 in array.shape:
-        raise LayoutError(
-            f"{where} have shape {_shape(array)}", "expected [N, H, W], [N, H, W, 1 to 4] or [N, 1 to 4, H, W]"
-        )
+    if array.ndim != 4 or 0 in array.shape or array.shape[-1] > max(4, *array.shape[1:3]):
+        raise LayoutError(f"{where} have shape {_shape(array)}", "expected [N, H, W], [N, H, W, C] or [N, C, H, W]")
     return array
 
 

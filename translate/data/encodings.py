@@ -14,7 +14,7 @@ from translate.data.layouts_common import ImageSource, Kind
 from translate.data.problems import LayoutError, counted
 from translate.data.ranges import FoundRange, find_range, spans_of
 from translate.data.store import Format
-from translate.data.values import VOID, read_sampled
+from translate.data.values import VOID, Readable, read_sampled
 
 MOST_CLASSES = 4096
 SHARED = 0.1  # of the common range, that each domain has to fill for the two to have one
@@ -22,7 +22,7 @@ SHARED = 0.1  # of the common range, that each domain has to fill for the two to
 
 def formats(
     kinds: Sequence[Kind],
-    sources: Sequence[Sequence[ImageSource]],
+    sources: Sequence[Sequence[Readable]],
     reading: Reading,
     *,
     names: Sequence[str] = ("",),

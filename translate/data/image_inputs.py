@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,8 @@ from translate.data.images import ImageError, Picture, list_images
 from translate.data.inputs import list_inputs
 from translate.data.layouts_common import ImageSource, relative
 from translate.data.layouts_images import ImagePart, ImageSetData, find_images
-from translate.data.problems import LayoutError
+from translate.data.problems import LayoutError, counted
+from translate.data.store import Format, why_unfit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +49,7 @@ def part_names(part: ImagePart, root: Path) -> list[str]:
 
 
 def read_part(
-    part: ImagePart, indices: Sequence[int] | np.ndarray, names: Sequence[str]
+    part: ImagePart, indices: Sequence[int] | np.ndarray, names: Sequence[str], *, fmt: Format | None = None
 ) -> tuple[list[NamedPicture], list[str]]:
     """Some images of a split, and a line for each that cannot be read.
 
@@ -56,18 +57,21 @@ def read_part(
         part: The split.
         indices: Of the images.
         names: Of all images of the split, as `part_names` gives them.
+        fmt: What they shall be brought to; those with other bands count as unreadable.
     """
     pictures, failed = [], []
     for index in map(int, indices):
         label = None if part.labels is None else int(part.labels[index])
-        if part.pixels is not None:
-            pictures.append(NamedPicture(name=names[index], picture=Picture(pixels=part.pixels[index]), label=label))
-            continue
-        source = part.sources[index]
+        path = None if part.pixels is not None else part.sources[index].path
         try:
-            pictures.append(NamedPicture(name=names[index], picture=source.read(), label=label, path=source.path))
+            picture = part.picture(index) if part.pixels is not None else part.sources[index].read()
         except ImageError as error:
             failed.append(str(error))
+            continue
+        if fmt is not None and (reason := why_unfit(picture, fmt)) is not None:
+            failed.append(f"{path or names[index]}: {reason}")
+            continue
+        pictures.append(NamedPicture(name=names[index], picture=picture, label=label, path=path))
     return pictures, failed
 
 
@@ -94,6 +98,16 @@ class ReadInputs:
         return [*self.passed_over, *(f"failed: {line}" for line in self.failed)]
 
 
+def further_pages(counts: Mapping[str, int]) -> list[str]:
+    """A line about the pages or frames that were not read, by the name of the file; none where there are none."""
+    several = {name: count for name, count in counts.items() if count}
+    if not several:
+        return []
+    some = ", ".join(f"{name} {count}" for name, count in list(several.items())[:3])
+    more = ", ..." if len(several) > 3 else ""
+    return [f"{counted(len(several), 'file')} with further pages or frames that were not read ({some}{more})"]
+
+
 def named_inputs(
     inputs: Sequence[str],
     *,
@@ -101,6 +115,7 @@ def named_inputs(
     count: int | None = None,
     recursive: bool = False,
     out: Path | None = None,
+    fmt: Format | None = None,
 ) -> ReadInputs:
     """The images that are named, `count` of them at most, evenly spread.
 
@@ -113,6 +128,7 @@ def named_inputs(
         count: Images at most.
         recursive: Search the folders in folders, too.
         out: The folder of the outputs, as of `list_inputs`.
+        fmt: What the images shall be brought to, as of `read_part`.
 
     Raises:
         LayoutError, ImageError: nothing is there.
@@ -136,5 +152,6 @@ def named_inputs(
         listed = list_inputs(inputs, recursive=recursive, out=out)
         part = ImagePart(sources=tuple(ImageSource(path=one.path) for one in listed.files))
         names, lines = [one.name for one in listed.files], list(listed.passed_over)
-    pictures, failed = read_part(part, spread(len(part), count), names)
+    pictures, failed = read_part(part, spread(len(part), count), names, fmt=fmt)
+    lines += further_pages({one.name: one.picture.pages - 1 for one in pictures})
     return ReadInputs(pictures=pictures, failed=failed, passed_over=tuple(lines))

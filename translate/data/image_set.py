@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -30,6 +30,7 @@ from translate.data.sizes import image_set_size
 from translate.data.store import Format, fitted_size, resize, to_format
 from translate.data.survey import survey
 from translate.data.unpaired import ImageStore
+from translate.data.values import Readable
 
 _BINARISE_KEY = 0x0B1A
 
@@ -78,7 +79,11 @@ class ImageSet(FolderImages):
         super().__init__(config, image_size=found.size, cache=cache)
         if config.size is None:
             self.size = image_set_size(*found.size)
-        (self.format,), self._said = formats([found.kind], [found.splits["train"].sources], config.reading)
+        learned = found.splits["train"]
+        sources: Sequence[Readable] = learned.sources
+        if learned.pixels is not None and found.dtype is not None:
+            sources = [_OfArray(learned, index) for index in range(len(learned))]
+        (self.format,), self._said = formats([found.kind], [sources], config.reading)
         if config.class_balanced and not found.class_names:
             raise ConfigError(
                 f"{config.root} has no labels, so --class-balanced means nothing: leave it out, or put the images into "
@@ -143,8 +148,10 @@ class ImageSet(FolderImages):
         assert pixels is not None
         height, width = pixels.shape[1:3]
         new_width, new_height = fitted_size(width, height, side=side, fit=self.config.fit)
-        if pixels.shape[-1] != self.format.channels or (width, height) != (new_width, new_height):
-            rows = (to_format(Picture(pixels=row), self.format) for row in pixels)
+        as_it_is = self.format.encoding is None and pixels.shape[-1] == self.format.channels
+        if not as_it_is or (width, height) != (new_width, new_height):
+            part = self.part(split)
+            rows = (to_format(part.picture(index), self.format) for index in range(len(part)))
             pixels = np.stack([resize(row, width=new_width, height=new_height) for row in rows])
         return binarised(pixels, split=split) if self.binarise else pixels
 
@@ -188,13 +195,13 @@ class ImageSet(FolderImages):
         """
         if self.part(split).pixels is None:
             return fixed_batch(self.store(split, side=self.size), indices=indices, device=device)["a"]
-        chosen = self.part(split).chosen(indices).pixels
-        assert chosen is not None
-        height, width = chosen.shape[1:3]
+        part = self.part(split)
+        assert part.pixels is not None
+        height, width = part.pixels.shape[1:3]
         new_width, new_height = fitted_size(width, height, side=self.size, fit=self.config.fit)
         rows = []
-        for number, row in zip(indices, chosen, strict=True):
-            pixels = resize(to_format(Picture(pixels=row), self.format), width=new_width, height=new_height)
+        for number in indices:
+            pixels = resize(to_format(part.picture(number), self.format), width=new_width, height=new_height)
             pixels = crop(pixels, size=self.size, left=0.5, top=0.5)
             rows.append(binarised(pixels[None], split=split, start=number)[0] if self.binarise else pixels)
         return to_unit(torch.from_numpy(np.stack(rows)).to(device))
@@ -235,6 +242,17 @@ class ImageSet(FolderImages):
     def _spread(self, split: str, count: int) -> list[int]:
         """Numbers of some images, evenly spread: folders are in the order of their classes."""
         return [int(index) for index in spread(len(self.part(split)), count)]
+
+
+@dataclass(frozen=True)
+class _OfArray:
+    """An image of an array, to be read as a file is."""
+
+    part: ImagePart
+    index: int
+
+    def read(self) -> Picture:
+        return self.part.picture(self.index)
 
 
 class SetBatches:

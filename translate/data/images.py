@@ -585,7 +585,7 @@ def write_image(path: str | os.PathLike[str], picture: Picture, *, quality: int 
     file_format = _WRITE_FORMATS.get(path.suffix.lower())
     if file_format is None:
         raise ImageError(f"{name}: cannot write {path.suffix or 'no suffix'!r}; use one of {' '.join(_WRITE_FORMATS)}")
-    if file_format not in Image.SAVE:
+    if file_format != "NPY" and file_format not in Image.SAVE:
         raise ImageError(f"{name}: this Pillow cannot write {file_format}: pip install --upgrade pillow")
     if quality is not None and not 1 <= quality <= 100:
         raise ImageError(f"{name}: quality is 1 to 100, not {quality}")

@@ -436,7 +436,10 @@ def common_formats(
         keep_alpha: Count alpha as a channel.
         reading: What was said of values, bands and pages.
     """
-    measured = [any(header.dtype is not None for header in headers.values()) for headers in sides.values()]
+    measured = [
+        any(header.dtype is not None or _stacked(header, reading) for header in headers.values())
+        for headers in sides.values()
+    ]
     plain = replace(reading, bands=())
     return [
         _common_format(headers, side, problems, keep_alpha, reading if own or not any(measured) else plain)
@@ -454,7 +457,8 @@ def _common_format(
             f"{len(several)} of {len(headers)} files of {side} {have(len(several))} further pages or frames, {most} at "
             f"most ({first_names(several)}): the first of each is read"
         )
-        problems.note("pages", what, "leave it so, or take every one as an image with --pages", files=several)
+        fix = "take every one as an image with --pages, or grey pages as the bands of one image with --bands 1 2 3"
+        problems.note("pages", what, fix, files=several)
     if reading.bands or any(header.dtype is not None for header in headers.values()):
         return _measured_format(headers, side, problems, reading)
     grey = [path for path, header in headers.items() if header.channels < 3]

@@ -27,7 +27,7 @@ import numpy as np
 
 from translate.config.encoding import Reading
 from translate.data.image_arrays import ArrayPart, idx_files, npz_file, read_idx_parts, read_npz_parts
-from translate.data.images import list_images
+from translate.data.images import Picture, list_images
 from translate.data.labels_csv import Labelled, find_table, labelled, read_table
 from translate.data.layouts_common import (
     MAX_CORRUPT_SHARE,
@@ -76,9 +76,20 @@ class ImagePart:
 
     sources: tuple[ImageSource, ...] = ()
     pixels: np.ndarray | None = None
-    """[N, H, W, C], uint8 or uint16, in place of files."""
+    """[N, H, W, C], in place of files: uint8 or uint16 of grey or colours, or measured values or bands of any type."""
     labels: np.ndarray | None = None
     """[N] numbers of classes, where the set has labels."""
+
+    @property
+    def measured(self) -> bool:
+        """Whether it is an array of measured values or of bands."""
+        array = self.pixels
+        return array is not None and (array.dtype not in (np.uint8, np.uint16) or array.shape[-1] > 4)
+
+    def picture(self, index: int) -> Picture:
+        """An image of an array."""
+        assert self.pixels is not None
+        return Picture(pixels=self.pixels[index], bands=self.measured)
 
     def __len__(self) -> int:
         return len(self.sources) if self.pixels is None else len(self.pixels)
@@ -177,7 +188,7 @@ def find_images(
         raise LayoutError(f"{root}: --attribute is for CelebA, and this is {chosen}", "leave it out")
     if chosen in ("idx", "npz"):
         try:
-            found = _arrays(root, inside, chosen, problems)
+            found = _arrays(root, inside, chosen, reading or Reading(), problems)
         except LayoutError as error:
             problems.refuse("array", error.what, error.mend)
             raise
@@ -320,7 +331,7 @@ _LOOKS: dict[str, Callable[[Path], bool]] = {
 # Arrays
 
 
-def _arrays(root: Path, inside: Path, layout: str, problems: Problems) -> ImageSetData:
+def _arrays(root: Path, inside: Path, layout: str, reading: Reading, problems: Problems) -> ImageSetData:
     if layout == "idx":
         parts = read_idx_parts(idx_files(inside), problems)
     else:
@@ -335,13 +346,17 @@ def _arrays(root: Path, inside: Path, layout: str, problems: Problems) -> ImageS
         raise LayoutError(f"{root}: the splits have images of different shapes: {said}", "give them one shape")
     names, splits = _numbered(parts, problems)
     height, width, channels = first.pixels.shape[1:]
+    if reading.bands and max(reading.bands) > channels:
+        raise LayoutError(f"{root}: the images have {channels} channels", "name channels that they have with --bands")
+    measured = bool(reading.bands) or any(part.measured for part in splits.values())
     return ImageSetData(
         root=root,
         layout=layout,
         splits=splits,
         class_names=names,
-        channels=channels,
-        bits=8 * first.pixels.itemsize,
+        channels=len(reading.bands) or channels,
+        bits=8 if first.pixels.dtype == np.uint8 else 16,
+        dtype=np.result_type(*(part.pixels.dtype for part in parts.values())).name if measured else None,
         size=(width, height),
         mixed_sizes=False,
         problems=tuple(problems.found),

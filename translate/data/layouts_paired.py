@@ -52,7 +52,7 @@ LAYOUTS = (
     "one-folder",
     "voc",
 )
-IDS = Kind(channels=1, bits=16)  # class ids: of any number that fits
+IDS = Kind(channels=1, bits=8)  # class ids; how many decides their depth
 _ARRANGED = {"side-by-side": "side by side", "top-bottom": "one above the other", "one-folder": "one folder"}
 _LOOKS = {"side-by-side": is_side_by_side, "top-bottom": is_one_above_the_other}
 _SAMPLE = 64  # files whose shape tells whether a folder's files have two halves

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from translate.data.images import list_images
 from translate.data.layouts_common import SPLIT_NAMES, TwoFolders, image_folders
-from translate.data.pair_names import WORDS_A, WORDS_B, in_roles, match_names, nfc, role_of, words_of
-from translate.data.problems import LayoutError
+from translate.data.pair_names import WORDS_A, WORDS_B, find_parting, in_roles, match_names, nfc, role_of, words_of
 
 VOC_IMAGES, VOC_MASKS, VOC_LISTS = "JPEGImages", "SegmentationClass", "ImageSets/Segmentation"
 PIX2PIXHD = ("label", "img")
@@ -19,25 +18,22 @@ PIX2PIXHD = ("label", "img")
 _BESIDE = frozenset({"inst", "instance", "instances", "thumbs", "thumbnails", "preview", "previews"})
 """Folders beside those of pairs that are neither A nor B."""
 _MOST_KINDS = 12  # folders of different kinds that are compared; a set of more is one of classes
-
-Kinds = dict[str, TwoFolders | dict[str, Path]]
+_JOINED = re.compile(rf"({'|'.join(sorted(SPLIT_NAMES, key=len, reverse=True))})(\w+)")  # CamVid's trainannot
 
 
 def kinds_of(root: Path) -> dict[str, dict[str, Path]]:
     """The folders of images up to two levels below, by what they show, and those by split.
 
     ``train/images``, ``images/train`` and ``train_images`` are all the images of train: ``{"images": {"train": ...}}``.
-    What a folder shows is empty where it is called after a split alone, as Carvana's ``train/`` is.
-
-    Raises:
-        LayoutError: two folders are of one kind and split.
+    What a folder shows is empty where it is called after a split alone, as Carvana's ``train/`` is. A second folder of
+    one kind and split is a kind of its own.
     """
     found: dict[str, dict[str, Path]] = {}
     for folder in image_folders(root):
-        kind, split = kind_and_split(folder.relative_to(root).parts)
-        first = found.setdefault(kind, {}).setdefault(split, folder)
-        if first != folder:
-            raise LayoutError(f"{root}: two folders of {split} {kind}: {first} and {folder}", "keep one")
+        parts = folder.relative_to(root).parts
+        kind, split = kind_and_split(parts)
+        if found.setdefault(kind, {}).setdefault(split, folder) != folder:
+            found["/".join(parts)] = {split: folder}
     return found
 
 
@@ -46,25 +42,14 @@ def kind_and_split(parts: tuple[str, ...]) -> tuple[str, str]:
     kinds, split = [], None
     for part in parts:
         name = nfc(part).lower()
-        match = _WITH_SPLIT.fullmatch(name)
-        if split is None and match and (match["apart"] or not match["kind"] or match["kind"] in WORDS_A | WORDS_B):
-            split, name = SPLIT_NAMES[match["split"]], match["kind"]
-        kinds += [name] if name else []
+        if (joined := _JOINED.fullmatch(name)) and joined[2] in WORDS_A | WORDS_B:
+            name = f"{joined[1]}_{joined[2]}"
+        words = [word for word in re.split(r"[_\-. ]+", name) if word]
+        if split is None and (called := next((word for word in words if word in SPLIT_NAMES), None)):
+            split = SPLIT_NAMES[called]
+            words.remove(called)
+        kinds += ["_".join(words)] if words else []
     return "/".join(kinds), split or "train"
-
-
-class _WithSplit:
-    """Matches ``train``, ``train_masks``, ``masks-train`` and CamVid's ``trainannot``."""
-
-    _splits = "|".join(sorted(SPLIT_NAMES, key=len, reverse=True))
-    _before = re.compile(rf"(?P<split>{_splits})(?P<apart>[_\-. ]*)(?P<kind>.*)")
-    _behind = re.compile(rf"(?P<kind>.+?)(?P<apart>[_\-. ]+)(?P<split>{_splits})")
-
-    def fullmatch(self, name: str) -> re.Match[str] | None:
-        return self._before.fullmatch(name) or self._behind.fullmatch(name)
-
-
-_WITH_SPLIT = _WithSplit()
 
 
 def find_two(root: Path) -> TwoFolders | None:
@@ -112,26 +97,31 @@ def voc_list(masks: Path, split: str) -> set[str] | None:
 
 
 def commands(root: Path) -> list[str]:
-    """The whole commands that train on two of the folders below, where most of their names meet."""
-    try:
-        kinds = kinds_of(root)
-    except LayoutError:
-        return []
+    """The whole commands that train on folders below: on two whose names meet, the likeliest first, or on pairs in one.
+
+    Where the names of some two say which is A, other two are not told.
+    """
+    kinds = kinds_of(root)
     if len(kinds) > _MOST_KINDS:
         return []
     listed = {kind: list_images(_first(folders)) for kind, folders in kinds.items()}
-    found: list[str] = []
+    found: list[tuple[bool, bool, str]] = []
     for first, second in combinations(kinds, 2):
-        a, b = (second, first) if in_roles(first, second) is False else (first, second)
-        match = match_names(listed[a], listed[b])
-        if 2 * len(match.pairs) > max(len(listed[a]), len(listed[b])):
-            found.append(command(_first(kinds[a]), _first(kinds[b])))
-    return found
+        in_order = in_roles(first, second)
+        a, b = (second, first) if in_order is False else (first, second)
+        if 2 * len(match_names(listed[a], listed[b]).pairs) > max(len(listed[a]), len(listed[b])):
+            folders = _first(kinds[a]), _first(kinds[b])
+            found.append((in_order is not None, folders[0].parent == folders[1].parent, command(*folders)))
+    best = max(((known, beside) for known, beside, _ in found), default=None)
+    return [said for known, beside, said in found if (known, beside) == best] or [
+        command(_first(folders)) for kind, folders in kinds.items() if find_parting(listed[kind]) is not None
+    ]
 
 
-def command(a: Path, b: Path) -> str:
-    """What to type to train on two folders given by hand."""
-    return shlex.join(["translate", "train", "pix2pix", str(a), "--root-b", str(b), "--out", "runs/pix2pix"])
+def command(a: Path, b: Path | None = None) -> str:
+    """What to type to train on two folders given by hand, or on one."""
+    given = [str(a)] if b is None else [str(a), "--root-b", str(b)]
+    return shlex.join(["translate", "train", "pix2pix", *given, "--out", "runs/pix2pix"])
 
 
 def _first(folders: Mapping[str, Path]) -> Path:

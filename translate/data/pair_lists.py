@@ -23,6 +23,7 @@ from translate.data.pair_names import (
     Match,
     find_parting,
     in_roles,
+    kinds_among,
     match_names,
     nfc,
     words_of,
@@ -149,13 +150,10 @@ def _meet(
     files_a, files_b = (_of_different_stems(side, problems) for side in sides)
     match = match_names(files_a, files_b, dropped=dropped)
     if not match.pairs:
-        masks = {word for side in sides for word in words_of(Path(side.where).name)} & MASK_WORDS
         raise LayoutError(
             f"{a.where} and {b.where}: no file of one has the name of a file of the other ({files_a[0].name}; "
             f"{files_b[0].name}), as paired training needs it",
-            "rename them, such as 7.jpg and 7_mask.png"
-            if masks
-            else "these look like unpaired data, for `translate train cyclegan` or cut; if they are pairs, rename them",
+            _way_out(a, b),
         )
     if match.only_a or match.only_b:
         what = f"{len(match.only_a)} of the files of {a.where} and {len(match.only_b)} of {b.where} have no partner"
@@ -175,6 +173,16 @@ def _meet(
                 files=only,
             )
     return match
+
+
+def _way_out(a: _Side, b: _Side) -> str:
+    """What to do where no names meet."""
+    for side, other in ((a, b), (b, a)):
+        if len(kinds := kinds_among(side.files, other.files)) > 1:
+            return f"{side.where} has several files for each: *{', *'.join(kinds)}; move all but one kind away"
+    if any(set(words_of(Path(side.where).name)) & MASK_WORDS for side in (a, b)):
+        return "rename them, such as 7.jpg and 7_mask.png"
+    return "these look like unpaired data, for `translate train cyclegan` or cut; if they are pairs, rename them"
 
 
 def _of_different_stems(side: _Side, problems: Problems) -> list[Path]:

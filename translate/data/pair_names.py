@@ -277,6 +277,17 @@ def _partings(files: Sequence[Path]) -> Iterator[Parting]:
         yield Parting(by="suffix", a=a, b=b)
 
 
+def kinds_among(files: Sequence[Path], others: Sequence[Path]) -> list[str]:
+    """Endings of files of which each is there once for every one of the others: ``_color`` and ``_labelIds``."""
+    counts = Counter(end for path in files for end in _by_word(nfc(path.stem)))
+    found = []
+    for end in [end for end, count in counts.items() if _MOSTLY * len(others) <= count < len(files)]:
+        of_kind = [path for path in files if nfc(path.stem).endswith(end)]
+        if len(match_names(others, of_kind).pairs) >= _MOSTLY * len(others):
+            found.append(end)
+    return [end for end in found if not any(other.endswith(end) and other != end for other in found)]
+
+
 def masks_among(files: Sequence[Path]) -> list[Path]:
     """The files that their names call the mask of another one in the same folder: ``7_mask.png`` beside ``7.png``."""
     called = [path for path in files if _MASK.search(path.stem.lower())]

@@ -29,6 +29,10 @@ class FoundRange:
 
     low: float
     high: float
+    least: float
+    """The smallest of all values."""
+    most: float
+    """The largest."""
     outside: float
     """Share of the values beyond the range."""
     num_files: int
@@ -99,7 +103,7 @@ def find_range(samples: Iterable[Sampled]) -> FoundRange:
     parts = list(samples)
     values = np.concatenate([part.values for part in parts]) if parts else np.zeros(0)
     if not values.size:
-        return FoundRange(low=0.0, high=1.0, outside=0.0, num_files=len(parts))
+        return FoundRange(low=0.0, high=1.0, least=0.0, most=0.0, outside=0.0, num_files=len(parts))
     least, most = min(part.low for part in parts), max(part.high for part in parts)
     # Of few values one at each end, so that a single outlier changes nothing in a small image either.
     apart = min(max(1, round(BULK * values.size)), (values.size - 1) // 8)
@@ -117,7 +121,12 @@ def find_range(samples: Iterable[Sampled]) -> FoundRange:
     outside = float(((values < found[0]) | (values > found[1])).mean())
     beyond = least < found[0] or most > found[1]
     return FoundRange(
-        low=found[0], high=found[1], outside=max(outside, 1 / values.size) if beyond else 0.0, num_files=len(parts)
+        low=found[0],
+        high=found[1],
+        least=least,
+        most=most,
+        outside=max(outside, 1 / values.size) if beyond else 0.0,
+        num_files=len(parts),
     )
 
 

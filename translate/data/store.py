@@ -93,6 +93,15 @@ def to_format(picture: Picture, fmt: Format) -> np.ndarray:
     return np.concatenate([colour, convert(picture.alpha, channels=1, bits=fmt.bits)], axis=-1)
 
 
+def why_unfit(picture: Picture, fmt: Format) -> str | None:
+    """Why `to_format` would refuse a picture for its channels; None where it would not."""
+    try:
+        to_format(replace(picture, pixels=picture.pixels[:1, :1]), fmt)
+    except ImageError as error:
+        return str(error)
+    return None
+
+
 def resize(pixels: np.ndarray, *, width: int, height: int, nearest: bool = False) -> np.ndarray:
     """Resize [H, W, C] pixels with an anti-aliased bicubic filter, or to the nearest pixel.
 

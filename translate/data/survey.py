@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from translate.data.images import ImageError, Picture, composite
+from translate.data.images import ImageError, Picture, composite, read_header
 from translate.data.layouts_common import ImageSource, first_names
 from translate.data.problems import LayoutError
 from translate.data.store import Format
@@ -66,10 +66,17 @@ def survey(domains: Sequence[tuple[str, Sequence[ImageSource], Format]]) -> list
         if len(bits) == 1:
             found = dim(name or "the set", [int(one.colour.max()) for _, one in known], bits=bits.pop())
             lines += [f"{found[0]}; {found[1]}"] if found is not None else []
+        whose = f" of {name}" if name else ""
+        clear = [source.path for source, one in known if one.alpha is None and read_header(source.path).alpha]
+        if clear:
+            lines.append(
+                f"{len(clear)} of {len(known)} images{whose} that were looked at have an alpha of 0 everywhere, which "
+                f"is ignored ({first_names(clear)})"
+            )
         blank = [source.path for source, one in known if one.alpha is not None and is_blank(composite(one).pixels)]
         if blank and fmt.channels in (1, 3):
             lines.append(
-                f"{len(blank)} of {len(known)} images{f' of {name}' if name else ''} that were looked at are blank "
+                f"{len(blank)} of {len(known)} images{whose} that were looked at are blank "
                 f"over white ({first_names(blank)}); --alpha keep keeps what is under their transparency"
             )
     return lines

@@ -88,7 +88,9 @@ def encoded(picture: Picture, encoding: Encoding, *, channels: int) -> np.ndarra
     pixels = chosen(picture, encoding.bands)
     if pixels.shape[2] != channels:
         raise ImageError(f"has {count_of(pixels.shape[2])}, and {channels} are expected: choose them with --bands")
-    values = encoding.values
+    # Plain images have no units: black and white are the ends of a range of measured values.
+    plain = not picture.bands and encoding.dtype not in ("uint8", "uint16")
+    values = None if plain else encoding.values
     if values is None and pixels.dtype.kind == "f":
         values = find_range([sampled(picture, encoding.bands)]).values
     return shares(pixels, values, picture.nodata)
@@ -119,13 +121,13 @@ def class_ids(picture: Picture, encoding: Encoding) -> np.ndarray:
 VOID = 255  # of ids in 8 bits: no class, as in Pascal VOC and Cityscapes
 
 
-def decoded(unit: np.ndarray, encoding: Encoding, *, like: Picture) -> Picture:
+def decoded(unit: np.ndarray, encoding: Encoding, *, like: Picture | None = None) -> Picture:
     """What a network made, as values in their units.
 
     Args:
         unit: [H, W, C] in [0, 1].
         encoding: Of what is made.
-        like: The input, whose pixels without data stay without data.
+        like: The input, whose pixels without data stay without data; none unless given.
     """
     dtype = np.dtype(encoding.dtype)
     low, high = encoding.values if encoding.values is not None else full_range(dtype)
@@ -134,9 +136,9 @@ def decoded(unit: np.ndarray, encoding: Encoding, *, like: Picture) -> Picture:
         limits = np.iinfo(dtype)
         found = np.clip(np.rint(found), limits.min, limits.max)
     pixels = found.astype(dtype)
-    gone = missing(like.pixels, like.nodata) if like.bands else None
+    gone = missing(like.pixels, like.nodata) if like is not None and like.bands else None
     nodata = None
-    if gone is not None:
+    if gone is not None and like is not None:
         same = gone.shape == pixels.shape
         where = gone if same else np.broadcast_to(gone.all(axis=2, keepdims=True), pixels.shape)
         source = like.pixels[gone]

@@ -1,8 +1,9 @@
 """One self-describing ONNX file, in fp32 and for images of any size and number, checked against its network.
 
-It is for onnxruntime: `translate apply model.onnx`, a browser, a phone. What lies around the network is not in the
-graph: images are in [-1, 1] (or ``value_range``), height and width are multiples of the stride. The file's description
-says so, and its metadata hold the same JSON as those of safetensors.
+It is for onnxruntime: `translate apply model.onnx`, a browser, a phone. The graph pads images to what the network needs
+and crops its output, as `pad_to` and `run_network` do, so that any height and width will do. Their values are in
+[-1, 1] (or ``value_range``): the file's description says so, and its metadata hold the same JSON as those of
+safetensors.
 Shapes: N batch, C channels, H height, W width.
 """
 
@@ -26,11 +27,13 @@ from translate.config.networks import GeneratorConfig
 from translate.config.weights import WeightsConfig
 from translate.export.exported import Exported, ExportError, source_file
 from translate.inference.onnx import (
+    ANY_SIDES,
     INPUT,
     INSTALL,
     NOISE_KEY,
     ONNX_SUFFIX,
     OUTPUT,
+    SIDES_KEY,
     NoiseInput,
     load_onnx,
 )
@@ -70,7 +73,7 @@ def _dropouts(network: nn.Module) -> list[nn.Dropout]:
 
 
 def export_onnx(source: Path, target: Path, *, name: str | None = None) -> Exported:
-    """Write a translator or segmenter as ONNX, then let onnxruntime compute it and compare outputs at five sizes.
+    """Write a translator or segmenter as ONNX, then let onnxruntime compute it and compare outputs at seven sizes.
 
     Args:
         source: A weights folder, a run folder or a file.
@@ -120,7 +123,6 @@ def _require_libraries() -> None:
 
 def _onnx_model(network: Generator, config: WeightsConfig) -> Any:
     """The network as onnxscript's ``ir.Model``, described."""
-    from onnxscript import ir
     from onnxscript.ir.passes.common import ClearMetadataAndDocStringPass
 
     assert isinstance(config.network, GeneratorConfig)
@@ -134,7 +136,6 @@ def _onnx_model(network: Generator, config: WeightsConfig) -> Any:
         example.append(torch.ones(2, one.channels, height // one.stride, width // one.stride))
         shapes.append({0: "batch", 2: f"{one.name}_height", 3: f"{one.name}_width"})
     module = _GivenNoise(network).eval() if noise else network
-    hooks = [norm.register_forward_pre_hook(_from_first_value) for norm in _norms_of_channels(network)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what changes in PyTorch's exporter from release to release
         try:
@@ -152,39 +153,57 @@ def _onnx_model(network: Generator, config: WeightsConfig) -> Any:
                 f"PyTorch {torch.__version__} cannot write the {config.network.type} '{config.name}' as ONNX: "
                 "update torch and onnxscript, or keep the .safetensors file"
             ) from error
-        finally:
-            for hook in hooks:
-                hook.remove()
     assert program is not None
     model = program.model
     ClearMetadataAndDocStringPass()(model)  # each node has the traceback of where it was made, with the machine's paths
-    model.graph.outputs[0].shape = ir.Shape(["batch", config.network.out_channels, "height", "width"])
+    _pad_and_crop(model.graph, network, channels=config.network.out_channels)
     model.graph.name = config.name
     model.doc_string = _description(network, config, noise)
     model.metadata_props[METADATA_KEY] = json.dumps(to_dict(config))
+    model.metadata_props[SIDES_KEY] = ANY_SIDES
     if noise:
         model.metadata_props[NOISE_KEY] = json.dumps([to_dict(one) for one in noise])
     return model
 
 
-def _norms_of_channels(network: nn.Module) -> list[nn.Module]:
-    """The normalisations by each channel's own mean and deviation."""
-    return [
-        module
-        for module in network.modules()
-        if isinstance(module, nn.InstanceNorm2d)
-        or (isinstance(module, nn.GroupNorm) and module.num_groups == module.num_channels)
-    ]
+def _pad_and_crop(graph: Any, network: Generator, *, channels: int) -> None:
+    """Put what `pad_to` does in front of a network's graph, and its crop behind it.
 
-
-def _from_first_value(norm: nn.Module, given: tuple[Tensor]) -> tuple[Tensor]:
-    """Take the first value of each channel from all of them: a flat one is 0 from now on, and no other changes.
-
-    Without it onnxruntime divides what rounding leaves of a flat channel by next to nothing, in every layer again, and
-    of an image of one colour, or one pixel, it makes noise.
+    Of each side, the pixels are gathered by their numbers: up to the last one, then back from it (reflected), or the
+    last one again where a side is too short for that.
     """
-    (x,) = given
-    return (x - x[..., :1, :1],)  # [N, C, H, W]
+    from onnxscript import ir
+
+    def constant(to: Any, *values: int) -> Any:
+        return to.op("Constant", [], {"value_ints": list(values)} if len(values) > 1 else {"value_int": values[0]})
+
+    (images, *_), (output,) = graph.inputs, graph.outputs
+    users, front, back = list(images.uses()), ir.tape.Tape(), ir.tape.Tape()
+    zero, one = constant(front, 0), constant(front, 1)
+    multiple, least = constant(front, network.stride), constant(front, network.minimum_size)
+    padded = images
+    for axis in (2, 3):
+        side = front.op("Squeeze", [front.op("Shape", [images], {"start": axis, "end": axis + 1})])
+        last = front.op("Sub", [side, one])
+        steps = front.op("Div", [front.op("Sub", [front.op("Max", [side, least]), one]), multiple])
+        target = front.op("Mul", [front.op("Add", [steps, one]), multiple])
+        numbers = front.op("Range", [zero, target, one])
+        reflected = front.op("Sub", [last, front.op("Abs", [front.op("Sub", [numbers, last])])])
+        repeated = front.op("Min", [numbers, last])
+        fits = front.op("Less", [front.op("Sub", [target, side]), side])
+        padded = front.op("Gather", [padded, front.op("Where", [fits, reflected, repeated])], {"axis": axis})
+    sides = back.op("Shape", [images], {"start": 2, "end": 4})
+    cropped = back.op("Slice", [output, constant(back, 0, 0), sides, constant(back, 2, 3)])
+    for node, index in users:
+        node.replace_input_with(index, padded)
+    for node in graph:  # shapes in terms of the network's own height and width
+        for value in node.outputs:
+            value.shape = None
+    cropped.name, output.name = OUTPUT, f"{OUTPUT}_padded"
+    cropped.type, cropped.shape = output.type, ir.Shape(["batch", channels, "height", "width"])
+    graph.insert_before(graph[0], front.nodes)
+    graph.extend(back.nodes)
+    graph.outputs[0] = cropped
 
 
 @torch.inference_mode()
@@ -219,15 +238,16 @@ def _description(network: Generator, config: WeightsConfig, noise: Sequence[Nois
     logits = f", the logits of {', '.join(config.classes)}" if config.classes else ""
     lines = [
         f"{config.domains.source} to {config.domains.target}, written by translate.",
-        f"{INPUT}: [N, {config.network.in_channels}, H, W], values from {low:g} to {high:g}, H and W multiples of "
-        f"{network.stride} and at least {network.minimum_size}.",
+        f"{INPUT}: [N, {config.network.in_channels}, H, W], values from {low:g} to {high:g}, H and W 1 or more.",
         f"{OUTPUT}: [N, {config.network.out_channels}, H, W]{logits}.",
     ]
     lines += [
-        f"{one.name}: [N, {one.channels}, H / {one.stride}, W / {one.stride}], 0 with probability {one.probability:g}, "
+        f"{one.name}: [N, {one.channels}, P / {one.stride}, Q / {one.stride}], 0 with probability {one.probability:g}, "
         f"else {1 / (1 - one.probability):g}; all 1 for no noise."
         for one in noise
     ]
+    if noise:
+        lines.append(f"P and Q: H and W, at least {network.minimum_size}, rounded up to multiples of {network.stride}.")
     return "\n".join(lines)
 
 
@@ -260,7 +280,7 @@ def _check(network: Generator, config: WeightsConfig, file: Path) -> tuple[float
 
 
 def _checked_shapes(network: Generator, config: WeightsConfig) -> list[tuple[int, int, int]]:
-    """Five numbers of images with their height and width; some are no multiples of the stride, and are padded."""
+    """Numbers of images with their height and width; some are no multiples of the stride, or too small to reflect."""
     least, step = network.minimum_size, network.stride
     side = max(least, min(config.preprocessing.size, CHECKED_SIZE))
     return [
@@ -269,4 +289,6 @@ def _checked_shapes(network: Generator, config: WeightsConfig) -> list[tuple[int
         (3, least + step, least),
         (1, side // 2 + 1, side + 3),
         (2, least + 2 * step, side),
+        (1, 37, 53),
+        (1, 1, 1),
     ]

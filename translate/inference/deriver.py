@@ -12,7 +12,8 @@ from torch import Tensor
 from translate.blocks.keyed import sample_keys
 from translate.config.training import Derivation
 from translate.data.derive import derive
-from translate.data.images import Picture, composite
+from translate.data.images import Picture, composite, shown
+from translate.inference.translator import InferenceError
 
 
 class Deriver:
@@ -33,7 +34,9 @@ class Deriver:
             seed: Of holes, which are other ones in each picture; without effect on all else.
             code: Nothing is done with it.
         """
-        return [self._derived(composite(picture), seed) for picture in pictures]
+        if wrong := next((one for one in pictures if one.bands and one.channels not in (1, 3)), None):
+            raise InferenceError(f"the image has {wrong.channels} channels, and inputs are derived from grey or RGB")
+        return [self._derived(composite(shown(picture)), seed) for picture in pictures]
 
     def _derived(self, picture: Picture, seed: int) -> Picture:
         top = np.iinfo(picture.pixels.dtype).max

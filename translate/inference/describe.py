@@ -12,7 +12,7 @@ from translate.checkpoint.weights import stored_dtype, weights_file
 from translate.config.networks import NetworkConfig
 from translate.config.weights import WeightsConfig
 from translate.inference.library import open_network
-from translate.inference.onnx import is_onnx
+from translate.inference.onnx import OnnxNetwork, is_onnx
 from translate.networks import build_network, example_inputs
 
 
@@ -24,6 +24,7 @@ class Description:
         parameters: Trainable values.
         flops: Of one forward pass at the training size; a multiply and an add are two.
         dtype: Of the stored tensors.
+        sides: Of an ONNX file, what the sides of images must be multiples of, and the least; 1 and 1 where any will do.
     """
 
     file: Path
@@ -32,6 +33,7 @@ class Description:
     dtype: str
     parameters: int
     flops: int
+    sides: tuple[int, int] | None = None
 
 
 def count_flops(network: nn.Module, config: NetworkConfig, *, height: int, width: int) -> int:
@@ -53,7 +55,7 @@ def describe(path: Path) -> Description:
         WeightsError: as `open_network`.
     """
     file = weights_file(path)
-    _, config = open_network(file)
+    opened, config = open_network(file)
     with torch.device("meta"):
         network = build_network(config.network)
     parameters = sum(parameter.numel() for parameter in network.parameters())
@@ -67,4 +69,5 @@ def describe(path: Path) -> Description:
         dtype="fp32" if is_onnx(file) else stored_dtype(file),
         parameters=parameters,
         flops=flops,
+        sides=(opened.stride, opened.minimum_size) if isinstance(opened, OnnxNetwork) else None,
     )

@@ -21,6 +21,7 @@ from translate.config.weights import WeightsConfig
 from translate.data.batches import crop, to_unit
 from translate.data.images import ImageError, Picture, from_pil, to_pil
 from translate.data.store import Format, fitted_size, resize, to_format
+from translate.data.values import decoded
 from translate.inference.device import choose_device
 from translate.inference.translator import InferenceError
 from translate.networks import Autoencoder, VQVAENetwork
@@ -70,9 +71,20 @@ class Framing:
         """Tensors as PIL images of the network's channels and depth; of bands the first three, or the first."""
         if self.format.encoding is not None and images.shape[1] not in (1, 3):
             images = images[:, : 3 if images.shape[1] > 3 else 1]
+        return [to_pil(Picture(pixels=row)) for row in self._stored(images)]
+
+    def files(self, images: Tensor) -> list[Picture]:
+        """Tensors as what is written to files, with all their channels: 16-bit colour, or values in their units."""
+        if self.format.encoding is None:
+            return [Picture(pixels=row) for row in self._stored(images)]
+        unit = ((images.detach().float().cpu().clamp(-1, 1) + 1) / 2).permute(0, 2, 3, 1).numpy()
+        return [decoded(row, self.format.encoding) for row in unit]
+
+    def _stored(self, images: Tensor) -> np.ndarray:
+        """[N, C, H, W] in [-1, 1] as [N, H, W, C] of the network's depth."""
         top, kind = (65535, np.uint16) if self.format.bits == 16 else (255, np.uint8)
         values = ((images.detach().float().cpu().clamp(-1, 1) + 1) / 2 * top).round().permute(0, 2, 3, 1).numpy()
-        return [to_pil(Picture(pixels=row)) for row in values.astype(kind)]
+        return values.astype(kind)
 
 
 def makes_images(config: WeightsConfig) -> bool:

@@ -30,6 +30,7 @@ from translate.networks import Generator, build_network
 ONNX_SUFFIX = ".onnx"
 INPUT, OUTPUT = "images", "output"
 NOISE_KEY = f"{METADATA_KEY}.noise"  # the noise inputs in the metadata, where there are any
+SIDES_KEY, ANY_SIDES = f"{METADATA_KEY}.sides", "any"  # of a graph that pads and crops; older ones are padded for
 INSTALL = "pip install 'image-translate[onnx]'"
 KEPT_PIXELS = 2**20  # above this onnxruntime gives its memory back after each run: 17 megapixels would hold 5 GB
 
@@ -41,7 +42,10 @@ def is_onnx(file: Path) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class NoiseInput(Config):
-    """What a dropout that stays on multiplies by, [N, C, H / stride, W / stride]: 0, or 1 / (1 - probability)."""
+    """What a dropout that stays on multiplies by: 0, or 1 / (1 - probability).
+
+    [N, C, H / stride, W / stride], of the height and width that the network pads images to.
+    """
 
     name: str
     probability: Annotated[float, Gt(0.0), Lt(1.0)]
@@ -64,19 +68,29 @@ class OnnxNetwork(Generator):
         session: The opened file.
         config: What the file says.
         noise: Its inputs beside the images, one for each dropout that stays on.
+        any_sides: Whether the graph pads and crops by itself.
 
     Raises:
         WeightsError: the graph has other inputs or outputs than the network that `config` describes.
     """
 
-    def __init__(self, file: Path, session: Any, config: WeightsConfig, *, noise: Sequence[NoiseInput] = ()) -> None:
+    def __init__(
+        self,
+        file: Path,
+        session: Any,
+        config: WeightsConfig,
+        *,
+        noise: Sequence[NoiseInput] = (),
+        any_sides: bool = False,
+    ) -> None:
         super().__init__()
         if not isinstance(config.network, GeneratorConfig):
             raise WeightsError(f"{file} holds a {config.kind}: only translators and segmenters are run from ONNX")
         with torch.device("meta"):
             described = build_network(config.network)
         self.config = config.network
-        self.stride, self.minimum_size = described.stride, described.minimum_size
+        self._step, self._least = described.stride, described.minimum_size
+        self.stride, self.minimum_size = (1, 1) if any_sides else (self._step, self._least)
         self._noise = tuple(noise)
         self.dropouts = nn.ModuleList(nn.Dropout(one.probability) for one in noise)
         self._file, self._session = file, session
@@ -103,10 +117,11 @@ class OnnxNetwork(Generator):
     def forward(self, images: Tensor) -> Tensor:
         """Args: images: [N, C_in, H, W] in [-1, 1], on the CPU. Returns: [N, C_out, H, W]."""
         number, _, height, width = images.shape
+        tall, wide = (-(-max(side, self._least) // self._step) * self._step for side in (height, width))
         values = {INPUT: images}
         for one, dropout in zip(self._noise, self.dropouts, strict=True):
             layout = torch.channels_last if one.channels_last else torch.contiguous_format
-            shape = number, one.channels, height // one.stride, width // one.stride
+            shape = number, one.channels, tall // one.stride, wide // one.stride
             values[one.name] = dropout(torch.ones(shape).contiguous(memory_format=layout))
         options = _giving_memory_back() if number * height * width > KEPT_PIXELS else None
         arrays = {name: value.numpy(force=True) for name, value in values.items()}
@@ -134,7 +149,7 @@ def load_onnx(file: Path) -> tuple[OnnxNetwork, WeightsConfig]:
         noise = from_dict(_NoiseInputs, {"inputs": json.loads(metadata.get(NOISE_KEY, "[]"))}).inputs
     except (json.JSONDecodeError, ConfigError) as error:
         raise WeightsError(f"{file}: {error}") from None
-    return OnnxNetwork(file, session, config, noise=noise), config
+    return OnnxNetwork(file, session, config, noise=noise, any_sides=metadata.get(SIDES_KEY) == ANY_SIDES), config
 
 
 def cpu_and_fp32(device: str, precision: Precision) -> tuple[str, Precision]:
