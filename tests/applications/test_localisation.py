@@ -103,15 +103,16 @@ def test_a_split_and_a_folder_of_images_have_their_masks_beside_them(model, tmp_
 
 
 def test_a_mask_in_no_folder_belongs_to_one_image_alone(model, tmp_path):
-    names = ["test/crack/0.png", "test/hole/0.png", "test/hole/1.png"]
+    names = ["test/crack/0.png", "test/hole/0.png", "test/hole/1.png", "test/good/1.png"]
     for name in names:
         draw(tmp_path / name)
     for number in range(2):
         draw_mask(tmp_path / "ground_truth" / f"{number}.png", FAULT)
     found = find_ground_truth(
-        scored(tmp_path, names), torch.ones(3, dtype=torch.bool), root=tmp_path, folder=None, framing=model
+        scored(tmp_path, names), torch.tensor([True, True, True, False]), root=tmp_path, folder=None, framing=model
     )
-    assert found.known.tolist() == [False, False, True]  # whose 0.png is, cannot be told
+    assert found.known.tolist() == [False, False, True, True]  # whose 0.png is, cannot be told
+    assert not found.masks[3].any()
 
 
 def test_several_masks_of_an_image_are_taken_together(model, tmp_path):

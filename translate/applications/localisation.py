@@ -122,11 +122,11 @@ def find_ground_truth(
     known = ~abnormal
     there = _masks_by_key(folder)
     keys = [None if image.path is None else _key(image.path, root) for image in images]
-    stems = Counter(key[1] for key in keys if key is not None)
+    stems = Counter(key[1] for key, wrong in zip(keys, abnormal.tolist(), strict=True) if key is not None and wrong)
     left: dict[str, list[str]] = {"no mask": [], "a mask that is black all over": []}
     gone, spotted, broken = f"nothing left of the mask at {framing.size} px", [], []
     for number, (image, key, wrong) in enumerate(zip(images, keys, abnormal.tolist(), strict=True)):
-        found = [] if key is None else _masks_of(key, there, alone=stems[key[1]] == 1)
+        found = [] if key is None else _masks_of(key, there, alone=wrong and stems[key[1]] == 1)
         try:
             mask = _read(found, image.picture.size) if found else None
         except ImageError as error:
@@ -186,7 +186,7 @@ def _masks_of(key: Key, there: Mapping[Key, list[Path]], *, alone: bool) -> list
     Args:
         key: Of the image.
         there: The masks.
-        alone: No other image has this name: a mask in no folder can be its own.
+        alone: No other abnormal image has this name: a mask in no folder can be its own.
     """
     folders, stem = key
     if found := there.get(key):
