@@ -126,26 +126,34 @@ def test_several_masks_of_an_image_are_taken_together(model, tmp_path):
 
 
 def test_what_is_missing_is_named(model, tmp_path):
-    names = [f"test/{kind}.png" for kind in ("good/0", "a/none", "a/black", "a/thin", "a/wide", "a/torn", "a/fine")]
+    names = [
+        f"test/{kind}.png"
+        for kind in ("good/0", "a/none", "a/black", "a/thin", "a/wide", "a/torn", "a/fine", "a/beside")
+    ]
     for name in names:
-        draw(tmp_path / name, size=(8 * SIZE, 8 * SIZE) if "thin" in name else (SIZE, SIZE))
+        draw(
+            tmp_path / name,
+            size={"thin": (8 * SIZE, 8 * SIZE), "beside": (2 * SIZE, SIZE)}.get(Path(name).stem, (SIZE, SIZE)),
+        )
     truth = tmp_path / "truth"
     draw_mask(truth / "good" / "0.png", FAULT)
     draw_mask(truth / "a" / "black.png", None)
     draw_mask(truth / "a" / "thin.png", (0, 0, 1, 1), size=(8 * SIZE, 8 * SIZE))
     draw_mask(truth / "a" / "wide.png", FAULT, size=(2 * SIZE, SIZE))
     (truth / "a" / "torn.png").write_bytes(b"no mask")
+    draw_mask(truth / "a" / "beside.png", (0, 0, 3, 3), size=(2 * SIZE, SIZE))
     draw_mask(truth / "a" / "fine.png", FAULT, value=1)
-    abnormal = torch.tensor([False, *[True] * 6])
+    abnormal = torch.tensor([False, *[True] * 7])
     found = find_ground_truth(scored(tmp_path, names), abnormal, root=tmp_path, folder=truth, framing=model)
-    assert found.known.tolist() == [True, False, False, False, False, False, True]
+    assert found.known.tolist() == [True, False, False, False, False, False, True, False]
     assert not found.masks[0].any()
     text = "\n".join(found.lines)
     for words in (
-        "masks of 1 of 6 abnormal images",
-        "1 of 6 abnormal images has no mask: not in the measures of pixels (test/a/none.png)",
+        "masks of 1 of 7 abnormal images",
+        "1 of 7 abnormal images has no mask: not in the measures of pixels (test/a/none.png)",
         "has a mask that is black all over: not in the measures of pixels (test/a/black.png)",
-        f"has nothing left of the mask at {SIZE} px: not in the measures of pixels (test/a/thin.png)",
+        f"has a fault too small for {SIZE} px: not in the measures of pixels (test/a/thin.png)",
+        "has the fault outside the middle square, which is all that is looked at: not in the measures",
         f"wide.png: the mask is {2 * SIZE}x{SIZE}, and its image {SIZE}x{SIZE}",
         "torn.png",
         "1 of 1 normal images has a mask that is not black: taken as normal (test/good/0.png)",

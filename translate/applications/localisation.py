@@ -124,7 +124,9 @@ def find_ground_truth(
     keys = [None if image.path is None else _key(image.path, root) for image in images]
     stems = Counter(key[1] for key, wrong in zip(keys, abnormal.tolist(), strict=True) if key is not None and wrong)
     left: dict[str, list[str]] = {"no mask": [], "a mask that is black all over": []}
-    gone, spotted, broken = f"nothing left of the mask at {framing.size} px", [], []
+    outside = "the fault outside the middle square, which is all that is looked at"
+    small = f"a fault too small for {framing.size} px"
+    spotted, broken = [], []
     for number, (image, key, wrong) in enumerate(zip(images, keys, abnormal.tolist(), strict=True)):
         found = [] if key is None else _masks_of(key, there, alone=wrong and stems[key[1]] == 1)
         try:
@@ -140,7 +142,7 @@ def find_ground_truth(
             masks[number] = framing.framed(mask)
             known[number] = bool(masks[number].any())
             if not known[number]:
-                left.setdefault(gone, []).append(image.name)
+                left.setdefault(small if _middle(mask).any() else outside, []).append(image.name)
     total, count = int(abnormal.sum()), int((known & abnormal).sum())
     if given and len(left["no mask"]) == total:
         raise ConfigError(
@@ -157,6 +159,13 @@ def find_ground_truth(
         lines.append(f"{which}: taken as normal ({_some(spotted)})")
     lines += [f"failed: {line}" for line in broken]
     return GroundTruth(masks=masks, known=known, lines=tuple(lines))
+
+
+def _middle(mask: np.ndarray) -> np.ndarray:
+    """The middle square of a mask."""
+    side = min(mask.shape)
+    top, left = ((length - side) // 2 for length in mask.shape)
+    return mask[top : top + side, left : left + side]
 
 
 def _some(names: Sequence[str]) -> str:
