@@ -70,3 +70,31 @@ def test_a_flat_channel_becomes_its_shift_and_nothing_else(kind, side, layout):
         torch.nn.init.normal_(shift)
     expected = torch.zeros(8) if shift is None else shift
     assert torch.equal(layer(x), expected[:, None, None].expand_as(x))
+
+
+@pytest.mark.parametrize("channels", [4, 64])
+@pytest.mark.parametrize("kind", ["instance", "group"])
+def test_onnxruntime_keeps_the_digits_too(tmp_path, kind, channels):
+    """Its own mean of 200,000 values around 100 would make an error of 0.1 of this."""
+    for library in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(library)
+    import onnxruntime
+
+    layer, sides = norm_layer(kind)(channels).eval(), {0: "batch", 2: "height", 3: "width"}
+    torch.onnx.export(
+        layer,
+        (torch.randn(2, channels, 6, 8),),
+        tmp_path / "norm.onnx",
+        dynamo=True,
+        dynamic_shapes=(sides,),
+        verbose=False,
+    )
+    session = onnxruntime.InferenceSession(tmp_path / "norm.onnx")
+    generator = torch.Generator().manual_seed(0)
+    sky = 100.3 + 0.1 * torch.randn(1, channels, 320, 320, generator=generator)
+    flat = torch.full_like(sky, 3.3)
+    for x, tolerance in ((sky, 1e-3), (flat, 0.0)):
+        exact = norm_layer(kind)(channels).double()(x.double()).detach()
+        (found,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
+        torch.testing.assert_close(torch.from_numpy(found).double(), exact, atol=tolerance, rtol=0)
+        torch.testing.assert_close(layer(x).double(), exact, atol=tolerance, rtol=0)

@@ -30,7 +30,7 @@ class InstanceNorm2d(nn.InstanceNorm2d):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        x = _from_first_value(x, training=self.training)
+        x = _from_first_value(x, groups=self.num_features, training=self.training)
         # An exported graph keeps instance norm, which ONNX knows. A single pixel is refused by PyTorch's own.
         if x.device.type == "cpu" and not torch.compiler.is_exporting() and x.shape[2:].numel() > 1:
             return F.group_norm(x, self.num_features, self.weight, self.bias, self.eps)
@@ -45,23 +45,25 @@ class GroupNorm(nn.GroupNorm):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.num_groups == self.num_channels:
-            x = _from_first_value(x, training=self.training)
-        return super().forward(x.contiguous() if x.device.type == "cpu" else x)
+        return super().forward(_from_first_value(x, groups=self.num_groups, training=self.training))
 
 
-def _from_first_value(x: Tensor, *, training: bool) -> Tensor:
-    """Take the first value of each channel from all of them, where the CPU or ONNX will normalise channels for use.
+def _from_first_value(x: Tensor, *, groups: int, training: bool) -> Tensor:
+    """Take the first value of each group from all of it, where the CPU or ONNX will normalise it for use: contiguous.
 
-    It changes no result but for rounding: a flat channel is 0 from now on. Else what rounding leaves of it is divided
-    by next to nothing, in every layer again, and an image of one colour, or one pixel, becomes noise; another one by
-    onnxruntime than by PyTorch. In training it would cost time, and steps are those that were published.
+    It changes no result but for rounding: what is flat is 0 from now on. Else what rounding leaves of it is divided by
+    next to nothing, in every layer again, and an image of one colour, or one pixel, becomes noise; another one by
+    onnxruntime than by PyTorch. And onnxruntime's mean of many large values has few digits. In training it would cost
+    time, and steps are those that were published.
     """
     if x.device.type != "cpu":
         return x
     if training:
         return x.contiguous()
-    return (x - x[..., :1, :1]).contiguous()  # [N, C, H, W]
+    first = x[..., :1, :1]  # [N, C, 1, 1]
+    if (each := x.shape[1] // groups) > 1:
+        first = first.index_select(1, torch.arange(x.shape[1]) // each * each)
+    return (x - first).contiguous()  # [N, C, H, W]
 
 
 def _group_norm(channels: int) -> nn.GroupNorm:
