@@ -149,6 +149,19 @@ class Judged:
     auroc: float
 
 
+def principal(learned: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean of images [M, C, S, S] and their 32 principal components at most: [P] and [P, K]."""
+    flat = learned.flatten(1).double()
+    centre = flat.mean(dim=0)
+    away = flat - centre
+    count = min(COMPONENTS, *flat.shape)
+    if len(flat) <= flat.shape[1]:  # a covariance of all pixels would be far larger than the images
+        basis = torch.linalg.svd(away, full_matrices=False).Vh[:count].T
+    else:
+        basis = torch.linalg.eigh(away.T @ away).eigenvectors[:, -count:]
+    return centre.float(), basis.float()
+
+
 def baselines(learned: Tensor, images: Tensor) -> dict[str, Tensor]:
     """Scores [N] that no network made, from pixels alone.
 
@@ -159,10 +172,7 @@ def baselines(learned: Tensor, images: Tensor) -> dict[str, Tensor]:
         images: [N, C, S, S].
     """
     flat, others = learned.flatten(1).float(), images.flatten(1).float()
-    centre = flat.mean(dim=0)
-    count = min(COMPONENTS, *flat.shape)
-    covariance = (flat - centre).T @ (flat - centre)
-    basis = torch.linalg.eigh(covariance.double()).eigenvectors[:, -count:].float()  # [P, 32]
+    centre, basis = principal(learned)
     away = others - centre
     left = away - away @ basis @ basis.T
     nearest = [
@@ -170,7 +180,7 @@ def baselines(learned: Tensor, images: Tensor) -> dict[str, Tensor]:
         for part in others.split(AT_ONCE)
     ]
     return {
-        f"PCA-{count} of the pixels": left.square().sum(dim=1),
+        f"PCA-{basis.shape[1]} of the pixels": left.square().sum(dim=1),
         f"{NEIGHBOURS}-NN of the pixels": torch.cat(nearest),
     }
 

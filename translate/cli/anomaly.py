@@ -16,6 +16,7 @@ from translate.config.base import Config, ConfigError, validate
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from translate.applications.localisation import Judgement
     from translate.data.image_inputs import NamedPicture
     from translate.inference.image_model import Framing
     from translate.networks import AnomalyDetector
@@ -49,7 +50,9 @@ class Fit(Config):
 class Score(Config):
     """Score images: how unlike the normal ones, and where.
 
-    Of a labelled set with --normal, also how well abnormal images are told, beside what the pixels alone would do.
+    Of a labelled set with --normal, also how well abnormal images are told from normal ones (AUROC), beside what the
+    pixels alone would do; and with masks of the faults, as MVTec AD has them in ground_truth/, how well the heat maps
+    find the pixels (pixel AUROC) and the regions (PRO, per-region overlap up to 30 % false positives).
     """
 
     weights: Positional[str]
@@ -57,13 +60,17 @@ class Score(Config):
     inputs: Positional[tuple[str, ...]]
     """Images, folders, patterns; or an image set."""
     out: Annotated[Path | None, arg(aliases=["-o"])] = None
-    """A folder for scores.csv, the heat maps of the least normal images, and a sheet of them."""
+    """A folder for scores.csv, the heat maps of the least normal images, and a sheet of them; with --normal also
+    measures.csv. Known faults are outlined."""
     recursive: Annotated[bool, arg(aliases=["-r"])] = False
     """Search the folders in folders, too; heat maps lie in such folders again."""
     by: Literal["both", "error", "distance"] = "both"
     """Which score is compared with its threshold."""
     normal: tuple[str, ...] = ()
     """Of a labelled set, the classes that are normal."""
+    masks: Path | None = None
+    """With --normal: a folder of masks of the faults, CLASS/NAME_mask.png or CLASS/NAME.png; found unless given where
+    it is called ground_truth or masks. What is not black is a fault."""
     split: Literal["train", "val", "test"] | None = None
     """Of an image set; test, or else val or train, unless given."""
     count: Annotated[int, Ge(1)] | None = None
@@ -125,7 +132,6 @@ def _fit(command: Fit) -> int:
 
 def _score(command: Score) -> int:
     validate(command)
-    import torch
 
     from translate.applications.anomaly import measured
     from translate.data.image_inputs import named_inputs
@@ -136,6 +142,8 @@ def _score(command: Score) -> int:
 
     if command.out is not None:
         names_a_file(command.out, ())
+    if command.masks is not None and not command.normal:
+        raise ConfigError("--masks needs to know which classes are normal: --normal CLASS")
     detector, config = load_detector(command.weights, device=command.device)
     framing = Framing(config)
     found = named_inputs(
@@ -156,8 +164,9 @@ def _score(command: Score) -> int:
     column = SCORES.index(command.by)
     threshold = float(detector.thresholds[column])
     abnormal = scores[:, column] > threshold
+    judge = _judge(command, detector, images, scores, named, framing) if command.normal else None
     if command.out is not None:
-        _write(command, detector, images, scores, abnormal, named)
+        _write(command, detector, images, scores, abnormal, named, judge)
     elif len(named) <= 40:
         for one, score, wrong in zip(named, scores[:, column].tolist(), abnormal.tolist(), strict=True):
             print(f"{one.name:30} {score:8.2f}  {'abnormal' if wrong else 'normal'}")
@@ -167,10 +176,8 @@ def _score(command: Score) -> int:
         f"{int(abnormal.sum())} of {len(named)} images ({share:.1%}) are abnormal by {command.by}: above "
         f"{threshold:.2f}{alarms}"
     )
-    if command.normal:
-        _judge(
-            command, images, scores, torch.tensor([-1 if one.label is None else one.label for one in named]), framing
-        )
+    if judge is not None:
+        _print_judge(command, judge)
     return EXIT_PARTLY if found.failed else 0
 
 
@@ -181,15 +188,16 @@ def _write(
     scores: Tensor,
     abnormal: Tensor,
     named: Sequence[NamedPicture],
+    judge: Judgement | None,
 ) -> None:
-    """scores.csv, heat/ and worst.png."""
+    """scores.csv, measures.csv, heat/ and worst.png."""
     import csv
 
     import torch
 
     from translate.checkpoint.atomic import make_folder, written_beside
     from translate.inference.files import files_of, output_paths, refuse_overwriting
-    from translate.inference.grid import enlarged, heat_overlay, image_grid, to_images
+    from translate.inference.grid import enlarged, heat_overlay, image_grid, outlined, to_images
     from translate.networks.anomaly import SCORES
 
     assert command.out is not None
@@ -201,6 +209,16 @@ def _write(
         table.writerow(["image", *SCORES, "abnormal"])
         for one, row, wrong in zip(named, scores.tolist(), abnormal.tolist(), strict=True):
             table.writerow([one.name, *(f"{value:.4f}" for value in row), int(wrong)])
+    if judge is not None:
+        with (
+            written_beside(command.out / "measures.csv") as beside,
+            beside.open("w", newline="", encoding="utf-8") as file,
+        ):
+            table = csv.writer(file)
+            table.writerow(["score", "auroc", "pixel_auroc", "pro"])
+            for row in judge.rows:
+                pixels = (row.localised.pixel_auroc, row.localised.pro) if row.localised is not None else (None, None)
+                table.writerow([row.name, *("" if value is None else f"{value:.6f}" for value in (row.auroc, *pixels))])
     column = SCORES.index(command.by)
     worst = scores[:, column].argsort(descending=True)[: command.maps]
     if not len(worst):
@@ -210,6 +228,8 @@ def _write(
         shown = images[worst].to(device)
         heat, made = detector.heat(shown).cpu(), detector.autoencoder(shown).cpu()
     overlays = heat_overlay(images[worst], heat)
+    if judge is not None and judge.truth is not None:
+        overlays = outlined(overlays, judge.truth.masks[worst])
     for index, overlay in zip(worst.tolist(), overlays, strict=True):
         with written_beside(maps[index]) as beside:
             overlay.save(beside, format="PNG")
@@ -219,36 +239,59 @@ def _write(
         image_grid({heading: enlarged(row, least=96) for heading, row in columns.items()}).save(beside, format="PNG")
 
 
-def _judge(command: Score, images: Tensor, scores: Tensor, labels: Tensor, framing: Framing) -> None:
-    """Print AUROCs, and those of the baselines."""
+def _judge(
+    command: Score,
+    detector: AnomalyDetector,
+    images: Tensor,
+    scores: Tensor,
+    named: Sequence[NamedPicture],
+    framing: Framing,
+) -> Judgement:
+    """How well abnormal images, and where there are masks abnormal pixels, are told; and how well by the baselines."""
     import torch
-    from rich.console import Console
-    from rich.table import Table
 
-    from translate.applications.anomaly import baselines, judged
-    from translate.data.image_inputs import part_names, read_part, spread
+    from translate.applications.localisation import find_ground_truth, judgement
+    from translate.data.image_inputs import choose_split, part_names, read_part, spread
     from translate.data.layouts_images import find_images
-    from translate.networks.anomaly import SCORES
 
     found = find_images(command.inputs[0])
+    if not found.class_names:
+        raise ConfigError(f"{found.root} has no classes, of which --normal names the normal ones: leave it out")
     if missing := [name for name in command.normal if name not in found.class_names]:
         raise ConfigError(f"{found.root} has no class {missing[0]!r}: choose among {', '.join(found.class_names)}")
     normal = torch.tensor([found.class_names.index(name) for name in command.normal])
-    abnormal = ~torch.isin(labels, normal)
+    abnormal = ~torch.isin(torch.tensor([-1 if one.label is None else one.label for one in named]), normal)
     if bool(abnormal.all()) or not bool(abnormal.any()):
         raise ConfigError(f"all of these images are {'abnormal' if bool(abnormal.all()) else 'normal'}: no AUROC")
-    part = found.splits["train"]
-    assert part.labels is not None
-    of_normal = part.chosen([int(i) for i in torch.isin(torch.from_numpy(part.labels), normal).nonzero()])
-    named, _ = read_part(of_normal, spread(len(of_normal), None), part_names(of_normal, found.root))
-    rows = judged({name: scores[:, number] for number, name in enumerate(SCORES)}, abnormal)
-    rows += judged(baselines(framing.prepared([one.picture for one in named]), images), abnormal)
+    learned = None
+    if choose_split(found, command.split) != "train" and (part := found.splits.get("train")) is not None:
+        assert part.labels is not None
+        of_normal = part.chosen([int(i) for i in torch.isin(torch.from_numpy(part.labels), normal).nonzero()])
+        read, _ = read_part(of_normal, spread(len(of_normal), None), part_names(of_normal, found.root))
+        learned = framing.prepared([one.picture for one in read]) if read else None
+    truth = find_ground_truth(named, abnormal, root=found.root, folder=command.masks, framing=framing)
+    return judgement(detector, learned, images, scores, abnormal, truth)
+
+
+def _print_judge(command: Score, judge: Judgement) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    normal, abnormal = judge.counts
     table = Table(
-        title=f"{int((~abnormal).sum()):,} normal ({', '.join(command.normal)}), {int(abnormal.sum()):,} abnormal",
+        title=f"{normal:,} normal ({', '.join(command.normal)}), {abnormal:,} abnormal",
         title_justify="left",
     )
     table.add_column("score")
-    table.add_column("AUROC", justify="right")
-    for row in rows:
-        table.add_row(row.name, f"{row.auroc:.4f}")
-    Console(width=80, highlight=False).print(table)
+    for heading in ("AUROC", "pixel AUROC", "PRO")[: 3 if judge.truth is not None else 1]:
+        table.add_column(heading, justify="right")
+    for row in judge.rows:
+        pixels = row.localised
+        values = (row.auroc, pixels.pixel_auroc if pixels else None, pixels.pro if pixels else None)
+        table.add_row(
+            row.name, *("-" if value is None else f"{value:.4f}" for value in values[: len(table.columns) - 1])
+        )
+    console = Console(width=80, highlight=False)
+    console.print(table)
+    for line in judge.lines:
+        console.print(line, markup=False, soft_wrap=True)

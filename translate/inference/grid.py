@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
@@ -13,6 +14,7 @@ from translate.data.images import Picture, convert, from_pil, to_pil
 from translate.data.values import class_colours
 
 GAP, HEADING, PAPER, INK = 4, 22, (255, 255, 255), (40, 40, 40)
+OUTLINE = (0, 255, 255)  # no heat has this colour
 
 
 def to_images(images: Tensor) -> list[Image.Image]:
@@ -105,3 +107,20 @@ def heat_overlay(images: Tensor, heat: Tensor) -> list[Image.Image]:
     grey = images.float().cpu().mean(dim=1, keepdim=True) * 0.6  # [N, 1, H, W]
     colour = torch.cat([share * 4 - 1, share * 4 - 3, torch.full_like(share, -1.0)], dim=1).clamp(-1, 1)
     return to_images(grey + (colour - grey) * (share * 2).clamp(0, 1))
+
+
+def outlined(images: list[Image.Image], masks: Tensor) -> list[Image.Image]:
+    """RGB images with the borders of masks on them, inside the masks and one pixel wide.
+
+    Args:
+        images: Of size (W, H) each.
+        masks: bool [N, H, W].
+    """
+    outside = F.pad((~masks).float()[:, None], (1, 1, 1, 1), value=1.0)  # the border of an image is one of its mask
+    borders = (masks & (F.max_pool2d(outside, 3, stride=1)[:, 0] > 0)).cpu().numpy()
+    found = []
+    for image, border in zip(images, borders, strict=True):
+        pixels = np.array(image.convert("RGB"))
+        pixels[border] = OUTLINE
+        found.append(Image.fromarray(pixels))
+    return found

@@ -61,6 +61,12 @@ class Framing:
             rows.append(crop(resize(pixels, width=width, height=height), size=self.size, left=0.5, top=0.5))
         return to_unit(torch.from_numpy(np.stack(rows)))
 
+    def framed(self, mask: np.ndarray) -> Tensor:
+        """What `prepared` takes of an image, of a mask of that image, by the nearest pixel: bool [H, W] -> [S, S]."""
+        width, height = fitted_size(mask.shape[1], mask.shape[0], side=self.size, fit="cover")
+        pixels = resize(mask.astype(np.uint8)[:, :, None], width=width, height=height, nearest=True)
+        return torch.from_numpy(crop(pixels, size=self.size, left=0.5, top=0.5)[:, :, 0] > 0)
+
     def pictures(self, images: Tensor) -> list[Image.Image]:
         """Tensors as PIL images of the network's channels and depth; of bands the first three, or the first."""
         if self.format.encoding is not None and images.shape[1] not in (1, 3):

@@ -11,6 +11,7 @@ from translate.metrics.lpips import LPIPS
 from translate.metrics.luminance import luminance, luminance_ssim
 from translate.metrics.manifold import Manifold, manifold, nearest_distances
 from translate.metrics.ms_ssim import ms_ssim
+from translate.metrics.pro import pro
 from translate.metrics.psnr import psnr
 from translate.metrics.segmentation import (
     class_accuracy,
@@ -44,6 +45,7 @@ __all__ = [
     "ms_ssim",
     "nearest_distances",
     "pixel_accuracy",
+    "pro",
     "psnr",
     "ssim",
 ]

@@ -72,6 +72,16 @@ class AnomalyDetector(nn.Module):
         return torch.cat([scaled, scaled.sum(dim=1, keepdim=True)], dim=1)
 
     def _heat(self, made: Tensor, images: Tensor) -> Tensor:
-        side = self.config.smoothing
-        difference = F.avg_pool2d(made.float() - images.float(), side, stride=1, padding=side // 2)
-        return difference.square().mean(dim=1, keepdim=True)
+        return heat_of(made, images, smoothing=self.config.smoothing)
+
+
+def heat_of(made: Tensor, images: Tensor, *, smoothing: int) -> Tensor:
+    """Where images differ from what was made of them: two [N, C, S, S] -> [N, 1, S, S], not negative.
+
+    Args:
+        made: Reconstructions.
+        images: The images.
+        smoothing: Pixels that differences are averaged over before they are squared, odd.
+    """
+    difference = F.avg_pool2d(made.float() - images.float(), smoothing, stride=1, padding=smoothing // 2)
+    return difference.square().mean(dim=1, keepdim=True)
