@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import Image
 
@@ -66,6 +67,17 @@ def folder(tmp_path_factory):
         for kind, array in values.items():
             head = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
             (folder / "mnist" / f"{name}-{kind}-ubyte").write_bytes(head + array.astype(np.uint8).tobytes())
+    for number in range(4):
+        slices = rng.integers(-1000, 2000, (32, 32)).astype(np.int16)
+        bands = rng.integers(0, 9000, (5, 32, 32)).astype(np.uint16)
+        for name, array in (
+            ("scans/A", slices),
+            ("scans/B", slices // 2),
+            ("satellite/A", bands),
+            ("satellite/B", slices),
+        ):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            tifffile.imwrite(folder / name / f"{number}.tif", array, photometric="minisblack")
     for name, count in (("good-parts", 120), ("new-parts", 5), ("faces", 6)):
         (folder / name).mkdir()
         for number in range(count):
