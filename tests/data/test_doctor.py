@@ -9,6 +9,7 @@ from PIL import Image
 
 from translate.data.doctor import Diagnosis, Method, examine
 from translate.data.layouts import LayoutError
+from translate.data.layouts_images import find_images
 from translate.data.problems import Problem
 
 SIDE = 64
@@ -419,6 +420,32 @@ def test_sets_that_are_one_array(tmp_path):
     found = examine(tmp_path)
     assert (found.kind, found.exit_code, suiting(found)) == ("image-set", 2, [])
     assert "no whole .npz file" in only(found, "damaged").what
+
+
+def test_an_array_that_is_refused_is_told_as_training_tells_it(tmp_path):
+    path = tmp_path / "set.npz"
+    np.savez(path, images=np.full((4, 8, 8), 300.5))
+    for root in (path, tmp_path):
+        found = examine(root)
+        assert (found.kind, found.exit_code, suiting(found)) == ("image-set", 2, [])
+        assert "which is none of [0, 1], [-1, 1] and [0, 255]" in only(found, "array").what
+        with pytest.raises(LayoutError) as caught:
+            find_images(root)
+        assert (caught.value.what, caught.value.mend) == (only(found, "array").what, only(found, "array").mend)
+
+
+def test_what_is_no_set_is_told_what_one_may_be(tmp_path):
+    found = examine(tmp_path)
+    assert "expected images, a folder for each class, images with a .csv of labels" in method(found, "vae").reason
+
+
+def test_one_class_in_training_is_a_set(tmp_path):
+    for name in ("train/good", "test/good", "test/broken"):
+        for number in range(3):
+            save(photo(len(name) + number), tmp_path / name / f"{number}.png")
+    found = examine(tmp_path)
+    assert (found.kind, found.layout) == ("image-set", "class-folders")
+    assert "vae" in suiting(found)
 
 
 def test_folders_of_classes(tmp_path):

@@ -297,6 +297,7 @@ def test_three_folders_are_refused_with_whole_commands(tmp_path):
     assert {split: len(pairs) for split, pairs in find_pairs(a, root_b=b).splits.items()} == {"train": 4, "val": 2}
     found = examine(tmp_path)
     assert not any(method.suits for method in found.methods)
+    assert caught.value.mend.count("translate train") == caught.value.mend.count(f"pix2pix {a} --root-b") == 2
     assert f"--root-b {b}" in next(method.reason for method in found.methods if method.name == "pix2pix")
 
 

@@ -147,10 +147,11 @@ def _by_reason(found: Diagnosis) -> dict[str, list[str]]:
 
 
 def _without_root(text: str, found: Diagnosis) -> Text:
-    """Plain text (names may hold what rich reads as markup), without the folder that was given."""
+    """Plain text (names may hold what rich reads as markup), without the folder that was given but in commands."""
     from rich.text import Text
 
-    return Text(text.removeprefix(f"{found.root}: ").replace(f"{found.root}/", ""))
+    said, *commands = text.removeprefix(f"{found.root}: ").partition("translate train")
+    return Text(said.replace(f"{found.root}/", "") + "".join(commands))
 
 
 def _verdict(found: Diagnosis) -> str:

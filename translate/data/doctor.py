@@ -180,7 +180,7 @@ def examine(
         problems=problems,
     )
     run_checks(subject)
-    if examples or found is None:  # those of an array are in such a file
+    if examples or kind != "image-set":  # those of an array are in such a file
         note_unread(root, problems)
     return Diagnosis(
         root=root,

@@ -542,7 +542,7 @@ def _refuse_masks(root: Path, layout: str, problems: Problems) -> None:
         classes = _class_folders(folder) if layout == "class-folders" else {}
         if (two := masks_beside(classes)) is not None:
             what = f"{folder}: {two[1]}/ has masks or labels of the images in {two[0]}/: those are pairs, not classes"
-            problems.refuse("masks", what, f"give {folder / two[0]} alone, {take_both}")
+            problems.refuse("masks", what, f"give {folder / two[0]}/ alone, {take_both}")
             return
         files = [path for images in classes.values() for path in images] or list_images(folder)
         if len(masks := masks_among(files)) > len(files) / 4:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -179,9 +180,11 @@ def _choose(root: Path, layout: str, problems: Problems) -> tuple[str, TwoFolder
         _refuse_pairs(root)
         candidates = _domain_folders(root)
         if len(candidates) > 2:
+            by_hand = ["translate", "train", "cyclegan", str(candidates[0]), "--root-b", str(candidates[1])]
+            by_hand += ["--out", "runs/cyclegan"]
             raise LayoutError(
                 f"{root}: {len(candidates)} folders of images are here, and two domains are wanted: {contents(root)}",
-                f"give two by hand: {candidates[0]} --root-b {candidates[1]}",
+                f"give two by hand: {shlex.join(by_hand)}",
             )
         raise LayoutError(
             f"{root}: no two domains found: {contents(root)}. Expected two folders of images under any names, A/ and "

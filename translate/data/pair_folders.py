@@ -99,19 +99,19 @@ def voc_list(masks: Path, split: str) -> set[str] | None:
 def commands(root: Path) -> list[str]:
     """The whole commands that train on folders below: on two whose names meet, the likeliest first, or on pairs in one.
 
-    Where the names of some two say which is A, other two are not told.
+    Where the names of some two say best which is A, other two are not told.
     """
     kinds = kinds_of(root)
     if len(kinds) > _MOST_KINDS:
         return []
     listed = {kind: list_images(_first(folders)) for kind, folders in kinds.items()}
-    found: list[tuple[bool, bool, str]] = []
+    found: list[tuple[int, bool, str]] = []
     for first, second in combinations(kinds, 2):
-        in_order = in_roles(first, second)
-        a, b = (second, first) if in_order is False else (first, second)
+        a, b = (second, first) if in_roles(first, second) is False else (first, second)
         if 2 * len(match_names(listed[a], listed[b]).pairs) > max(len(listed[a]), len(listed[b])):
             folders = _first(kinds[a]), _first(kinds[b])
-            found.append((in_order is not None, folders[0].parent == folders[1].parent, command(*folders)))
+            known = (role_of(a) == "a") + (role_of(b) == "b")
+            found.append((known, folders[0].parent == folders[1].parent, command(*folders)))
     best = max(((known, beside) for known, beside, _ in found), default=None)
     return [said for known, beside, said in found if (known, beside) == best] or [
         command(_first(folders)) for kind, folders in kinds.items() if find_parting(listed[kind]) is not None

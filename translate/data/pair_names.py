@@ -316,7 +316,8 @@ def masks_beside(folders: Mapping[str, Sequence[Path]]) -> tuple[str, str] | Non
     if len(folders) > _MOST_KINDS:
         return None
     masks = [name for name in folders if set(words_of(name)) & MASK_WORDS]
-    for images, called in product([name for name in folders if name not in masks], masks):
+    others = sorted((name for name in folders if name not in masks), key=lambda name: role_of(name) != "a")
+    for images, called in product(others, masks):
         plainly = set(words_of(called)) <= WORDS_A | WORDS_B
         least = min(len(folders[images]), len(folders[called]))
         if least and (plainly or 2 * len(match_names(folders[images], folders[called]).pairs) > least):

@@ -19,16 +19,17 @@ MOST_IDS = 64  # label maps of ids have fewer classes, and no 8-bit photograph i
 _LOSSY = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".heic", ".heif", ".avif"})  # they hold photographs
 
 
-def dim(name: str, tops: Sequence[int], *, bits: int) -> tuple[str, str] | None:
+def dim(name: str, tops: Sequence[int], *, bits: int, below: int = 2**13) -> tuple[str, str] | None:
     """What is wrong with images whose values fill a small part of their range, and the fix; None where nothing is.
 
     Args:
         name: What the images are called.
         tops: The largest value of each.
         bits: 8 or 16, of all of them.
+        below: Which values of 16 bits are small.
     """
     top = max(tops, default=0)
-    if bits == 16 and 0 < top < 2**13:
+    if bits == 16 and 0 < top < below:
         used = max(1, top.bit_length())
         return (
             f"{name} has 16 bits and uses {used} of them: it looks black",
@@ -50,7 +51,7 @@ def survey(domains: Sequence[tuple[str, Sequence[ImageSource], Format]]) -> list
     """
     lines = []
     for name, sources, fmt in domains:
-        if fmt.encoding is not None:
+        if fmt.encoding is not None and (fmt.labels or fmt.encoding.values is not None):
             continue
         candidates = [source for source in sources if source.path.suffix.lower() not in _LOSSY]
         step = max(1, -(-len(candidates) // SAMPLED))
@@ -64,7 +65,9 @@ def survey(domains: Sequence[tuple[str, Sequence[ImageSource], Format]]) -> list
             continue
         bits = {one.bits for _, one in known}
         if len(bits) == 1:
-            found = dim(name or "the set", [int(one.colour.max()) for _, one in known], bits=bits.pop())
+            below = 2**13 if fmt.encoding is None else 2**14  # satellites' reflectances are times 10,000
+            tops = [int(one.colour.max()) for _, one in known]
+            found = dim(name or "the set", tops, bits=bits.pop(), below=below)
             lines += [f"{found[0]}; {found[1]}"] if found is not None else []
         whose = f" of {name}" if name else ""
         clear = [source.path for source, one in known if one.alpha is None and read_header(source.path).alpha]
