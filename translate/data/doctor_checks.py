@@ -14,7 +14,7 @@ from translate.data.layouts import MAX_CORRUPT_SHARE
 from translate.data.layouts_common import SPLIT_NAMES, first_names, relative
 from translate.data.problems import Problems, Severity, be
 from translate.data.sizes import default_size
-from translate.data.survey import dim
+from translate.data.survey import DIM, DIM_BANDS, dim
 
 ENLARGED = 286 / 256
 """How much larger than its crops an image is made, by the default of ``--enlarge``."""
@@ -183,9 +183,11 @@ def _counts(subject: Subject) -> None:
 def _depth(subject: Subject) -> None:
     """Values that fill a small part of their range; they show as black."""
     for domain, name in enumerate(subject.names):
-        looks = [look for _, look in subject.looks(domain) if look.dtype is None]
+        looks = [look for _, look in subject.looks(domain) if look.dtype in (None, "uint8", "uint16")]
         bits = {look.bits for look in looks}
-        if len(bits) == 1 and (found := dim(name or "the set", [look.top for look in looks], bits=bits.pop())):
+        below = DIM if all(look.dtype is None for look in looks) else DIM_BANDS
+        tops = [look.top for look in looks]
+        if len(bits) == 1 and (found := dim(name or "the set", tops, bits=bits.pop(), below=below)):
             subject.problems.note("few-bits", *found)
 
 

@@ -15,11 +15,12 @@ from translate.data.store import Format
 
 _IDS = "; for pairs, --labels reads ids as one-hot classes"
 SAMPLED = 24  # images of a domain
+DIM, DIM_BANDS = 2**13, 2**14  # values of 16 bits below these are dark; satellites have reflectances times 10,000
 MOST_IDS = 64  # label maps of ids have fewer classes, and no 8-bit photograph is so dark throughout
 _LOSSY = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".heic", ".heif", ".avif"})  # they hold photographs
 
 
-def dim(name: str, tops: Sequence[int], *, bits: int, below: int = 2**13) -> tuple[str, str] | None:
+def dim(name: str, tops: Sequence[int], *, bits: int, below: int = DIM) -> tuple[str, str] | None:
     """What is wrong with images whose values fill a small part of their range, and the fix; None where nothing is.
 
     Args:
@@ -65,7 +66,7 @@ def survey(domains: Sequence[tuple[str, Sequence[ImageSource], Format]]) -> list
             continue
         bits = {one.bits for _, one in known}
         if len(bits) == 1:
-            below = 2**13 if fmt.encoding is None else 2**14  # satellites' reflectances are times 10,000
+            below = DIM if fmt.encoding is None else DIM_BANDS
             tops = [int(one.colour.max()) for _, one in known]
             found = dim(name or "the set", tops, bits=bits.pop(), below=below)
             lines += [f"{found[0]}; {found[1]}"] if found is not None else []
