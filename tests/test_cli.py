@@ -455,8 +455,7 @@ def test_doctor_prints_names_as_they_are(pairs, tmp_path, capsys, given):
     assert run("doctor", *([root] if given == "whole" else [root / "[red]x", "--root-b", root / "y"])) == 1
     said = capsys.readouterr().out
     assert "[red]x" in said
-    assert "cyclegan, cut, fastcut" in said
-    assert "yes  pix2pix" in said
+    assert "yes  cyclegan, cut, fastcut" in said  # a letter before the numbers of each side is no sign of pairs
     assert ("--root-b" in said) == (given == "by hand")
 
 

@@ -238,7 +238,8 @@ def test_maps_are_measured_over_the_images_whose_faults_are_known(model, detecto
     assert judge.counts == (3, 3)
     assert judge.lines == ("said",)
     heat = heat_maps(detector, images)
-    assert torch.equal(heat, detector.heat(images)[:, 0])
+    with torch.inference_mode():
+        assert torch.equal(heat, detector.heat(images)[:, 0])
     known = heat[:5], masks[:5]  # the last has a fault that nobody marked
     assert rows["error"].localised.pixel_auroc == auroc(known[0].flatten(), known[1].flatten())
     assert rows["error"].localised.pro == pro(*known)
