@@ -70,14 +70,11 @@ def folder(tmp_path_factory):
     for number in range(4):
         slices = rng.integers(-1000, 2000, (32, 32)).astype(np.int16)
         bands = rng.integers(0, 9000, (5, 32, 32)).astype(np.uint16)
-        for name, array in (
-            ("scans/A", slices),
-            ("scans/B", slices // 2),
-            ("satellite/A", bands),
-            ("satellite/B", slices),
-        ):
+        for name, array in (("scans/A", slices), ("scans/B", slices // 2), ("satellite/A", bands)):
             (folder / name).mkdir(parents=True, exist_ok=True)
             tifffile.imwrite(folder / name / f"{number}.tif", array, photometric="minisblack")
+        (folder / "satellite" / "B").mkdir(exist_ok=True)
+        drawing.resize((32, 32)).save(folder / "satellite" / "B" / f"{number}.png")
     for name, count in (("good-parts", 120), ("new-parts", 5), ("faces", 6)):
         (folder / name).mkdir()
         for number in range(count):

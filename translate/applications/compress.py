@@ -29,7 +29,7 @@ from torch import Tensor
 
 from translate.config.base import ConfigError
 from translate.data.batches import to_unit
-from translate.data.images import MAX_PIXELS, Picture, composite, convert, from_pil, to_pil
+from translate.data.images import MAX_PIXELS, Picture, composite, convert, from_pil, shown, to_pil
 from translate.data.store import to_format
 from translate.inference.image_model import ImageModel
 from translate.networks import VQVAENetwork
@@ -144,7 +144,9 @@ class Compressor:
 
     def plain(self, image: Image.Image | Picture) -> Image.Image:
         """An image as other formats hold it: 8 bits, over white, of the network's channels."""
-        picture = composite(image if isinstance(image, Picture) else from_pil(image))
+        encoding = self.model.format.encoding
+        values = None if encoding is None else encoding.values
+        picture = composite(shown(image if isinstance(image, Picture) else from_pil(image), values))
         return to_pil(Picture(pixels=convert(picture.colour, channels=self.model.format.channels, bits=8)))
 
     def _image(self, codes: Tensor, width: int, height: int) -> Image.Image:

@@ -64,7 +64,6 @@ def apply(command: Apply) -> int:
     from translate.data.image_inputs import further_pages
     from translate.data.images import WRITABLE_SUFFIXES, read_image
     from translate.data.inputs import list_inputs
-    from translate.data.problems import counted
     from translate.inference.files import names_a_file, outputs_for, refuse_overwriting, translate_files
     from translate.inference.library import load_translator
     from translate.inference.measured import KEEP_VALUES, as_sources, found_values, requested
@@ -92,14 +91,16 @@ def apply(command: Apply) -> int:
         translator.read_as(
             requested(translator.config, values=command.values, bands=command.bands, labels=command.labels)
         )
-    named, sources = as_sources(found.files, pages=command.pages, ids=translator.takes_ids)
+    named, sources = as_sources(
+        found.files,
+        pages=command.pages,
+        ids=translator.takes_ids,
+        bands=translator.source.bands if translator.source is not None else (),
+    )
     values = None
     if translator.source is None and (ranged := found_values(sources)) is not None:
         values = ranged.values
-        say(
-            f"values from {values[0]:.10g} to {values[1]:.10g}, found in {counted(ranged.num_files, 'file')}, become "
-            "black to white. --values LOW HIGH sets another range"
-        )
+        say(f"{ranged.describe()}. --values LOW HIGH sets another range")
     in_units = translator.target is not None or values is not None
     suffix = f".{command.format or ('tif' if in_units else 'png')}"
     seeds = range(command.seed, command.seed + command.looks)

@@ -40,8 +40,10 @@ def derive(command: Derive) -> int:
     from translate.checkpoint.atomic import make_folder
     from translate.data.image_inputs import further_pages
     from translate.data.inputs import list_inputs
+    from translate.data.layouts_common import ImageSource
     from translate.inference.deriver import Deriver
     from translate.inference.files import names_a_file, outputs_for, translate_files
+    from translate.inference.measured import found_values
 
     errors = Console(stderr=True, highlight=False)
     one_file = names_a_file(command.out, SINGLE)
@@ -56,7 +58,17 @@ def derive(command: Derive) -> int:
         if reason is not None:
             errors.print(f"failed: {reason}", markup=False, soft_wrap=True)
 
-    summary = translate_files(Deriver(command.kind), inputs, outputs, seed=command.seed, on_done=on_done)
+    ranged = found_values([ImageSource(path=path) for path in inputs])
+    if ranged is not None:
+        errors.print(ranged.describe(), markup=False, soft_wrap=True)
+    summary = translate_files(
+        Deriver(command.kind),
+        inputs,
+        outputs,
+        seed=command.seed,
+        values=None if ranged is None else ranged.values,
+        on_done=on_done,
+    )
     for line in further_pages({path.name: count for path, count in summary.further.items()}):
         errors.print(line, markup=False, soft_wrap=True)
     where = outputs[0] if len(inputs) == 1 else command.out

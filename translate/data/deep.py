@@ -144,7 +144,8 @@ def encode_bands(pixels: np.ndarray, nodata: float | None) -> bytes:
         planarconfig="contig" if several else None,
         extrasamples=["unspecified"] * (pixels.shape[2] - 1) if several else None,
         compression="adobe_deflate",
-        predictor=pixels.dtype.kind != "f",  # that of floats needs a codec that tifffile has not
+        # Those of floats and of 64 bits need codecs that tifffile has not.
+        predictor=pixels.dtype.kind != "f" and pixels.dtype.itemsize <= 4,
         extratags=[(GDAL_NODATA, "s", 0, f"{nodata:.17g}", True)] if nodata is not None else [],
         metadata=None,
         software=False,

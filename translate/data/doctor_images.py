@@ -53,6 +53,7 @@ class Look:
             encoding: What its numbers mean, where they are not plain grey or RGB.
         """
         stored = picture
+        raw = stored.pixels.dtype.kind == "u" and (encoding is None or encoding.values is None)
         if picture.bands:
             values = encoding.values if encoding is not None else None
             picture = shown(replace(picture, pixels=chosen(picture, encoding.bands if encoding else ())), values)
@@ -70,7 +71,7 @@ class Look:
             channels=stored.channels,
             bits=stored.bits,
             dtype=stored.pixels.dtype.name if stored.bands else None,
-            top=int(picture.colour.max()),
+            top=int((stored if raw else picture).colour.max()),
             transparent=picture.alpha is not None and bool(picture.alpha.min() < np.iinfo(picture.pixels.dtype).max),
             blank=bool(blank and is_blank(stored.pixels if stored.bands else composite(picture).pixels)),
             flat_share=float(flat.mean()) if flat.size else 1.0,

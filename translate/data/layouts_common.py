@@ -437,7 +437,7 @@ def common_formats(
         reading: What was said of values, bands and pages.
     """
     measured = [
-        any(header.dtype is not None or _stacked(header, reading) for header in headers.values())
+        any(header.dtype is not None or is_stack(header, reading.bands) for header in headers.values())
         for headers in sides.values()
     ]
     plain = replace(reading, bands=())
@@ -450,7 +450,7 @@ def common_formats(
 def _common_format(
     headers: Mapping[Path, ImageHeader], side: str, problems: Problems, keep_alpha: bool, reading: Reading
 ) -> Kind:
-    several = [path for path, header in headers.items() if header.pages > 1 and not _stacked(header, reading)]
+    several = [path for path, header in headers.items() if header.pages > 1 and not is_stack(header, reading.bands)]
     if several and not reading.pages:
         most = max(headers[path].pages for path in several)
         what = (
@@ -494,7 +494,7 @@ def _common_format(
 def _measured_format(headers: Mapping[Path, ImageHeader], side: str, problems: Problems, reading: Reading) -> Kind:
     """Of a side with files of bands or measured values, or whose bands were named."""
     channels = {
-        path: header.pages if _stacked(header, reading) else header.channels - header.alpha
+        path: header.pages if is_stack(header, reading.bands) else header.channels - header.alpha
         for path, header in headers.items()
     }
     first = next(iter(headers))
@@ -535,14 +535,14 @@ def _measured_format(headers: Mapping[Path, ImageHeader], side: str, problems: P
     )
 
 
-def _stacked(header: ImageHeader, reading: Reading) -> bool:
-    """Whether the pages of a file are the bands that were asked for."""
-    return bool(reading.bands) and header.channels == 1 and header.pages >= max(reading.bands) > 1
+def is_stack(header: ImageHeader, bands: Sequence[int]) -> bool:
+    """Whether the pages of a file are the bands that are asked for."""
+    return bool(bands) and header.channels == 1 and header.pages >= max(bands) > 1
 
 
 def paged(source: ImageSource, header: ImageHeader, reading: Reading) -> tuple[ImageSource, ...]:
     """A file as the images that it is read as: one, or each page of several."""
-    if _stacked(header, reading):
+    if is_stack(header, reading.bands):
         return (replace(source, stacked=True),)
     if reading.pages and header.pages > 1:
         return tuple(replace(source, page=page) for page in range(header.pages))

@@ -19,6 +19,7 @@ BULK = 0.001  # share of the values at each end that may be outliers
 SPREAD = 4  # a bulk that fills less than one part in so many of the whole range leaves the rest as outliers
 _FRACTIONS = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
 _WHOLE = tuple((0.0, float(2**bits - 1)) for bits in (8, 10, 12, 14, 16))
+_FEW = 64  # whole numbers below this have a range of their own
 _DIM = 0.3  # of a range by convention: below this share of its top, it is not the one that is meant
 _NEAR = 1e-3  # beyond the ends of a range by convention, as a share of it: rounding
 
@@ -41,6 +42,11 @@ class FoundRange:
     def values(self) -> tuple[float, float]:
         return self.low, self.high
 
+    def describe(self) -> str:
+        """For example "values from 0 to 1, found in 3 files, become black to white"."""
+        files = f"{self.num_files:,} file{'s' * (self.num_files != 1)}"
+        return f"values from {self.low:.10g} to {self.high:.10g}, found in {files}, become black to white"
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Sampled:
@@ -58,7 +64,7 @@ class Sampled:
 def missing(pixels: np.ndarray, nodata: float | None) -> np.ndarray | None:
     """Which values [H, W, C] are no data: bool [H, W, C]; None where all are."""
     found = ~np.isfinite(pixels) if pixels.dtype.kind == "f" else None
-    marks = [nodata] if nodata is not None and np.isfinite(nodata) else []
+    marks = [nodata] if nodata is not None and _holds(pixels.dtype, nodata) else []
     if pixels.dtype.kind != "u" and not marks and (lowest := _lowest(pixels)) in _as_stored(pixels.dtype):
         others = pixels[np.isfinite(pixels) & (pixels != lowest)]
         # Data that go down to the mark themselves are no sign of anything.
@@ -68,6 +74,16 @@ def missing(pixels: np.ndarray, nodata: float | None) -> np.ndarray | None:
         marked = pixels == np.asarray(mark).astype(pixels.dtype)
         found = marked if found is None else found | marked
     return found if found is not None and found.any() else None
+
+
+def _holds(dtype: np.dtype, mark: float) -> bool:
+    """Whether a number type can hold a mark; one that would wrap around marks nothing."""
+    if not np.isfinite(mark):
+        return False
+    if dtype.kind == "f":
+        return abs(mark) <= float(np.finfo(dtype).max)
+    limits = np.iinfo(dtype)
+    return mark == round(mark) and limits.min <= mark <= limits.max
 
 
 def _lowest(pixels: np.ndarray) -> float:
@@ -141,6 +157,8 @@ def spans_of(samples: Iterable[Sampled], whole: FoundRange) -> float:
 
 def _usual(low: float, high: float, *, whole: bool) -> tuple[float, float] | None:
     """The range by convention into which the bulk of the values fits."""
+    if whole and 1 < high < _FEW:  # class ids or counts, which 8 bits would show as black
+        return None
     ranges = _WHOLE if whole and high > 1 else _FRACTIONS
     for first, last in ranges:
         slack = _NEAR * (last - first)

@@ -109,7 +109,7 @@ def class_ids(picture: Picture, encoding: Encoding) -> np.ndarray:
     if picture.colour.shape[2] != 1 or picture.pixels.dtype.kind == "f":
         raise ImageError(f"has {count_of(picture.channels)}, and class ids are one channel of whole numbers")
     ids = picture.colour
-    if encoding.values is not None:
+    if encoding.values is not None and ids.max() > 1:
         return (ids > sum(encoding.values) / 2).astype(np.uint8)
     wrong = ids[(ids >= encoding.labels) & (ids != VOID)]
     if wrong.size:

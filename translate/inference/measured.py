@@ -10,7 +10,7 @@ from translate.config.encoding import Encoding
 from translate.config.weights import WeightsConfig
 from translate.data.images import ImageError, ImageHeader, read_header
 from translate.data.inputs import Input
-from translate.data.layouts_common import ImageSource
+from translate.data.layouts_common import ImageSource, is_stack
 from translate.data.ranges import FoundRange, find_range
 from translate.data.values import read_sampled
 
@@ -36,17 +36,25 @@ def requested(
     return replace(known, values=values or known.values, bands=bands or known.bands)
 
 
-def as_sources(inputs: Sequence[Input], *, pages: bool, ids: bool) -> tuple[list[Input], list[ImageSource]]:
+def as_sources(
+    inputs: Sequence[Input], *, pages: bool, ids: bool, bands: tuple[int, ...] = ()
+) -> tuple[list[Input], list[ImageSource]]:
     """The files of a command as images, each with what it is called.
 
     Args:
         inputs: The files.
         pages: Take every page of a file, as NAME-1, NAME-2 and so on.
         ids: Read class ids.
+        bands: Those that are taken, which may be the pages of a file.
     """
     named, sources = [], []
     for one in inputs:
-        header = _header(one) if pages else None
+        header = _header(one) if pages or bands else None
+        if header is not None and is_stack(header, bands):
+            named.append(one)
+            sources.append(ImageSource(path=one.path, stacked=True))
+            continue
+        header = header if pages else None
         count = 1 if header is None else header.pages
         name = PurePosixPath(one.name)
         for page in range(count):

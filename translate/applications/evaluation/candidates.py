@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from torch import Tensor
@@ -137,6 +137,9 @@ class Candidates:
     def _made(self, number: int, source: Picture, target: Picture | None, reference: Picture, output: Picture) -> Made:
         wanted = self.data.target.format
         identity = untouched(source, self.data.source.format, wanted)
+        made = wanted  # whose channels are the bands that were chosen
+        if wanted.encoding is not None:
+            made = replace(wanted, encoding=replace(wanted.encoding, bands=()))
         levels = 65535 if wanted.bits == 16 else 255
         return Made(
             number=number,
@@ -144,7 +147,7 @@ class Candidates:
             source=to_unit_tensor(source, self.data.source.format),
             target=None if target is None else to_unit_tensor(target, wanted),
             outputs={
-                TRANSLATION: to_unit_tensor(output, wanted),
+                TRANSLATION: to_unit_tensor(output, made),
                 IDENTITY: identity,
                 MATCHED: match_histograms(identity, to_unit_tensor(reference, wanted), levels=levels),
             },
