@@ -232,3 +232,25 @@ def test_images_of_six_bands_are_learned(method, tmp_path, capsys):
     else:
         assert run("sample", tmp_path / "run", "-o", tmp_path / "sheet.png", "--count", 4) == 0
     assert Image.open(tmp_path / "sheet.png").size[0] > SIDE
+
+
+def test_what_is_derived_of_measured_values_has_one_range(tmp_path, capsys):
+    for top in (5, 40):
+        write(tmp_path / "d" / f"{top}.tif", np.linspace(0, top, SIDE * SIDE, dtype=np.float32).reshape(SIDE, SIDE))
+    assert run("derive", "gray", tmp_path / "d", "-o", tmp_path / "out") == 0
+    assert "values from 0 to 40, found in 2 files, become black to white" in capsys.readouterr().err
+    assert read_image(tmp_path / "out" / "5.png").pixels.max() == pytest.approx(65535 / 8, abs=1)
+    assert read_image(tmp_path / "out" / "40.png").pixels.max() == 65535
+
+
+def test_pages_that_were_bands_in_training_are_bands_in_use(tmp_path):
+    for number in range(4):
+        for side in "AB":
+            values = (noise(5, SIDE, SIDE, seed=number) * 900).astype(np.int16)
+            write(tmp_path / "d" / side / f"{number}.tif", values, photometric="minisblack")
+    assert run("train", "pix2pix", tmp_path / "d", "--out", tmp_path / "run", *TINY, "--bands", 4, 3, 2) == 0
+    assert run("apply", tmp_path / "run", tmp_path / "d" / "A", "-o", tmp_path / "made") == 0
+    assert tifffile.imread(tmp_path / "made" / "0.tif").shape == (SIDE, SIDE, 3)
+    found = evaluate(tmp_path / "run", tmp_path / "d", split="train", out=tmp_path / "scores", device="cpu")
+    assert found.scores["identity"]["l1"].value == 0
+    assert found.scores["translation"]["l1"].value > 0

@@ -80,7 +80,7 @@ def test_a_torn_file_and_several_arrays(tmp_path):
         read_image(tmp_path / "two.npz")
 
 
-@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "i1", "i2", "i4", "u1", "u2"])
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u8"])
 @pytest.mark.parametrize("channels", [1, 2, 5])
 @pytest.mark.parametrize("suffix", [".npy", ".tif"])
 def test_measured_values_come_back_to_the_last_bit(tmp_path, dtype, channels, suffix):

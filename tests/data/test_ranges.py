@@ -104,3 +104,15 @@ def test_order_is_kept_and_ends_are_cut_off():
     scaled = shares(values, (-90, 90))[0, :, 0]
     assert (np.diff(scaled) >= 0).all()
     assert (scaled[0], scaled[100], scaled[-1]) == (0, 0.5, 1)
+
+
+@pytest.mark.parametrize(("dtype", "mark"), [("u1", -9999), ("u1", 256), ("u1", 0.5), ("u2", 65_536), ("i2", 65_535)])
+def test_a_mark_that_a_type_cannot_hold_marks_nothing(dtype, mark):
+    values = np.arange(256).astype(dtype)[None, :, None]
+    assert missing(values, float(mark)) is None
+    assert missing(values, 7.0).sum() == 1
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.int64, np.float32])
+def test_a_few_whole_numbers_are_not_black(dtype):
+    assert found(uniform(0, 4, np.int16).astype(dtype)).values == (0, 4)

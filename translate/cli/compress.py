@@ -128,5 +128,7 @@ def decompress(command: Decompress) -> int:
         with written_beside(target) as beside:
             image.save(beside, format="PNG")
         done += 1
+    if done and compressor.model.format.encoding is not None:
+        print("measured values are written as black to white", file=sys.stderr)
     print(f"{done} of {len(found.files)} made again" + (f" to {command.out}" if done else ""))
     return 0 if done == len(found.files) else EXIT_PARTLY

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,6 +89,8 @@ def sample(command: Sample) -> int:
         made = len(images)
     else:
         made = _folder(command, model)
+    if model.config.preprocessing.source is not None:
+        print("measured values are written as black to white, and of many bands three", file=sys.stderr)
     print(f"{made:,} images made, seed {command.seed}: {command.out}")
     return 0
 
