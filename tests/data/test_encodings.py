@@ -237,7 +237,9 @@ def test_void_and_masks(tmp_path):
         values[5] = 255
         return values
 
-    data = opened(pairs(tmp_path / "void", void, photo, (".png", ".png")), labels=True)
+    root = pairs(tmp_path / "void", void, photo, (".png", ".png"))
+    assert any("A has values from 0 to 4 of 255: class ids, perhaps" in line for line in opened(root).announcement)
+    data = opened(root, labels=True)
     assert data.formats[0].channels == 5
     batch = fixed_batch(data.store("train", side=SIDE), indices=[0])["a"]
     assert (batch[0, :, 5] == -1).all()

@@ -17,7 +17,7 @@ from translate.data.images import ImageError, Picture, composite, list_images, s
 from translate.data.layouts import ImageSource, LayoutError, PairedData, UnpairedData
 from translate.data.layouts_common import SPLIT_NAMES
 from translate.data.layouts_images import ImageSetData
-from translate.data.survey import is_blank
+from translate.data.survey import is_blank, top_of
 from translate.data.values import chosen
 
 
@@ -71,7 +71,7 @@ class Look:
             channels=stored.channels,
             bits=stored.bits,
             dtype=stored.pixels.dtype.name if stored.bands else None,
-            top=int((stored if raw else picture).colour.max()),
+            top=top_of((stored if raw else picture).colour),
             transparent=picture.alpha is not None and bool(picture.alpha.min() < np.iinfo(picture.pixels.dtype).max),
             blank=bool(blank and is_blank(stored.pixels if stored.bands else composite(picture).pixels)),
             flat_share=float(flat.mean()) if flat.size else 1.0,

@@ -32,7 +32,7 @@ MAX_CORRUPT_SHARE = 0.05
 """Above this share of unreadable files a data set is refused, unless given otherwise."""
 
 SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-SPLIT_NAMES |= {"training": "train", "testing": "test"}
+SPLIT_NAMES |= {"training": "train", "testing": "test", "our485": "train", "eval15": "test"}  # the latter LOL's
 """Folder names to splits, in the order in which splits are told."""
 CHANNEL_NAMES = {1: "grey", 2: "grey with alpha", 3: "RGB", 4: "RGBA"}
 

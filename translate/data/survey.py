@@ -12,6 +12,7 @@ from translate.data.images import ImageError, Picture, composite, read_header
 from translate.data.layouts_common import ImageSource, first_names
 from translate.data.problems import LayoutError
 from translate.data.store import Format
+from translate.data.values import VOID
 
 _IDS = "; for pairs, --labels reads ids as one-hot classes"
 SAMPLED = 24  # images of a domain
@@ -44,6 +45,16 @@ def dim(name: str, tops: Sequence[int], *, bits: int, below: int = DIM) -> tuple
     return None
 
 
+def top_of(colour: np.ndarray) -> int:
+    """The largest value of an image's colours; of class ids without 255, which stands for no class."""
+    top = int(colour.max())
+    if colour.dtype == np.uint8 and top == VOID:
+        others = colour[colour != VOID]
+        if others.size and 0 < int(others.max()) < MOST_IDS:
+            return int(others.max())
+    return top
+
+
 def survey(domains: Sequence[tuple[str, Sequence[ImageSource], Format]]) -> list[str]:
     """Lines about the images of each domain, from a sample of those that are not photographs by their format.
 
@@ -67,7 +78,7 @@ def survey(domains: Sequence[tuple[str, Sequence[ImageSource], Format]]) -> list
         bits = {one.bits for _, one in known}
         if len(bits) == 1:
             below = DIM if fmt.encoding is None else DIM_BANDS
-            tops = [int(one.colour.max()) for _, one in known]
+            tops = [top_of(one.colour) for _, one in known]
             found = dim(name or "the set", tops, bits=bits.pop(), below=below)
             lines += [f"{found[0]}; {found[1]}"] if found is not None else []
         whose = f" of {name}" if name else ""
