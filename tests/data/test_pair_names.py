@@ -317,14 +317,21 @@ def test_several_files_for_each_are_not_called_unpaired(tmp_path):
     assert "several files for each: *_gtFine_color, *_gtFine_labelIds; move all but one" in caught.value.mend
 
 
+def test_the_splits_of_lol_are_found(tmp_path):
+    fill(tmp_path, *(f"{part}/{side}/{{}}.png" for part in ("eval15", "our485") for side in ("high", "low")))
+    found = find_pairs(tmp_path)
+    assert {split: len(pairs) for split, pairs in found.splits.items()} == {"train": 4, "test": 4}
+    assert found.sides == ("our485/low/", "our485/high/")
+
+
 def test_the_likeliest_commands_are_told(tmp_path):
-    fill(tmp_path / "lol", *(f"{part}/{side}/{{}}.png" for part in ("eval15", "our485") for side in ("high", "low")))
+    parts = ("first", "second")
+    fill(tmp_path / "two", *(f"{part}/{side}/{{}}.png" for part in parts for side in ("high", "low")))
     with pytest.raises(LayoutError) as caught:
-        find_pairs(tmp_path / "lol")
+        find_pairs(tmp_path / "two")
     told = caught.value.mend.partition(": ")[2].split(", or ")
     assert [line.split()[3:6] for line in told] == [
-        [str(tmp_path / "lol" / part / "low"), "--root-b", str(tmp_path / "lol" / part / "high")]
-        for part in ("eval15", "our485")
+        [str(tmp_path / "two" / part / "low"), "--root-b", str(tmp_path / "two" / part / "high")] for part in parts
     ]
     fill(
         tmp_path / "busi",
