@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from translate.data.images import ImageError, Picture, read_header, read_image, write_image
+from translate.data.layouts_images import find_images
+from translate.data.problems import LayoutError
 
 
 def noise(*shape, dtype=np.float32):
@@ -100,3 +102,24 @@ def test_other_formats_hold_one_or_three_bands_from_black_to_white(tmp_path):
     with pytest.raises(ImageError, match=r"5 bands fit into .tif and .npy alone"):
         write_image(tmp_path / "x.png", Picture(pixels=noise(4, 4, 5), bands=True))
     assert not (tmp_path / "x.png").with_suffix(".tmp").exists()
+
+
+def test_a_folder_of_npz_files_is_a_set_of_images_or_one_set(tmp_path):
+    values = np.random.default_rng(0).integers(0, 255, (6, 12, 20, 3), np.uint8)
+    for number, image in enumerate(values):
+        np.savez(tmp_path / f"{number}.npz", image)
+    found = find_images(tmp_path)
+    assert (found.layout, len(found.splits["train"]), found.channels, found.size) == ("folder", 6, 3, (20, 12))
+    np.testing.assert_array_equal(read_image(tmp_path / "3.npz").pixels, values[3])
+
+    np.savez(tmp_path / "set.npz", images=values)
+    with pytest.raises(LayoutError, match=r"7 \.npz files are here"):
+        find_images(tmp_path)
+    assert len(find_images(tmp_path / "set.npz").splits["train"]) == 6
+
+    (alone := tmp_path / "alone").mkdir()
+    np.savez(alone / "set.npz", images=values)
+    assert find_images(alone).layout == "npz"
+    np.savez(alone / "set.npz", values[0])
+    with pytest.raises(LayoutError, match="one image, and not a set"):
+        find_images(alone)

@@ -72,6 +72,11 @@ def _types(arrays: Mapping[str, np.ndarray]) -> list[str]:
 
 def _channels_last(array: np.ndarray, *, where: str, problems: Problems) -> np.ndarray:
     """[N, H, W] and [N, C, H, W] as [N, H, W, C]; of bands the channels are the shortest axis."""
+    if array.ndim == 3 and array.shape[-1] in (3, 4) and min(array.shape[:2]) > 4:
+        raise LayoutError(
+            f"{where} has shape {_shape(array)}: that is one image, and not a set",
+            "save all images as one array [N, H, W, C], or each in a file of its own",
+        )
     if array.ndim == 3:
         array = array[..., None]
     first = array.ndim == 4 and (array.shape[1] in _CHANNELS or array.shape[1] < min(array.shape[2:]))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from translate.data.array_files import open_array
 from translate.data.array_values import to_labels, to_pixels
 from translate.data.idx import idx_name, read_idx
 from translate.data.images import ImageError
@@ -164,10 +165,23 @@ def _key(name: str) -> tuple[str, str] | None:
 
 
 def npz_file(root: Path) -> Path | None:
-    """The one .npz file that a path is or holds; None where there is none."""
+    """The one .npz file that a path is or holds; None where there is none, or several that are an image each.
+
+    Raises:
+        LayoutError: there are several, and one of them is not an image.
+    """
     if root.is_file():
         return root if root.suffix.lower() == ".npz" else None
     found = sorted(root.glob("*.npz"))
+    if len(found) > 1 and all(map(_is_image, found)):
+        return None
     if len(found) > 1:
         raise LayoutError(f"{root}: {len(found)} .npz files are here", f"give one of them, such as {found[0]}")
     return found[0] if found else None
+
+
+def _is_image(path: Path) -> bool:
+    try:
+        return open_array(path) is not None
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return False

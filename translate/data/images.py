@@ -48,7 +48,7 @@ MAX_PIXELS = 178_956_970
 
 IMAGE_SUFFIXES = frozenset(
     {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".tif", ".tiff"}
-    | {".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".avif", ".heic", ".heif", ".hif", ".npy"}
+    | {".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".avif", ".heic", ".heif", ".hif", ".npy", ".npz"}
 )
 """File name endings (lower case) that count as images when a folder is listed."""
 

@@ -301,7 +301,9 @@ def _all_images(folder: Path) -> list[Path]:
 
 
 def _is_folder(root: Path) -> bool:
-    """Images lie in the folder, or in its splits; beside folders of images they are left-overs."""
+    """Images lie in the folder, or in its splits; beside folders of images they are left-overs. One .npz is a set."""
+    if root.is_dir() and list_images(root) == [npz_file(root)]:
+        return False
     return root.is_dir() and any(map(_all_images, _split_or_whole(root).values())) and not _has_classes(root)
 
 

@@ -9,7 +9,7 @@ from translate.data.images import IMAGE_SUFFIXES, walk
 from translate.data.images import UNREAD_SUFFIXES as EXPLAINED
 from translate.data.problems import Problems
 
-UNREAD_SUFFIXES = ({".npz", ".mat", ".h5", ".psd", ".ico"} | EXPLAINED.keys()) - IMAGE_SUFFIXES
+UNREAD_SUFFIXES = ({".mat", ".h5", ".psd", ".ico"} | EXPLAINED.keys()) - IMAGE_SUFFIXES
 """Their endings, lower case."""
 
 

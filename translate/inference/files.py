@@ -31,7 +31,7 @@ FILE_SUFFIXES = IMAGE_SUFFIXES | {
     ".mpg", ".mpeg", ".ogv", ".mp3", ".wav", ".ogg", ".flac", ".m4a", ".pdf", ".doc", ".docx", ".odt", ".rtf",
     ".ppt", ".pptx", ".xls", ".xlsx", ".ods", ".txt", ".md", ".htm", ".html", ".css", ".js", ".py", ".ipynb",
     ".xml", ".json", ".jsonl", ".yaml", ".yml", ".toml", ".ini", ".csv", ".tsv", ".log", ".zip", ".tar", ".gz",
-    ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst", ".npy", ".npz", ".mat", ".h5", ".hdf5", ".parquet", ".arrow",
+    ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst", ".mat", ".h5", ".hdf5", ".parquet", ".arrow",
     ".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".pb", ".onnx", ".safetensors", ".tflite", ".tvq",
 }  # fmt: skip
 """Endings, lower case, that a name has as a file's and not as a folder's (runs/v1.2)."""
