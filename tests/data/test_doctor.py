@@ -483,3 +483,13 @@ def test_json(tmp_path):
     assert read["domains"][0]["counts"] == {"train": NUM_TRAIN, "test": NUM_TEST + 1}
     assert [method["name"] for method in read["methods"] if method["suits"]] == ["cyclegan", "cut", "fastcut"]
     assert read["problems"][0]["files"] == ["trainA/summer3.png", "testA/x.png"]
+
+
+def test_heights_are_no_label_maps(tmp_path):
+    for number in range(NUM_TRAIN):
+        heights = (np.asarray(label(number)).astype(np.float32) @ [1, 7, 31]) * np.float32(0.37)
+        save(photo(number), tmp_path / "A" / f"{number}.png")
+        save(Image.fromarray(heights.astype(np.float32)), tmp_path / "B" / f"{number}.tif")
+    found = examine(tmp_path)
+    assert not method(found, "segmentation").suits
+    assert [domain.few_colours for domain in found.domains] == [False, False]

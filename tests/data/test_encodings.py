@@ -11,13 +11,14 @@ from PIL import Image
 from translate.config import ConfigError, DataConfig, ImageSetConfig, UnpairedDataConfig
 from translate.config.encoding import Encoding, Reading
 from translate.data.batches import Wanted, fixed_batch
+from translate.data.encodings import label_encoding
 from translate.data.image_set import ImageSet
-from translate.data.images import ImageError, Picture, read_header, read_ids, read_image, read_stack
-from translate.data.layouts import LayoutError, find_pairs
+from translate.data.images import ImageError, Picture, read_header, read_ids, read_image, read_stack, write_image
+from translate.data.layouts import ImageSource, LayoutError, find_pairs
 from translate.data.paired import PairedImages
 from translate.data.store import Format, to_format
 from translate.data.unpaired import UnpairedImages
-from translate.data.values import decoded, encoded
+from translate.data.values import class_ids, decoded, encoded
 
 SIDE = 16
 
@@ -173,7 +174,7 @@ def test_bands_are_chosen_by_number_in_their_order(tmp_path):
 def test_sets_of_several_counts_of_bands_are_refused(tmp_path):
     root = pairs(tmp_path, satellite, photo, (".tif", ".png"))
     save(root / "A" / "0.tif", satellite(0)[:5])
-    with pytest.raises(LayoutError, match=r"the files of A have 5 and 13 channels: .* --bands 1 2 3"):
+    with pytest.raises(LayoutError, match=r"the files of A have 5 and 13 channels: .*: --bands 1 2 3 4 5$"):
         opened(root)
     assert opened(root, bands=(1, 2, 3)).formats[0].channels == 3
 
@@ -250,11 +251,55 @@ def test_void_and_masks(tmp_path):
     np.testing.assert_array_equal(batch[0].argmax(dim=0), ids(0, 2))
 
 
+def test_a_network_of_two_classes_takes_black_and_white_masks(tmp_path):
+    root = pairs(tmp_path / "ids", lambda number: ids(number, 2), photo, (".png", ".png"))
+    encoding = opened(root, labels=True).formats[0].encoding
+    assert encoding is not None
+    for values in (ids(0, 2), ids(0, 2) * 255):
+        picture = read_ids(save(tmp_path / "mask.png", values))
+        np.testing.assert_array_equal(class_ids(picture, encoding)[..., 0], ids(0, 2))
+    for values, message in ((ids(0, 3), "class id 2"), (ids(0, 2) * 127, "class id 127")):
+        with pytest.raises(ImageError, match=message):
+            class_ids(read_ids(save(tmp_path / "other.png", values)), encoding)
+
+
+def test_ids_in_jpeg(tmp_path):
+    def masks(number, *, fraction=1):
+        values = np.kron(ids(number, 2), np.ones((4, 4), np.uint8)) * np.uint8(255 // fraction)
+        path = tmp_path / f"{fraction}-{number}.jpg"
+        Image.fromarray(values).save(path, quality=90)
+        return ImageSource(path=path, ids=True)
+
+    encoding, said = label_encoding([masks(number) for number in range(4)])
+    assert (encoding.labels, encoding.values, said) == (2, (0, 255), "class ids, 0 and 255: 2 channels, one a class")
+    expected = np.kron(ids(0, 2), np.ones((4, 4), np.uint8))
+    np.testing.assert_array_equal(class_ids(masks(0).read(), encoding)[..., 0], expected)
+    with pytest.raises(LayoutError, match=r"4 of 4 label maps are JPEG .* which blurs class ids: \d+ values"):
+        label_encoding([masks(number, fraction=40) for number in range(4)])
+
+
+def test_ids_far_apart_and_ids_of_floats(tmp_path):
+    def sources(change, suffix):
+        for number in range(2):
+            path = tmp_path / f"{number}{suffix}"
+            write_image(path, Picture(pixels=change(ids(number, 3))[..., None], bands=True))
+            yield ImageSource(path=path, ids=True)
+
+    _, said = label_encoding(list(sources(lambda values: values.astype(np.uint16) * 500, ".tif")))
+    assert "1001 channels, one a class; 3 of them occur" in said
+    floats = list(sources(lambda values: np.where(values == 2, np.nan, values), ".npy"))
+    encoding, said = label_encoding(floats)
+    assert (encoding.labels, "255 is no class" in said) == (2, True)
+    np.testing.assert_array_equal(floats[0].read().pixels[..., 0], np.where(ids(0, 3) == 2, 255, ids(0, 3)))
+    with pytest.raises(LayoutError, match="none of the 2 label maps"):
+        label_encoding(list(sources(lambda values: values / 2, ".npy")))
+
+
 def test_what_holds_no_ids_is_refused(tmp_path):
     root = pairs(tmp_path, photo, photo, (".png", ".png"))
     with pytest.raises(LayoutError, match="none of the 4 label maps can be read as class ids"):
         opened(root, labels=True)
-    with pytest.raises(ImageError, match="class ids are grey values or palette indices"):
+    with pytest.raises(ImageError, match="class ids are whole grey values from 0 or palette indices"):
         read_ids(root / "A" / "0.png")
     grey = np.repeat(ids(0)[..., None], 3, axis=2)  # ids that were saved as RGB
     np.testing.assert_array_equal(read_ids(save(tmp_path / "grey.png", grey)).pixels[..., 0], ids(0))

@@ -23,6 +23,7 @@ Layout = Literal[
     "two-folders",
     "one-folder",
     "voc",
+    "nested-folders",
 ]
 UnpairedLayout = Literal["auto", "ab-folders", "split-ab-folders", "trainA-trainB", "two-folders"]
 ImageSetLayout = Literal["auto", "folder", "class-folders", "csv", "idx", "npz", "celeba"]

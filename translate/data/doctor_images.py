@@ -32,6 +32,8 @@ class Look:
     """Number type of bands and measured values; None for grey and RGB."""
     top: int
     """The largest value of its colours, or of what is made of measured values."""
+    fractions: bool
+    """Whether its values are no whole numbers."""
     transparent: bool
     """Somewhere; not only an alpha channel that is full everywhere."""
     blank: bool
@@ -72,6 +74,7 @@ class Look:
             bits=stored.bits,
             dtype=stored.pixels.dtype.name if stored.bands else None,
             top=top_of((stored if raw else picture).colour),
+            fractions=stored.pixels.dtype.kind == "f" and bool((stored.pixels % 1 > 0).any()),
             transparent=picture.alpha is not None and bool(picture.alpha.min() < np.iinfo(picture.pixels.dtype).max),
             blank=bool(blank and is_blank(stored.pixels if stored.bands else composite(picture).pixels)),
             flat_share=float(flat.mean()) if flat.size else 1.0,
@@ -87,6 +90,8 @@ def few_colours(looks: Sequence[Look]) -> bool:
     Seen: label maps that went through JPEG are 0.67 flat, with 0.70 of that in 16 colours; photographs, grey ones and
     ones cut out on white among them, do not have both above 0.55 and 0.6.
     """
+    if any(look.fractions for look in looks):
+        return False
     colours: Counter[int] = Counter()
     for look in looks:
         colours.update(dict(look.flat_colours.T.tolist()))

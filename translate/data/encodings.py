@@ -9,14 +9,17 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from translate.config.encoding import Encoding, Reading
-from translate.data.images import ImageError
-from translate.data.layouts_common import ImageSource, Kind
-from translate.data.problems import LayoutError, counted
-from translate.data.ranges import FoundRange, find_range, spans_of
+from translate.data.images import LOSSY_SUFFIXES, NO_CLASS, ImageError
+from translate.data.layouts_common import ImageSource, Kind, first_names
+from translate.data.problems import LayoutError
+from translate.data.ranges import find_range, spans_of
 from translate.data.store import Format
-from translate.data.values import VOID, Readable, read_sampled
+from translate.data.values import Readable, read_sampled
 
 MOST_CLASSES = 4096
+_MANY = 64  # classes, of which few sets have more
+_NEAR = 32  # grey levels, that JPEG moves black and white by
+_MOSTLY = 0.97  # of the pixels of black and white masks that JPEG leaves near one of the two
 SHARED = 0.1  # of the common range, that each domain has to fill for the two to have one
 
 
@@ -71,23 +74,13 @@ def formats(
     same = len({found[number].values for number in need}) == 1
     for number in need[: 1 if same else None]:
         whose = f" of {names[number]}" if names[number] and len(kinds) > 1 and not (same and len(need) == 2) else ""
-        lines.append(_say(found[number], len(sources[number]), whose))
+        lines.append(f"{found[number].describe(len(sources[number]), whose)}. --values LOW HIGH sets another range")
     return made, [*lines, *_say_bands(made)]
 
 
 def _taken_as_measured(kind: Kind) -> Kind:
     """Grey or RGB whose range of values was given."""
     return Kind(channels=1 if kind.channels < 3 else 3, bits=16, dtype=f"uint{kind.bits}")
-
-
-def _say(found: FoundRange, num_files: int, whose: str) -> str:
-    files = counted(num_files, "file")
-    where = f"{found.num_files:,} of {files}" if found.num_files < num_files else files
-    beyond = f"; {max(found.outside, 0.0001):.2%} of them lie beyond and are cut off" if found.outside else ""
-    return (
-        f"values{whose} from {found.low:.10g} to {found.high:.10g}, found in {where}, become black to white{beyond}. "
-        "--values LOW HIGH sets another range"
-    )
 
 
 def _say_bands(made: Sequence[Format]) -> list[str]:
@@ -120,9 +113,9 @@ def label_encoding(sources: Sequence[ImageSource]) -> tuple[Encoding, str]:
         LayoutError: none of the images can be read, they have one class, or too many to be ids.
     """
 
-    def ids(source: ImageSource) -> np.ndarray | None:
+    def ids(source: ImageSource) -> tuple[np.ndarray, np.ndarray] | None:
         try:
-            return np.unique(source.read().pixels)
+            return np.unique(source.read().pixels, return_counts=True)
         except ImageError:
             return None  # told when it is met in training
 
@@ -132,16 +125,30 @@ def label_encoding(sources: Sequence[ImageSource]) -> tuple[Encoding, str]:
         raise LayoutError(
             f"none of the {len(sources)} label maps can be read as class ids", "give grey or palette images of ids"
         )
-    every = np.unique(np.concatenate(found))
-    if every.tolist() == [0, VOID]:
-        return Encoding(labels=2, values=(0, VOID)), "class ids, 0 and 255: 2 channels, one a class"
-    void = bool(len(every) > 1 and every[-1] == VOID and every[-2] < VOID - 1)
+    every, places = np.unique(np.concatenate([part for part, _ in found]), return_inverse=True)
+    counts = np.bincount(places, weights=np.concatenate([times for _, times in found]))
+    blurred = [source.path for source in sources if source.path.suffix.lower() in LOSSY_SUFFIXES]
+    ends = counts[(every < _NEAR) | (every > NO_CLASS - _NEAR)].sum() / counts.sum()
+    if every.tolist() == [0, NO_CLASS] or (blurred and every[-1] > NO_CLASS / 2 and ends > _MOSTLY):
+        return Encoding(labels=2, values=(0, NO_CLASS)), "class ids, 0 and 255: 2 channels, one a class"
+    if blurred and len(every) > 2:
+        raise LayoutError(
+            f"{len(blurred)} of {len(sources)} label maps are JPEG or of another lossy format "
+            f"({first_names(blurred)}), which blurs class ids: {len(every)} values are there",
+            "save them as PNG from what they were made of",
+        )
+    void = bool(len(every) > 1 and every[-1] == NO_CLASS and every[-2] < NO_CLASS - 1)
     classes = int(every[-2 if void else -1]) + 1
     if not 2 <= classes <= MOST_CLASSES:
         raise LayoutError(
             f"the label maps have ids up to {classes - 1}, which are {classes} classes",
             "--labels is for class ids from 0 upwards, of 2 classes or more; leave it out for colours and grey values",
         )
-    none = "; 255 is no class" if void else ""
-    said = f"class ids, 0 to {classes - 1}: {classes} channels, one a class{none}"
-    return Encoding(labels=classes, dtype="uint8" if classes <= VOID else "uint16"), said
+    known = len(every) - void
+    said = f"class ids, 0 to {classes - 1}: {classes} channels, one a class"
+    said += "; 255 is no class" if void else ""
+    if classes > _MANY and known <= classes / 4:
+        said += f"; {known} of them occur: with ids from 0 to {known - 1} the network would be far smaller"
+    # Two classes, and nothing that is none: then a mask of 0 and 255 means the same.
+    values = (0, 1) if classes == 2 and not void else None
+    return Encoding(labels=classes, dtype="uint8" if classes <= NO_CLASS else "uint16", values=values), said

@@ -89,6 +89,10 @@ _WRITE_FORMATS = {
 }
 WRITABLE_SUFFIXES = tuple(_WRITE_FORMATS)
 """What `write_image` takes."""
+LOSSY_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".heic", ".heif", ".hif", ".avif"})
+"""File name endings (lower case) of formats that do not keep every value."""
+NO_CLASS = 255
+"""Of class ids in 8 bits: no class, as in Pascal VOC and Cityscapes."""
 
 # ImageOps.exif_transpose also rewrites the EXIF block, which raises where the block is broken; only the turn is needed.
 _TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
@@ -265,8 +269,14 @@ def read_ids(path: str | os.PathLike[str], *, page: int = 0) -> Picture:
             orientation = _orientation(image.getexif)
     if ids.shape[2] == 3 and (ids == ids[:, :, :1]).all():
         ids = ids[:, :, :1]
+    if ids.dtype.kind == "f":
+        gone = ~np.isfinite(ids)
+        ids = np.where(gone, NO_CLASS, ids)
+        ids = ids if (ids != np.rint(ids)).any() or ids.max() >= 2**16 else ids.astype(np.int32)
     if ids.shape[2] != 1 or ids.dtype.kind == "f" or ids.min() < 0:
-        raise ImageError(f"{name}: class ids are grey values or palette indices, and it has colours or measured values")
+        raise ImageError(
+            f"{name}: class ids are whole grey values from 0 or palette indices, and it has colours or measured values"
+        )
     return Picture(pixels=_upright(ids, orientation), bands=True, ids=True)
 
 

@@ -13,6 +13,8 @@
 |                    | `train/ train_masks/` (Carvana), `train_label/ train_img/` (pix2pixHD)  |       |          |
 | `one-folder`       | `7_image.png 7_label.png`, `7.jpg 7_mask.png`, `7.jpg 7.png`, in splits  | yes   | no       |
 | `voc`              | `JPEGImages/ SegmentationClass/ ImageSets/Segmentation/train.txt`       | yes   | no       |
+| `nested-folders`   | `train/CLIP/blur train/CLIP/sharp` (GoPro), `train_blur/CLIP` (REDS),     | yes   | no       |
+|                    | `leftImg8bit/train/CITY gtFine/train/CITY` (Cityscapes), `CASE/7_mask.png` |       |          |
 
 Of two names for pairs, A is the one that says input (images, input, low, noisy, ...) and B the one that says target
 (masks, labels, target, high, clean, ...), as `translate.data.pair_names` lists them; where neither says so, A is the

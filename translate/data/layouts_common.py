@@ -515,7 +515,8 @@ def _measured_format(headers: Mapping[Path, ImageHeader], side: str, problems: P
             "mixed-bands",
             f"the files of {side} have {' and '.join(map(str, counts))} channels: {first.name} has {channels[first]}, "
             f"{other.name} {channels[other]}",
-            "take the same channels of each, such as --bands 1 2 3",
+            "convert them alike, or take the same channels of each: "
+            f"--bands {' '.join(map(str, range(1, counts[0] + 1)))}",
         )
     plain = [path for path, header in headers.items() if header.dtype is None]
     if 0 < len(plain) < len(headers) and reading.values is None:

@@ -52,6 +52,7 @@ from translate.data.layouts_common import (
     splits_of,
 )
 from translate.data.pair_names import masks_among, masks_beside, nfc
+from translate.data.pair_trees import find_tree
 from translate.data.problems import LayoutError, Problem, Problems
 from translate.data.unread import note_unread
 
@@ -540,6 +541,10 @@ def _celeba_splits(root: Path) -> dict[str, str]:
 def _refuse_masks(root: Path, layout: str, problems: Problems) -> None:
     """Photographs and their masks are pairs, and no set of images of one kind."""
     take_both = f"or name the layout {layout} to take both"
+    if (tree := find_tree(root)) is not None:
+        what = f"{root}: the folders below hold pairs, of {' and '.join(tree.sides)}, and no images of one kind"
+        problems.refuse("masks", what, f"train pix2pix on them, {take_both}")
+        return
     for folder in _split_or_whole(root).values() if layout in ("folder", "class-folders") else ():
         classes = _class_folders(folder) if layout == "class-folders" else {}
         if (two := masks_beside(classes)) is not None:

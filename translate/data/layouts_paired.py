@@ -40,6 +40,7 @@ from translate.data.layouts_common import (
 from translate.data.pair_folders import commands, find_two, find_voc
 from translate.data.pair_lists import HALVES, Pair, list_pairs
 from translate.data.pair_names import find_parting
+from translate.data.pair_trees import find_tree
 from translate.data.problems import LayoutError, Problems, be
 
 LAYOUTS = (
@@ -51,6 +52,7 @@ LAYOUTS = (
     "two-folders",
     "one-folder",
     "voc",
+    "nested-folders",
 )
 IDS = Kind(channels=1, bits=8)  # class ids; how many decides their depth
 _ARRANGED = {"side-by-side": "side by side", "top-bottom": "one above the other", "one-folder": "one folder"}
@@ -121,13 +123,13 @@ def find_pairs(
     named = layout != "auto"
     folders: Folders
     if root_b is not None:
-        layout, folders = "two-folders", given_folders(root, root_b, layout)
+        layout, folders = _given(root, root_b, layout)
         sides = str(root), str(Path(root_b))
     else:
         layout, folders, sides = _choose(root, layout, problems)
 
     folders = in_order(folders)
-    pairs = list_pairs(layout, folders, problems, allow_unmatched=allow_unmatched)
+    pairs = list_pairs(layout, folders, problems, allow_unmatched=allow_unmatched, ids=labelled)
     everything = [pair for members in pairs.values() for pair in members]
     if not everything:
         looked = ", ".join(
@@ -219,6 +221,8 @@ def _look(root: Path, *, top: Path) -> dict[str, _Seen]:
         seen["voc"] = _Seen(folders=voc, sides=side_names(top, voc))
     elif not seen and (two := find_two(root)) is not None:
         seen["two-folders"] = _Seen(folders=two, sides=side_names(top, two))
+    elif not seen and (tree := find_tree(root)) is not None:
+        seen["nested-folders"] = _Seen(folders=dict.fromkeys(tree.branches, (root, None)), sides=tree.sides)
     taken = {folder for found in seen.values() for two in found.folders.values() for folder in two}
     return seen | _look_at_files(_flat(root, taken), beside=bool(seen))
 
@@ -273,9 +277,20 @@ def _choose(root: Path, layout: str, problems: Problems) -> tuple[str, Folders, 
     refuse_several(root, seen)
     ((layout, found),) = seen.items()
     used = {folder for two in found.folders.values() for folder in two}
+    tree = find_tree(inside) if layout == "nested-folders" else None
+    unused = tree.unused if tree is not None else [path for path in image_folders(inside) if path not in used]
     note_loose([] if inside in used else list_images(inside), problems)
-    note_unused(root, [path for path in image_folders(inside) if path not in used], problems)
+    note_unused(root, unused, problems)
     return layout, found.folders, found.sides
+
+
+def _given(root: Path, root_b: str | os.PathLike[str], layout: str) -> tuple[str, Folders]:
+    """The layout of two folders that were given by hand; neither has images itself where those lie deeper."""
+    folders = given_folders(root, root_b, "auto" if layout == "nested-folders" else layout)
+    deeper = not any(has_images(folder) for two in folders.values() for folder in two)
+    if deeper and (tree := find_tree(root, Path(root_b))) is not None:
+        return "nested-folders", dict.fromkeys(tree.branches, (root, Path(root_b)))
+    return "two-folders", folders
 
 
 def _refuse_all(root: Path) -> NoReturn:

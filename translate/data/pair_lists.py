@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from translate.data.images import Picture, list_images
 from translate.data.layouts_common import (
@@ -26,12 +27,17 @@ from translate.data.pair_names import (
     kinds_among,
     match_names,
     nfc,
+    of_kind,
     words_of,
 )
+from translate.data.pair_trees import find_tree
 from translate.data.problems import LayoutError, Problems
 
 HALVES: dict[str, tuple[Half, Half]] = {"side-by-side": ("left", "right"), "top-bottom": ("top", "bottom")}
 """The layouts of one file a pair, and which half is A and which B."""
+_COLOUR_WORDS = frozenset({"color", "colour"})
+_ID_WORDS = frozenset({"ids", "labelids", "labelmap", "labelmaps"})
+_INSTANCE_WORDS = frozenset({"instance", "instances", "inst", "train"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +67,16 @@ class _Side:
 
 
 def list_pairs(
-    layout: str, folders: Folders, problems: Problems, *, allow_unmatched: bool
+    layout: str, folders: Folders, problems: Problems, *, allow_unmatched: bool, ids: Literal["a", "b"] | None = None
 ) -> dict[str, tuple[Pair, ...]]:
     """The pairs of each split, by the rules of a layout.
+
+    Args:
+        layout: One of `translate.data.layouts.LAYOUTS`.
+        folders: By split.
+        problems: Where what is noticed goes.
+        allow_unmatched: Leave out files that have no partner.
+        ids: The side whose images are class ids.
 
     Raises:
         LayoutError: files have no partners, unless they may be left out.
@@ -79,6 +92,8 @@ def list_pairs(
         }
     if layout == "one-folder":
         return _of_one_folder(folders, problems, allow_unmatched=allow_unmatched)
+    if layout == "nested-folders":
+        return _of_tree(folders, problems, allow_unmatched=allow_unmatched, ids=ids)
     found = {}
     for split, (a, b) in folders.items():
         assert b is not None, "only halves have no folder of B"
@@ -87,9 +102,54 @@ def list_pairs(
         if layout == "voc":
             sides = _listed(sides, b, split, problems)
         if all(side.files for side in sides):  # said already
-            match = _meet(sides, problems, allow_unmatched=allow_unmatched)
+            sides = _of_one_kind(sides, _kinds(sides, ids, problems))
+            match = _meet(sides, problems)
+            _tell_unmatched(match, sides, problems, allow_unmatched=allow_unmatched)
             _note_names(match, (a, b), problems)
             found[split] = _pairs(match)
+    return found
+
+
+def _of_tree(
+    folders: Folders, problems: Problems, *, allow_unmatched: bool, ids: Literal["a", "b"] | None
+) -> dict[str, tuple[Pair, ...]]:
+    root, root_b = next(iter(folders.values()))
+    tree = find_tree(root, root_b)
+    if tree is None:
+        raise LayoutError(f"{root}: the folders below hold no pairs")
+    found: dict[str, tuple[Pair, ...]] = {}
+    kinds: tuple[str, str] | None = None
+    for split in folders:
+        matches: list[Match] = []
+        only_a: list[Path] = []
+        only_b: list[Path] = []
+        for branch in tree.branches[split]:
+            parted = tree.parting.part(list_images(branch.a)) if tree.parting is not None and branch.a else None
+            listed = [list_images(folder) if folder is not None else [] for folder in (branch.a, branch.b)]
+            sides = [
+                _Side(where=str(folder or branch.name), files=files)
+                for folder, files in zip((branch.a, branch.b), parted or listed, strict=False)
+            ]
+            if all(side.files for side in sides):
+                kinds = _kinds(sides, ids, problems) if kinds is None else kinds
+                sides = _of_one_kind(sides, kinds)
+                dropped = tree.parting.dropped if tree.parting is not None else None
+                match = _meet(sides, problems, dropped=dropped)
+                pairs = tuple((f"{branch.name}/{name}", a, b) for name, a, b in match.pairs)
+                matches.append(replace(match, pairs=pairs))
+            only_a += match.only_a if all(side.files for side in sides) else sides[0].files
+            only_b += match.only_b if all(side.files for side in sides) else sides[1].files
+        if not matches:
+            continue
+        if tree.parting is None:
+            _note_dropped(matches[0], problems)
+        whole = Match(
+            pairs=tuple(pair for match in matches for pair in match.pairs), only_a=tuple(only_a), only_b=tuple(only_b)
+        )
+        _tell_unmatched(
+            whole, [_Side(where=name, files=()) for name in tree.sides], problems, allow_unmatched=allow_unmatched
+        )
+        found[split] = _pairs(whole)
     return found
 
 
@@ -120,7 +180,8 @@ def _of_one_folder(folders: Folders, problems: Problems, *, allow_unmatched: boo
             what = f"{split} has {there} and no {missing}: it is not used"
             problems.note("unmatched", what, f"add {missing}", files=[path for part in parts for path in part])
             continue
-        match = _meet(sides, problems, allow_unmatched=allow_unmatched, dropped=parting.dropped)
+        match = _meet(sides, problems, dropped=parting.dropped)
+        _tell_unmatched(match, sides, problems, allow_unmatched=allow_unmatched)
         found[split] = _pairs(match)
     return found
 
@@ -138,14 +199,12 @@ def _listed(sides: Sequence[_Side], masks: Path, split: str, problems: Problems)
     return [_Side(where=side.where, files=[path for path in side.files if nfc(path.stem) in wanted]) for side in sides]
 
 
-def _meet(
-    sides: Sequence[_Side],
-    problems: Problems,
-    *,
-    allow_unmatched: bool,
-    dropped: tuple[Affix, Affix] | None = None,
-) -> Match:
-    """Pair the files of two sides; some that meet none are refused, or left out."""
+def _meet(sides: Sequence[_Side], problems: Problems, *, dropped: tuple[Affix, Affix] | None = None) -> Match:
+    """Pair the files of two sides.
+
+    Raises:
+        LayoutError: none meet.
+    """
     a, b = sides
     files_a, files_b = (_of_different_stems(side, problems) for side in sides)
     match = match_names(files_a, files_b, dropped=dropped)
@@ -155,24 +214,52 @@ def _meet(
             f"{files_b[0].name}), as paired training needs it",
             _way_out(a, b),
         )
-    if match.only_a or match.only_b:
-        what = f"{len(match.only_a)} of the files of {a.where} and {len(match.only_b)} of {b.where} have no partner"
-        only = [*match.only_a, *match.only_b]
-        if allow_unmatched:
-            problems.note("unmatched", f"{what} and are not used", "add or remove them", files=only)
-        else:
-            named = "; ".join(
-                f"only in {Path(side.where).name}{'' if '*' in side.where else '/'}: {first_names(paths)}"
-                for side, paths in ((a, match.only_a), (b, match.only_b))
-                if paths
-            )
-            problems.refuse(
-                "unmatched",
-                f"{what}, {len(match.pairs)} have ({named})",
-                "add or remove them, or leave them out with --allow-unmatched",
-                files=only,
-            )
     return match
+
+
+def _tell_unmatched(match: Match, sides: Sequence[_Side], problems: Problems, *, allow_unmatched: bool) -> None:
+    """Files that meet none are refused, or left out."""
+    a, b = sides
+    if not (match.only_a or match.only_b):
+        return
+    what = f"{len(match.only_a)} of the files of {a.where} and {len(match.only_b)} of {b.where} have no partner"
+    only = [*match.only_a, *match.only_b]
+    if allow_unmatched:
+        problems.note("unmatched", f"{what} and are not used", "add or remove them", files=only)
+        return
+    named = "; ".join(
+        f"only in {Path(side.where).name}{'' if '*' in side.where else '/'}: {first_names(paths)}"
+        for side, paths in ((a, match.only_a), (b, match.only_b))
+        if paths
+    )
+    problems.refuse(
+        "unmatched",
+        f"{what}, {len(match.pairs)} have ({named})",
+        "add or remove them, or leave them out with --allow-unmatched",
+        files=only,
+    )
+
+
+def _kinds(sides: Sequence[_Side], ids: Literal["a", "b"] | None, problems: Problems) -> tuple[str, str]:
+    """Where a side has several files for each of the other, as Cityscapes has, the ending of those that are wanted.
+
+    Colours, or class ids where those are read; empty where there is one for each, or where no ending says so.
+    """
+    found = []
+    for name, side, other in zip("ab", sides, reversed(sides), strict=True):
+        kinds = kinds_among(side.files, other.files)
+        wanted = _ID_WORDS if ids == name else _COLOUR_WORDS
+        plain = [kind for kind in kinds if set(words_of(kind)) & wanted and not set(words_of(kind)) & _INSTANCE_WORDS]
+        if len(kinds) > 1 and len(plain) == 1:
+            what = f"{name.upper()} has several files for each: *{', *'.join(kinds)}; *{plain[0]} is taken"
+            way = "nothing to do" if ids == name else "move it away to take another, or read class ids with --labels"
+            problems.note("kinds", what, way, severity="hint")
+        found.append(plain[0] if len(kinds) > 1 and len(plain) == 1 else "")
+    return found[0], found[1]
+
+
+def _of_one_kind(sides: Sequence[_Side], kinds: tuple[str, str]) -> list[_Side]:
+    return [replace(side, files=of_kind(side.files, end)) for side, end in zip(sides, kinds, strict=True)]
 
 
 def _way_out(a: _Side, b: _Side) -> str:
@@ -196,13 +283,18 @@ def _of_different_stems(side: _Side, problems: Problems) -> list[Path]:
     return list(found.values())
 
 
-def _note_names(match: Match, folders: tuple[Path, Path], problems: Problems) -> None:
-    """Say what was dropped from the names of a side, and where a number alone says that two images are a pair."""
+def _note_dropped(match: Match, problems: Problems) -> None:
+    """Say what was dropped from the names of a side."""
     for side, (start, end) in (("A", match.dropped_a), ("B", match.dropped_b)):
         parts = [part for part in (start and f"{start}...", end and f"...{end}") if part]
         if parts and words_of(f"{start} {end}") != [side.lower()]:  # 7_A beside 7_B
             what = f"names of {side} are compared without {' and '.join(parts)}"
             problems.note("names", what, "nothing to do", severity="hint")
+
+
+def _note_names(match: Match, folders: tuple[Path, Path], problems: Problems) -> None:
+    """Say what was dropped from names, and where a number alone says that two images are a pair."""
+    _note_dropped(match, problems)
     above = os.path.commonpath(folders)
     a, b = (folder.relative_to(above) for folder in folders)
     if match.by_number and in_roles(kind_and_split(a.parts)[0], kind_and_split(b.parts)[0]) is None:

@@ -282,10 +282,14 @@ def kinds_among(files: Sequence[Path], others: Sequence[Path]) -> list[str]:
     counts = Counter(end for path in files for end in _by_word(nfc(path.stem)))
     found = []
     for end in [end for end, count in counts.items() if _MOSTLY * len(others) <= count < len(files)]:
-        of_kind = [path for path in files if nfc(path.stem).endswith(end)]
-        if len(match_names(others, of_kind).pairs) >= _MOSTLY * len(others):
+        if len(match_names(others, of_kind(files, end)).pairs) >= _MOSTLY * len(others):
             found.append(end)
     return [end for end in found if not any(other.endswith(end) and other != end for other in found)]
+
+
+def of_kind(files: Iterable[Path], end: str) -> list[Path]:
+    """The files whose stems end so."""
+    return [path for path in files if nfc(path.stem).endswith(end)]
 
 
 def masks_among(files: Sequence[Path]) -> list[Path]:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from translate.data.problems import counted
+
 NODATA = (-9999.0, -99999.0, -32768.0, float(np.finfo(np.float32).min), float(np.finfo(np.float64).min))
 """Values that mark pixels without data by convention, where they lie far below all others."""
 MOST_VALUES = 2**14  # of each of them
@@ -42,10 +44,19 @@ class FoundRange:
     def values(self) -> tuple[float, float]:
         return self.low, self.high
 
-    def describe(self) -> str:
-        """For example "values from 0 to 1, found in 3 files, become black to white"."""
-        files = f"{self.num_files:,} file{'s' * (self.num_files != 1)}"
-        return f"values from {self.low:.10g} to {self.high:.10g}, found in {files}, become black to white"
+    def describe(self, num_files: int | None = None, whose: str = "") -> str:
+        """For example "values of A from 0 to 1, found in 3 of 9 files, become black to white".
+
+        Args:
+            num_files: How many files there are; those that were looked at, unless given.
+            whose: What is between "values" and "from", with its space.
+        """
+        files = counted(self.num_files if num_files is None else num_files, "file")
+        where = files if num_files is None or self.num_files >= num_files else f"{self.num_files:,} of {files}"
+        beyond = f"; {max(self.outside, 0.0001):.2%} of them lie beyond and are cut off" if self.outside else ""
+        return (
+            f"values{whose} from {self.low:.10g} to {self.high:.10g}, found in {where}, become black to white{beyond}"
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

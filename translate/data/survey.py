@@ -8,17 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from translate.data.images import ImageError, Picture, composite, read_header
+from translate.data.images import LOSSY_SUFFIXES, NO_CLASS, ImageError, Picture, composite, read_header
 from translate.data.layouts_common import ImageSource, first_names
 from translate.data.problems import LayoutError
 from translate.data.store import Format
-from translate.data.values import VOID
 
 _IDS = "; for pairs, --labels reads ids as one-hot classes"
 SAMPLED = 24  # images of a domain
 DIM, DIM_BANDS = 2**13, 2**14  # values of 16 bits below these are dark; satellites have reflectances times 10,000
 MOST_IDS = 64  # label maps of ids have fewer classes, and no 8-bit photograph is so dark throughout
-_LOSSY = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".heic", ".heif", ".avif"})  # they hold photographs
 
 
 def dim(name: str, tops: Sequence[int], *, bits: int, below: int = DIM) -> tuple[str, str] | None:
@@ -48,8 +46,8 @@ def dim(name: str, tops: Sequence[int], *, bits: int, below: int = DIM) -> tuple
 def top_of(colour: np.ndarray) -> int:
     """The largest value of an image's colours; of class ids without 255, which stands for no class."""
     top = int(colour.max())
-    if colour.dtype == np.uint8 and top == VOID:
-        others = colour[colour != VOID]
+    if colour.dtype == np.uint8 and top == NO_CLASS:
+        others = colour[colour != NO_CLASS]
         if others.size and 0 < int(others.max()) < MOST_IDS:
             return int(others.max())
     return top
@@ -65,7 +63,7 @@ def survey(domains: Sequence[tuple[str, Sequence[ImageSource], Format]]) -> list
     for name, sources, fmt in domains:
         if fmt.encoding is not None and (fmt.labels or fmt.encoding.values is not None):
             continue
-        candidates = [source for source in sources if source.path.suffix.lower() not in _LOSSY]
+        candidates = [source for source in sources if source.path.suffix.lower() not in LOSSY_SUFFIXES]
         step = max(1, -(-len(candidates) // SAMPLED))
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
             seen = [

@@ -18,7 +18,7 @@ from typing import Protocol
 import numpy as np
 
 from translate.config.encoding import Encoding
-from translate.data.images import ImageError, Picture, composite
+from translate.data.images import NO_CLASS, ImageError, Picture, composite
 from translate.data.ranges import Sampled, find_range, full_range, missing, sample, shares
 
 MOST_FILES = 512  # whose values decide a range
@@ -109,16 +109,14 @@ def class_ids(picture: Picture, encoding: Encoding) -> np.ndarray:
     if picture.colour.shape[2] != 1 or picture.pixels.dtype.kind == "f":
         raise ImageError(f"has {count_of(picture.channels)}, and class ids are one channel of whole numbers")
     ids = picture.colour
-    if encoding.values is not None and ids.max() > 1:
+    plain = encoding.values != (0, 1) or bool(np.isin(ids, (0, NO_CLASS)).all())
+    if encoding.values is not None and ids.max() > 1 and plain:
         return (ids > sum(encoding.values) / 2).astype(np.uint8)
-    wrong = ids[(ids >= encoding.labels) & (ids != VOID)]
+    wrong = ids[(ids >= encoding.labels) & (ids != NO_CLASS)]
     if wrong.size:
         known = f"{encoding.labels} classes, 0 to {encoding.labels - 1}"
         raise ImageError(f"has the class id {int(wrong.max())}, and there are {known}")
     return ids
-
-
-VOID = 255  # of ids in 8 bits: no class, as in Pascal VOC and Cityscapes
 
 
 def decoded(unit: np.ndarray, encoding: Encoding, *, like: Picture | None = None) -> Picture:

@@ -1,0 +1,180 @@
+"""Pairs in folders of clips, cities, patients or days, as GoPro, REDS, Cityscapes and DAVIS have them.
+
+``train/CLIP/blur`` beside ``train/CLIP/sharp``, ``photos/train/CITY`` beside ``gtFine/train/CITY``, or A and B by
+the endings of their names in each ``CLIP/``.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from pathlib import Path
+
+from translate.data.images import list_images, natural_key, walk
+from translate.data.layouts_common import SPLIT_NAMES
+from translate.data.pair_names import Parting, find_parting, in_roles, kinds_among, match_names, nfc, of_kind, words_of
+
+_MOSTLY = 0.75
+_MOST_KINDS = 12  # folders at one level whose names are compared; a set of more is one of classes
+_MOST_FOLDERS = 20_000
+_SAMPLE = 4  # branches whose files are looked at
+
+
+@dataclass(frozen=True, kw_only=True)
+class Branch:
+    """A clip, a city: two folders whose files are pairs, or one."""
+
+    name: str
+    """Its path without what names the split and the side: "aachen"."""
+    a: Path | None
+    """None where it is missing."""
+    b: Path | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tree:
+    """Pairs in folders."""
+
+    branches: dict[str, tuple[Branch, ...]]
+    """By split."""
+    sides: tuple[str, str]
+    """What A and B are called."""
+    parting: Parting | None = None
+    """What parts the files of a branch that is one folder."""
+
+    unused: tuple[Path, ...] = ()
+    """Folders of images beside those of the pairs."""
+
+    @property
+    def folders(self) -> set[Path]:
+        """All folders of its pairs."""
+        return {
+            path
+            for branches in self.branches.values()
+            for branch in branches
+            for path in (branch.a, branch.b)
+            if path is not None
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Folder:
+    path: Path
+    split: str
+    parts: tuple[str, ...]
+    """Of its path, without what names the split."""
+
+
+def find_tree(root: Path, root_b: Path | None = None) -> Tree | None:
+    """Find pairs in folders that lie two or more levels below; None where there are none.
+
+    Which folders are of A and which of B, their names have to say (`in_roles`), unless both are given.
+
+    Args:
+        root: What has both; or A.
+        root_b: B, where the two are given by hand.
+    """
+    if root_b is not None:
+        sides = [{(folder.split, folder.parts): folder.path for folder in _folders(top)} for top in (root, root_b)]
+        return _tree(*sides, names=(str(root), str(root_b)))
+    folders = [folder for folder in _folders(root) if folder.parts]
+    best: tuple[tuple[int, int], Tree] | None = None
+    for depth in {len(folder.parts) for folder in folders} - {1}:
+        level = [folder for folder in folders if len(folder.parts) == depth]
+        for place in range(depth):
+            for a, b in _in_roles({folder.parts[place] for folder in level}):
+                tree = _tree(*(_of_side(level, place, name) for name in (a, b)), names=(a, b))
+                if tree is None:
+                    continue
+                met = sum(None not in (one.a, one.b) for branches in tree.branches.values() for one in branches)
+                plain = -len(words_of(a)) - len(words_of(b))
+                if best is None or (met, plain) > best[0]:
+                    best = (met, plain), tree
+    found = best[1] if best is not None else _by_endings(folders)
+    if found is None:
+        return None
+    return replace(found, unused=tuple(folder.path for folder in folders if folder.path not in found.folders))
+
+
+def _folders(root: Path) -> list[_Folder]:
+    found: list[_Folder] = []
+    for path, _, files in walk(root):
+        if len(found) > _MOST_FOLDERS:
+            return []
+        if not files or not list_images(path):
+            continue
+        split: str | None = None
+        parts: list[str] = []
+        for part in path.relative_to(root).parts:
+            words = words_of(part)
+            called = next((word for word in words if word in SPLIT_NAMES), None)
+            if called is not None and split in (None, SPLIT_NAMES[called]):
+                split = SPLIT_NAMES[called]
+                part = "_".join(word for word in words if word != called)
+            if part:
+                parts.append(nfc(part))
+        found.append(_Folder(path=path, split=split or "train", parts=tuple(parts)))
+    return sorted(found, key=lambda folder: natural_key(folder.path))
+
+
+def _in_roles(names: set[str]) -> list[tuple[str, str]]:
+    """Two of the names of a level of which one is that of A and one that of B, in that order."""
+    if len(names) > _MOST_KINDS:
+        return []
+    ordered = ((a, b, in_roles(a, b)) for a, b in combinations(sorted(names), 2))
+    return [(a, b) if first else (b, a) for a, b, first in ordered if first is not None]
+
+
+def _of_side(level: Sequence[_Folder], place: int, name: str) -> dict[tuple[str, tuple[str, ...]], Path]:
+    return {
+        (folder.split, folder.parts[:place] + folder.parts[place + 1 :]): folder.path
+        for folder in level
+        if folder.parts[place] == name
+    }
+
+
+def _tree(
+    a: Mapping[tuple[str, tuple[str, ...]], Path],
+    b: Mapping[tuple[str, tuple[str, ...]], Path],
+    *,
+    names: tuple[str, str],
+) -> Tree | None:
+    """The folders of two sides by what they are of; None unless most meet, and some to train on."""
+    both = a.keys() & b.keys()
+    splits = {split for split, _ in both}
+    keys = [key for key in dict.fromkeys((*a, *b)) if key[0] in splits]
+    if len({parts for _, parts in both}) < 2 or len(both) < _MOSTLY * len(keys) or "train" not in splits:
+        return None
+    branches: dict[str, list[Branch]] = defaultdict(list)
+    for key in keys:
+        branches[key[0]].append(Branch(name="/".join(key[1]), a=a.get(key), b=b.get(key)))
+    some = [(a[key], b[key]) for key in keys if key in both][:_SAMPLE]
+    if not all(_meet(*map(list_images, folders)) for folders in some):
+        return None
+    return Tree(branches={split: tuple(found) for split, found in branches.items()}, sides=names)
+
+
+def _meet(a: Sequence[Path], b: Sequence[Path]) -> bool:
+    """Whether there is a file of B for most of A."""
+    kinds = kinds_among(b, a)
+    return len(match_names(a, of_kind(b, kinds[0]) if len(kinds) > 1 else b).pairs) >= len(a) / 2
+
+
+def _by_endings(folders: Sequence[_Folder]) -> Tree | None:
+    """Folders that hold A and B each, by known endings or beginnings of their names."""
+    listed = {folder.path: list_images(folder.path) for folder in folders}
+    parting = find_parting([path for files in listed.values() for path in files]) if len(folders) > 1 else None
+    if parting is None or not parting.is_known or parting.by == "suffix":
+        return None
+    branches: dict[str, list[Branch]] = defaultdict(list)
+    for folder in folders:
+        a, b, _ = parting.part(listed[folder.path])
+        if a and b:
+            branch = Branch(name="/".join(folder.parts), a=folder.path, b=folder.path)
+            branches[folder.split].append(branch)
+    if "train" not in branches or sum(map(len, branches.values())) < max(2, _MOSTLY * len(folders)):
+        return None
+    found = {split: tuple(members) for split, members in branches.items()}
+    return Tree(branches=found, sides=parting.shown, parting=parting)
