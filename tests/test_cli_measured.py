@@ -231,6 +231,12 @@ def test_images_of_six_bands_are_learned(method, tmp_path, capsys):
         assert 269 < made.min() < made.max() < 321
     else:
         assert run("sample", tmp_path / "run", "-o", tmp_path / "sheet.png", "--count", 4) == 0
+        assert "black to white" in capsys.readouterr().err
+        assert run("sample", tmp_path / "run", "-o", tmp_path / "made", "--count", 3) == 0
+        assert "black to white" not in capsys.readouterr().err
+        made = [tifffile.imread(tmp_path / "made" / f"00000{number}.tif") for number in range(3)]
+        assert all((one.dtype, one.shape) == (np.float32, (SIDE, SIDE, 6)) for one in made)
+        assert min(one.min() for one in made) > 269
     assert Image.open(tmp_path / "sheet.png").size[0] > SIDE
 
 
@@ -254,3 +260,46 @@ def test_pages_that_were_bands_in_training_are_bands_in_use(tmp_path):
     found = evaluate(tmp_path / "run", tmp_path / "d", split="train", out=tmp_path / "scores", device="cpu")
     assert found.scores["identity"]["l1"].value == 0
     assert found.scores["translation"]["l1"].value > 0
+
+
+def heights(root: Path, count: int = 6) -> Path:
+    """Of 2,000 to 2,400 m, with a corner that has no data; and one file that has none at all."""
+    for number in range(count):
+        values = (noise(SIDE, SIDE, seed=number) * 400 + 2000).astype(np.float32)
+        values[: SIDE // 4, : SIDE // 4] = np.nan if number % 2 else -9999
+        write(root / f"{number}.tif", values)
+    write(root / "empty.tif", np.full((SIDE, SIDE), np.nan, np.float32))
+    return root
+
+
+def test_what_has_no_data_has_none_in_a_reconstruction(tmp_path, capsys):
+    root = heights(tmp_path / "d")
+    assert run("train", "ae", root, "--out", tmp_path / "run", "--width", 4, "--images", 8, "--batch-size", 4) == 0
+    assert "1 of 7 images that were looked at have no data at all (empty.tif)" in " ".join(
+        capsys.readouterr().out.split()
+    )
+    assert run("reconstruct", tmp_path / "run", root, "-o", tmp_path / "made") == 0
+    for number in range(2):
+        made = tifffile.imread(tmp_path / "made" / f"{number}.tif")
+        gone = np.isnan(made) if number else made == -9999
+        assert gone[: SIDE // 4, : SIDE // 4].all()
+        assert gone.sum() == (SIDE // 4) ** 2
+        assert made[~gone].min() > 1900
+    assert np.isnan(tifffile.imread(tmp_path / "made" / "empty.tif")).all()
+
+
+def test_heights_are_compressed_to_files_and_come_back_in_metres(tmp_path, capsys):
+    pytest.importorskip("constriction")
+    root = heights(tmp_path / "d")
+    tiny = ["--width", 4, "--num-codes", 8, "--images", 8, "--batch-size", 4]
+    assert run("train", "vqvae", root, "--out", tmp_path / "run", *tiny) == 0
+    assert run("compress", tmp_path / "run", root, "-o", tmp_path / "small") == 0
+    assert run("decompress", tmp_path / "run", tmp_path / "small", "-o", tmp_path / "made") == 0
+    made = tifffile.imread(tmp_path / "made" / "0.tif")
+    assert (made.dtype, made.shape) == (np.float32, (SIDE, SIDE))
+    assert 1999 < made.min() < made.max() < 2401
+    capsys.readouterr()
+    assert run("decompress", tmp_path / "run", tmp_path / "small" / "0.tvq", "-o", tmp_path / "one.npy") == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "one.npy"), made)
+    assert run("decompress", tmp_path / "run", tmp_path / "small" / "0.tvq", "-o", tmp_path / "one.png") == 0
+    assert "black to white" in capsys.readouterr().err

@@ -95,7 +95,7 @@ class Compressor:
         return head + coder.get_compressed().astype("<u4").tobytes()
 
     def decompress(self, data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
-        """The image of a file.
+        """The image of a file; measured values are black to white.
 
         Args:
             data: The file's bytes.
@@ -104,6 +104,18 @@ class Compressor:
         Raises:
             CompressedError: no such file, cut short, too large, or made with other weights.
         """
+        return self.model.pictures(self._decompressed(data, max_pixels))[0]
+
+    def restored(self, data: bytes, *, max_pixels: int = MAX_PIXELS) -> Picture:
+        """The image of a file with all its channels, 16-bit colour, or values in their units; as `decompress`.
+
+        Raises:
+            CompressedError: as `decompress`.
+        """
+        return self.model.files(self._decompressed(data, max_pixels))[0]
+
+    def _decompressed(self, data: bytes, max_pixels: int) -> Tensor:
+        """[1, C, H, W] in [-1, 1]."""
         if len(data) < HEAD.size or data[:4] != MAGIC:
             raise CompressedError("is no file that translate compress wrote")
         _, weights_id, width, height, checksum = HEAD.unpack_from(data)
@@ -135,12 +147,12 @@ class Compressor:
         codes = _joined(squares, grid, self.side)
         if _checksum(codes) != checksum:
             raise CompressedError("is cut short or damaged, or was written on a machine that rounds otherwise")
-        return self._image(codes, width, height)
+        return self._made(codes, width, height)
 
     def reconstruct(self, image: Image.Image | Picture) -> Image.Image:
         """What `decompress` makes of the file that `compress` makes of an image, without the way through the file."""
         picture = image if isinstance(image, Picture) else from_pil(image)
-        return self._image(self._codes(picture), *picture.size)
+        return self.model.pictures(self._made(self._codes(picture), *picture.size))[0]
 
     def plain(self, image: Image.Image | Picture) -> Image.Image:
         """An image as other formats hold it: 8 bits, over white, of the network's channels."""
@@ -149,10 +161,9 @@ class Compressor:
         picture = composite(shown(image if isinstance(image, Picture) else from_pil(image), values))
         return to_pil(Picture(pixels=convert(picture.colour, channels=self.model.format.channels, bits=8)))
 
-    def _image(self, codes: Tensor, width: int, height: int) -> Image.Image:
-        with torch.inference_mode():
-            made = self.network.images(codes[None].to(self.model.device))
-        return self.model.pictures(made[..., :height, :width])[0]
+    @torch.inference_mode()
+    def _made(self, codes: Tensor, width: int, height: int) -> Tensor:
+        return self.network.images(codes[None].to(self.model.device))[..., :height, :width]
 
     @property
     def _family(self) -> Any:

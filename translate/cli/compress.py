@@ -46,7 +46,8 @@ class Decompress(Config):
     inputs: Positional[tuple[str, ...]]
     """.tvq files, folders of them, patterns."""
     out: Annotated[Path, arg(aliases=["-o"])]
-    """A folder; or a .png, for a single file."""
+    """A folder, for PNG, or TIFF where the weights were trained on measured values or bands; or a .png, .tif or .npy,
+    for a single file."""
     recursive: Annotated[bool, arg(aliases=["-r"])] = False
     """Search the folders in folders, too; outputs lie in such folders again."""
     device: str = "auto"
@@ -104,31 +105,35 @@ def compress(command: Compress) -> int:
 def decompress(command: Decompress) -> int:
     validate(command)
     from translate.applications.compress import SUFFIX, CompressedError, Compressor
-    from translate.checkpoint.atomic import written_beside
+    from translate.checkpoint.atomic import make_folder
+    from translate.data.images import write_image
     from translate.data.inputs import list_inputs
     from translate.inference.files import names_a_file, outputs_for
     from translate.inference.library import load_image_model
+    from translate.inference.measured import KEEP_VALUES
 
-    names_a_file(command.out, (".png",))
+    single = (".png", *KEEP_VALUES)
+    names_a_file(command.out, single)
     found = list_inputs(
         command.inputs, recursive=command.recursive, out=command.out, suffixes={SUFFIX}, kind=f"{SUFFIX} files"
     )
     for line in found.passed_over:
         print(line, file=sys.stderr)
-    targets = outputs_for(found.files, command.out, suffix=".png", single=(".png",))
     compressor = Compressor(load_image_model(command.weights, device=command.device))
+    measured = compressor.model.format.encoding is not None
+    targets = outputs_for(found.files, command.out, suffix=".tif" if measured else ".png", single=single)
     done = 0
     for file, target in zip(found.files, targets, strict=True):
         try:
-            image = compressor.decompress(file.path.read_bytes())
+            picture = compressor.restored(file.path.read_bytes())
         except (CompressedError, OSError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             print(f"failed: {file.path} {reason}", file=sys.stderr)
             continue
-        with written_beside(target) as beside:
-            image.save(beside, format="PNG")
+        make_folder(target.parent)
+        write_image(target, picture)
         done += 1
-    if done and compressor.model.format.encoding is not None:
+    if done and measured and command.out.suffix.lower() == ".png":
         print("measured values are written as black to white", file=sys.stderr)
     print(f"{done} of {len(found.files)} made again" + (f" to {command.out}" if done else ""))
     return 0 if done == len(found.files) else EXIT_PARTLY

@@ -68,7 +68,7 @@ def reconstruct(command: Reconstruct) -> int:
         with written_beside(command.out) as beside:
             contact_sheet(pairs, columns=min(8, len(pairs))).save(beside, format="PNG")
     else:
-        for target, picture in zip(targets, model.files(made), strict=True):
+        for target, picture in zip(targets, model.files(made, like=[one.picture for one in named]), strict=True):
             make_folder(target.parent)
             write_image(target, picture)
     unit_images, unit_made = (images + 1) / 2, (made + 1) / 2

@@ -32,8 +32,8 @@ class Sample(Config):
     weights: Positional[str]
     """A name (such as gan-mnist or vae-mnist), a weights folder, a run folder, or a .safetensors file."""
     out: Annotated[Path, arg(aliases=["-o"])]
-    """A .png for one sheet; a .gif or .webp for a video, with --interpolate; or a folder for a file each, of a
-    conditional GAN in one folder a class."""
+    """A .png for one sheet; a .gif or .webp for a video, with --interpolate; or a folder for a file each, PNG, or
+    TIFF where the weights were trained on measured values or bands; of a conditional GAN in one folder a class."""
     count: Annotated[int, Ge(1), Le(1_000_000)] = 64
     """Images; or ways, with --interpolate."""
     seed: Annotated[int, Ge(0), Lt(2**63)] = 0
@@ -89,7 +89,7 @@ def sample(command: Sample) -> int:
         made = len(images)
     else:
         made = _folder(command, model)
-    if model.config.preprocessing.source is not None:
+    if model.config.preprocessing.source is not None and (on_sheet or is_video or not _is_drawn(command)):
         print("measured values are written as black to white, and of many bands three", file=sys.stderr)
     print(f"{made:,} images made, seed {command.seed}: {command.out}")
     return 0
@@ -197,19 +197,24 @@ def _pictures(
 
 def _folder(command: Sample, model: ImageModel | GeneratorModel) -> int:
     """A file an image; returns how many."""
-    from translate.checkpoint.atomic import make_folder, written_beside
+    from translate.checkpoint.atomic import make_folder
+    from translate.data.images import Picture, from_pil, write_image
     from translate.data.layouts_common import class_folder
 
-    images: Iterable[tuple[Image.Image, str | None]]
-    if command.interpolate is not None or command.map is not None:
-        images = ((image, None) for image in _pictures(command, model, closed=False)[0])
-    else:
+    images: Iterable[tuple[Picture, str | None]]
+    if _is_drawn(command):
         images = model.samples(command.count, **_drawn(command, model))
+    else:
+        images = ((from_pil(image), None) for image in _pictures(command, model, closed=False)[0])
     made = 0
-    for number, (image, name) in enumerate(images):
+    for number, (picture, name) in enumerate(images):
         folder = command.out / class_folder(name) if name is not None else command.out
         make_folder(folder)
-        with written_beside(folder / f"{number:06d}.png") as beside:
-            image.save(beside, format="PNG")
+        write_image(folder / f"{number:06d}{'.tif' if picture.bands else '.png'}", picture)
         made += 1
     return made
+
+
+def _is_drawn(command: Sample) -> bool:
+    """Whether images are independent of one another, and none is between others."""
+    return command.interpolate is None and command.map is None

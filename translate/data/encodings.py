@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -12,7 +12,7 @@ from translate.config.encoding import Encoding, Reading
 from translate.data.images import LOSSY_SUFFIXES, NO_CLASS, ImageError
 from translate.data.layouts_common import ImageSource, Kind, first_names
 from translate.data.problems import LayoutError
-from translate.data.ranges import find_range, spans_of
+from translate.data.ranges import Sampled, find_range, spans_of
 from translate.data.store import Format
 from translate.data.values import Readable, read_sampled
 
@@ -75,12 +75,26 @@ def formats(
     for number in need[: 1 if same else None]:
         whose = f" of {names[number]}" if names[number] and len(kinds) > 1 and not (same and len(need) == 2) else ""
         lines.append(f"{found[number].describe(len(sources[number]), whose)}. --values LOW HIGH sets another range")
-    return made, [*lines, *_say_bands(made)]
+    return made, [*lines, *_say_empty(samples, names), *_say_bands(made)]
 
 
 def _taken_as_measured(kind: Kind) -> Kind:
     """Grey or RGB whose range of values was given."""
     return Kind(channels=1 if kind.channels < 3 else 3, bits=16, dtype=f"uint{kind.bits}")
+
+
+def _say_empty(samples: Mapping[int, Sequence[Sampled]], names: Sequence[str]) -> list[str]:
+    """Images without any data, which are learned as black."""
+    lines = []
+    for number, part in samples.items():
+        if empty := [one.name for one in part if one.empty]:
+            whose = f" of {names[number]}" if names[number] else ""
+            shown = ", ".join(empty[:3]) + (", ..." if len(empty) > 3 else "")
+            lines.append(
+                f"{len(empty)} of {len(part)} images{whose} that were looked at have no data at all ({shown}): they "
+                "are trained on as black, remove them"
+            )
+    return lines
 
 
 def _say_bands(made: Sequence[Format]) -> list[str]:

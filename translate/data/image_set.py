@@ -251,6 +251,10 @@ class _OfArray:
     part: ImagePart
     index: int
 
+    @property
+    def name(self) -> str:
+        return f"image {self.index + 1}"
+
     def read(self) -> Picture:
         return self.part.picture(self.index)
 

@@ -59,6 +59,11 @@ class ImageSource:
     ids: bool = False
     """The file holds class ids, as grey values or as indices into a palette."""
 
+    @property
+    def name(self) -> str:
+        """Of the file."""
+        return self.path.name
+
     def read(self) -> Picture:
         """Read the file and crop the half.
 

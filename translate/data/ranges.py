@@ -70,6 +70,13 @@ class Sampled:
     high: float
     whole: bool
     """Whether all are whole numbers."""
+    name: str = ""
+    """Of the image."""
+
+    @property
+    def empty(self) -> bool:
+        """Whether no pixel has data."""
+        return not np.isfinite(self.low)
 
 
 def missing(pixels: np.ndarray, nodata: float | None) -> np.ndarray | None:

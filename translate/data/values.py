@@ -13,6 +13,7 @@ import colorsys
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -26,6 +27,10 @@ MOST_FILES = 512  # whose values decide a range
 
 class Readable(Protocol):
     """What can be read as an image; `translate.data.layouts.ImageSource` is one."""
+
+    @property
+    def name(self) -> str:
+        """What people know it by."""
 
     def read(self) -> Picture:
         """Decode it."""
@@ -46,7 +51,7 @@ def read_sampled(sources: Sequence[Readable], bands: Sequence[int] = ()) -> list
 
     def one(source: Readable) -> Sampled | None:
         try:
-            return sampled(source.read(), bands)
+            return replace(sampled(source.read(), bands), name=source.name)
         except ValueError:  # an ImageError, or a LayoutError: told when it is met in training
             return None
 

@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from translate.config.weights import WeightsConfig
+from translate.data.images import Picture
 from translate.inference.device import choose_device
 from translate.inference.image_model import Framing, along
 from translate.inference.translator import InferenceError, a_kind
@@ -149,14 +150,15 @@ class GeneratorModel(Framing):
 
     def samples(
         self, count: int, *, seed: int = 0, temperature: float = 1.0, classes: Sequence[str] = ()
-    ) -> Iterator[tuple[Image.Image, str | None]]:
-        """As `sample`, one after the other and each with its class, so that a million need no room."""
+    ) -> Iterator[tuple[Picture, str | None]]:
+        """As `sample`, one after the other and each with its class, as they are written to files: a million need no
+        room."""
         labels = self.labels(count, classes=classes)
         start = 0
         for latents in self.latent_parts(count, seed=seed, temperature=temperature):
             some = None if labels is None else labels[start : start + len(latents)]
             start += len(latents)
-            pictures = self.pictures(self.generated(latents, some))
+            pictures = self.files(self.generated(latents, some))
             for number, picture in enumerate(pictures):
                 yield picture, None if some is None else self.class_names[int(some[number])]
 

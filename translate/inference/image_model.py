@@ -20,6 +20,7 @@ from translate.config.networks import ConvAutoencoderConfig, DenseAutoencoderCon
 from translate.config.weights import WeightsConfig
 from translate.data.batches import crop, to_unit
 from translate.data.images import ImageError, Picture, from_pil, to_pil
+from translate.data.ranges import missing
 from translate.data.store import Format, fitted_size, resize, to_format
 from translate.data.values import decoded
 from translate.inference.device import choose_device
@@ -73,12 +74,29 @@ class Framing:
             images = images[:, : 3 if images.shape[1] > 3 else 1]
         return [to_pil(Picture(pixels=row)) for row in self._stored(images)]
 
-    def files(self, images: Tensor) -> list[Picture]:
-        """Tensors as what is written to files, with all their channels: 16-bit colour, or values in their units."""
+    def files(self, images: Tensor, *, like: Sequence[Picture] | None = None) -> list[Picture]:
+        """Tensors as what is written to files, with all their channels: 16-bit colour, or values in their units.
+
+        Args:
+            images: [N, C, S, S] in [-1, 1], or of any height and width without `like`.
+            like: What each was made of; what has no data there has none here.
+        """
         if self.format.encoding is None:
             return [Picture(pixels=row) for row in self._stored(images)]
         unit = ((images.detach().float().cpu().clamp(-1, 1) + 1) / 2).permute(0, 2, 3, 1).numpy()
-        return [decoded(row, self.format.encoding) for row in unit]
+        inputs = [None] * len(unit) if like is None else [self._without_data(picture) for picture in like]
+        return [decoded(row, self.format.encoding, like=one) for row, one in zip(unit, inputs, strict=True)]
+
+    def _without_data(self, picture: Picture) -> Picture | None:
+        """An image [S, S, 1] of nothing but the mark of no data, where what `prepared` takes of another has none."""
+        gone = missing(picture.pixels, picture.nodata) if picture.bands else None
+        if gone is None:
+            return None
+        found = picture.pixels[gone]
+        finite = found[np.isfinite(found)]
+        mark = float(finite[0]) if finite.size else float("nan")
+        pixels = np.where(self.framed(np.all(gone, axis=2)).numpy(), mark, mark + 1 if finite.size else 0.0)
+        return Picture(pixels=pixels[:, :, None], bands=True, nodata=mark if finite.size else None)
 
     def _stored(self, images: Tensor) -> np.ndarray:
         """[N, C, H, W] in [-1, 1] as [N, H, W, C] of the network's depth."""
@@ -252,12 +270,10 @@ class ImageModel(Framing):
         a, b = self.encoded(self.prepared([first, last]))
         return self.pictures(self.decoded(slerp(a, b, steps=steps)))
 
-    def samples(
-        self, count: int, *, seed: int = 0, temperature: float = 1.0
-    ) -> Iterator[tuple[Image.Image, str | None]]:
-        """As `sample`, one after the other and made in parts; none has a class."""
+    def samples(self, count: int, *, seed: int = 0, temperature: float = 1.0) -> Iterator[tuple[Picture, str | None]]:
+        """As `sample`, one after the other and made in parts, as they are written to files; none has a class."""
         for part in self._sampled_parts(count, seed=seed, temperature=temperature):
-            yield from ((image, None) for image in self.pictures(part))
+            yield from ((picture, None) for picture in self.files(part))
 
     def ways(
         self, count: int, *, steps: int = 10, seed: int = 0, temperature: float = 1.0, closed: bool = False
