@@ -155,3 +155,24 @@ def test_many_threads_read_the_same(tmp_path: Path) -> None:
     with ThreadPoolExecutor(max_workers=8) as pool:
         for place, picture in enumerate(pool.map(read_image, paths * 6)):
             np.testing.assert_array_equal(picture.pixels, images[place % 4])
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2"])
+def test_primaries_that_are_named_by_a_number(tmp_path: Path, dtype: str) -> None:
+    top = np.iinfo(dtype).max
+    pixels = np.zeros((64, 64, 3), dtype)
+    pixels[:, :32] = np.array([0.5, 0.5, 0.5]) * top
+    pixels[:, 32:] = np.array([0.9, 0.2, 0.2]) * top
+    options = {"save_nclx_profile": True, "transfer_characteristics": 13, "matrix_coefficients": 0}
+    plain = read_image(save(tmp_path / "srgb.heic", pixels, color_primaries=1, **options)).pixels / top
+    wide = read_image(save(tmp_path / "p3.heic", pixels, color_primaries=12, **options)).pixels / top
+    np.testing.assert_allclose(plain[0, [0, -1]], pixels[0, [0, -1]] / top, atol=0.002)
+    np.testing.assert_allclose(wide[0, 0], plain[0, 0], atol=0.003)
+    # By hand: to light, by the matrix from Display P3 to sRGB, and back.
+    light = np.where(plain[0, -1] > 0.04045, ((plain[0, -1] + 0.055) / 1.055) ** 2.4, plain[0, -1] / 12.92)
+    matrix = [[1.2249, -0.2247, 0.0], [-0.0420, 1.0419, 0.0], [-0.0197, -0.0786, 1.0979]]
+    light = np.clip(np.array(matrix) @ light, 0, 1)
+    expected = np.where(light > 0.0031308, 1.055 * light ** (1 / 2.4) - 0.055, light * 12.92)
+    np.testing.assert_allclose(wide[0, -1], expected, atol=0.01)
+    with pytest.raises(ImageError, match="high dynamic range"):
+        read_image(save(tmp_path / "hdr.heic", pixels, color_primaries=9, **options | {"transfer_characteristics": 16}))

@@ -305,7 +305,7 @@ def test_mvtec_with_one_folder_in_test(tmp_path):
     found = find_images(tmp_path)
     assert found.class_names == ("good", "broken")
     assert {split: part.labels.tolist() for split, part in found.splits.items()} == {"train": [0] * 3, "test": [1] * 2}
-    assert "not used: ground_truth/" in found.notes
+    assert any("ground_truth/ has masks of the faults in test/" in note for note in found.notes)
     write_images(tmp_path / "test" / "good", 2)
     assert find_images(tmp_path).splits["test"].labels.tolist() == [1, 1, 0, 0]
 

@@ -83,6 +83,10 @@ class Evaluate(Config):
 
 def evaluate(command: Evaluate) -> int:
     validate(command)
+    from translate.inference.files import names_a_file
+
+    if command.out is not None:
+        names_a_file(command.out, ())
     if command.folders is not None:
         return _evaluate_folders(command, *command.folders)
     if command.weights is None or command.root is None:
@@ -159,10 +163,6 @@ def _evaluate_folders(command: Evaluate, made: Path, real: Path) -> int:
 
     errors = Console(stderr=True, highlight=False)
     with errors.status("scoring") as status:
-
-        def on_step(step: str) -> None:
-            status.update(step)
-
         found = evaluate_folders(
             made,
             real,
@@ -176,7 +176,7 @@ def _evaluate_folders(command: Evaluate, made: Path, real: Path) -> int:
             seed=command.seed,
             device=command.device,
             console=errors,
-            on_step=on_step,
+            on_step=status.update,
         )
     if command.json:
         print(json.dumps(found.to_dict(), indent=2))

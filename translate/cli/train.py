@@ -47,6 +47,8 @@ class Train:
 def train(command: Train) -> int:
     validate(command.method)
     from translate.engine import train
+    from translate.inference.files import names_a_file
 
+    names_a_file(command.method.run.out, ())
     train(command.method)
     return 0

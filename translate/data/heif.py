@@ -13,7 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from translate.data.profiles import coded_profile
+
 _BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
+_HDR = (16, 18)  # PQ and HLG, as ITU-T H.273 numbers them
 _CHANNELS = {"L": 1, "I": 1, "LA": 2, "La": 2, "RGB": 3, "RGBA": 4, "RGBa": 4}
 
 
@@ -72,7 +75,12 @@ def open_heif(path: str | os.PathLike[str], *, page: int = 0) -> StoredHeif | No
     if not 0 <= page < len(images):
         raise ValueError(f"there is no page {page + 1}: the file has {len(images)}")
     image = images[page]
-    icc = image.info.get("icc_profile")
+    coded: Any = image.info.get("nclx_profile") or {}
+    if coded.get("transfer_characteristics") in _HDR:
+        raise ValueError(
+            "has a high dynamic range (PQ or HLG), which is not read: save it as a plain HEIC, JPEG or PNG"
+        )
+    icc = image.info.get("icc_profile") or coded_profile(coded.get("color_primaries", 1))
     mode, _, bits = image.mode.partition(";")
     return StoredHeif(
         page=page,

@@ -732,7 +732,7 @@ def _to_bits(pixels: np.ndarray, bits: int) -> np.ndarray:
 
 
 def _array(image: Image.Image) -> np.ndarray:
-    pixels = np.array(image)
+    pixels = np.asarray(image)  # read-only, and without another copy
     return pixels if pixels.ndim == 3 else pixels[:, :, None]
 
 

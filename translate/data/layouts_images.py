@@ -436,7 +436,11 @@ def _note_unused(root: Path, listed: Mapping[str, Sequence[Path]], problems: Pro
     """Say which folders of images are left out."""
     used = {path.relative_to(root).parts[0] for paths in listed.values() for path in paths}
     unused = [path for path in children_of(root).values() if path.name not in used and holds_images(path)]
-    note_unused(root, unused, problems)
+    note_unused(root, [path for path in unused if path.name not in _NO_CLASSES], problems)
+    for path in unused:
+        if path.name in _NO_CLASSES:
+            what = f"{path.name}/ has masks of the faults in test/: anomaly score measures by them, training takes none"
+            problems.note("unused", what, "nothing to do", severity="hint")
 
 
 def _files(

@@ -38,6 +38,32 @@ _ROWS = 2**16  # colours that are converted at a time, so that they stay in the 
 _MANY_ROWS = 2**20  # ... and by Little CMS, which prepares itself for each call
 
 
+_PRIMARIES = {
+    9: ((0.67348, 0.27904, -0.00194), (0.16566, 0.67535, 0.02998), (0.12505, 0.04561, 0.79686)),  # BT.2020
+    12: ((0.51512, 0.24120, -0.00105), (0.29198, 0.69225, 0.04189), (0.15710, 0.06657, 0.78407)),  # Display P3
+}
+"""Red, green and blue in XYZ, adapted to D50, by the numbers of ITU-T H.273 (8.1)."""
+
+
+@lru_cache
+def coded_profile(primaries: int) -> bytes | None:
+    """An ICC profile of the primaries that a video format names by a number, with the tone curve of sRGB; None for
+    sRGB's own, and for those that are not known.
+
+    Args:
+        primaries: As in ITU-T H.273, table 2: 1 is sRGB, 9 is BT.2020, 12 is Display P3.
+    """
+    if primaries not in _PRIMARIES:
+        return None
+    data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    (count,) = struct.unpack_from(">I", data, 128)
+    tags = {name: place for name, place, _ in struct.iter_unpack(">4sII", data[132 : 132 + 12 * count])}
+    for name, colour in zip((b"rXYZ", b"gXYZ", b"bXYZ"), _PRIMARIES[primaries], strict=True):
+        struct.pack_into(">3i", data, tags[name] + 8, *(round(value * 65536) for value in colour))
+    struct.pack_into(">16s", data, 84, b"")  # the digest of what it was
+    return bytes(data)
+
+
 def to_srgb(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, bytes | None]:
     """L, RGB, CMYK or LAB to L or RGB in sRGB, and the profile if it can be embedded again."""
     output_mode = "L" if image.mode == "L" else "RGB"
