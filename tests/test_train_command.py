@@ -23,6 +23,7 @@ from translate.config import (
     VAEConfig,
 )
 from translate.config.methods import METHODS, train_command
+from translate.config.style_transfer import PhotosConfig, StyleTransferConfig, StyleTransferRunConfig
 from translate.config.training import ClassifierConfig
 
 RUN = {"out": Path("runs/my run"), "batch_size": 7}
@@ -57,6 +58,9 @@ RUN = {"out": Path("runs/my run"), "batch_size": 7}
             kind(data=ImageSetConfig(root=Path("d")), run=get_type_hints(kind)["run"](**RUN))
             for kind in METHODS
             if "ImageSetConfig" in str(get_type_hints(kind)["data"])
+        ),
+        StyleTransferConfig(
+            data=PhotosConfig(root=Path("d")), run=StyleTransferRunConfig(**RUN), styles=Path("a b"), widths=(4, 8, 9)
         ),
     ],
     ids=lambda config: METHODS[type(config)],

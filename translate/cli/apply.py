@@ -11,6 +11,7 @@ from rich.console import Console
 from tyro.conf import Positional, arg
 
 from translate.config.base import Config, ConfigError, validate
+from translate.config.style_transfer import MOST_STRENGTH
 from translate.config.training import Precision
 
 EXIT_PARTLY = 1
@@ -45,6 +46,13 @@ class Apply(Config):
     """Of such weights: so many outputs of each image, of the seed and those after it, named NAME-SEED."""
     like: Path | None = None
     """Of such weights: an image whose look is taken over."""
+    style: str | None = None
+    """Of weights with named styles: one of them, or several and their shares, as starry-night:0.6,red-fuji:0.4; the
+    first unless given."""
+    strength: Annotated[float, Ge(0.0), Le(MOST_STRENGTH)] = 1.0
+    """Of the style: 1 as it was learned, less for more of the photograph."""
+    keep_colours: bool = False
+    """Take the colours of the input, and only light and dark of what is made of it."""
     values: tuple[float, float] | None = None
     """LOW HIGH: the values of the files that become black and white; as the weights were trained unless given, or else
     found in all the files that are named."""
@@ -67,6 +75,7 @@ def apply(command: Apply) -> int:
     from translate.inference.files import names_a_file, outputs_for, refuse_overwriting, translate_files
     from translate.inference.library import load_translator
     from translate.inference.measured import KEEP_VALUES, as_sources, found_values, requested
+    from translate.inference.styles import parse_mixture
 
     errors = Console(stderr=True, highlight=False)
 
@@ -82,7 +91,8 @@ def apply(command: Apply) -> int:
     if one_file and command.looks > 1:
         raise ConfigError(f"--out {command.out} is one file, and --looks makes {command.looks}: name a folder")
     translator = load_translator(command.weights, device=command.device, precision=command.precision)
-    if command.looks > 1 and not (translator.style or translator.config.noise == "always"):
+    several = (translator.style and not translator.styles) or translator.config.noise == "always"
+    if command.looks > 1 and not several:
         raise ConfigError(
             f"'{translator.config.name}' makes one output of an image, whatever the seed: --looks is for weights that "
             "were trained with --style-dim, or with --noise always"
@@ -111,6 +121,11 @@ def apply(command: Apply) -> int:
     if in_units and looks[0][0].suffix.lower() not in KEEP_VALUES:
         say(f"measured values are written as black to white; {' and '.join(KEEP_VALUES)} keep them in their units")
     code = None if command.like is None else translator.encode(read_image(command.like))
+    if command.style is not None or command.strength != 1.0:
+        mixture = parse_mixture(command.style) if command.style is not None else None
+        code = translator.style_code(mixture, strength=command.strength)
+    elif len(translator.styles) > 1:
+        say(f"in the style of {translator.styles[0]}; --style takes another of {', '.join(translator.styles)}")
     make_folder(command.out.parent if one_file else command.out)
 
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -136,6 +151,7 @@ def apply(command: Apply) -> int:
                 quality=command.quality,
                 seed=command.seed + number,
                 code=code,
+                keep_colours=command.keep_colours,
                 scale=command.scale,
                 values=values,
                 on_done=on_done,

@@ -90,6 +90,8 @@ def _print(found: Description) -> None:
             else f"other programs must give it heights and widths that are multiples of {multiple}, {least} at least; "
             "exported again it takes any"
         )
+    if config.styles:
+        rows["styles"] = ", ".join(config.styles)
     if config.classes:
         rows["classes"] = ", ".join(config.classes)
     if (origin := config.origin) is not None:

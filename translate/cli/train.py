@@ -11,6 +11,7 @@ from translate.config.autoencoders import AutoencoderConfig, VAEConfig, VQVAECon
 from translate.config.base import validate
 from translate.config.classifiers import ImageClassifierConfig
 from translate.config.gans import DCGANConfig, GANConfig, HingeConfig, WGANConfig, WGANGPConfig
+from translate.config.style_transfer import StyleTransferConfig
 from translate.config.stylegan import StyleGANConfig
 from translate.config.training import CUTConfig, CycleGANConfig, FastCUTConfig, Pix2PixConfig, SegmentationConfig
 
@@ -24,6 +25,7 @@ class Train:
         | Annotated[OmitArgPrefixes[CycleGANConfig], subcommand("cyclegan", description=CycleGANConfig.__doc__)]
         | Annotated[OmitArgPrefixes[CUTConfig], subcommand("cut", description=CUTConfig.__doc__)]
         | Annotated[OmitArgPrefixes[FastCUTConfig], subcommand("fastcut", description=FastCUTConfig.__doc__)]
+        | Annotated[OmitArgPrefixes[StyleTransferConfig], subcommand("style", description=StyleTransferConfig.__doc__)]
         | Annotated[OmitArgPrefixes[AutoencoderConfig], subcommand("ae", description=AutoencoderConfig.__doc__)]
         | Annotated[OmitArgPrefixes[VAEConfig], subcommand("vae", description=VAEConfig.__doc__)]
         | Annotated[OmitArgPrefixes[VQVAEConfig], subcommand("vqvae", description=VQVAEConfig.__doc__)]

@@ -11,6 +11,7 @@ from translate.config.autoencoders import AutoencoderConfig, VAEConfig, VQVAECon
 from translate.config.base import flag
 from translate.config.classifiers import ImageClassifierConfig
 from translate.config.gans import DCGANConfig, GANConfig, HingeConfig, WGANConfig, WGANGPConfig
+from translate.config.style_transfer import StyleTransferConfig
 from translate.config.stylegan import StyleGANConfig
 from translate.config.training import (
     ClassifierConfig,
@@ -26,6 +27,7 @@ TrainConfig = (
     | CycleGANConfig
     | CUTConfig
     | FastCUTConfig
+    | StyleTransferConfig
     | AutoencoderConfig
     | VAEConfig
     | VQVAEConfig
@@ -45,6 +47,7 @@ METHODS: dict[type, str] = {
     CycleGANConfig: "cyclegan",
     CUTConfig: "cut",
     FastCUTConfig: "fastcut",
+    StyleTransferConfig: "style",
     AutoencoderConfig: "ae",
     VAEConfig: "vae",
     VQVAEConfig: "vqvae",

@@ -52,6 +52,22 @@ class ResNetConfig(Config):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ConditionalResNetConfig(Config):
+    """A ResNet generator for many styles: conditional instance norm (Dumoulin et al., 2017)."""
+
+    type: Literal["conditional-resnet"] = "conditional-resnet"
+    in_channels: Literal[3] = 3
+    out_channels: Literal[3] = 3
+    widths: tuple[Annotated[int, Ge(1)], Annotated[int, Ge(1)], Annotated[int, Ge(1)]] = (16, 40, 80)
+    """Channels at full, half and quarter size."""
+    num_blocks: Annotated[int, Ge(0), Le(MOST_LAYERS)] = 4
+    """Residual blocks, at quarter size."""
+    code: Annotated[int, Ge(1)] = 32
+    """Numbers of the code of a style, of which every norm's scales and shifts are made."""
+    num_styles: Annotated[int, Ge(1), Le(10_000)] = 1
+
+
+@dataclass(frozen=True, kw_only=True)
 class UNetConfig(Config):
     """The generator of pix2pix (Isola et al., 2017): an encoder and a decoder with skips at every size."""
 
@@ -421,6 +437,7 @@ JudgeConfig = DenseDiscriminatorConfig | ConvDiscriminatorConfig
 GeneratorConfig = ResNetConfig | UNetConfig
 NetworkConfig = (
     ResNetConfig
+    | ConditionalResNetConfig
     | UNetConfig
     | PatchGANConfig
     | ClassifierNetworkConfig

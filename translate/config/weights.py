@@ -11,7 +11,7 @@ from pydantic import Field
 
 from translate.config.base import Config, ConfigError, from_dict
 from translate.config.encoding import Encoding
-from translate.config.networks import NetworkConfig, ResNetConfig, UNetConfig
+from translate.config.networks import ConditionalResNetConfig, NetworkConfig, ResNetConfig, UNetConfig
 from translate.config.training import ImageSetConfig, Noise
 
 FORMAT_VERSION = 1
@@ -89,13 +89,17 @@ class WeightsConfig(Config):
     """Whether dropout stays on when translating (``always``)."""
     classes: tuple[str, ...] = ()
     """Class names: of a segmenter or a classifier in the order of its logits, of a conditional generator."""
+    styles: tuple[str, ...] = ()
+    """Names of the styles that the network has codes of, in their order."""
     false_alarms: Annotated[float, Ge(0.0), Lt(1.0)] | None = None
     """Share of normal images that an anomaly detector's threshold calls abnormal."""
     training: TrainingRecord | None = None
     origin: Origin | None = None
 
     def __post_init__(self) -> None:
-        if self.kind == "translator" and not isinstance(self.network, ResNetConfig | UNetConfig):
+        if self.kind == "translator" and not isinstance(
+            self.network, ResNetConfig | UNetConfig | ConditionalResNetConfig
+        ):
             raise ConfigError(f"a translator needs a generator network, not '{self.network.type}'")
         low, high = self.preprocessing.value_range
         if not low < high:

@@ -229,8 +229,13 @@ def misread_by_pillow(image: Image.Image) -> bool:
 
     `open_tiff` reads it then. All colour of 16 bits is of that kind.
     """
-    tags = _Tags(image.tag_v2)  # type: ignore[attr-defined]
+    directory: ImageFileDirectory_v2 = image.tag_v2  # type: ignore[attr-defined]
+    tags, plain = _Tags(directory), {"L": 1, "RGB": 3}.get(image.mode)
     try:
+        if plain is not None and _SAMPLE_FORMAT not in directory and _EXTRA_SAMPLES not in directory:
+            layout = tags.numbers(_BITS, ()), tags.number(_SAMPLES, plain), tags.number(_PLANAR, 1)
+            if layout == ((8,) * plain, plain, 1):  # most files, told by less
+                return False
         photometric, bits = tags.number(_PHOTOMETRIC, MIN_IS_WHITE), tags.numbers(_BITS, (1,))
         samples, formats = tags.number(_SAMPLES, len(bits)), tags.numbers(_SAMPLE_FORMAT, (1,))
         extras, apart = tags.numbers(_EXTRA_SAMPLES, ()), tags.number(_PLANAR, 1) == 2

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from translate.checkpoint.atomic import written_beside
 from translate.checkpoint.weights import METADATA_KEY, load_weights
 from translate.config.base import to_dict
-from translate.config.networks import GeneratorConfig
+from translate.config.networks import ConditionalResNetConfig, GeneratorConfig
 from translate.config.weights import WeightsConfig
 from translate.export.exported import Exported, ExportError, source_file
 from translate.inference.onnx import (
@@ -34,6 +34,7 @@ from translate.inference.onnx import (
     ONNX_SUFFIX,
     OUTPUT,
     SIDES_KEY,
+    STYLES,
     NoiseInput,
     load_onnx,
 )
@@ -67,6 +68,18 @@ class _GivenNoise(nn.Module):
                 hook.remove()
 
 
+class _ByStyles(nn.Module):
+    """A network with named styles that takes the share of each in place of a code."""
+
+    def __init__(self, network: Generator) -> None:
+        super().__init__()
+        assert network.named_codes is not None
+        self.network, self.codes = network, network.named_codes
+
+    def forward(self, images: Tensor, styles: Tensor) -> Tensor:
+        return self.network(images, styles @ self.codes)
+
+
 def _dropouts(network: nn.Module) -> list[nn.Dropout]:
     """Those that drop anything while they are on."""
     return [module for module in network.modules() if isinstance(module, nn.Dropout) and module.p > 0]
@@ -91,7 +104,7 @@ def export_onnx(source: Path, target: Path, *, name: str | None = None) -> Expor
         raise ExportError(f"{target}: ONNX is one file, so give a name that ends in {ONNX_SUFFIX}")
     _require_libraries()
     network, config = load_weights(source_file(source, destination=target))
-    if not isinstance(config.network, GeneratorConfig):
+    if not isinstance(config.network, GeneratorConfig | ConditionalResNetConfig):
         raise ExportError(
             f"'{config.name}' holds {a_kind(config.kind)}: translators and segmenters are exported to ONNX, "
             f"a {config.kind} stays a .safetensors file"
@@ -125,7 +138,7 @@ def _onnx_model(network: Generator, config: WeightsConfig) -> Any:
     """The network as onnxscript's ``ir.Model``, described."""
     from onnxscript.ir.passes.common import ClearMetadataAndDocStringPass
 
-    assert isinstance(config.network, GeneratorConfig)
+    assert isinstance(config.network, GeneratorConfig | ConditionalResNetConfig)
     noise = _noise_inputs(network, config) if config.noise == "always" else []
     # Twice the least size, since a side of one value, at the innermost level too, would be taken for a constant.
     height = 2 * network.minimum_size
@@ -135,7 +148,12 @@ def _onnx_model(network: Generator, config: WeightsConfig) -> Any:
     for one in noise:
         example.append(torch.ones(2, one.channels, height // one.stride, width // one.stride))
         shapes.append({0: "batch", 2: f"{one.name}_height", 3: f"{one.name}_width"})
-    module = _GivenNoise(network).eval() if noise else network
+    module: nn.Module = _GivenNoise(network).eval() if noise else network
+    others = [one.name for one in noise]
+    if isinstance(config.network, ConditionalResNetConfig):
+        module, others = _ByStyles(network).eval(), [STYLES]
+        example.append(torch.ones(2, config.network.num_styles))
+        shapes.append({0: "batch"})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what changes in PyTorch's exporter from release to release
         try:
@@ -143,8 +161,8 @@ def _onnx_model(network: Generator, config: WeightsConfig) -> Any:
                 module,
                 tuple(example),
                 dynamo=True,
-                dynamic_shapes=(shapes[0], tuple(shapes[1:])) if noise else (shapes[0],),
-                input_names=[INPUT, *(one.name for one in noise)],
+                dynamic_shapes=(shapes[0], tuple(shapes[1:])) if noise else tuple(shapes),
+                input_names=[INPUT, *others],
                 output_names=[OUTPUT],
                 verbose=False,
             )
@@ -233,7 +251,7 @@ def _noise_inputs(network: Generator, config: WeightsConfig) -> list[NoiseInput]
 
 def _description(network: Generator, config: WeightsConfig, noise: Sequence[NoiseInput]) -> str:
     """What somebody who has nothing but the file needs to know."""
-    assert isinstance(config.network, GeneratorConfig)
+    assert isinstance(config.network, GeneratorConfig | ConditionalResNetConfig)
     low, high = config.preprocessing.value_range
     logits = f", the logits of {', '.join(config.classes)}" if config.classes else ""
     lines = [
@@ -241,6 +259,11 @@ def _description(network: Generator, config: WeightsConfig, noise: Sequence[Nois
         f"{INPUT}: [N, {config.network.in_channels}, H, W], values from {low:g} to {high:g}, H and W 1 or more.",
         f"{OUTPUT}: [N, {config.network.out_channels}, H, W]{logits}.",
     ]
+    if config.styles:
+        lines.append(
+            f"{STYLES}: [N, {len(config.styles)}], the share of each of {', '.join(config.styles)}; they add up to 1, "
+            "or to less for more of the image itself."
+        )
     lines += [
         f"{one.name}: [N, {one.channels}, P / {one.stride}, Q / {one.stride}], 0 with probability {one.probability:g}, "
         f"else {1 / (1 - one.probability):g}; all 1 for no noise."
@@ -264,7 +287,12 @@ def _check(network: Generator, config: WeightsConfig, file: Path) -> tuple[float
     for number, height, width in _checked_shapes(network, config):
         # Not flat: instance norm enlarges whatever rounding leaves of a flat image.
         images = torch.rand(number, config.network.in_channels, height, width, generator=random) * (high - low) + low
-        expected, found = (run_network(one, images, noise=config.noise, seed=number) for one in (network, exported))
+        outputs = []
+        shares = torch.rand(1, len(config.styles), generator=random) if config.styles else None
+        for one in (network, exported):
+            code = None if shares is None or one.named_codes is None else shares @ one.named_codes
+            outputs.append(run_network(one, images, noise=config.noise, seed=number, code=code))
+        expected, found = outputs
         # Logits are as large as they like; images are at most 1.
         difference = (expected - found).abs() / expected.abs().max().clamp(min=1.0)
         means.append(float(difference.mean()))

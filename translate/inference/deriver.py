@@ -26,13 +26,16 @@ class Deriver:
     def __init__(self, kind: Derivation) -> None:
         self.kind = kind
 
-    def pictures(self, pictures: Sequence[Picture], *, seed: int = 0, code: Tensor | None = None) -> list[Picture]:
+    def pictures(
+        self, pictures: Sequence[Picture], *, seed: int = 0, code: Tensor | None = None, keep_colours: bool = False
+    ) -> list[Picture]:
         """One of each, of its size and depth; transparency is laid over white first.
 
         Args:
             pictures: What a network shall make.
             seed: Of holes, which are other ones in each picture; without effect on all else.
             code: Nothing is done with it.
+            keep_colours: Likewise.
         """
         if wrong := next((one for one in pictures if one.bands and one.channels not in (1, 3)), None):
             raise InferenceError(f"the image has {wrong.channels} channels, and inputs are derived from grey or RGB")

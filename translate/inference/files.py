@@ -40,7 +40,9 @@ FILE_SUFFIXES = IMAGE_SUFFIXES | {
 class PictureMaker(Protocol):
     """A `Translator`, or what is used like one for files."""
 
-    def pictures(self, pictures: Sequence[Picture], *, seed: int = 0, code: Tensor | None = None) -> list[Picture]:
+    def pictures(
+        self, pictures: Sequence[Picture], *, seed: int = 0, code: Tensor | None = None, keep_colours: bool = False
+    ) -> list[Picture]:
         """One picture of each, all of one size."""
 
 
@@ -194,6 +196,7 @@ def translate_files(
     quality: int | None = None,
     seed: int = 0,
     code: Tensor | None = None,
+    keep_colours: bool = False,
     scale: int = 1,
     values: tuple[float, float] | None = None,
     on_done: Callable[[Path, str | None], None] | None = None,
@@ -211,6 +214,7 @@ def translate_files(
         quality: Of JPEG and WebP, 1 to 100.
         seed: Of the dropout, for weights whose noise is ``always``; of the style code, for weights that take one.
         code: A style code [1, D] in place of a drawn one.
+        keep_colours: Take the colours of each input, and only the luma of what is made.
         scale: Enlarge the inputs so many times first.
         values: Black and white of inputs of measured values, for weights that do not know; each one's own range unless
             given.
@@ -252,7 +256,9 @@ def translate_files(
         for group in _groups(_decoded(jobs, readers, read, ahead=workers + batch_size, fail=fail), batch_size):
             for part in (group, *([[one] for one in group] if len(group) > 1 else [])):
                 try:
-                    results = translator.pictures([picture for _, _, picture in part], seed=seed, code=code)
+                    results = translator.pictures(
+                        [picture for _, _, picture in part], seed=seed, code=code, keep_colours=keep_colours
+                    )
                 except InferenceError as error:
                     if len(part) == 1:
                         fail(part[0][0], f"{part[0][0]}: {error}")

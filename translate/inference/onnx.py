@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from translate.checkpoint.formats import recognise
 from translate.checkpoint.weights import METADATA_KEY, WeightsError
 from translate.config.base import Config, ConfigError, from_dict
-from translate.config.networks import GeneratorConfig
+from translate.config.networks import ConditionalResNetConfig, GeneratorConfig
 from translate.config.training import Precision
 from translate.config.weights import WeightsConfig, weights_config
 from translate.inference.device import DeviceError
@@ -29,6 +29,7 @@ from translate.networks import Generator, build_network
 
 ONNX_SUFFIX = ".onnx"
 INPUT, OUTPUT = "images", "output"
+STYLES = "styles"  # input of networks with named styles: the share of each, times its strength
 NOISE_KEY = f"{METADATA_KEY}.noise"  # the noise inputs in the metadata, where there are any
 SIDES_KEY, ANY_SIDES = f"{METADATA_KEY}.sides", "any"  # of a graph that pads and crops; older ones are padded for
 INSTALL = "pip install 'image-translate[onnx]'"
@@ -84,23 +85,30 @@ class OnnxNetwork(Generator):
         any_sides: bool = False,
     ) -> None:
         super().__init__()
-        if not isinstance(config.network, GeneratorConfig):
+        if not isinstance(config.network, GeneratorConfig | ConditionalResNetConfig):
             raise WeightsError(f"{file} holds a {config.kind}: only translators and segmenters are run from ONNX")
         with torch.device("meta"):
             described = build_network(config.network)
+        assert isinstance(described, Generator)
         self.config = config.network
         self._step, self._least = described.stride, described.minimum_size
         self.stride, self.minimum_size = (1, 1) if any_sides else (self._step, self._least)
         self._noise = tuple(noise)
         self.dropouts = nn.ModuleList(nn.Dropout(one.probability) for one in noise)
         self._file, self._session = file, session
+        self._codes: Tensor | None = None
+        styles = {}
+        if isinstance(config.network, ConditionalResNetConfig):
+            self._codes = torch.eye(config.network.num_styles)
+            styles = {STYLES: config.network.num_styles}
         expected = {
             INPUT: config.network.in_channels,
+            **styles,
             **{one.name: one.channels for one in noise},
             OUTPUT: config.network.out_channels,
         }
         values = (*session.get_inputs(), *session.get_outputs())
-        found = {value.name: value.shape[1] if len(value.shape) == 4 else None for value in values}
+        found = {value.name: value.shape[1] if len(value.shape) in (2, 4) else None for value in values}
         if found != expected:
             raise WeightsError(
                 f"{file} does not fit the {config.network.type} that it describes: its channels are {_listed(found)}, "
@@ -114,11 +122,26 @@ class OnnxNetwork(Generator):
         session, _ = _open(state["_file"])
         super().__setstate__({**state, "_session": session})
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Args: images: [N, C_in, H, W] in [-1, 1], on the CPU. Returns: [N, C_out, H, W]."""
+    @property
+    def named_codes(self) -> Tensor | None:
+        """[K, K]: one share each."""
+        return self._codes
+
+    def forward(self, images: Tensor, codes: Tensor | None = None) -> Tensor:
+        """Translate.
+
+        Args:
+            images: [N, C_in, H, W] in [-1, 1], on the CPU.
+            codes: [N, K], of a network with named styles: the share of each; the first alone unless given.
+
+        Returns:
+            [N, C_out, H, W].
+        """
         number, _, height, width = images.shape
         tall, wide = (-(-max(side, self._least) // self._step) * self._step for side in (height, width))
         values = {INPUT: images}
+        if self._codes is not None:
+            values[STYLES] = self._codes[:1].expand(number, -1) if codes is None else codes
         for one, dropout in zip(self._noise, self.dropouts, strict=True):
             layout = torch.channels_last if one.channels_last else torch.contiguous_format
             shape = number, one.channels, tall // one.stride, wide // one.stride

@@ -11,9 +11,9 @@ to reflect), and the output is cropped back. Alpha goes around the network, unle
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, overload
+from typing import Any, TypedDict, Unpack, overload
 
 import numpy as np
 import torch
@@ -21,8 +21,10 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
+from translate.blocks.colour import coloured, luma
+from translate.config.base import ConfigError
 from translate.config.encoding import Encoding
-from translate.config.networks import ResNetConfig, UNetConfig
+from translate.config.networks import ConditionalResNetConfig, ResNetConfig, UNetConfig
 from translate.config.training import Noise, Precision
 from translate.config.weights import WeightsConfig
 from translate.data.batches import crop
@@ -32,6 +34,7 @@ from translate.data.store import Format, fitted_size, resize, to_format
 from translate.data.values import count_of, decoded, encoded, sampled
 from translate.inference.device import autocast, choose_device, choose_precision
 from translate.inference.onnx import OnnxNetwork, cpu_and_fp32
+from translate.inference.styles import mixed_code
 from translate.networks import Generator, ResNetGenerator
 
 
@@ -139,6 +142,16 @@ def _seed(device: torch.device, seed: int) -> None:
         torch.default_generator.manual_seed(seed)
 
 
+class Options(TypedDict, total=False):
+    """How an image is translated, as `Translator.__call__` explains."""
+
+    seed: int
+    code: Tensor | None
+    style: str | Mapping[str, float] | None
+    strength: float
+    keep_colours: bool
+
+
 class Translator:
     """A generator and what its weights say of it; may be called from several threads, which take turns.
 
@@ -167,7 +180,9 @@ class Translator:
         device: str = "auto",
         precision: Precision = "auto",
     ) -> None:
-        if config.kind != "translator" or not isinstance(config.network, ResNetConfig | UNetConfig):
+        if config.kind != "translator" or not isinstance(
+            config.network, ResNetConfig | UNetConfig | ConditionalResNetConfig
+        ):
             raise InferenceError(
                 f"'{config.name}' holds {a_kind(config.kind)}{_OTHER_KINDS.get(config.kind, '')}: "
                 "translating needs the weights of a translator"
@@ -222,38 +237,75 @@ class Translator:
         return f"Translator('{self.config.name}', {domains.source} -> {domains.target}, {self.device})"
 
     @overload
-    def __call__(self, image: Image.Image, *, seed: int = 0, code: Tensor | None = None) -> Image.Image: ...
+    def __call__(self, image: Image.Image, **options: Unpack[Options]) -> Image.Image: ...
     @overload
-    def __call__(self, image: np.ndarray, *, seed: int = 0, code: Tensor | None = None) -> np.ndarray: ...
+    def __call__(self, image: np.ndarray, **options: Unpack[Options]) -> np.ndarray: ...
     @overload
-    def __call__(self, image: Tensor, *, seed: int = 0, code: Tensor | None = None) -> Tensor: ...
-    def __call__(self, image: Any, *, seed: int = 0, code: Tensor | None = None) -> Any:
+    def __call__(self, image: Tensor, **options: Unpack[Options]) -> Tensor: ...
+    def __call__(
+        self,
+        image: Any,
+        *,
+        seed: int = 0,
+        code: Tensor | None = None,
+        style: str | Mapping[str, float] | None = None,
+        strength: float = 1.0,
+        keep_colours: bool = False,
+    ) -> Any:
         """Translate one image (or a tensor batch); see the top of this file for kinds and ranges.
 
         Args:
             image: A PIL image, a NumPy array, or a tensor.
             seed: Of the dropout, for weights whose noise is ``always``; of the style code, for weights that take one.
             code: A style code [1, D] in place of a drawn one, such as that of an example (`encode`).
+            style: Of weights with named `styles`, one of these, or several by their weights: ``{"red-fuji": 0.7,
+                "low-tide": 0.3}``; the first unless given.
+            strength: Of that style: 1 as learned, 0 for hardly any.
+            keep_colours: Take the colours of the image, and only the luma of what is made.
 
         Raises:
             InferenceError: another kind, shape or range, an image too large for memory, or a code that does not fit.
+            ConfigError: a style or strength that there is not.
         """
+        if style is not None or strength != 1.0:
+            code = self.style_code(style, strength=strength)
         if isinstance(image, Image.Image):
             if 0 in image.size:
                 raise InferenceError(f"expected an image with pixels, not one of {image.width}x{image.height}")
-            return to_pil(self.pictures([from_pil(image)], seed=seed, code=code)[0])
+            return to_pil(self.pictures([from_pil(image)], seed=seed, code=code, keep_colours=keep_colours)[0])
         if isinstance(image, np.ndarray):
-            return self._array(image, seed=seed, code=code)
+            return self._array(image, seed=seed, code=code, keep_colours=keep_colours)
         if isinstance(image, Tensor):
-            return self._tensor(image, seed=seed, code=code)
+            return self._tensor(image, seed=seed, code=code, keep_colours=keep_colours)
         raise InferenceError(f"expected a PIL image, a NumPy array or a tensor, not {type(image).__name__}")
 
     @property
     def style(self) -> int:
-        """Numbers of a style code; 0 where the weights take none, as those of ONNX never do."""
-        if isinstance(self.network, OnnxNetwork):
-            return 0
-        return self.config.network.style if isinstance(self.config.network, ResNetConfig) else 0
+        """Numbers of a style code; 0 where the weights take none, as those of ONNX do not without named styles."""
+        if (codes := self._network.named_codes) is not None:
+            return codes.shape[1]
+        return 0 if isinstance(self.network, OnnxNetwork) else getattr(self.config.network, "style", 0)
+
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """Names of the styles that the weights have codes of."""
+        return self.config.styles if self._network.named_codes is not None else ()
+
+    def style_code(self, style: str | Mapping[str, float] | None = None, *, strength: float = 1.0) -> Tensor:
+        """The code [1, D] of a named style, or of several by their weights; of the first unless given.
+
+        Raises:
+            ConfigError: a style or strength that there is not, or weights without named styles.
+        """
+        codes = self._network.named_codes
+        if codes is None:
+            raise ConfigError(f"'{self.config.name}' has no named styles, for which a style and its strength are")
+        return mixed_code(codes.detach().float().cpu(), self.styles, style or self.styles[0], strength=strength)
+
+    @property
+    def _network(self) -> Generator:
+        assert isinstance(self.network, Generator)
+        return self.network
 
     def encode(self, example: Image.Image | Picture) -> Tensor:
         """The style code of an example of what is made, [1, D]: its middle square, at the size of the training.
@@ -261,6 +313,8 @@ class Translator:
         Raises:
             InferenceError: the weights take no style codes, or are ONNX, which has no encoder.
         """
+        if self.styles:
+            raise InferenceError(f"'{self.config.name}' has named styles, and no encoder for examples: give --style")
         if isinstance(self.network, OnnxNetwork):
             raise InferenceError(f"'{self.config.name}' is ONNX, and has no encoder: give the .safetensors file")
         if not self.style:
@@ -277,6 +331,8 @@ class Translator:
 
     def _code(self, code: Tensor | None, *, seed: int) -> Tensor | None:
         """The code given, or the one of a seed; None where there is none to give."""
+        if code is None and self.styles:
+            return self.style_code()
         if code is None:
             return random_code(self.style, seed=seed) if self.style else None
         if not self.style:
@@ -285,7 +341,14 @@ class Translator:
             raise InferenceError(f"'{self.config.name}' takes a code [1, {self.style}], not {list(code.shape)}")
         return code
 
-    def pictures(self, pictures: Sequence[Picture], *, seed: int = 0, code: Tensor | None = None) -> list[Picture]:
+    def pictures(
+        self,
+        pictures: Sequence[Picture],
+        *,
+        seed: int = 0,
+        code: Tensor | None = None,
+        keep_colours: bool = False,
+    ) -> list[Picture]:
         """Translate pictures of equal size in one batch, keeping each one's alpha, depth, units and colour profile.
 
         Raises:
@@ -297,7 +360,7 @@ class Translator:
         except ImageError as error:
             raise InferenceError(f"the image {error}") from None
         images = torch.from_numpy(scaled).permute(0, 3, 1, 2)
-        outputs = self.unit(images, seed=seed, code=code).permute(0, 2, 3, 1).numpy()
+        outputs = self.unit(images, seed=seed, code=code, keep_colours=keep_colours).permute(0, 2, 3, 1).numpy()
         return [
             self._picture(output, like=picture, encoding=encoding)
             for output, picture, encoding in zip(outputs, pictures, encodings, strict=True)
@@ -329,12 +392,14 @@ class Translator:
         pixels = to_format(picture, Format(channels=channels, bits=picture.bits))
         return pixels.astype(np.float32) / np.iinfo(pixels.dtype).max
 
-    def unit(self, images: Tensor, *, seed: int = 0, code: Tensor | None = None) -> Tensor:
+    def unit(self, images: Tensor, *, seed: int = 0, code: Tensor | None = None, keep_colours: bool = False) -> Tensor:
         """Translate float32 [N, C_in, H, W] in [0, 1] to float32 [N, C_out, H, W] in [0, 1] on the CPU.
 
         Raises:
-            InferenceError: memory runs out, or the code does not fit.
+            InferenceError: memory runs out, the code does not fit, or there are no colours to keep.
         """
+        if keep_colours and self._channels != (3, 3):
+            raise InferenceError(f"'{self.config.name}' does not make RGB of RGB: there are no colours to keep")
         code = self._code(code, seed=seed)
         try:
             # In one layout, since dropout draws in the order in which values lie in memory.
@@ -354,7 +419,11 @@ class Translator:
                 size = f"{images.shape[-1]}x{images.shape[-2]}"
                 raise InferenceError(f"{size} is too large for the memory of {self.device}: make it smaller") from None
             raise
-        return ((output - self._low) / self._span).clamp_(0, 1).cpu()
+        made = ((output - self._low) / self._span).clamp_(0, 1).cpu()
+        if keep_colours:
+            photo = images.to(made.device, torch.float32)
+            made = ((coloured(luma(made) * 2 - 1, photo * 2 - 1) + 1) / 2).clamp_(0, 1)
+        return made
 
     def _picture(self, output: np.ndarray, *, like: Picture, encoding: Encoding | None) -> Picture:
         if self.target is not None:
@@ -374,23 +443,23 @@ class Translator:
         fits = result.colour.shape == like.colour.shape  # a grey profile does not describe RGB
         return result if fits else replace(result, icc_profile=None)
 
-    def _array(self, image: np.ndarray, *, seed: int, code: Tensor | None) -> np.ndarray:
+    def _array(self, image: np.ndarray, **options: Any) -> np.ndarray:
         pixels = image[..., None] if image.ndim == 2 else image
         if pixels.ndim != 3 or 0 in pixels.shape:
             raise InferenceError(f"expected an array [H, W] or [H, W, C], not {list(image.shape)}")
         plain = self.source is None and pixels.shape[-1] <= 4
         if (pixels.dtype.kind in "ui" and not plain) or (pixels.dtype.kind in "uif" and self.source is not None):
-            output = self.pictures([Picture(pixels=pixels, bands=True)], seed=seed, code=code)[0].pixels
+            output = self.pictures([Picture(pixels=pixels, bands=True)], **options)[0].pixels
         elif pixels.dtype in (np.uint8, np.uint16):
-            output = self.pictures([Picture(pixels=pixels)], seed=seed, code=code)[0].pixels
+            output = self.pictures([Picture(pixels=pixels)], **options)[0].pixels
         elif np.issubdtype(pixels.dtype, np.floating):
             images = torch.from_numpy(np.ascontiguousarray(pixels, dtype=np.float32)).permute(2, 0, 1)
-            output = self._tensor(images, seed=seed, code=code).permute(1, 2, 0).numpy().astype(pixels.dtype)
+            output = self._tensor(images, **options).permute(1, 2, 0).numpy().astype(pixels.dtype)
         else:
             raise InferenceError(f"expected uint8, uint16 or floats in [0, 1], not {image.dtype}")
         return output[..., 0] if image.ndim == 2 and output.shape[-1] == 1 else output
 
-    def _tensor(self, image: Tensor, *, seed: int, code: Tensor | None) -> Tensor:
+    def _tensor(self, image: Tensor, **options: Any) -> Tensor:
         if image.ndim not in (3, 4) or 0 in image.shape:
             raise InferenceError(f"expected a tensor [C, H, W] or [N, C, H, W], not {list(image.shape)}")
         if image.dtype != torch.uint8 and not image.is_floating_point():
@@ -404,7 +473,7 @@ class Translator:
         elif not bool(((images >= 0) & (images <= 1)).all()):
             low, high = float(images.min()), float(images.max())
             raise InferenceError(f"expected floats in [0, 1], found {low:g} to {high:g}: scale the image first")
-        output = self.unit(images, seed=seed, code=code)
+        output = self.unit(images, **options)
         output = (output * 255).round().to(torch.uint8) if image.dtype == torch.uint8 else output.to(image.dtype)
         output = output.to(image.device)
         return output[0] if image.ndim == 3 else output

@@ -26,6 +26,7 @@ from translate.losses.likelihood import (
 from translate.losses.penalties import gradient_penalty, path_length_penalty, r1_penalty
 from translate.losses.perceptual import Features, feature_matching_loss
 from translate.losses.reconstruction import charbonnier_loss, l1_loss, l2_loss, ssim_loss
+from translate.losses.style import content_distances, gram, style_distances, total_variation
 
 __all__ = [
     "AdversarialKind",
@@ -34,6 +35,7 @@ __all__ = [
     "bernoulli_log_likelihood",
     "binary_cross_entropy",
     "charbonnier_loss",
+    "content_distances",
     "discriminator_fake_loss",
     "discriminator_gain",
     "discriminator_loss",
@@ -43,6 +45,7 @@ __all__ = [
     "gaussian_log_likelihood",
     "generator_loss",
     "gradient_penalty",
+    "gram",
     "guessing_loss",
     "hinge",
     "importance_weighted_bound",
@@ -55,5 +58,7 @@ __all__ = [
     "r1_penalty",
     "reparameterised",
     "ssim_loss",
+    "style_distances",
+    "total_variation",
     "wasserstein",
 ]

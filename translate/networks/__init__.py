@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from translate.config.networks import (
     AnomalyNetworkConfig,
     ClassifierNetworkConfig,
+    ConditionalResNetConfig,
     ConvAutoencoderConfig,
     ConvGeneratorConfig,
     DenseAutoencoderConfig,
@@ -28,6 +29,8 @@ from translate.networks.anomaly import AnomalyDetector
 from translate.networks.autoencoder import Autoencoder, Code, ConvAutoencoder, DenseAutoencoder
 from translate.networks.classifier import Classifier
 from translate.networks.code_prior import CodePrior
+from translate.networks.conditional_resnet import ConditionalResNet
+from translate.networks.efficientnet import EfficientNetLite0
 from translate.networks.gan import ConvJudge, ConvSampler, DenseJudge, DenseSampler, Judge, Sampler
 from translate.networks.generator import Generator
 from translate.networks.initialise import initialise
@@ -42,6 +45,8 @@ from translate.networks.vqvae import Codec, VQVAENetwork
 
 @overload
 def build_network(config: GeneratorConfig) -> Generator: ...
+@overload
+def build_network(config: ConditionalResNetConfig) -> ConditionalResNet: ...
 @overload
 def build_network(config: PatchGANConfig) -> PatchGANDiscriminator: ...
 @overload
@@ -59,6 +64,8 @@ def build_network(config: NetworkConfig) -> nn.Module:
     match config:
         case ResNetConfig():
             return ResNetGenerator(config)
+        case ConditionalResNetConfig():
+            return ConditionalResNet(config)
         case UNetConfig():
             return UNetGenerator(config)
         case PatchGANConfig():
@@ -101,12 +108,14 @@ __all__ = [
     "Code",
     "CodePrior",
     "Codec",
+    "ConditionalResNet",
     "ConvAutoencoder",
     "ConvJudge",
     "ConvSampler",
     "DenseAutoencoder",
     "DenseJudge",
     "DenseSampler",
+    "EfficientNetLite0",
     "Generator",
     "Judge",
     "PatchGANDiscriminator",

@@ -19,6 +19,11 @@ class Generator(nn.Module):
     stride: int
     minimum_size: int
 
+    @property
+    def named_codes(self) -> Tensor | None:
+        """Of a network with named styles, the code that it takes for each of them: [K, D]."""
+        return None
+
 
 def present(images: Tensor) -> tuple[Tensor, Tensor]:
     """Of images whose last channel says how much of a pixel is there, in [-1, 1]: the images with 0 where nothing is,

@@ -8,6 +8,7 @@ from translate.config.autoencoders import AutoencoderConfig, VAEConfig, VQVAECon
 from translate.config.classifiers import ImageClassifierConfig
 from translate.config.gans import GANConfig
 from translate.config.methods import TrainConfig
+from translate.config.style_transfer import StyleTransferConfig
 from translate.config.stylegan import StyleGANConfig
 from translate.config.training import (
     ClassifierConfig,
@@ -29,6 +30,7 @@ from translate.recipes.gan import GAN
 from translate.recipes.image_classifier import ImageClassification
 from translate.recipes.pix2pix import Pix2Pix
 from translate.recipes.segmentation import Segmentation
+from translate.recipes.style_transfer import StyleTransfer
 from translate.recipes.stylegan import StyleGAN
 from translate.recipes.vae import VAE
 from translate.recipes.vqvae import VQVAE
@@ -69,6 +71,9 @@ def open_recipe(
         case GANConfig():  # DCGAN, WGAN, WGAN-GP and hinge too
             images = ImageSet(config.data, cache=cache)
             return GAN(config, images), images
+        case StyleTransferConfig():
+            images = ImageSet(config.data, cache=cache)
+            return StyleTransfer(config, images), images
         case StyleGANConfig():
             images = ImageSet(config.data, cache=cache)
             return StyleGAN(config, images), images
@@ -97,6 +102,7 @@ __all__ = [
     "Recipe",
     "Segmentation",
     "StyleGAN",
+    "StyleTransfer",
     "TrainingData",
     "Update",
     "open_recipe",

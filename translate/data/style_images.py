@@ -1,0 +1,78 @@
+"""The images whose styles are learned: one, a folder of them, or a folder for each style."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from translate.data.images import ImageError, composite, convert, list_images, natural_key, read_image
+from translate.data.layouts_common import children_of, existing_folder
+from translate.data.problems import LayoutError
+from translate.data.store import fitted_size, resize
+
+LEAST = 64  # pixels of the shorter side, of which a style can be seen
+_SPREAD = 64  # images of a style that are taken at most
+
+
+@dataclass(frozen=True, kw_only=True)
+class Style:
+    """A style by name, and the images that show it."""
+
+    name: str
+    files: tuple[Path, ...]
+
+
+def find_styles(path: str | os.PathLike[str]) -> tuple[Style, ...]:
+    """The styles that lie at a path, in natural order.
+
+    Args:
+        path: An image, or a folder: each image in it is a style, and each folder of images.
+
+    Raises:
+        LayoutError: nothing is there, or two styles have one name.
+    """
+    path = Path(path)
+    if path.is_file():
+        return (Style(name=_named(path.stem), files=(path,)),)
+    path = existing_folder(path)
+    found = [Style(name=_named(file.stem), files=(file,)) for file in list_images(path)]
+    for child in children_of(path).values():
+        if files := list_images(child, recursive=True):
+            step = -(-len(files) // _SPREAD)
+            found.append(Style(name=_named(child.name), files=tuple(files[::step])))
+    if not found:
+        raise LayoutError(f"{path}: no images of styles in it", "give an image, or a folder of images")
+    names = [style.name for style in found]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise LayoutError(f"{path}: two styles are called {twice!r}", "rename one of them")
+    return tuple(sorted(found, key=lambda style: natural_key(style.name)))
+
+
+def read_style(file: Path, *, size: int) -> np.ndarray:
+    """An image of a style, uint8 [H, W, 3], its shorter side as long as asked.
+
+    Raises:
+        LayoutError: it cannot be read, or is too small to show a style.
+    """
+    try:
+        picture = composite(read_image(file))
+    except ImageError as error:
+        raise LayoutError(str(error)) from None
+    if picture.bands:
+        raise LayoutError(f"{file}: a style is an image in colours or grey, and this has measured values")
+    if min(picture.size) < LEAST:
+        width, height = picture.size
+        raise LayoutError(
+            f"{file} is {width}x{height}, too small to show a style", f"give images of {LEAST} px or more a side"
+        )
+    width, height = fitted_size(*picture.size, side=size, fit="cover")
+    return resize(convert(picture.colour, channels=3, bits=8), width=width, height=height)
+
+
+def _named(stem: str) -> str:
+    """A name that is easy to type: "The Great Wave" -> "the-great-wave"."""
+    return re.sub(r"[^\w]+", "-", stem).strip("-").lower() or "style"

@@ -1,0 +1,65 @@
+"""Named styles: which code a name, a mixture and a strength stand for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+
+from torch import Tensor
+
+from translate.config.base import ConfigError
+from translate.config.style_transfer import MOST_STRENGTH
+
+
+def parse_mixture(text: str) -> dict[str, float]:
+    """``"starry-night"`` or ``"starry-night:0.6,red-fuji:0.4"`` as weights by name; without one it is 1.
+
+    Raises:
+        ConfigError: a weight that is no number of 0 or more, or a style that is named twice.
+    """
+    found: dict[str, float] = {}
+    for part in text.split(","):
+        name, given, weight = part.strip().rpartition(":")
+        name, weight = (name, weight) if given else (weight, "1")
+        try:
+            number = float(weight)
+        except ValueError:
+            number = math.nan
+        if not name or not 0 <= number < math.inf:
+            raise ConfigError(
+                f"--style {text}: {part.strip()!r} is no style and weight: write NAME, or NAME:0.6,NAME:0.4"
+            )
+        if name in found:
+            raise ConfigError(f"--style {text}: {name} is there twice: name it once")
+        found[name] = number
+    return found
+
+
+def mixed_code(
+    codes: Tensor, names: Sequence[str], mixture: str | Mapping[str, float], *, strength: float = 1.0
+) -> Tensor:
+    """The code of a style, or of several in proportion to their weights: [1, D].
+
+    Args:
+        codes: [K, D].
+        names: K of them.
+        mixture: A style, or weights by name; their sum does not matter.
+        strength: 1 as learned; 0 leaves the image as it is, as far as the network can.
+
+    Raises:
+        ConfigError: a style that there is not, weights of 0, or a strength out of range.
+    """
+    weights = {mixture: 1.0} if isinstance(mixture, str) else dict(mixture)
+    for name in weights:
+        if name not in names:
+            close = get_close_matches(name, names, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"choose among {', '.join(names)}"
+            raise ConfigError(f"there is no style {name!r}: {hint}")
+    total = sum(weights.values())
+    if not total > 0 or min(weights.values()) < 0:
+        raise ConfigError("the styles' weights add up to nothing: give one of them more than 0, and none less")
+    if not 0 <= strength <= MOST_STRENGTH:
+        raise ConfigError(f"a strength is 0 to {MOST_STRENGTH}, not {strength:g}: 1 is the style as it was learned")
+    shares = [weights.get(name, 0.0) / total for name in names]
+    return strength * (codes.new_tensor(shares)[None] @ codes)

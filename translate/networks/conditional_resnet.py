@@ -1,0 +1,99 @@
+"""A ResNet generator for many styles: conditional instance norm (Dumoulin et al., 2017).
+
+The convolutions are shared. Each norm's scale and shift are linear in a code, and the network holds a code for each
+style that it was trained on. Codes may be mixed; a shorter code is less of a style, and zeros are none.
+
+Shapes: N batch, C channels, H height, W width, D code, K styles.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from translate.blocks.norm import InstanceNorm2d
+from translate.blocks.resample import Enlarge
+from translate.config.networks import ConditionalResNetConfig
+from translate.networks.generator import Generator
+
+
+class ConditionalResNet(Generator):
+    """Images in, images of the same size out, both RGB in [-1, 1].
+
+    Args:
+        config: What it is made of.
+    """
+
+    def __init__(self, config: ConditionalResNetConfig) -> None:
+        super().__init__()
+        self.config, self.stride, self.minimum_size = config, 4, 8
+        (full, half, quarter), code = config.widths, config.code
+        self.codes = nn.Parameter(torch.randn(config.num_styles, code))
+        self.stem = _Layer(3, full, code=code, kernel_size=5)
+        self.down = nn.ModuleList([_Layer(full, half, code=code, stride=2), _Layer(half, quarter, code=code, stride=2)])
+        self.blocks = nn.ModuleList(_Block(quarter, code=code) for _ in range(config.num_blocks))
+        self.enlarge = Enlarge("nearest")
+        self.up = nn.ModuleList([_Layer(quarter, half, code=code), _Layer(half, full, code=code)])
+        self.head = nn.Conv2d(full, 3, 5, padding=2, padding_mode="reflect")
+
+    @property
+    def named_codes(self) -> Tensor:
+        return self.codes
+
+    def forward(self, images: Tensor, codes: Tensor | None = None) -> Tensor:
+        """Paint.
+
+        Args:
+            images: [N, 3, H, W] in [-1, 1].
+            codes: [N, D]; that of the first style unless given.
+
+        Returns:
+            [N, 3, H, W] in [-1, 1].
+        """
+        codes = self.codes[:1].expand(len(images), -1) if codes is None else codes.to(self.codes.dtype)
+        x = self.stem(images, codes)
+        for layer in self.down:
+            x = layer(x, codes)
+        for block in self.blocks:
+            x = block(x, codes)
+        for layer in self.up:
+            x = layer(self.enlarge(x), codes)
+        return torch.tanh(self.head(x))
+
+
+class _Layer(nn.Module):
+    """Convolution, conditional instance norm, ReLU."""
+
+    def __init__(
+        self, in_channels: int, channels: int, *, code: int, kernel_size: int = 3, stride: int = 1, active: bool = True
+    ) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(
+            in_channels,
+            channels,
+            kernel_size,
+            stride=stride,
+            padding=kernel_size // 2,
+            padding_mode="reflect",
+            bias=False,
+        )
+        self.norm, self.style = InstanceNorm2d(channels), nn.Linear(code, 2 * channels)
+        nn.init.normal_(self.style.weight, std=0.1 / code**0.5)
+        nn.init.zeros_(self.style.bias)
+        self.active = active
+
+    def forward(self, x: Tensor, codes: Tensor) -> Tensor:
+        scale, shift = self.style(codes)[:, :, None, None].chunk(2, dim=1)
+        x = self.norm(self.conv(x))
+        x = x * (1 + scale.to(x.dtype)) + shift.to(x.dtype)
+        return torch.relu(x) if self.active else x
+
+
+class _Block(nn.Module):
+    def __init__(self, channels: int, *, code: int) -> None:
+        super().__init__()
+        self.first = _Layer(channels, channels, code=code)
+        self.second = _Layer(channels, channels, code=code, active=False)
+
+    def forward(self, x: Tensor, codes: Tensor) -> Tensor:
+        return x + self.second(self.first(x, codes), codes)
