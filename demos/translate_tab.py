@@ -23,6 +23,7 @@ from translate.demos.cards import card_html
 from translate.demos.catalogue import SKETCHES, Catalogue, Offer
 from translate.demos.examples import CHOOSE, CREDIT, example, photo, photo_file, photo_thumbnail, thumbnails
 from translate.demos.facade_drawings import STYLES
+from translate.demos.painting import code_of, painting_controls, strip_of
 from translate.inference.files import output_paths
 
 MAX_MANY = 200
@@ -91,6 +92,7 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
                 visible=catalogue.inverse(first.name if first else None) is not None,
                 elem_id="back",
             )
+            painting = painting_controls(first)
             button = gr.Button("Translate", variant="primary", elem_id="translate")
             examples = gr.HTML(
                 html_template='<p class="hint">Examples: label maps of facades, drawn by code</p>'
@@ -144,7 +146,14 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
         together = gr.DownloadButton("Download all (zip)", interactive=False, elem_id="many-download")
 
     def translate(
-        path: str | None, name: str | None, back: bool = False
+        path: str | None,
+        name: str | None,
+        back: bool = False,
+        style: str | None = None,
+        other: str | None = None,
+        share: float | None = None,
+        strength: float | None = None,
+        keep_colours: bool = False,
     ) -> tuple[tuple[Image.Image, Image.Image], str, str, dict]:
         """Translate an image: before and after, the time in words, a PNG of the image's size, alpha and depth, and the
         way back where it is wanted."""
@@ -156,7 +165,8 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
             picture = read_small(path)
             translator = catalogue.translator(name)
             started = time.perf_counter()
-            output = translator.pictures([picture])[0]
+            code = code_of(translator, style, other, share, strength)
+            output = translator.pictures([picture], code=code, keep_colours=bool(keep_colours))[0]
             seconds = time.perf_counter() - started
             file = kept_file(download, _file_name(path, name), lambda target: write_image(target, output))
             home = catalogue.inverse(name) if back else None
@@ -175,6 +185,11 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
     def translate_many(
         paths: list[str] | None,
         name: str | None,
+        style: str | None = None,
+        other: str | None = None,
+        share: float | None = None,
+        strength: float | None = None,
+        keep_colours: bool = False,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> Iterator[tuple[dict, str, dict]]:
         """Translate images one by one; those that cannot be are named, and the others go into a zip file."""
@@ -192,7 +207,9 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
                 progress((number, len(paths)), unit="images")
                 try:
                     picture = read_small(path)
-                    output = catalogue.translator(name).pictures([picture])[0]
+                    translator = catalogue.translator(name)
+                    code = code_of(translator, style, other, share, strength)
+                    output = translator.pictures([picture], code=code, keep_colours=bool(keep_colours))[0]
                     write_image(target, output)
                 except ValueError as error:
                     if not type(error).__module__.startswith("translate."):
@@ -227,9 +244,9 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
     def choose(event: gr.SelectData) -> str:
         return kept_file(image, f"{STYLES[event.index].name}.png", example(event.index).save)
 
-    def describe(name: str | None) -> tuple[str, dict, dict, dict]:
+    def describe(name: str | None) -> tuple[str, dict, dict, dict, dict, dict, dict]:
         if name not in offers:
-            return card_html(None, empty=empty), *[gr.update(visible=False)] * 3
+            return card_html(None, empty=empty), *[gr.update(visible=False)] * 4, gr.update(), gr.update()
         there = offers[name]
         with as_toasts(there.path):  # what somebody brought is deleted after a while
             said = card_html(there)
@@ -238,25 +255,30 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
             gr.update(visible=there.paints_facades),
             gr.update(visible=_suits(there)),
             gr.update(visible=catalogue.inverse(name) is not None),
+            gr.update(visible=bool(there.config.styles)),
+            gr.update(choices=list(there.config.styles), value=next(iter(there.config.styles), None)),
+            gr.update(choices=list(there.config.styles), value=None),
         )
+
+    def in_each_style(path: str | None, name: str | None) -> list[tuple[Image.Image, str]]:
+        return strip_of(catalogue, path, name)
+
+    def choose_style(name: str | None, event: gr.SelectData) -> str:
+        return offers[str(name)].config.styles[event.index]
 
     outputs = [result, took, download, returned]
     model: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1, "show_progress_on": result}
     image.upload(show, image, image, api_visibility="private", show_progress="hidden")
-    clicked = button.click(translate, [image, weights, back], outputs, api_name="translate", **model)
+    clicked = button.click(translate, [image, weights, back, *painting.inputs], outputs, api_name="translate", **model)
     chosen = examples.select(choose, None, image, api_visibility="private", show_progress="hidden").success(
-        translate, [image, weights, back], outputs, api_visibility="private", **model
+        translate, [image, weights, back, *painting.inputs], outputs, api_visibility="private", **model
     )
     shot = photos.select(
         lambda: photo_file(image), None, image, api_visibility="private", show_progress="hidden"
-    ).success(translate, [image, weights, back], outputs, api_visibility="private", **model)
-    for done in (clicked, chosen, shot):
-        done.success(
-            lambda: gr.update(interactive=True), None, download, api_visibility="private", show_progress="hidden"
-        )
+    ).success(translate, [image, weights, back, *painting.inputs], outputs, api_visibility="private", **model)
     running = translate_all.click(
         translate_many,
-        [files, weights],
+        [files, weights, *painting.inputs],
         [gallery, summary, together],
         api_visibility="private",
         concurrency_id="many",  # between its images, others have their turn
@@ -264,5 +286,17 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
         show_progress_on=summary,
     )
     cancel.click(None, cancels=running)
-    weights.change(describe, weights, [card, examples, photos, back], api_visibility="private", show_progress="hidden")
+    described = [card, examples, photos, back, painting.group, painting.style, painting.other]
+    small: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_id": "model"}
+    weights.change(describe, weights, described, api_visibility="private", show_progress="hidden").success(
+        in_each_style, [image, weights], painting.strip, **small
+    )
+    image.change(in_each_style, [image, weights], painting.strip, **small)
+    picked = painting.strip.select(
+        choose_style, weights, painting.style, api_visibility="private", show_progress="hidden"
+    ).success(translate, [image, weights, back, *painting.inputs], outputs, api_visibility="private", **model)
+    for done in (clicked, chosen, shot, picked):
+        done.success(
+            lambda: gr.update(interactive=True), None, download, api_visibility="private", show_progress="hidden"
+        )
     return weights
