@@ -263,6 +263,25 @@ def test_a_network_of_two_classes_takes_black_and_white_masks(tmp_path):
             class_ids(read_ids(save(tmp_path / "other.png", values)), encoding)
 
 
+def test_masks_in_jpeg_fit_a_network_of_two_classes(tmp_path):
+    encoding = Encoding(labels=2, values=(0, 1))
+    expected = np.kron(ids(0, 2), np.ones((8, 8), np.uint8))
+    Image.fromarray(expected * np.uint8(255)).save(tmp_path / "mask.jpg", quality=90)
+    np.testing.assert_array_equal(class_ids(read_ids(tmp_path / "mask.jpg"), encoding)[..., 0], expected)
+    with_void = np.where(expected[:1] == 1, 255, expected).astype(np.uint8)
+    with_void[0, :4] = 1
+    np.testing.assert_array_equal(
+        class_ids(read_ids(save(tmp_path / "void.png", with_void)), encoding)[..., 0], with_void
+    )
+
+
+def test_where_the_other_side_has_the_ids_it_is_said(tmp_path):
+    root = pairs(tmp_path, photo, ids, (".png", ".png"))
+    with pytest.raises(LayoutError, match="B holds some") as caught:
+        opened(root, labels=True)
+    assert "--direction b2a" in caught.value.mend
+
+
 def test_ids_in_jpeg(tmp_path):
     def masks(number, *, fraction=1):
         values = np.kron(ids(number, 2), np.ones((4, 4), np.uint8)) * np.uint8(255 // fraction)

@@ -12,6 +12,7 @@ from PIL import Image
 from translate.config import ConfigError, ImageSetConfig
 from translate.data.array_batches import ArrayBatches, draws
 from translate.data.batches import DataError, Wanted, evenly, permutation
+from translate.data.doctor import examine
 from translate.data.image_set import ImageSet, binarised
 from translate.data.images import ImageError
 from translate.data.layouts import LayoutError
@@ -590,3 +591,32 @@ def test_class_balanced_needs_labels(tmp_path):
     write_images(tmp_path / "flat", 5)
     with pytest.raises(ConfigError, match="no labels, so --class-balanced means nothing"):
         open_set(tmp_path / "flat", class_balanced=True)
+
+
+def test_several_sets_with_splits_of_their_own_are_refused(tmp_path):
+    for kind in ("bottle", "cable"):
+        for folder in ("train/good", "test/good", "test/crack", "ground_truth/crack"):
+            write_images(tmp_path / kind / folder, 2)
+    with pytest.raises(LayoutError, match="2 data sets are here, each with its own splits: bottle, cable") as caught:
+        find_images(tmp_path)
+    assert str(tmp_path / "bottle") in caught.value.mend
+    assert len(find_images(tmp_path / "bottle").splits["train"]) == 2
+
+
+def test_an_array_of_images_by_itself_says_how_it_becomes_a_set(tmp_path):
+    np.save(tmp_path / "digits.npy", np.zeros((4, 8, 8), np.uint8))
+    with pytest.raises(LayoutError, match=r"is one array, and an image set is an \.npz file") as caught:
+        find_images(tmp_path / "digits.npy")
+    assert "numpy.savez('set.npz', images=numpy.load('digits.npy'))" in caught.value.mend
+    (reason,) = {method.reason for method in examine(tmp_path / "digits.npy").methods if method.name == "vae"}
+    assert "is one array" in reason
+
+
+def test_arrays_that_look_black_say_so(tmp_path):
+    images = np.random.default_rng(0).integers(0, 4096, (4, 8, 8, 1), np.uint16)
+    np.savez(tmp_path / "scans.npz", images=images)
+    said = " ".join(ImageSet(ImageSetConfig(root=tmp_path / "scans.npz")).announcement)
+    assert "the set has 16 bits and uses 12 of them: it looks black; --values 0 4095" in said
+    assert [problem.kind for problem in examine(tmp_path / "scans.npz").problems] == ["few-bits"]
+    np.savez(tmp_path / "bands.npz", images=np.zeros((4, 8, 8, 5), np.uint8))
+    assert examine(tmp_path / "bands.npz").domains[0].formats == {"5 bands of uint8": 4}

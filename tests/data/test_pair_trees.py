@@ -101,3 +101,35 @@ def test_folders_of_classes_and_of_days_are_no_pairs(tmp_path):
     fill(tmp_path / "other", "one/blur/a{}.png", "one/sharp/b{}.png", "two/blur/c{}.png", "two/sharp/d{}.png")
     touch(tmp_path / "alone", "x/images/1.png", "x/masks/1.png")
     assert all(find_tree(tmp_path / name) is None for name in ("days", "classes", "other", "alone"))
+
+
+@pytest.mark.parametrize(
+    "names", [("{}.png", "{}_mask.png"), ("{}.jpg", "{}.png"), ("{case}_{}.tif", "{case}_{}_mask.tif")]
+)
+@pytest.mark.parametrize("cases", [("P1", "P2"), ("P1", "P2", "P3"), ("train/P1", "train/P2", "test/P3", "test/P4")])
+def test_cases_that_hold_images_and_masks_each(tmp_path, names, cases):
+    for case in cases:
+        fill(tmp_path / case, *(name.replace("{case}", case.rsplit("/", 1)[-1]) for name in names))
+    found = find_pairs(tmp_path)
+    assert found.layout == "nested-folders"
+    pairs = [pair for split in found.splits.values() for pair in split]
+    assert len(pairs) == 4 * len(cases)
+    assert len({pair.name for pair in pairs}) == len(pairs)
+    assert all(pair.a.path.parent == pair.b.path.parent != pair.a.path for pair in pairs)
+    assert all("mask" in pair.b.path.stem or pair.b.path.suffix == ".png" for pair in pairs)
+    with pytest.raises(LayoutError, match="hold pairs"):
+        find_images(tmp_path)
+
+
+def test_one_clip_in_a_split(tmp_path):
+    fill(tmp_path / "train" / "CLIP", "blur/{}.png", "sharp/{}.png")
+    assert len(find_pairs(tmp_path).splits["train"]) == 4
+
+
+def test_scenes_and_days_are_not_advised_as_pairs(tmp_path):
+    fill(tmp_path / "scenes", *(f"{scene}/clean/{{}}.png" for scene in ("p1", "p2", "p3")))
+    fill(tmp_path / "days", *(f"2021/0{month}/{{}}.png" for month in (1, 2, 3)))
+    for root in (tmp_path / "scenes", tmp_path / "days"):
+        with pytest.raises(LayoutError) as caught:
+            find_pairs(root)
+        assert "--root-b FOLDER_OF_B" in caught.value.mend

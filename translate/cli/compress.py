@@ -57,8 +57,9 @@ class Decompress(Config):
 def compress(command: Compress) -> int:
     validate(command)
     from translate.applications.compress import SUFFIX, Comparison, Compressor
-    from translate.checkpoint.atomic import written_beside
+    from translate.checkpoint.atomic import WriteError, written_beside
     from translate.data.image_inputs import named_inputs
+    from translate.data.ranges import missing
     from translate.inference.files import names_a_file, outputs_for
     from translate.inference.library import load_image_model
 
@@ -79,17 +80,35 @@ def compress(command: Compress) -> int:
         raise ConfigError("none of the images can be read")
     targets = outputs_for(named, command.out, suffix=SUFFIX, single=(SUFFIX,))
 
+    empty = [
+        one.name for one in named if one.picture.bands and missing(one.picture.pixels, one.picture.nodata) is not None
+    ]
+    if empty:
+        print(
+            f"{len(empty)} of {len(named)} images have pixels without data, which a {SUFFIX} file cannot say: they "
+            f"become values ({', '.join(empty[:3])}{', ...' if len(empty) > 3 else ''})",
+            file=sys.stderr,
+        )
     comparison = Comparison(compressor, rivals=("JPEG", "WEBP") if command.compare else ())
+    failed, done = len(found.failed), 0
     for one, target in zip(named, targets, strict=True):
         data = compressor.compress(one.picture)
-        with written_beside(target) as beside:
-            beside.write_bytes(data)
+        try:
+            with written_beside(target) as beside:
+                beside.write_bytes(data)
+        except WriteError as error:
+            print(f"failed: {str(error).removesuffix('. Nothing was changed')}", file=sys.stderr)
+            failed += 1
+            continue
         comparison.add(one.picture, data)
+        done += 1
+    if not done:
+        return EXIT_PARTLY
 
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"{len(named)} images", title_justify="left")
+    table = Table(title=f"{done} images", title_justify="left")
     for heading in ("", "bits a pixel", "without heads", "PSNR, dB"):
         table.add_column(heading, justify="left" if not heading else "right")
     for rate in comparison.rates():
@@ -98,8 +117,8 @@ def compress(command: Compress) -> int:
     parameters = sum(tensor.numel() for tensor in compressor.network.state_dict().values())
     print(f"The decoder itself: {parameters:,} values, {parameters * 2 / 1e6:.1f} MB in fp16, counted in none of these")
     in_folders = any(target.parent not in (command.out, command.out.parent) for target in targets)
-    print(f"{len(named)} compressed to {command.out}{', in folders: decompress them with -r' if in_folders else ''}")
-    return EXIT_PARTLY if found.failed else 0
+    print(f"{done} compressed to {command.out}{', in folders: decompress them with -r' if in_folders else ''}")
+    return EXIT_PARTLY if failed else 0
 
 
 def decompress(command: Decompress) -> int:

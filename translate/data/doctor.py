@@ -31,9 +31,10 @@ from translate.data.doctor_images import (
 from translate.data.encodings import formats
 from translate.data.images import ImageError
 from translate.data.layouts import LayoutError, PairedData, UnpairedData, find_domains, find_pairs
-from translate.data.layouts_common import CHANNEL_NAMES, SPLIT_NAMES, ImageSource, Kind, existing_folder, relative
+from translate.data.layouts_common import SPLIT_NAMES, ImageSource, Kind, existing_folder, relative
 from translate.data.layouts_images import ImageSetData, find_images
 from translate.data.problems import Problem, Problems, Severity
+from translate.data.survey import dim_array
 from translate.data.unread import note_unread
 
 _SEVERITIES: tuple[Severity, ...] = ("error", "warning", "hint")
@@ -170,6 +171,9 @@ def examine(
     reports = tuple(_report(*domain) for domain in zip(names, where, looks, strict=True) if domain[2])
     if not reports and isinstance(found, ImageSetData):
         reports = (_array_report(found),)
+        known = found.splits["train"].pixels if "train" in found.splits and found.dtype is None else None
+        if reading.values is None and (dark := dim_array(known)) is not None:
+            problems.note("few-bits", *dark)
     subject = Subject(
         root=root,
         paired=kind == "pairs",
@@ -310,7 +314,7 @@ def _report(name: str, where: str, looks: Sequence[tuple[str, Path, Look]]) -> D
 
 def _array_report(found: ImageSetData) -> DomainReport:
     """Of a set that is one array, read as it was found."""
-    count, depth = sum(map(len, found.splits.values())), "16-bit " if found.bits == 16 else ""
+    count = sum(map(len, found.splits.values()))
     return DomainReport(
         name="",
         where="",
@@ -320,7 +324,7 @@ def _array_report(found: ImageSetData) -> DomainReport:
         largest=found.size,
         channels=found.channels,
         bits=found.bits,
-        formats={depth + CHANNEL_NAMES[found.channels]: count},
+        formats={found.kind.describe(): count},
         few_colours=False,
     )
 

@@ -66,10 +66,10 @@ class Subject:
 
 def run_checks(subject: Subject) -> None:
     """All of them, in the order in which the findings are told."""
-    for check in (_decoding, _duplicates, _transparency, _blank):
+    for check in (_decoding, _duplicates, _depth, _transparency, _blank):
         check(subject)
     if subject.trainable:
-        for check in (_pairs, _narrow, _counts, _depth, _small, _shapes):
+        for check in (_pairs, _narrow, _counts, _small, _shapes):
             check(subject)
 
 

@@ -179,7 +179,7 @@ def set_examples(data: ImageSetData) -> list[Example]:
 def loose_examples(root: Path, root_b: Path | None) -> list[Example]:
     """Every image below the folders, where they are no data set; all of one domain."""
     examples = []
-    for folder in [root] if root_b is None else [root, root_b]:
+    for folder in [one for one in (root, root_b) if one is not None and one.is_dir()]:
         for path in list_images(folder, recursive=True):
             splits = (SPLIT_NAMES.get(name.lower()) for name in path.relative_to(folder).parts[:-1])
             split = next((name for name in splits if name), "images")

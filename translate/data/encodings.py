@@ -14,12 +14,10 @@ from translate.data.layouts_common import ImageSource, Kind, first_names
 from translate.data.problems import LayoutError
 from translate.data.ranges import Sampled, find_range, spans_of
 from translate.data.store import Format
-from translate.data.values import Readable, read_sampled
+from translate.data.values import NEAR, NEARLY_ALL, Readable, read_sampled
 
 MOST_CLASSES = 4096
 _MANY = 64  # classes, of which few sets have more
-_NEAR = 32  # grey levels, that JPEG moves black and white by
-_MOSTLY = 0.97  # of the pixels of black and white masks that JPEG leaves near one of the two
 SHARED = 0.1  # of the common range, that each domain has to fill for the two to have one
 
 
@@ -72,7 +70,7 @@ def formats(
         encoding = Encoding(values=values, bands=reading.bands, dtype=kind.dtype)  # type: ignore[arg-type]
         made.append(Format(channels=kind.channels, bits=16 if values is not None else kind.bits, encoding=encoding))
     same = len({found[number].values for number in need}) == 1
-    for number in need[: 1 if same else None]:
+    for number in [one for one in need[: 1 if same else None] if not all(part.empty for part in samples[one])]:
         whose = f" of {names[number]}" if names[number] and len(kinds) > 1 and not (same and len(need) == 2) else ""
         lines.append(f"{found[number].describe(len(sources[number]), whose)}. --values LOW HIGH sets another range")
     return made, [*lines, *_say_empty(samples, names), *_say_bands(made)]
@@ -92,7 +90,7 @@ def _say_empty(samples: Mapping[int, Sequence[Sampled]], names: Sequence[str]) -
             shown = ", ".join(empty[:3]) + (", ..." if len(empty) > 3 else "")
             lines.append(
                 f"{len(empty)} of {len(part)} images{whose} that were looked at have no data at all ({shown}): they "
-                "are trained on as black, remove them"
+                "are trained on as black"
             )
     return lines
 
@@ -142,8 +140,8 @@ def label_encoding(sources: Sequence[ImageSource]) -> tuple[Encoding, str]:
     every, places = np.unique(np.concatenate([part for part, _ in found]), return_inverse=True)
     counts = np.bincount(places, weights=np.concatenate([times for _, times in found]))
     blurred = [source.path for source in sources if source.path.suffix.lower() in LOSSY_SUFFIXES]
-    ends = counts[(every < _NEAR) | (every > NO_CLASS - _NEAR)].sum() / counts.sum()
-    if every.tolist() == [0, NO_CLASS] or (blurred and every[-1] > NO_CLASS / 2 and ends > _MOSTLY):
+    ends = counts[(every < NEAR) | (every > NO_CLASS - NEAR)].sum() / counts.sum()
+    if every.tolist() == [0, NO_CLASS] or (blurred and every[-1] > NO_CLASS / 2 and ends > NEARLY_ALL):
         return Encoding(labels=2, values=(0, NO_CLASS)), "class ids, 0 and 255: 2 channels, one a class"
     if blurred and len(every) > 2:
         raise LayoutError(

@@ -176,7 +176,10 @@ def npz_file(root: Path) -> Path | None:
     if len(found) > 1 and all(map(_is_image, found)):
         return None
     if len(found) > 1:
-        raise LayoutError(f"{root}: {len(found)} .npz files are here", f"give one of them, such as {found[0]}")
+        raise LayoutError(
+            f"{root}: {len(found)} .npz files are here",
+            f"give one set of them, such as {found[0]}; of one image each, they have one array each",
+        )
     return found[0] if found else None
 
 

@@ -28,7 +28,7 @@ from translate.data.layouts_common import ImageSource, data_name, in_order
 from translate.data.layouts_images import ImagePart, ImageSetData, find_images
 from translate.data.sizes import image_set_size
 from translate.data.store import Format, fitted_size, resize, to_format
-from translate.data.survey import survey
+from translate.data.survey import dim_array, survey
 from translate.data.unpaired import ImageStore
 from translate.data.values import Readable
 
@@ -136,6 +136,8 @@ class ImageSet(FolderImages):
             how = "squeezed to squares" if self.config.fit == "stretch" else "cropped to squares"
             square = [f"images are {how} of {self.size} px"]
         surveyed = survey([("", self.part("train").sources, self.format)])
+        if self.format.encoding is None and (dark := dim_array(self.part("train").pixels)) is not None:
+            surveyed.append("; ".join(dark))
         return [self.found.describe(), *self._enlarged, *square, *self._said, *surveyed, *self.found.notes]
 
     def part(self, split: str) -> ImagePart:

@@ -242,7 +242,20 @@ def _choose(root: Path, layout: str, problems: Problems, *, labels_csv: Path | N
             where = contents(root) if root.is_dir() else "it is a file"
             raise LayoutError(f"{root}: layout {layout} is not there: {where}")
         return inside, layout
+    if layout == "auto" and inside.is_dir() and not splits_of(inside):
+        sets = [child for child in children_of(inside).values() if "train" in splits_of(child)]
+        if sets:
+            raise LayoutError(
+                f"{root}: {len(sets)} data sets are here, each with its own splits: "
+                f"{', '.join(child.name for child in sets[:4])}{', ...' if len(sets) > 4 else ''}",
+                f"give one of them: {sets[0]}",
+            )
     if not seen:
+        if root.is_file() and root.suffix.lower() == ".npy":
+            raise LayoutError(
+                f"{root} is one array, and an image set is an .npz file",
+                f"save it so: python -c \"import numpy; numpy.savez('set.npz', images=numpy.load('{root.name}'))\"",
+            )
         if root.is_file():
             raise LayoutError(f"{root} is neither an .npz nor an idx file of images", "give one, or a folder")
         raise LayoutError(
@@ -415,9 +428,9 @@ def _list(
     names = tuple(dict.fromkeys(name for classes in by_split.values() for name in classes))
     for split in by_split:
         note_loose(list_images(folders[split]), problems)
-    missing = [f"{split} has no {name}" for split, classes in by_split.items() for name in names if name not in classes]
-    if missing:
-        problems.note("classes", f"{missing[0]}", "add images of it, or leave it so")
+    gaps = {split: [name for name in names if name not in classes] for split, classes in by_split.items()}
+    if missing := [f"{split} has no {', '.join(absent[:6])}" for split, absent in gaps.items() if absent]:
+        problems.note("classes", "; ".join(missing), "add images of them, or leave it so")
     listed = {split: [path for paths in classes.values() for path in paths] for split, classes in by_split.items()}
     _note_unused(root, listed, problems)
     return Labelled(

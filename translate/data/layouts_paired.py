@@ -40,7 +40,7 @@ from translate.data.layouts_common import (
 from translate.data.pair_folders import commands, find_two, find_voc
 from translate.data.pair_lists import HALVES, Pair, list_pairs
 from translate.data.pair_names import find_parting
-from translate.data.pair_trees import find_tree
+from translate.data.pair_trees import find_tree, parted_folders
 from translate.data.problems import LayoutError, Problems, be
 
 LAYOUTS = (
@@ -219,6 +219,8 @@ def _look(root: Path, *, top: Path) -> dict[str, _Seen]:
     seen = {name: _Seen(folders=two, sides=side_names(top, two)) for name, two in look_for_sides(root).items()}
     if not seen and (voc := find_voc(root)) is not None:
         seen["voc"] = _Seen(folders=voc, sides=side_names(top, voc))
+    elif not seen and (tree := parted_folders(root)) is not None:
+        seen["nested-folders"] = _Seen(folders=dict.fromkeys(tree.branches, (root, None)), sides=tree.sides)
     elif not seen and (two := find_two(root)) is not None:
         seen["two-folders"] = _Seen(folders=two, sides=side_names(top, two))
     elif not seen and (tree := find_tree(root)) is not None:

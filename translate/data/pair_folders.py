@@ -108,6 +108,9 @@ def commands(root: Path) -> list[str]:
     found: list[tuple[int, bool, str]] = []
     for first, second in combinations(kinds, 2):
         a, b = (second, first) if in_roles(first, second) is False else (first, second)
+        last = [kind.rsplit("/", 1)[-1] for kind in (a, b)]
+        if last[0] == last[1] or all(name.isdigit() for name in last):  # two scenes, two days: no pairs
+            continue
         if 2 * len(match_names(listed[a], listed[b]).pairs) > max(len(listed[a]), len(listed[b])):
             folders = _first(kinds[a]), _first(kinds[b])
             known = (role_of(a) == "a") + (role_of(b) == "b")

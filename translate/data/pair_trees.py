@@ -6,7 +6,7 @@ the endings of their names in each ``CLIP/``.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -63,6 +63,8 @@ class Tree:
 class _Folder:
     path: Path
     split: str
+    named: bool
+    """Whether a folder on the way is called after the split."""
     parts: tuple[str, ...]
     """Of its path, without what names the split."""
 
@@ -80,22 +82,30 @@ def find_tree(root: Path, root_b: Path | None = None) -> Tree | None:
         sides = [{(folder.split, folder.parts): folder.path for folder in _folders(top)} for top in (root, root_b)]
         return _tree(*sides, names=(str(root), str(root_b)))
     folders = [folder for folder in _folders(root) if folder.parts]
+    if (found := _by_endings(folders)) is not None:
+        return found
     best: tuple[tuple[int, int], Tree] | None = None
     for depth in {len(folder.parts) for folder in folders} - {1}:
         level = [folder for folder in folders if len(folder.parts) == depth]
         for place in range(depth):
             for a, b in _in_roles({folder.parts[place] for folder in level}):
-                tree = _tree(*(_of_side(level, place, name) for name in (a, b)), names=(a, b))
+                by_side = [_of_side(level, place, name) for name in (a, b)]
+                tree = _tree(*by_side, names=(a, b), named=any(folder.named for folder in level))
                 if tree is None:
                     continue
                 met = sum(None not in (one.a, one.b) for branches in tree.branches.values() for one in branches)
                 plain = -len(words_of(a)) - len(words_of(b))
                 if best is None or (met, plain) > best[0]:
                     best = (met, plain), tree
-    found = best[1] if best is not None else _by_endings(folders)
-    if found is None:
+    if best is None:
         return None
-    return replace(found, unused=tuple(folder.path for folder in folders if folder.path not in found.folders))
+    taken = best[1].folders
+    return replace(best[1], unused=tuple(folder.path for folder in folders if folder.path not in taken))
+
+
+def parted_folders(root: Path) -> Tree | None:
+    """Of `find_tree`, folders that hold A and B each."""
+    return _by_endings([folder for folder in _folders(root) if folder.parts])
 
 
 def _folders(root: Path) -> list[_Folder]:
@@ -115,7 +125,7 @@ def _folders(root: Path) -> list[_Folder]:
                 part = "_".join(word for word in words if word != called)
             if part:
                 parts.append(nfc(part))
-        found.append(_Folder(path=path, split=split or "train", parts=tuple(parts)))
+        found.append(_Folder(path=path, split=split or "train", named=split is not None, parts=tuple(parts)))
     return sorted(found, key=lambda folder: natural_key(folder.path))
 
 
@@ -140,12 +150,17 @@ def _tree(
     b: Mapping[tuple[str, tuple[str, ...]], Path],
     *,
     names: tuple[str, str],
+    named: bool = False,
 ) -> Tree | None:
-    """The folders of two sides by what they are of; None unless most meet, and some to train on."""
+    """The folders of two sides by what they are of; None unless most meet, and some to train on.
+
+    Of one clip alone, where a folder above it is called after a split (`named`).
+    """
     both = a.keys() & b.keys()
     splits = {split for split, _ in both}
     keys = [key for key in dict.fromkeys((*a, *b)) if key[0] in splits]
-    if len({parts for _, parts in both}) < 2 or len(both) < _MOSTLY * len(keys) or "train" not in splits:
+    several = len({parts for _, parts in both}) > 1 or (named and any(parts for _, parts in both))
+    if not several or len(both) < _MOSTLY * len(keys) or "train" not in splits:
         return None
     branches: dict[str, list[Branch]] = defaultdict(list)
     for key in keys:
@@ -163,18 +178,26 @@ def _meet(a: Sequence[Path], b: Sequence[Path]) -> bool:
 
 
 def _by_endings(folders: Sequence[_Folder]) -> Tree | None:
-    """Folders that hold A and B each, by known endings or beginnings of their names."""
-    listed = {folder.path: list_images(folder.path) for folder in folders}
-    parting = find_parting([path for files in listed.values() for path in files]) if len(folders) > 1 else None
-    if parting is None or not parting.is_known or parting.by == "suffix":
+    """Folders that hold A and B each, told by known endings or beginnings of their names, the same in all."""
+    if len(folders) < 2:
         return None
-    branches: dict[str, list[Branch]] = defaultdict(list)
+    found: Counter[Parting] = Counter()
     for folder in folders:
-        a, b, _ = parting.part(listed[folder.path])
-        if a and b:
-            branch = Branch(name="/".join(folder.parts), a=folder.path, b=folder.path)
-            branches[folder.split].append(branch)
-    if "train" not in branches or sum(map(len, branches.values())) < max(2, _MOSTLY * len(folders)):
+        parting = find_parting(list_images(folder.path))
+        if parting is not None and (parting.is_known or parting.by == "suffix"):
+            found[parting] += 1
+    if not found or found.most_common(1)[0][1] < max(2, _MOSTLY * len(folders)):
         return None
-    found = {split: tuple(members) for split, members in branches.items()}
-    return Tree(branches=found, sides=parting.shown, parting=parting)
+    parting = found.most_common(1)[0][0]
+    branches: dict[str, list[Branch]] = defaultdict(list)
+    left = []
+    for folder in folders:
+        a, b, _ = parting.part(list_images(folder.path))
+        if a and b:
+            branches[folder.split].append(Branch(name="/".join(folder.parts), a=folder.path, b=folder.path))
+        else:
+            left.append(folder.path)
+    if "train" not in branches:
+        return None
+    members = {split: tuple(some) for split, some in branches.items()}
+    return Tree(branches=members, sides=parting.shown, parting=parting, unused=tuple(left))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -18,6 +18,7 @@ from translate.data.folder_images import NUM_SAMPLES, NUM_VALIDATION, FolderImag
 from translate.data.layouts import ImageSource, Pair, PairedData, find_pairs
 from translate.data.layouts_common import data_name
 from translate.data.layouts_paired import with_ids
+from translate.data.problems import LayoutError
 from translate.data.store import Format, PairStore
 from translate.data.survey import survey
 
@@ -88,10 +89,27 @@ class PairedImages(FolderImages):
         """Read the images of a side as class ids."""
         self.pairs = with_ids(self.pairs, side)
         every = [pair for pairs in self.pairs.splits.values() for pair in pairs]
-        encoding, said = label_encoding([pair.a if side == "a" else pair.b for pair in every])
+        try:
+            encoding, said = label_encoding([pair.a if side == "a" else pair.b for pair in every])
+        except LayoutError as error:
+            if not self._has_ids([replace(pair.b if side == "a" else pair.a, ids=True) for pair in every[:8]]):
+                raise
+            other = "B" if side == "a" else "A"
+            way = "--direction a2b" if self.reversed else "--direction b2a"
+            raise LayoutError(
+                f"{side.upper()}: {error.what}; {other} holds some", f"translate from those: {way}"
+            ) from None
         bits = 8 if encoding.dtype == "uint8" else 16
         self._formats[side] = Format(channels=encoding.labels, bits=bits, nearest=True, encoding=encoding)
         self._said.append(f"{side.upper()} holds {said}")
+
+    @staticmethod
+    def _has_ids(sources: Sequence[ImageSource]) -> bool:
+        try:
+            label_encoding(sources)
+        except LayoutError:
+            return False
+        return True
 
     @property
     def formats(self) -> tuple[Format, ...]:

@@ -95,6 +95,13 @@ def survey(domains: Sequence[tuple[str, Sequence[ImageSource], Format]]) -> list
     return lines
 
 
+def dim_array(pixels: np.ndarray | None) -> tuple[str, str] | None:
+    """As `dim`, of a set that is one array of grey or colours; None for bands, and where it is no array."""
+    if pixels is None or pixels.dtype not in (np.uint8, np.uint16) or pixels.shape[-1] not in (1, 3):
+        return None
+    return dim("the set", [top_of(pixels)], bits=8 * pixels.itemsize)
+
+
 def is_blank(pixels: np.ndarray) -> bool:
     """Whether all pixels [H, W, C] are the same."""
     return bool((pixels == pixels[:1, :1]).all())

@@ -22,6 +22,8 @@ from translate.config.encoding import Encoding
 from translate.data.images import NO_CLASS, ImageError, Picture, composite
 from translate.data.ranges import Sampled, find_range, full_range, missing, sample, shares
 
+NEAR = 32  # grey levels, that JPEG moves black and white by
+NEARLY_ALL = 0.97  # of the pixels of black and white masks that JPEG leaves near one of the two
 MOST_FILES = 512  # whose values decide a range
 
 
@@ -114,14 +116,24 @@ def class_ids(picture: Picture, encoding: Encoding) -> np.ndarray:
     if picture.colour.shape[2] != 1 or picture.pixels.dtype.kind == "f":
         raise ImageError(f"has {count_of(picture.channels)}, and class ids are one channel of whole numbers")
     ids = picture.colour
-    plain = encoding.values != (0, 1) or bool(np.isin(ids, (0, NO_CLASS)).all())
-    if encoding.values is not None and ids.max() > 1 and plain:
-        return (ids > sum(encoding.values) / 2).astype(np.uint8)
+    if encoding.values is not None and ids.max() > 1 and _is_mask(ids, encoding.values):
+        return (ids > max(sum(encoding.values), NO_CLASS) / 2).astype(np.uint8)
     wrong = ids[(ids >= encoding.labels) & (ids != NO_CLASS)]
     if wrong.size:
         known = f"{encoding.labels} classes, 0 to {encoding.labels - 1}"
         raise ImageError(f"has the class id {int(wrong.max())}, and there are {known}")
     return ids
+
+
+def _is_mask(ids: np.ndarray, values: tuple[float, float]) -> bool:
+    """Whether grey values are those of a black and white mask, perhaps blurred by JPEG, and not ids and no class."""
+    if values != (0, 1):
+        return True
+    found = np.unique(ids)
+    if np.isin(found, (0, 1, NO_CLASS)).all():
+        return 1 not in found
+    near = (ids < NEAR) | (ids > NO_CLASS - NEAR)
+    return bool(found[-1] > NO_CLASS / 2 and near.mean() > NEARLY_ALL)
 
 
 def decoded(unit: np.ndarray, encoding: Encoding, *, like: Picture | None = None) -> Picture:

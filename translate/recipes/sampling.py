@@ -130,7 +130,8 @@ def _classes(data: ImageSet) -> tuple[str, ...]:
     if not names:
         raise ConfigError(
             f"{data.config.root} has no labels, which --conditional needs: put the images into one folder a class, "
-            "give idx or .npz files with labels, --attribute for CelebA, or leave out --conditional"
+            "give idx or .npz files with labels, --attribute for CelebA, --label-column of a .csv that has several, or "
+            "leave out --conditional"
         )
     counts = data.class_counts
     if sum(count > 0 for count in counts) < 2:
