@@ -2,6 +2,8 @@
 
 import gzip
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -620,3 +622,16 @@ def test_arrays_that_look_black_say_so(tmp_path):
     assert [problem.kind for problem in examine(tmp_path / "scans.npz").problems] == ["few-bits"]
     np.savez(tmp_path / "bands.npz", images=np.zeros((4, 8, 8, 5), np.uint8))
     assert examine(tmp_path / "bands.npz").domains[0].formats == {"5 bands of uint8": 4}
+
+
+@pytest.mark.parametrize("names", [[f"pixel{n}" for n in range(4)], ["1x1", "1x2", "2x1", "2x2"]])
+def test_a_table_of_pixels_says_how_it_becomes_a_set(tmp_path, names, monkeypatch):
+    rows = [["label", *names], ["7", "0", "255", "3", "4"], ["2", "1", "2", "3", "4"]]
+    (tmp_path / "train.csv").write_text("\n".join(map(",".join, rows)))
+    with pytest.raises(LayoutError, match="the pixels of the images are in the table") as caught:
+        find_images(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    subprocess.run([sys.executable, "-c", caught.value.mend.split('"')[1]], check=True)
+    part = find_images(tmp_path / "digits.npz").splits["train"]
+    np.testing.assert_array_equal(part.pixels[0, :, :, 0], [[0, 255], [3, 4]])
+    assert sorted(find_images(tmp_path / "digits.npz").class_names) == ["2", "7"]

@@ -165,7 +165,7 @@ def test_a_split_without_a_readable_domain_is_left_out(tmp_path):
 def test_an_empty_domain(tmp_path, names, empty):
     fill(tmp_path / names[1 - empty])
     (tmp_path / names[empty]).mkdir()
-    with pytest.raises(LayoutError, match=rf"{names[empty]}: no images in this folder .*; fill or remove it"):
+    with pytest.raises(LayoutError, match=rf"{names[empty]}: no images in this folder .*; fill it, or give"):
         find_domains(tmp_path)
 
 

@@ -354,7 +354,7 @@ def list_or_refuse(folder: Path, problems: Problems) -> list[Path]:
     paths = list_images(folder)
     if not paths:
         what = f"{folder}: no images in this folder (deeper folders are not searched)"
-        problems.refuse("empty", what, "fill or remove it")
+        problems.refuse("empty", what, "fill it, or give the folders that hold the images")
     return paths
 
 

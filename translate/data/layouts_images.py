@@ -258,6 +258,14 @@ def _choose(root: Path, layout: str, problems: Problems, *, labels_csv: Path | N
             )
         if root.is_file():
             raise LayoutError(f"{root} is neither an .npz nor an idx file of images", "give one, or a folder")
+        if (table := _table_of_pixels(root)) is not None:
+            raise LayoutError(
+                f"{table}: the pixels of the images are in the table, and tables are not read",
+                'make an .npz file of it: python -c "import numpy as np; '
+                f"t = np.loadtxt('{table.name}', delimiter=',', skiprows=1, dtype=np.uint8); "
+                "side = round((t.shape[1] - 1) ** 0.5); "
+                "np.savez('digits.npz', images=t[:, 1:].reshape(-1, side, side), labels=t[:, 0])\"",
+            )
         raise LayoutError(
             f"{root}: no image set found: {contents(root)}",
             "expected images, a folder for each class, images with a .csv of labels, idx files, an .npz file or CelebA",
@@ -271,6 +279,16 @@ def _choose(root: Path, layout: str, problems: Problems, *, labels_csv: Path | N
             seen = [name for name in seen if name not in parts]
     refuse_several(root, seen)
     return inside, seen[0]
+
+
+def _table_of_pixels(root: Path) -> Path | None:
+    """A .csv file with a column for each pixel, as Kaggle has MNIST."""
+    for path in sorted(root.glob("*.csv")):
+        with path.open("rb") as file:
+            names = file.readline(10_000).decode("utf-8", "replace").lower().split(",")
+        if len(names) > 2 and names[0].strip() == "label" and names[1].strip() in ("pixel0", "1x1"):
+            return path
+    return None
 
 
 def _look(root: Path) -> list[str]:
