@@ -185,6 +185,57 @@ def colour_weights(arguments: argparse.Namespace) -> dict[str, Any]:
     return derived_weights("colour-photos", data, "gray", 128, *options)
 
 
+PAINTINGS = {
+    "starry-night": "vangogh/train/vangogh_00440.jpg",
+    "almond-blossom": "vangogh/train/vangogh_00490.jpg",
+    "wheat-field": "vangogh/train/vangogh_00474.jpg",
+    "mulberry-tree": "vangogh/train/vangogh_00349.jpg",
+    "red-fuji": "ukiyoe/train/hokusai_fuji_2-fine-wind-clear-morning-also-known-as-"
+    "south-wind-clear-sky-or-red-fuji.jpg",
+    "whirlpools": "ukiyoe/train/hiroshige_provinces_55-awa-province.jpg",
+    "night-snow": "ukiyoe/train/hiroshige_tokaido_16-kanbara.jpg",
+    "plum-garden": "ukiyoe/train/hiroshige_edo_27-kamata-ota.jpg",
+    "cypresses": "pointillism/train/henri-edmond-cross-the-cypresses-at-cagnes-1908.jpg",
+    "low-tide": "pointillism/train/theo-van-rysselberghe-the-beach-at-ambleteuse-at-low-tide-1900.jpg",
+    "eiffel-tower": "pointillism/train/georges-seurat-the-eiffel-tower-1889.jpg",
+    "boulevard": "impressionism_pissarro_sisley/train/camille-pissarro-boulevard-montmartre-spring-1897-1.jpg",
+}
+"""The styles of the weights `paintings`, by the files of the data set `paintings`."""
+
+
+def painting_weights(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The weights that paint photographs in twelve styles, from nothing, and how near they are to both."""
+    photos, styles, run = RUNS / "data" / "photos", RUNS / "data" / "paintings", RUNS / "paintings"
+    chosen = [*sorted((arguments.yosemite / "trainA").iterdir())[:300]]
+    chosen += sorted((arguments.yosemite / "trainB").iterdir())[:150]
+    for half in "AB":
+        chosen += sorted((arguments.flowers / f"train{half}").iterdir())[:80]
+    content = sorted((arguments.content / "images").iterdir())
+    named = {f"{path.parent.name}-{path.name}": path for path in chosen}
+    named |= {f"{number}-{path.name}": path for path in content for number in range(6)}  # few, and of many kinds
+    for folder, links in ((photos, named), (styles, {})):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        for name, path in links.items():
+            (folder / name).symlink_to(path.resolve())
+    for name, file in PAINTINGS.items():
+        (styles / f"{name}.jpg").symlink_to((arguments.paintings / file).resolve())
+    options = ["--size", "256", "--images", "9000"]
+    command("-m", "translate", "train", "style", photos, "--styles", styles, "--out", run, *options)
+    folder = ROOT / "weights" / "paintings"
+    command("-m", "translate", "export", run, "--dtype", "fp16", "-o", folder, "--name", "paintings")
+    scores, held_out = FIGURES / "paintings-raw.json", arguments.yosemite / "testA"
+    scoring = ("scripts/score_styles.py", folder, "--photos", held_out, "--styles", styles, "--json", scores)
+    said = recorded("paintings", *scoring)
+    return {"said": said, "scores": json.loads(scores.read_text(encoding="utf-8"))}
+
+
+def painting_picture(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The README's picture: a photograph in every style of `paintings`."""
+    command("scripts/paint_photo.py", "paintings", "-o", ROOT / "demos" / "assets" / "paintings.jpg")
+    return {}
+
+
 def watch_weights(arguments: argparse.Namespace) -> dict[str, Any]:
     """The detector of what is no digit, from nothing, and how it tells such beside two that cost nothing."""
     import torch
@@ -606,6 +657,8 @@ FIGURE_TABLE = {
     "sketch-weights": Figure(sketch_weights, 1.2, "the weights from sketches to faces, from nothing; scores"),
     "sketch-picture": Figure(sketch_picture, 0.01, "the README's picture of sketches"),
     "colour-weights": Figure(colour_weights, 0.7, "the weights that colour photos, from nothing, and their scores"),
+    "painting-weights": Figure(painting_weights, 0.7, "the weights that paint photographs, from nothing; scores"),
+    "painting-picture": Figure(painting_picture, 0.01, "the README's picture of styles"),
     "watch-weights": Figure(watch_weights, 0.6, "the detector of digits, from nothing"),
     "styles": Figure(styles, 1.5, "StyleGAN growing and not growing, beside a DCGAN"),
     "looks": Figure(looks, 1.5, "style codes beside dropout, facades"),
@@ -618,7 +671,7 @@ FIGURE_TABLE = {
 
 
 def main() -> int:
-    figures = "\n".join(f"  {name:14} {figure.hours:4.1f} h  {figure.what}" for name, figure in FIGURE_TABLE.items())
+    figures = "\n".join(f"  {name:16} {figure.hours:4.1f} h  {figure.what}" for name, figure in FIGURE_TABLE.items())
     parser = argparse.ArgumentParser(
         description=__doc__,
         epilog="figures, with their hours on two CPU cores\n"
@@ -629,6 +682,12 @@ def main() -> int:
     parser.add_argument("--facades", type=Path, default=ROOT / "data" / "facades", help="the CMP facades, A|B files")
     yosemite = ROOT / "data" / "summer2winter_yosemite"
     parser.add_argument("--yosemite", type=Path, default=yosemite, help="summer2winter Yosemite, trainA trainB ...")
+    paintings = ROOT / "data" / "paintings"
+    parser.add_argument("--paintings", type=Path, default=paintings, help="paintings, a folder for each painter")
+    content = ROOT / "data" / "content_photos_cc"
+    parser.add_argument("--content", type=Path, default=content, help="photographs of many kinds, in images/")
+    flowers = ROOT / "data" / "flowers_daisy2sunflower"
+    parser.add_argument("--flowers", type=Path, default=flowers, help="flowers, trainA trainB")
     parser.add_argument("--mnist", type=Path, default=ROOT / "data" / "mnist", help="MNIST's four idx files")
     fashion = ROOT / "data" / "fashion-mnist-10k"
     parser.add_argument("--fashion", type=Path, default=fashion, help="Fashion-MNIST, of which the test images serve")

@@ -22,6 +22,7 @@ SAMPLER = [*VECTOR, "--width", "4", "--d-width", "4"]
 SMALL = {
     "pix2pix": GAN,
     "cyclegan": GAN,
+    "style": ["--images", "2", "--widths", "4", "4", "4", "--batch-size", "2", "--style-size", "64"],
     "ae": VECTOR,
     "vae": VECTOR,
     "dcgan": SAMPLER,
@@ -60,6 +61,8 @@ def folder(tmp_path_factory):
             (folder / name).mkdir(parents=True, exist_ok=True)
             pixels = rng.integers(0, 128, (32, 32, 3), dtype=np.uint8) + (120 if "winter" in name else 0)
             Image.fromarray(pixels.astype(np.uint8)).save(folder / name / f"{number}.png")
+    (folder / "my-paintings").mkdir()
+    drawing.resize((80, 64)).save(folder / "my-paintings" / "blue.png")
     (folder / "mnist").mkdir()
     for name, count in (("train", 150), ("t10k", 100)):
         labels = (np.arange(count) % 7).clip(max=2)  # the last class is five times as large

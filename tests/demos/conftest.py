@@ -15,6 +15,7 @@ from translate.checkpoint.weights import save_weights
 from translate.config.networks import (
     AnomalyNetworkConfig,
     CodecConfig,
+    ConditionalResNetConfig,
     ConvAutoencoderConfig,
     ConvGeneratorConfig,
     DenseAutoencoderConfig,
@@ -93,6 +94,27 @@ def make_detector(path: Path) -> Path:
     )
     save_weights(build_network(network), config, path)
     return path
+
+
+def make_stylist(folder: Path) -> Path:
+    """Weights with three named styles."""
+    torch.manual_seed(0)
+    network = ConditionalResNetConfig(widths=(4, 4, 4), num_blocks=1, code=3, num_styles=3)
+    config = WeightsConfig(
+        kind="translator",
+        name=folder.name,
+        network=network,
+        preprocessing=Preprocessing(size=64),
+        domains=Domains(source="photo", target="painting"),
+        noise="never",
+        styles=("dots", "lines", "waves"),
+    )
+    built = build_network(network)
+    for layer in built.modules():
+        if isinstance(layer, torch.nn.Linear):
+            torch.nn.init.normal_(layer.weight, std=0.7)
+    save_weights(built, config, folder)
+    return folder
 
 
 def make_codec(path: Path) -> Path:
@@ -185,6 +207,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
                 detector,
                 codec,
                 sketcher,
+                make_stylist(folder / "brushes"),
             ],
             runs=folder / "trainings",
             wait=False,

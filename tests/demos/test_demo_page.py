@@ -117,6 +117,39 @@ def test_other_weights_have_another_card_and_no_examples(page: Page) -> None:
     assert page.locator("#took").inner_text().startswith("640 × 427 pixels")
 
 
+def test_named_styles_are_chosen_from_a_strip_and_mixed(page: Page, demo, tmp_path: Path) -> None:
+    page.locator("#painting").wait_for(state="hidden")
+    page.locator("#weights input").click()
+    page.get_by_role("option", name="brushes: photo → painting, 64 px").click()
+    draw_facade(STYLES[1]).crop((0, 0, 120, 80)).save(tmp_path / "house.png")
+    page.set_input_files("#input input[type=file]", tmp_path / "house.png")
+    shown(page, "#style-strip .grid-container img", 3)
+    page.locator("#style-strip .grid-container button").nth(1).click()
+    shown(page, "#result img", 2)
+    assert page.locator("#style input").input_value() == "lines"
+    saved = [tmp_path / "one.png", tmp_path / "two.png"]
+    for number, path in enumerate(saved):
+        if number:
+            page.locator("#style-other input").click()
+            page.get_by_role("option", name="waves", exact=True).click()
+            page.get_by_label("Keep the colours of the image").check()
+            images = "[...document.querySelectorAll('#result img')].map((image) => image.src).join()"
+            before = page.evaluate(images)
+            page.get_by_role("button", name="Translate", exact=True).click()
+            page.wait_for_function(f"(before) => {images} !== before", arg=before)
+        page.locator("#download:not([disabled])").wait_for()
+        with page.expect_download() as download:
+            page.locator("#download").click()
+        download.value.save_as(path)
+    model, image = translate.load(demo.painter.parent / "brushes"), Image.open(tmp_path / "house.png")
+    assert np.array_equal(Image.open(saved[0]), model(image, style="lines"))
+    mixed = model(image, style={"lines": 0.5, "waves": 0.5}, keep_colours=True)
+    assert np.array_equal(Image.open(saved[1]), mixed)
+    page.locator("#weights input").click()
+    page.get_by_role("option", name="parser: photos → labels, 64 px").click()
+    page.locator("#painting").wait_for(state="hidden")
+
+
 def test_drawing(page: Page, tmp_path: Path) -> None:
     page.get_by_role("tab", name="Draw", exact=True).click()
     shown(page, "#photo img", 1)

@@ -34,6 +34,7 @@ from translate.recipes.base import Batch, Exported, Recipe, Scratch, Update, Wat
 STYLE_BLOCKS = (-1, 1, 3, 5, 8)
 CONTENT_BLOCKS = (4,)
 FULL = 0.6  # share of the images that are painted at full strength
+LEAST_SIDE = 32  # of the photographs' crops: below, the deepest features that are compared have a few pixels
 SHOWN = 6  # styles in a sample grid
 
 
@@ -66,7 +67,7 @@ class StyleTransfer(Recipe):
         codes = self.g.codes.detach().clone()
         initialise(self.g, kind=config.run.init)
         self.g.codes.data.copy_(codes)
-        data.check_size(stride=self.g.stride, minimum=64)
+        data.check_size(stride=self.g.stride, minimum=LEAST_SIDE)
         self.nets = {"g": self.g}
         self.ema_nets = ("g",) if config.run.ema_half_life else ()
         self.updates = (Update(name="g", optimizer="g", trains=("g",), losses=(self.loss,)),)
