@@ -33,6 +33,7 @@ from translate.networks import AnomalyDetector
 MAX_OPEN = 3  # networks kept in memory
 KINDS = {
     "unet": "U-Net",
+    "conditional-resnet": "ResNet",
     "resnet": "ResNet",
     "dense-autoencoder": "autoencoder",
     "conv-autoencoder": "autoencoder",
@@ -93,6 +94,7 @@ class Offer:
         config = self.config
         kind = KINDS.get(config.network.type, config.network.type)
         megabytes = self.file.stat().st_size / 1e6
+        kind += f" of {len(config.styles)} styles" if config.styles else ""
         parts = [f"{kind}, {megabytes:.1f} MB", f"trained at {config.preprocessing.size} px"]
         if record := config.training:
             data = record.data.partition(":")[0].strip()

@@ -79,6 +79,9 @@ def preview(name: str) -> Image.Image:
     config = read_config(path)
     if config.kind == "translator":
         given, model = inputs(config), load_translator(path, device="cpu")
+        if model.styles:
+            shown = model.styles[:: len(model.styles) // 7][:7]
+            return framed([given[1], *(model(given[1], style=name) for name in shown)])
         return framed([*given, *(model(image) for image in given)])
     if config.kind == "anomaly":
         detector, _ = load_detector(path, device="cpu")
