@@ -17,6 +17,7 @@ NUM_TRAIN, NUM_TEST = 22, 4
 ALL = NUM_TRAIN + NUM_TEST
 
 LEARNERS = ["ae", "vae", "vqvae", "gan", "dcgan", "wgan", "wgan-gp", "hinge", "stylegan", "pix2pix --derive edges"]
+PAINTED = "style --styles PAINTINGS"
 
 
 @pytest.fixture(autouse=True)
@@ -260,7 +261,7 @@ def test_domains_of_other_channels(tmp_path):
         save(photo(number + 1000), tmp_path / "photos" / f"p{number}.png")
     found = examine(tmp_path)
     assert [domain.name for domain in found.domains] == ["photos", "sketches"]
-    assert suiting(found) == ["cyclegan", "cut", "fastcut", *LEARNERS, "classifier"]  # grey is read as RGB
+    assert suiting(found) == ["cyclegan", "cut", "fastcut", *LEARNERS, PAINTED, "classifier"]  # grey is read as RGB
     assert method(found, "cyclegan").flags == ""
 
 
@@ -386,7 +387,7 @@ def test_one_set_of_images(tmp_path):
     (tmp_path / "train" / "bad.png").write_bytes(b"junk")
     found = examine(tmp_path)
     assert (found.kind, found.layout, found.exit_code) == ("image-set", "folder", 1)
-    assert suiting(found) == LEARNERS
+    assert suiting(found) == [*LEARNERS, PAINTED]
     assert "one set of images, 27 files" in method(found, "cyclegan").reason
     assert "single images, not pairs" in method(found, "pix2pix").reason
     assert found.domains[0].counts == {"train": 26}
@@ -453,7 +454,11 @@ def test_folders_of_classes(tmp_path):
         for name in ("cats", "dogs", "eels"):
             save(photo(number * 3 + len(name)), tmp_path / name / f"{name}{number}.png")
     found = examine(tmp_path)
-    assert (found.kind, found.layout, suiting(found)) == ("image-set", "class-folders", [*LEARNERS, "classifier"])
+    assert (found.kind, found.layout, suiting(found)) == (
+        "image-set",
+        "class-folders",
+        [*LEARNERS, PAINTED, "classifier"],
+    )
 
 
 def test_an_empty_domain(tmp_path):

@@ -375,6 +375,8 @@ def _learners(images: _Attempt[ImageSetData], kind: str, problems: Problems) -> 
     if not reason and images.found is not None and len(images.found.splits["train"]) < 2:
         reason = "there is one training image"
     labelled = images.found is not None and len(images.found.class_names) > 1
+    rgb = images.found is not None and images.found.channels == 3 and images.found.dtype is None
+    no_photos = reason or ("" if rgb else "it is for photographs in RGB")
     unlabelled = reason or ("" if labelled else "there are no labels, or one class")
     return (
         *(
@@ -382,6 +384,7 @@ def _learners(images: _Attempt[ImageSetData], kind: str, problems: Problems) -> 
             for name in ("ae", "vae", "vqvae", *GAN_METHODS, "stylegan")
         ),
         Method(name="pix2pix --derive edges", suits=not reason, reason=reason),
+        Method(name="style --styles PAINTINGS", suits=not no_photos, reason=no_photos),
         Method(name="classifier", suits=not unlabelled, reason=unlabelled),
     )
 
