@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from translate.data.images import IMAGE_SUFFIXES
 
+TAKEN = IMAGE_SUFFIXES - {".npz"}  # these would be unpacked once more, to a size that nobody has counted
 MAX_FILES = 50_000
 MAX_BYTES = 4 * 2**30
 """Of all that is unpacked, as it is unpacked: what a zip file says of itself is not believed."""
@@ -62,7 +63,7 @@ def unpack(files: Sequence[str | Path], into: Path) -> list[Path]:
 
 def _copied(paths: Sequence[Path], folder: Path) -> Path:
     folder.mkdir()
-    kept = [path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES]
+    kept = [path for path in paths if path.suffix.lower() in TAKEN]
     if not kept:
         raise UploadError(f"None of the {len(paths)} files is an image: bring PNG, JPEG, WebP or TIFF files, or a zip.")
     for path in kept:
@@ -112,7 +113,7 @@ def _place(member: zipfile.ZipInfo) -> PurePosixPath | None:
     if member.is_dir() or not 0 < len(parts) <= DEEPEST or any(part.startswith((".", "__MACOSX")) for part in parts):
         return None
     place = PurePosixPath(*parts)
-    return place if place.suffix.lower() in IMAGE_SUFFIXES else None
+    return place if place.suffix.lower() in TAKEN else None
 
 
 def _inner(root: Path) -> Path:

@@ -57,6 +57,7 @@ def test_photographs_are_painted_by_name(run, folders, tmp_path, capsys):
     model = translate.load(run, device="cpu", precision="fp32")
     assert model.styles == ("dots", "lines", "waves")
     assert model.config.network.num_styles == 3
+    assert model.config.training.config["styles"] == "styles"  # and not where they lay
     made = {}
     for name in model.styles:
         assert apply(run, photo, tmp_path / f"{name}.png", "--style", name) == 0

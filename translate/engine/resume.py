@@ -23,6 +23,7 @@ OUTPUTS = ("residual", "fills", "colours")  # how an output is made of what a ge
 # What may differ when a run is resumed: where things lie, how long, how often, on what.
 FREE_ON_RESUME = {
     *(f"data.{name}" for name in ("root", "root_b", "labels_csv", "workers", "cache_gb", "max_bad", "names")),
+    "styles",
     *(f"data.{name}" for name in ("values", "values_b")),  # what they come to is compared
     *(f"run.{name}" for name in ("out", "epochs", "images", "minutes", "micro_batch", "start_from", "precision")),
     *(f"run.{name}" for name in ("device", "channels_last", "compile", "deterministic", "keep")),
@@ -208,4 +209,6 @@ def without_paths(values: dict) -> dict:
     ):
         if plain[group].get(name) is not None:
             plain[group][name] = os.path.basename(plain[group][name].rstrip("/"))
+    if plain.get("styles") is not None:
+        plain["styles"] = os.path.basename(plain["styles"].rstrip("/"))
     return plain
