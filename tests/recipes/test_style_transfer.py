@@ -106,9 +106,11 @@ def test_onnx_takes_the_shares_of_the_styles(run, folders, tmp_path):
     assert np.abs(first - second).max() <= 1
 
 
-def test_it_goes_on_as_if_it_had_not_stopped(folders, tmp_path):
+def test_it_goes_on_as_if_it_had_not_stopped(folders, tmp_path, capsys):
     flags = ["--schedule", "constant", "--precision", "fp32"]
+    capsys.readouterr()
     assert train(folders, tmp_path / "whole", *flags, images=8) == 0
+    assert "3 styles: dots, lines, waves" in capsys.readouterr().out
     for images in (4, 8):
         assert train(folders, tmp_path / "parts", *flags, images=images) == 0
     whole, parts = (translate.load(tmp_path / name).network.state_dict() for name in ("whole", "parts"))

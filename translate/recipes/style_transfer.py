@@ -85,6 +85,12 @@ class StyleTransfer(Recipe):
             rows.append([torch.cat(layers).mean(dim=0) for layers in zip(*found, strict=True)])
         return [torch.stack(layers) for layers in zip(*rows, strict=True)]
 
+    @property
+    def announcement(self) -> list[str]:
+        names = [style.name for style in self.styles]
+        count = f"{len(names)} style{'s' * (len(names) != 1)}"
+        return [f"{count}: {', '.join(names[:12])}{', ...' if len(names) > 12 else ''}"]
+
     def optimizers(self) -> dict[str, Optimizer]:
         return {"g": adam(self.g.parameters(), self.run)}
 
