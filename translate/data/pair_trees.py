@@ -13,7 +13,7 @@ from itertools import combinations
 from pathlib import Path
 
 from translate.data.images import list_images, natural_key, walk
-from translate.data.layouts_common import SPLIT_NAMES
+from translate.data.layouts_common import SPLIT_NAMES, has_images
 from translate.data.pair_names import Parting, find_parting, in_roles, kinds_among, match_names, nfc, of_kind, words_of
 
 _MOSTLY = 0.75
@@ -113,7 +113,7 @@ def _folders(root: Path) -> list[_Folder]:
     for path, _, files in walk(root):
         if len(found) > _MOST_FOLDERS:
             return []
-        if not files or not list_images(path):
+        if not files or not has_images(path):
             continue
         split: str | None = None
         parts: list[str] = []
@@ -180,6 +180,9 @@ def _meet(a: Sequence[Path], b: Sequence[Path]) -> bool:
 def _by_endings(folders: Sequence[_Folder]) -> Tree | None:
     """Folders that hold A and B each, told by known endings or beginnings of their names, the same in all."""
     if len(folders) < 2:
+        return None
+    # A set of a thousand classes is told from a few of its folders.
+    if not any(find_parting(list_images(folder.path)) for folder in folders[:: -(-len(folders) // _SAMPLE)]):
         return None
     found: Counter[Parting] = Counter()
     for folder in folders:
