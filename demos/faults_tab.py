@@ -18,7 +18,6 @@ from translate.demos.examples import made, maker_of
 from translate.demos.pad import pad
 from translate.inference.grid import enlarged, heat_overlay, to_images
 from translate.inference.image_model import Framing
-from translate.networks.anomaly import SCORES
 
 SIDE = 256  # pixels, which images are enlarged to at least
 SHOWN = {"seen": "As it is seen", "made": "Made again", "heat": "Where they differ"}
@@ -78,17 +77,17 @@ def faults_tab(catalogue: Catalogue) -> gr.Dropdown:
             detector, config = catalogue.detector(name)
             images = Framing(config).prepared([from_pil(image)])
             with torch.inference_mode():
-                given = images.to(detector.centre.device)
+                given = images.to(detector.device)
                 scores = detector(given)[0].cpu()
-                rebuilt, differs = detector.autoencoder(given).cpu(), detector.heat(given).cpu()
-        number = SCORES.index("both")
-        score, threshold = float(scores[number]), float(detector.thresholds[number])
+                rebuilt, differs = detector.again(given), detector.heat(given).cpu()
+        score, threshold = float(scores[-1]), float(detector.thresholds[-1])
         odd = score > threshold
         passed = f", which {config.false_alarms:.0%} of the usual ones pass" if config.false_alarms else ""
         words = (
             f'<p class="verdict {"odd" if odd else "usual"}"><b>{"Unlike" if odd else "Like"} what it knows</b><br>'
             f"Score {score:.1f}; the threshold is {threshold:.1f}{passed}.</p>"
         )
+        rebuilt = images if rebuilt is None else rebuilt.cpu()
         shown = [to_images(images)[0], to_images(rebuilt)[0], heat_overlay(images, differs)[0]]
         files = [
             kept_file(place, f"{place.elem_id}.png", lambda to, one=one: one.save(to, "PNG"))  # type: ignore[misc]

@@ -19,8 +19,7 @@ from translate.config.networks import AnomalyNetworkConfig
 from translate.config.weights import Domains, WeightsConfig
 from translate.inference.image_model import ImageModel
 from translate.metrics.auroc import auroc
-from translate.networks import AnomalyDetector, Autoencoder
-from translate.networks.anomaly import SCORES
+from translate.networks import AnomalyDetector, Autoencoder, PatchDetector, ReconstructionDetector
 
 AT_ONCE = 512
 FEWEST = 20  # normal images that a threshold is taken from
@@ -35,7 +34,7 @@ def fit(
     *,
     false_alarms: float = 0.05,
     smoothing: int | None = None,
-) -> AnomalyDetector:
+) -> ReconstructionDetector:
     """A detector of what is unlike normal images.
 
     Args:
@@ -67,22 +66,28 @@ def fit(
     precision = torch.linalg.inv(covariance + floor * torch.eye(len(centre), dtype=torch.float64))
     found = []
     for side in sides:
-        detector = AnomalyDetector(AnomalyNetworkConfig(autoencoder=network.config, smoothing=side))
+        detector = ReconstructionDetector(AnomalyNetworkConfig(autoencoder=network.config, smoothing=side))
         detector.autoencoder.load_state_dict(network.state_dict())
         detector.to(model.device).eval()
         detector.centre.copy_(centre.float())
         detector.whitening.copy_(torch.linalg.cholesky(precision).float())
-        _scale(detector, held_back, false_alarms=false_alarms)
+        set_thresholds(detector, held_back, false_alarms=false_alarms)
         found.append(detector.requires_grad_(False))
     return found[0] if len(found) == 1 else max(found, key=lambda detector: told_from_planted(detector, held_back))
 
 
-def _scale(detector: AnomalyDetector, held_back: Tensor, *, false_alarms: float) -> None:
-    """Put scores into deviations from those of held-back images, and set the thresholds."""
+def set_thresholds(detector: AnomalyDetector, held_back: Tensor, *, false_alarms: float) -> None:
+    """Put scores into deviations from those of normal images that were held back, and set the thresholds.
+
+    Args:
+        detector: Fitted, but for this.
+        held_back: [N, C, S, S] in [-1, 1].
+        false_alarms: Share of them that the thresholds call abnormal.
+    """
     raw = measured(detector, held_back, raw=True)
     detector.means.copy_(raw.mean(dim=0))
     detector.deviations.copy_(raw.std(dim=0).clamp_min(1e-6))
-    scores = detector.together(raw.to(detector.centre.device))
+    scores = detector.together(raw.to(detector.device))
     detector.thresholds.copy_(torch.quantile(scores, 1 - false_alarms, dim=0))
 
 
@@ -117,12 +122,12 @@ def planted(images: Tensor, *, seed: int = 0) -> Tensor:
 
 
 def told_from_planted(detector: AnomalyDetector, normal: Tensor) -> float:
-    """AUROC of telling normal images [N, C, S, S] from the same images with planted faults, by both scores."""
-    scores = measured(detector, torch.cat([normal, planted(normal)]))[:, SCORES.index("both")]
+    """AUROC of telling normal images [N, C, S, S] from the same images with planted faults, by all that is measured."""
+    scores = measured(detector, torch.cat([normal, planted(normal)]))[:, -1]
     return auroc(scores, torch.arange(len(scores)) >= len(normal))
 
 
-def detector_config(model: ImageModel, detector: AnomalyDetector, *, false_alarms: float) -> WeightsConfig:
+def detector_config(model: ImageModel, detector: ReconstructionDetector, *, false_alarms: float) -> WeightsConfig:
     """What the file of a detector says of itself."""
     return replace(
         model.config,
@@ -135,10 +140,15 @@ def detector_config(model: ImageModel, detector: AnomalyDetector, *, false_alarm
 
 @torch.inference_mode()
 def measured(detector: AnomalyDetector, images: Tensor, *, raw: bool = False) -> Tensor:
-    """Scores of many images: [N, 3] on the CPU, or with `raw` the logarithms of error and distance, [N, 2]."""
-    device = detector.centre.device
+    """Scores of many images: [N, len(scores)] on the CPU, or with `raw` the logarithms of what is measured."""
+    device = detector.device
     function = detector.raw if raw else detector
-    return torch.cat([function(part.to(device)).cpu() for part in images.split(AT_ONCE)])
+    return torch.cat([function(part.to(device)).cpu() for part in images.split(at_once(detector))])
+
+
+def at_once(detector: AnomalyDetector) -> int:
+    """Images in one pass: fewer of large ones."""
+    return max(1, AT_ONCE // 64) if isinstance(detector, PatchDetector) else AT_ONCE
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from translate.applications.anomaly import AT_ONCE, baselines, judged, principal
+from translate.applications.anomaly import at_once, baselines, judged, principal
 from translate.config.base import ConfigError
 from translate.data.image_inputs import NamedPicture
 from translate.data.images import ImageError, list_images, read_image
@@ -30,7 +30,7 @@ from translate.inference.image_model import Framing
 from translate.metrics import auroc, pro
 from translate.metrics.pro import INSTALL, RegionsError
 from translate.networks import AnomalyDetector
-from translate.networks.anomaly import SCORES, heat_of
+from translate.networks.anomaly import heat_of
 
 MASK_FOLDERS = ("ground_truth", "ground-truth", "groundtruth", "gt", "masks", "mask")
 """Names, lower case, of folders in which masks are looked for, beside the images or their splits."""
@@ -233,9 +233,9 @@ def _read(paths: Sequence[Path], size: tuple[int, int]) -> np.ndarray:
 
 @torch.inference_mode()
 def heat_maps(detector: AnomalyDetector, images: Tensor) -> Tensor:
-    """Where images differ from their reconstructions: [N, C, S, S] in [-1, 1] -> [N, S, S] on the CPU."""
-    device = detector.centre.device
-    return torch.cat([detector.heat(part.to(device)).cpu()[:, 0] for part in images.split(AT_ONCE)])
+    """Where images are abnormal: [N, C, S, S] in [-1, 1] -> [N, S, S] on the CPU."""
+    device = detector.device
+    return torch.cat([detector.heat(part.to(device)).cpu()[:, 0] for part in images.split(at_once(detector))])
 
 
 def baseline_maps(learned: Tensor, images: Tensor, *, smoothing: int) -> dict[str, Tensor]:
@@ -283,18 +283,18 @@ def judgement(
         detector: What gave the scores.
         learned: Other normal images, for the baselines, [M, C, S, S] in [-1, 1]; None where there are none.
         images: What was scored, [N, C, S, S].
-        scores: [N, 3].
+        scores: [N, len(detector.scores)].
         abnormal: bool [N], some of each.
         truth: Masks, where there are some.
     """
-    told = {name: scores[:, number] for number, name in enumerate(SCORES)}
+    told = {name: scores[:, number] for number, name in enumerate(detector.scores)}
     if learned is not None:
         told |= baselines(learned, images)
     found: dict[str, Localised] = {}
     if truth is not None and bool(truth.masks.any()):
-        maps = {"error": heat_maps(detector, images)}
+        maps = {detector.scores[0]: heat_maps(detector, images)}
         if learned is not None:
-            maps |= baseline_maps(learned, images, smoothing=detector.config.smoothing)
+            maps |= baseline_maps(learned, images, smoothing=detector.smoothing)
         found = {name: localised(values, truth) for name, values in maps.items()}
         told |= {name: values.mean(dim=(1, 2)) for name, values in maps.items() if name not in told}
     rows = tuple(Row(name=row.name, auroc=row.auroc, localised=found.get(row.name)) for row in judged(told, abnormal))

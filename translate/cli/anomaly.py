@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from annotated_types import Ge, Gt, Lt
+from annotated_types import Ge, Gt, Le, Lt
 from tyro.conf import OmitArgPrefixes, Positional, arg, subcommand
 
 from translate.config.base import Config, ConfigError, validate
@@ -23,25 +23,44 @@ if TYPE_CHECKING:
 
 EXIT_PARTLY = 1
 MOST = 20_000  # images that a covariance is taken of
+MOST_HELD_BACK = 2_000  # that a threshold is taken from, of large images
+METHODS = ("patchcore", "padim")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fit(Config):
-    """Make a detector of an autoencoder (ae or vae) of normal images.
+    """Make a detector of normal images: by the patches of them, or by an autoencoder (ae or vae) that learned them.
 
-    It is fitted to the images that the autoencoder learned from and to those that --hold-out kept from it.
+    patchcore and padim compare patches by features of a pretrained network, and need no training. PatchCore keeps a
+    choice of normal patches: for textures, and objects in any place. PaDiM keeps a Gaussian for each part of the image:
+    for objects that always lie alike. An autoencoder is fitted to the images that it learned from and to those that
+    --hold-out kept from it.
     """
 
-    weights: Positional[str]
-    """A run folder, a weights folder, or a .safetensors file of an autoencoder."""
-    root: Positional[Path]
-    """The image set that it was trained on."""
+    weights: Annotated[Positional[str], arg(metavar="patchcore|padim|WEIGHTS")]
+    """patchcore, padim, or an autoencoder: a run folder, a weights folder, or a .safetensors file."""
+    root: Annotated[Positional[Path], arg(metavar="DATA")]
+    """An image set of normal images; of an autoencoder, the one that it was trained on."""
     out: Annotated[Path, arg(aliases=["-o"])]
     """A folder, or a .safetensors file."""
     false_alarms: Annotated[float, Gt(0.0), Lt(1.0)] = 0.05
     """Share of normal images that may be called abnormal; decides the threshold."""
     smoothing: Annotated[int, Ge(1)] | None = None
-    """Pixels that errors are averaged over, odd; unless given, what tells planted anomalies best."""
+    """Of an autoencoder, pixels that errors are averaged over, odd; unless given, what tells planted anomalies best."""
+    normal: tuple[str, ...] = ()
+    """Of patchcore and padim: the classes of DATA that are normal; all unless given."""
+    size: Annotated[int, Ge(32), Le(1024)] | None = None
+    """Of patchcore and padim: side of the squares that images are brought to, a multiple of 32; 256 unless given."""
+    fit: Literal["stretch", "cover"] | None = None
+    """Of patchcore and padim: see the whole image, squashed to a square (stretch, unless given), or its middle square
+    in its proportions (cover)."""
+    hold_out: Annotated[float, Gt(0.0), Lt(1.0)] | None = None
+    """Of patchcore and padim: share of the images that the threshold is taken from, where there is no validation split;
+    0.1 unless given."""
+    patches: Annotated[int, Ge(1), Le(1_000_000)] | None = None
+    """Of patchcore: how many are kept; 4,000 unless given."""
+    seed: Annotated[int, Ge(0), Lt(2**63)] = 0
+    """Of what patchcore chooses from."""
     device: str = "auto"
     """cuda, mps or cpu; the best there is unless given."""
 
@@ -64,8 +83,8 @@ class Score(Config):
     measures.csv. Known faults are outlined."""
     recursive: Annotated[bool, arg(aliases=["-r"])] = False
     """Search the folders in folders, too; heat maps lie in such folders again."""
-    by: Literal["both", "error", "distance"] = "both"
-    """Which score is compared with its threshold."""
+    by: Literal["both", "error", "distance"] | None = None
+    """Which score of an autoencoder is compared with its threshold; both unless given."""
     normal: tuple[str, ...] = ()
     """Of a labelled set, the classes that are normal."""
     masks: Path | None = None
@@ -104,9 +123,14 @@ def _fit(command: Fit) -> int:
     from translate.data.image_set import ImageSet
     from translate.inference.files import names_a_file
     from translate.inference.library import load_image_model
-    from translate.networks.anomaly import SCORES
 
     names_a_file(command.out, (".safetensors",))
+    if command.weights in METHODS:
+        return _fit_patches(command)
+    for name in ("normal", "size", "fit", "hold_out", "patches"):
+        if getattr(command, name) not in (None, ()):
+            flag = name.replace("_", "-")
+            raise ConfigError(f"--{flag} is for patchcore and padim, and an autoencoder has its own: leave it out")
     model = load_image_model(command.weights, device=command.device)
     drawn = image_set_of(model.config, command.root)
     if drawn is None:
@@ -122,10 +146,94 @@ def _fit(command: Fit) -> int:
     detector = fit(model, learned, held_back, false_alarms=command.false_alarms, smoothing=command.smoothing)
     file = save_weights(detector, detector_config(model, detector, false_alarms=command.false_alarms), command.out)
     above = (measured(detector, held_back) > detector.thresholds.cpu()).float().mean(dim=0)
-    said = ", ".join(f"{name} {share:.1%}" for name, share in zip(SCORES, above.tolist(), strict=True))
+    said = ", ".join(f"{name} {share:.1%}" for name, share in zip(detector.scores, above.tolist(), strict=True))
     print(f"fitted to {len(learned):,} normal images; above the threshold of {len(held_back):,} normal ones: {said}")
     told = told_from_planted(detector, held_back)
     print(f"errors averaged over {detector.config.smoothing} px; AUROC on faults planted in them: {told:.3f}")
+    print(f"{file}. Try it: translate anomaly score {command.out} IMAGES -o OUT")
+    return 0
+
+
+def _fit_patches(command: Fit) -> int:
+    import time
+    from dataclasses import replace
+
+    from translate.applications.anomaly import measured, told_from_planted
+    from translate.applications.patch_anomaly import fit_patches
+    from translate.checkpoint.weights import save_weights
+    from translate.config.networks import PatchAnomalyConfig
+    from translate.config.training import ImageSetConfig
+    from translate.config.weights import Domains, TrainingRecord, WeightsConfig
+    from translate.data.image_inputs import spread
+    from translate.data.image_set import ImageSet
+    from translate.engine.display import device_name
+    from translate.inference.device import choose_device
+    from translate.recipes.base import preprocessing
+
+    if command.smoothing is not None:
+        raise ConfigError(f"--smoothing is for autoencoders, and {command.weights} has its own: leave it out")
+    if command.patches is not None and command.weights != "patchcore":
+        raise ConfigError(f"--patches is of patchcore's memory, and {command.weights} has none: leave it out")
+    size, fit = command.size or 256, command.fit or "stretch"
+    drawn = ImageSetConfig(
+        root=command.root, classes=command.normal, size=size, fit=fit, hold_out=command.hold_out or 0.1
+    )
+    images = ImageSet(drawn)
+    if len(images.found.class_names) > 1 and not command.normal:
+        raise ConfigError(
+            f"{command.root} has the classes {', '.join(images.found.class_names)}: name the normal ones (--normal)"
+        )
+    if images.format.channels not in (1, 3):
+        raise ConfigError(
+            f"pretrained features are of grey or RGB images, and these have {images.format.channels} channels: train "
+            "an autoencoder (translate train ae), and fit that"
+        )
+    config = PatchAnomalyConfig(
+        method=command.weights,  # type: ignore[arg-type]
+        channels=1 if images.format.channels == 1 else 3,
+        size=size,
+        num_patches=command.patches or PatchAnomalyConfig.num_patches,
+        cells=next(cells for cells in (8, 4, 2, 1) if size // 8 % cells == 0),
+    )
+    start = time.monotonic()
+    chosen = [int(index) for index in spread(len(images.part("train")), MOST)]
+    batches = (images.images("train", chosen[first : first + 64]) for first in range(0, len(chosen), 64))
+    held_back = images.images("val", [int(index) for index in spread(len(images.part("val")), MOST_HELD_BACK)])
+    device = choose_device(command.device)
+    detector = fit_patches(
+        config,
+        batches,
+        held_back,
+        num_images=len(chosen),
+        false_alarms=command.false_alarms,
+        seed=command.seed,
+        device=device,
+    )
+    record = TrainingRecord(
+        recipe=command.weights,
+        images_seen=len(chosen),
+        data=images.description,
+        hours=round((time.monotonic() - start) / 3600, 4),
+        device=device_name(device),
+        precision="fp32",
+    )
+    weights = WeightsConfig(
+        kind="anomaly",
+        name=command.out.stem if command.out.suffix else command.out.resolve().name,
+        network=config,
+        preprocessing=replace(preprocessing(size, source=images.format), fit=fit),
+        domains=Domains(source="images", target="scores"),
+        noise="never",
+        false_alarms=command.false_alarms,
+        training=record,
+    )
+    file = save_weights(detector, weights, command.out)
+    above = float((measured(detector, held_back)[:, 0] > detector.thresholds.cpu()[0]).float().mean())
+    print(
+        f"fitted to {len(chosen):,} normal images; {above:.1%} of {len(held_back):,} other normal ones are above the "
+        "threshold"
+    )
+    print(f"AUROC on faults planted in them: {told_from_planted(detector, held_back):.3f}")
     print(f"{file}. Try it: translate anomaly score {command.out} IMAGES -o OUT")
     return 0
 
@@ -138,13 +246,15 @@ def _score(command: Score) -> int:
     from translate.inference.files import names_a_file
     from translate.inference.image_model import Framing
     from translate.inference.library import load_detector
-    from translate.networks.anomaly import SCORES
 
     if command.out is not None:
         names_a_file(command.out, ())
     if command.masks is not None and not command.normal:
         raise ConfigError("--masks needs to know which classes are normal: --normal CLASS")
     detector, config = load_detector(command.weights, device=command.device)
+    by = command.by or detector.scores[-1]
+    if by not in detector.scores:
+        raise ConfigError(f"'{config.name}' has no {by}, but {', '.join(detector.scores)}: leave --by out")
     framing = Framing(config)
     found = named_inputs(
         command.inputs,
@@ -161,19 +271,19 @@ def _score(command: Score) -> int:
         raise ConfigError("none of the images can be read")
     images = framing.prepared([one.picture for one in named])
     scores = measured(detector, images)
-    column = SCORES.index(command.by)
+    column = detector.scores.index(by)
     threshold = float(detector.thresholds[column])
     abnormal = scores[:, column] > threshold
     judge = _judge(command, detector, images, scores, named, framing) if command.normal else None
     if command.out is not None:
-        _write(command, detector, images, scores, abnormal, named, judge)
+        _write(command, detector, images, scores, abnormal, named, judge, by=by)
     elif len(named) <= 40:
         for one, score, wrong in zip(named, scores[:, column].tolist(), abnormal.tolist(), strict=True):
             print(f"{one.name:30} {score:8.2f}  {'abnormal' if wrong else 'normal'}")
     share = float(abnormal.float().mean())
     alarms = f", which {config.false_alarms:.0%} of normal images pass" if config.false_alarms else ""
     print(
-        f"{int(abnormal.sum())} of {len(named)} images ({share:.1%}) are abnormal by {command.by}: above "
+        f"{int(abnormal.sum())} of {len(named)} images ({share:.1%}) are abnormal by {by}: above "
         f"{threshold:.2f}{alarms}"
     )
     if judge is not None:
@@ -189,6 +299,8 @@ def _write(
     abnormal: Tensor,
     named: Sequence[NamedPicture],
     judge: Judgement | None,
+    *,
+    by: str,
 ) -> None:
     """scores.csv, measures.csv, heat/ and worst.png."""
     import csv
@@ -198,7 +310,6 @@ def _write(
     from translate.checkpoint.atomic import make_folder, written_beside
     from translate.inference.files import files_of, output_paths, refuse_overwriting
     from translate.inference.grid import enlarged, heat_overlay, image_grid, outlined, to_images
-    from translate.networks.anomaly import SCORES
 
     assert command.out is not None
     maps = output_paths(named, command.out / "heat")
@@ -206,7 +317,7 @@ def _write(
     make_folder(command.out)
     with written_beside(command.out / "scores.csv") as beside, beside.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
-        table.writerow(["image", *SCORES, "abnormal"])
+        table.writerow(["image", *detector.scores, "abnormal"])
         for one, row, wrong in zip(named, scores.tolist(), abnormal.tolist(), strict=True):
             table.writerow([one.name, *(f"{value:.4f}" for value in row), int(wrong)])
     if judge is not None:
@@ -219,14 +330,13 @@ def _write(
             for row in judge.rows:
                 pixels = (row.localised.pixel_auroc, row.localised.pro) if row.localised is not None else (None, None)
                 table.writerow([row.name, *("" if value is None else f"{value:.6f}" for value in (row.auroc, *pixels))])
-    column = SCORES.index(command.by)
+    column = detector.scores.index(by)
     worst = scores[:, column].argsort(descending=True)[: command.maps]
     if not len(worst):
         return
-    device = detector.centre.device
     with torch.inference_mode():
-        shown = images[worst].to(device)
-        heat, made = detector.heat(shown).cpu(), detector.autoencoder(shown).cpu()
+        shown = images[worst].to(detector.device)
+        heat, made = detector.heat(shown).cpu(), detector.again(shown[:8])
     overlays = heat_overlay(images[worst], heat)
     if judge is not None and judge.truth is not None:
         overlays = outlined(overlays, judge.truth.masks[worst])
@@ -234,7 +344,10 @@ def _write(
         with written_beside(maps[index]) as beside:
             overlay.save(beside, format="PNG")
     few = slice(0, 8)
-    columns = {"image": to_images(images[worst][few]), "again": to_images(made[few]), "heat": overlays[few]}
+    columns = {"image": to_images(images[worst][few])}
+    if made is not None:
+        columns["again"] = to_images(made.cpu())
+    columns["heat"] = overlays[few]
     with written_beside(command.out / "worst.png") as beside:
         image_grid({heading: enlarged(row, least=96) for heading, row in columns.items()}).save(beside, format="PNG")
 

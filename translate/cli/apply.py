@@ -49,6 +49,8 @@ class Apply(Config):
     style: str | None = None
     """Of weights with named styles: one of them, or several and their shares, as starry-night:0.6,red-fuji:0.4; the
     first unless given."""
+    style_image: Path | None = None
+    """Of weights that paint in any style: an image of that style, such as a painting."""
     strength: Annotated[float, Ge(0.0), Le(MOST_STRENGTH)] = 1.0
     """Of the style: 1 as it was learned, less for more of the photograph."""
     keep_colours: bool = False
@@ -86,6 +88,8 @@ def apply(command: Apply) -> int:
     found = list_inputs(command.inputs, recursive=command.recursive, out=command.out)
     for line in found.passed_over:
         say(line)
+    if command.style is not None and command.style_image is not None:
+        raise ConfigError("--style names a style, and --style-image shows one: give one of them")
     if command.like is not None and command.looks > 1:
         raise ConfigError("--like is one look, and --looks asks for several: give one of them")
     if one_file and command.looks > 1:
@@ -120,8 +124,19 @@ def apply(command: Apply) -> int:
         refuse_overwriting([command.like], looks[0])
     if in_units and looks[0][0].suffix.lower() not in KEEP_VALUES:
         say(f"measured values are written as black to white; {' and '.join(KEEP_VALUES)} keep them in their units")
+    if command.style_image is not None:
+        if not translator.any_style:
+            ways = f"choose one of {', '.join(translator.styles)} by --style" if translator.styles else "leave it out"
+            raise ConfigError(f"'{translator.config.name}' does not paint in the style of an image: {ways}")
+        refuse_overwriting([command.style_image], looks[0])
     code = None if command.like is None else translator.encode(read_image(command.like))
-    if command.style is not None or command.strength != 1.0:
+    if translator.any_style:
+        if command.style_image is None:
+            raise ConfigError(
+                f"'{translator.config.name}' needs a style: give an image of it, --style-image PAINTING.jpg"
+            )
+        code = translator.style_code(read_image(command.style_image), strength=command.strength)
+    elif command.style is not None or command.strength != 1.0:
         mixture = parse_mixture(command.style) if command.style is not None else None
         code = translator.style_code(mixture, strength=command.strength)
     elif len(translator.styles) > 1:

@@ -64,7 +64,15 @@ class ConditionalResNetConfig(Config):
     """Residual blocks, at quarter size."""
     code: Annotated[int, Ge(1)] = 32
     """Numbers of the code of a style, of which every norm's scales and shifts are made."""
-    num_styles: Annotated[int, Ge(1), Le(10_000)] = 1
+    num_styles: Annotated[int, Ge(0), Le(10_000)] = 1
+    """Styles that it holds a code of; 0 for a network that finds the code of any image."""
+    style_size: Annotated[int, Ge(0), Le(2048)] = 0
+    """The shorter side, in pixels, that an image is resized to before the code of its style is found; 0 for a network
+    with named styles only, which has no encoder."""
+
+    def __post_init__(self) -> None:
+        if not self.num_styles and not self.style_size:
+            raise ConfigError("a network for styles has named ones, or an encoder that finds them in images")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -315,6 +323,28 @@ class AnomalyNetworkConfig(Config):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PatchAnomalyConfig(SameChannels):
+    """What is known of the patches of normal images, by the features of a pretrained network."""
+
+    type: Literal["patch-anomaly"] = "patch-anomaly"
+    method: Literal["patchcore", "padim"] = "patchcore"
+    """A memory of patches (Roth et al., 2022), or a Gaussian for each part of the image (Defard et al., 2021)."""
+    channels: Literal[1, 3] = 3
+    size: Annotated[int, Ge(32), Le(1024)] = 256
+    """Side in pixels of the square images; a multiple of 32."""
+    num_patches: Annotated[int, Ge(1), Le(1_000_000)] = 4000
+    """Of the memory."""
+    cells: Annotated[int, Ge(1), Le(64)] = 8
+    """Parts a side, each with a Gaussian of its own; a divisor of an eighth of the size."""
+
+    def __post_init__(self) -> None:
+        if self.size % 32:
+            raise ConfigError(f"--size {self.size} is no multiple of 32: choose {max(32, self.size // 32 * 32)}")
+        if self.size // 8 % self.cells:
+            raise ConfigError(f"{self.cells} cells a side do not divide the {self.size // 8} patches of {self.size} px")
+
+
+@dataclass(frozen=True, kw_only=True)
 class DenseGeneratorConfig(SameChannels):
     """Latents to images, fully connected (Goodfellow et al., 2014)."""
 
@@ -445,6 +475,7 @@ NetworkConfig = (
     | ConvAutoencoderConfig
     | VQVAENetworkConfig
     | AnomalyNetworkConfig
+    | PatchAnomalyConfig
     | DenseGeneratorConfig
     | ConvGeneratorConfig
     | StyleGeneratorConfig

@@ -53,6 +53,9 @@ class StyleTransferConfig(Config):
     run: StyleTransferRunConfig
     styles: Path
     """One image, or a folder of them: each is a style of its name; so is each folder of images in it, as one style."""
+    any_style: bool = False
+    """Learn an encoder that finds the style of any image, in place of a code for each: each image of --styles is one to
+    learn from, and hundreds are needed."""
     widths: tuple[Annotated[int, Ge(1)], Annotated[int, Ge(1)], Annotated[int, Ge(1)]] = (16, 40, 80)
     """Channels of the generator at full, half and quarter size."""
     num_blocks: Annotated[int, Ge(0)] = 4

@@ -241,6 +241,9 @@ class Pix2PixConfig(TranslatorConfig):
     reconstruction_weight: Annotated[float, Ge(0.0)] = 100.0
     feature_matching_weight: Annotated[float, Ge(0.0)] = 0.0
     """Weight of the distance between discriminator features; pix2pixHD's 10 is 40 here, a mean over layers."""
+    perceptual_weight: Annotated[float, Ge(0.0)] = 0.0
+    """Weight of the distance between features of a pretrained network (EfficientNet-Lite0), such as 20; grey and RGB
+    outputs only. Needs the extra "features"."""
     style_dim: Annotated[int, Ge(0)] = 0
     """Numbers of a code that decides the look of an output, drawn at random or found in an example (BicycleGAN), such
     as 64, of a ResNet: one input, many outputs; 0 is one output."""

@@ -25,6 +25,8 @@ class Preprocessing(Config):
     """Side in pixels of the squares it was trained on; any other size is translated as it is."""
     value_range: tuple[float, float] = (-1.0, 1.0)
     """What the darkest and the brightest value become."""
+    fit: Literal["cover", "stretch"] = "cover"
+    """What becomes of other proportions where a network takes squares only: cropped (cover) or squashed (stretch)."""
     bits: Literal[8, 16] = 8
     """Depth of the images it was trained on."""
     alpha: Literal["composite", "keep"] = "composite"

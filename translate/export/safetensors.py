@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from translate.checkpoint.weights import MODEL_FILE, DType, load_weights, save_weights
 from translate.export.exported import Exported, ExportError, source_file
 from translate.inference.translator import run_network
-from translate.networks import AnomalyDetector, Generator, example_inputs
+from translate.networks import Generator, PatchDetector, ReconstructionDetector, example_inputs
 
 # Rounding every weight to fp16 (11 bits) or bf16 (8 bits) moves an image in [-1, 1] by a few of its steps at most.
 TOLERANCE: dict[DType, float] = {"fp32": 0.0, "fp16": 0.02, "bf16": 0.2}
@@ -57,5 +57,7 @@ def export_safetensors(source: Path, target: Path, *, dtype: DType = "fp16", nam
 
 @torch.inference_mode()
 def _output(network: nn.Module, given: tuple[Tensor, ...]) -> Tensor:
-    network = network.autoencoder if isinstance(network, AnomalyDetector) else network
+    if isinstance(network, PatchDetector):
+        return network.heat(*given).log()  # relative
+    network = network.autoencoder if isinstance(network, ReconstructionDetector) else network
     return run_network(network, *given) if isinstance(network, Generator) else network(*given).float()

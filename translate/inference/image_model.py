@@ -38,14 +38,14 @@ class Framing:
     """
 
     def __init__(self, config: WeightsConfig) -> None:
-        self.size = config.preprocessing.size
+        self.size, self.fit = config.preprocessing.size, config.preprocessing.fit
         preprocessing = config.preprocessing
         self.format = Format(
             channels=config.network.in_channels, bits=preprocessing.bits, encoding=preprocessing.source
         )
 
     def prepared(self, images: Sequence[Image.Image | Picture]) -> Tensor:
-        """The middle square of each image, at the network's size: [N, C, S, S] in [-1, 1].
+        """The middle square of each image, or the whole of it squashed, at the network's size: [N, C, S, S] in [-1, 1].
 
         Raises:
             InferenceError: there are none, or one has other bands than the network takes.
@@ -58,13 +58,13 @@ class Framing:
                 pixels = to_format(image if isinstance(image, Picture) else from_pil(image), self.format)
             except ImageError as error:
                 raise InferenceError(f"an image {error}") from None
-            width, height = fitted_size(pixels.shape[1], pixels.shape[0], side=self.size, fit="cover")
+            width, height = fitted_size(pixels.shape[1], pixels.shape[0], side=self.size, fit=self.fit)
             rows.append(crop(resize(pixels, width=width, height=height), size=self.size, left=0.5, top=0.5))
         return to_unit(torch.from_numpy(np.stack(rows)))
 
     def framed(self, mask: np.ndarray) -> Tensor:
         """What `prepared` takes of an image, of a mask of that image, by the nearest pixel: bool [H, W] -> [S, S]."""
-        width, height = fitted_size(mask.shape[1], mask.shape[0], side=self.size, fit="cover")
+        width, height = fitted_size(mask.shape[1], mask.shape[0], side=self.size, fit=self.fit)
         pixels = resize(mask.astype(np.uint8)[:, :, None], width=width, height=height, nearest=True)
         return torch.from_numpy(crop(pixels, size=self.size, left=0.5, top=0.5)[:, :, 0] > 0)
 

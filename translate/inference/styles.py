@@ -59,7 +59,16 @@ def mixed_code(
     total = sum(weights.values())
     if not total > 0 or min(weights.values()) < 0:
         raise ConfigError("the styles' weights add up to nothing: give one of them more than 0, and none less")
-    if not 0 <= strength <= MOST_STRENGTH:
-        raise ConfigError(f"a strength is 0 to {MOST_STRENGTH}, not {strength:g}: 1 is the style as it was learned")
+    check_strength(strength)
     shares = [weights.get(name, 0.0) / total for name in names]
     return strength * (codes.new_tensor(shares)[None] @ codes)
+
+
+def check_strength(strength: float) -> None:
+    """Refuse what is out of range.
+
+    Raises:
+        ConfigError: it is.
+    """
+    if not 0 <= strength <= MOST_STRENGTH:
+        raise ConfigError(f"a strength is 0 to {MOST_STRENGTH}, not {strength:g}: 1 is the style as it was learned")

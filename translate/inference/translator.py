@@ -31,11 +31,12 @@ from translate.data.batches import crop
 from translate.data.images import ImageError, Picture, from_pil, shown, to_pil
 from translate.data.ranges import find_range
 from translate.data.store import Format, fitted_size, resize, to_format
+from translate.data.style_images import LEAST
 from translate.data.values import count_of, decoded, encoded, sampled
 from translate.inference.device import autocast, choose_device, choose_precision
 from translate.inference.onnx import OnnxNetwork, cpu_and_fp32
-from translate.inference.styles import mixed_code
-from translate.networks import Generator, ResNetGenerator
+from translate.inference.styles import check_strength, mixed_code
+from translate.networks import ConditionalResNet, Generator, ResNetGenerator
 
 
 class InferenceError(ValueError):
@@ -125,10 +126,11 @@ def random_code(style: int, *, seed: int) -> Tensor:
 
 @torch.inference_mode()
 def example_code(network: nn.Module, examples: Tensor, *, precision: Precision = "fp32") -> Tensor:
-    """The mean code of examples [N, C_out, H, W] in the network's value range, on its device: float32 [N, D]."""
-    assert isinstance(network, ResNetGenerator)
+    """The (mean) code of examples [N, C_out, H, W] in the network's value range, on its device: float32 [N, D]."""
+    assert isinstance(network, ResNetGenerator | ConditionalResNet)
     with autocast(precision, examples.device):
-        return network.encode(examples)[0].float()
+        found = network.encode(examples)
+    return (found if isinstance(found, Tensor) else found[0]).float()
 
 
 def _seed(device: torch.device, seed: int) -> None:
@@ -147,7 +149,7 @@ class Options(TypedDict, total=False):
 
     seed: int
     code: Tensor | None
-    style: str | Mapping[str, float] | None
+    style: str | Mapping[str, float] | Image.Image | None
     strength: float
     keep_colours: bool
 
@@ -248,7 +250,7 @@ class Translator:
         *,
         seed: int = 0,
         code: Tensor | None = None,
-        style: str | Mapping[str, float] | None = None,
+        style: str | Mapping[str, float] | Image.Image | None = None,
         strength: float = 1.0,
         keep_colours: bool = False,
     ) -> Any:
@@ -259,7 +261,7 @@ class Translator:
             seed: Of the dropout, for weights whose noise is ``always``; of the style code, for weights that take one.
             code: A style code [1, D] in place of a drawn one, such as that of an example (`encode`).
             style: Of weights with named `styles`, one of these, or several by their weights: ``{"red-fuji": 0.7,
-                "low-tide": 0.3}``; the first unless given.
+                "low-tide": 0.3}``; the first unless given. Of weights for any style, an image.
             strength: Of that style: 1 as learned, 0 for hardly any.
             keep_colours: Take the colours of the image, and only the luma of what is made.
 
@@ -284,6 +286,8 @@ class Translator:
         """Numbers of a style code; 0 where the weights take none, as those of ONNX do not without named styles."""
         if (codes := self._network.named_codes) is not None:
             return codes.shape[1]
+        if isinstance(self.config.network, ConditionalResNetConfig):
+            return self.config.network.code
         return 0 if isinstance(self.network, OnnxNetwork) else getattr(self.config.network, "style", 0)
 
     @property
@@ -291,15 +295,30 @@ class Translator:
         """Names of the styles that the weights have codes of."""
         return self.config.styles if self._network.named_codes is not None else ()
 
-    def style_code(self, style: str | Mapping[str, float] | None = None, *, strength: float = 1.0) -> Tensor:
-        """The code [1, D] of a named style, or of several by their weights; of the first unless given.
+    @property
+    def any_style(self) -> bool:
+        """Whether the weights paint in the style of any image."""
+        return isinstance(self.config.network, ConditionalResNetConfig) and self.config.network.style_size > 0
+
+    def style_code(
+        self, style: str | Mapping[str, float] | Image.Image | Picture | None = None, *, strength: float = 1.0
+    ) -> Tensor:
+        """The code [1, D] of a named style, or of several by their weights, the first unless given; or of an image.
 
         Raises:
-            ConfigError: a style or strength that there is not, or weights without named styles.
+            ConfigError: a style or strength that there is not, or weights without styles.
+            InferenceError: the weights know named styles only, or the image is too small.
         """
+        if isinstance(style, Image.Image | Picture):
+            check_strength(strength)
+            return strength * self.encode(style)
         codes = self._network.named_codes
+        if codes is None and self.any_style:
+            raise ConfigError(
+                f"'{self.config.name}' has no named styles: give an image of a style (--style-image FILE)"
+            )
         if codes is None:
-            raise ConfigError(f"'{self.config.name}' has no named styles, for which a style and its strength are")
+            raise ConfigError(f"'{self.config.name}' has no styles, for which a style and its strength are")
         return mixed_code(codes.detach().float().cpu(), self.styles, style or self.styles[0], strength=strength)
 
     @property
@@ -308,10 +327,12 @@ class Translator:
         return self.network
 
     def encode(self, example: Image.Image | Picture) -> Tensor:
-        """The style code of an example of what is made, [1, D]: its middle square, at the size of the training.
+        """The style code of an example of what is made, [1, D]: of its middle square, at the size of the training; of
+        the whole example, for weights that paint in the style of any image.
 
         Raises:
-            InferenceError: the weights take no style codes, or are ONNX, which has no encoder.
+            InferenceError: the weights take no style codes, or are ONNX, which has no encoder; or the example is too
+                small to show a style.
         """
         if self.styles:
             raise InferenceError(f"'{self.config.name}' has named styles, and no encoder for examples: give --style")
@@ -320,10 +341,22 @@ class Translator:
         if not self.style:
             raise InferenceError(f"'{self.config.name}' takes no style code: it was trained without --style-dim")
         picture = from_pil(example) if isinstance(example, Image.Image) else example
-        side = self.config.preprocessing.size
+        network = self.config.network
+        whole = isinstance(network, ConditionalResNetConfig)
+        if whole and min(picture.size) < LEAST:
+            width, height = picture.size
+            raise InferenceError(
+                f"{width}x{height} is too small to show a style: give an image of {LEAST} px or more a side"
+            )
+        side = network.style_size if isinstance(network, ConditionalResNetConfig) else self.config.preprocessing.size
         width, height = fitted_size(*picture.size, side=side, fit="cover")
         kind = Format(channels=self._channels[1], bits=picture.bits, encoding=self.target)
-        pixels = crop(resize(to_format(picture, kind), width=width, height=height), size=side, left=0.5, top=0.5)
+        pixels = resize(to_format(picture, kind), width=width, height=height)
+        if whole:  # of a panorama, the middle
+            pixels = pixels[:, (width - min(width, 4 * side)) // 2 :][:, : 4 * side]
+            pixels = pixels[(height - min(height, 4 * side)) // 2 :][: 4 * side]
+        else:
+            pixels = crop(pixels, size=side, left=0.5, top=0.5)
         unit = torch.from_numpy(pixels.astype(np.float32) / np.iinfo(pixels.dtype).max).permute(2, 0, 1)[None]
         with self._turn:
             images = unit.to(self.device) * self._span + self._low
@@ -331,7 +364,7 @@ class Translator:
 
     def _code(self, code: Tensor | None, *, seed: int) -> Tensor | None:
         """The code given, or the one of a seed; None where there is none to give."""
-        if code is None and self.styles:
+        if code is None and (self.styles or self.any_style):
             return self.style_code()
         if code is None:
             return random_code(self.style, seed=seed) if self.style else None

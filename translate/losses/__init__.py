@@ -24,7 +24,7 @@ from translate.losses.likelihood import (
     reparameterised,
 )
 from translate.losses.penalties import gradient_penalty, path_length_penalty, r1_penalty
-from translate.losses.perceptual import Features, feature_matching_loss
+from translate.losses.perceptual import Features, feature_matching_loss, perceptual_loss
 from translate.losses.reconstruction import charbonnier_loss, l1_loss, l2_loss, ssim_loss
 from translate.losses.style import content_distances, gram, style_distances, total_variation
 
@@ -55,6 +55,7 @@ __all__ = [
     "log_weights",
     "patch_nce_loss",
     "path_length_penalty",
+    "perceptual_loss",
     "r1_penalty",
     "reparameterised",
     "ssim_loss",

@@ -42,6 +42,32 @@ def feature_matching_loss(features_real: Features, features_fake: Features) -> T
     ).mean()
 
 
+def perceptual_loss(made: Sequence[Tensor], target: Sequence[Tensor]) -> Tensor:
+    """L1 between features of outputs and of targets in a pretrained network, relative to the targets' own.
+
+    Each layer's mean difference is divided by its mean absolute value for the targets, so that layers and networks
+    weigh alike; of layers the mean is taken. Source: Johnson et al. 2016, eq. 2, which squares and does not divide.
+
+    Args:
+        made: One tensor [N, C, H, W] for each layer.
+        target: The same layers of the targets. Detached here.
+
+    Returns:
+        A scalar, float32: 0 for equal features, about 1 for unlike ones.
+
+    Raises:
+        ValueError: there are no layers, or their numbers or shapes differ.
+    """
+    if not made or len(made) != len(target):
+        raise ValueError(f"expected as many layers of both, one at least: got {len(made)} and {len(target)}")
+    return torch.stack(
+        [
+            l1_loss(ours, theirs.detach()) / theirs.detach().abs().float().mean().clamp_min(1e-8)
+            for ours, theirs in zip(made, target, strict=True)
+        ]
+    ).mean()
+
+
 def _scales(features: Features) -> list[list[Tensor]]:
     """Features as layers within scales; a flat sequence is one scale."""
     if features and all(isinstance(layer, Tensor) for layer in features):

@@ -17,6 +17,7 @@ from translate.config.networks import (
     DenseGeneratorConfig,
     GeneratorConfig,
     NetworkConfig,
+    PatchAnomalyConfig,
     PatchGANConfig,
     ResNetConfig,
     SamplerConfig,
@@ -25,7 +26,7 @@ from translate.config.networks import (
     VectorAutoencoderConfig,
     VQVAENetworkConfig,
 )
-from translate.networks.anomaly import AnomalyDetector
+from translate.networks.anomaly import AnomalyDetector, ReconstructionDetector
 from translate.networks.autoencoder import Autoencoder, Code, ConvAutoencoder, DenseAutoencoder
 from translate.networks.classifier import Classifier
 from translate.networks.code_prior import CodePrior
@@ -34,6 +35,7 @@ from translate.networks.efficientnet import EfficientNetLite0
 from translate.networks.gan import ConvJudge, ConvSampler, DenseJudge, DenseSampler, Judge, Sampler
 from translate.networks.generator import Generator
 from translate.networks.initialise import initialise
+from translate.networks.patch_anomaly import PatchDetector
 from translate.networks.patch_heads import PatchHeads, draw_places
 from translate.networks.patchgan import PatchGANDiscriminator, PatchOutput
 from translate.networks.resnet import ResNetGenerator
@@ -79,7 +81,9 @@ def build_network(config: NetworkConfig) -> nn.Module:
         case VQVAENetworkConfig():
             return VQVAENetwork(config)
         case AnomalyNetworkConfig():
-            return AnomalyDetector(config)
+            return ReconstructionDetector(config)
+        case PatchAnomalyConfig():
+            return PatchDetector(config)
         case DenseGeneratorConfig():
             return DenseSampler(config)
         case ConvGeneratorConfig():
@@ -118,9 +122,11 @@ __all__ = [
     "EfficientNetLite0",
     "Generator",
     "Judge",
+    "PatchDetector",
     "PatchGANDiscriminator",
     "PatchHeads",
     "PatchOutput",
+    "ReconstructionDetector",
     "ResNetGenerator",
     "Sampler",
     "StyleEncoder",

