@@ -1,9 +1,9 @@
-"""Feature matching against sums by hand."""
+"""Feature matching and perceptual distances against sums by hand."""
 
 import pytest
 import torch
 
-from translate.losses import feature_matching_loss
+from translate.losses import feature_matching_loss, perceptual_loss
 
 
 def features(*, seed: int, dtype: torch.dtype = torch.float32) -> list[list[torch.Tensor]]:
@@ -63,3 +63,30 @@ def test_refuses_what_does_not_match():
         feature_matching_loss([[layer], [layer]], [layer, layer])
     with pytest.raises(ValueError, match="same shape"):
         feature_matching_loss([layer], [torch.zeros(1, 1, 1, 1)])
+
+
+def test_perceptual_distances_are_relative_and_of_layers_alike():
+    target = [torch.full((1, 2, 4, 4), 2.0), torch.full((1, 3, 2, 2), -0.5)]
+    made = [torch.full((1, 2, 4, 4), 3.0), torch.full((1, 3, 2, 2), -0.75)]
+    assert perceptual_loss(made, target).item() == pytest.approx(0.5)
+    assert perceptual_loss([10 * layer for layer in made], [10 * layer for layer in target]).item() == pytest.approx(
+        0.5
+    )
+    assert perceptual_loss(target, target).item() == 0
+
+
+def test_perceptual_loss_teaches_the_output_only():
+    made, target = (torch.randn(1, 2, 3, 3, requires_grad=True) for _ in range(2))
+    perceptual_loss([made], [target]).backward()
+    assert target.grad is None
+    assert made.grad.abs().min() > 0
+
+
+def test_perceptual_layers_must_meet():
+    layer = torch.ones(1, 1, 2, 2)
+    with pytest.raises(ValueError, match="as many layers of both"):
+        perceptual_loss([layer], [layer, layer])
+    with pytest.raises(ValueError, match="one at least"):
+        perceptual_loss([], [])
+    with pytest.raises(ValueError, match="shape"):
+        perceptual_loss([layer], [torch.ones(1, 1, 4, 4)])

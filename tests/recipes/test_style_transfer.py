@@ -137,8 +137,8 @@ def test_what_there_is_not(run, folders, tmp_path, capsys, flags, message):
 
 def test_other_weights_have_no_styles(folders, tmp_path, capsys):
     assert apply("facades", folders / "photos" / "0.png", tmp_path / "out", "--style", "waves") == 2
-    assert "'facades' has no named styles" in capsys.readouterr().err
-    with pytest.raises(ConfigError, match="no named styles"):
+    assert "'facades' has no styles" in capsys.readouterr().err
+    with pytest.raises(ConfigError, match="has no styles"):
         translate.load("facades", device="cpu").style_code()
 
 

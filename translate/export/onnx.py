@@ -109,6 +109,11 @@ def export_onnx(source: Path, target: Path, *, name: str | None = None) -> Expor
             f"'{config.name}' holds {a_kind(config.kind)}: translators and segmenters are exported to ONNX, "
             f"a {config.kind} stays a .safetensors file"
         )
+    if isinstance(config.network, ConditionalResNetConfig) and not config.network.num_styles:
+        raise ExportError(
+            f"'{config.name}' finds the style of an image by a second network, and ONNX is for named styles only: "
+            "keep the .safetensors file"
+        )
     assert isinstance(network, Generator)
     config = config if name is None else replace(config, name=name)
     size = sum(tensor.nbytes for tensor in network.state_dict().values())

