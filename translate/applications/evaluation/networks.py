@@ -26,7 +26,7 @@ def named_features(given: str) -> tuple[str, Path]:
     name, equals, path = given.partition("=")
     if not (name and equals and path):
         raise ConfigError(
-            f"--features {given}: name the network and the file of its weights, as inception_v3=inception_v3.pth; or "
+            f"{given}: name the network and the file of its weights, as inception_v3=inception_v3.pth; or "
             f"{EfficientNetLite0.name}, which needs no file"
         )
     return name, Path(path)
