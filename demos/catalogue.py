@@ -12,6 +12,7 @@ from pathlib import Path
 
 from translate.checkpoint.weights import WeightsError, read_config, weights_file, weights_files
 from translate.config.networks import (
+    ConditionalResNetConfig,
     ConvAutoencoderConfig,
     DenseAutoencoderConfig,
     StyleGeneratorConfig,
@@ -95,6 +96,7 @@ class Offer:
         kind = KINDS.get(config.network.type, config.network.type)
         megabytes = self.file.stat().st_size / 1e6
         kind += f" of {len(config.styles)} styles" if config.styles else ""
+        kind += " of any style" if isinstance(config.network, ConditionalResNetConfig) and not config.styles else ""
         parts = [f"{kind}, {megabytes:.1f} MB", f"trained at {config.preprocessing.size} px"]
         if record := config.training:
             data = record.data.partition(":")[0].strip()

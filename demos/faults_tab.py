@@ -20,18 +20,18 @@ from translate.inference.grid import enlarged, heat_overlay, to_images
 from translate.inference.image_model import Framing
 
 SIDE = 256  # pixels, which images are enlarged to at least
-SHOWN = {"seen": "As it is seen", "made": "Made again", "heat": "Where they differ"}
+SHOWN = {"seen": "As it is seen", "made": "Made again", "heat": "Where it is unlike"}
 
 
-def captioned(words: str, *, elem_id: str) -> gr.Image:
-    """An image with words below it; a label would lie on top of it, and these images are small."""
-    with gr.Column(min_width=80):
+def captioned(words: str, *, elem_id: str) -> tuple[gr.Image, gr.Column]:
+    """An image with words below it, and both together; a label would lie on top of it, and these images are small."""
+    with gr.Column(min_width=80) as both:
         image = gr.Image(
             type="filepath", format="png", label=words, show_label=False, interactive=False, buttons=[],
             alt_text=words, elem_id=elem_id,
         )  # fmt: skip
         gr.Markdown(words, elem_classes="small")
-    return image
+    return image, both
 
 
 def faults_tab(catalogue: Catalogue) -> gr.Dropdown:
@@ -62,7 +62,9 @@ def faults_tab(catalogue: Catalogue) -> gr.Dropdown:
         with gr.Column(min_width=300):
             verdict = gr.HTML("", elem_id="faults-verdict")
             with gr.Row():
-                seen, again, heat = (captioned(words, elem_id=f"faults-{name}") for name, words in SHOWN.items())
+                (seen, _), (again, made_again), (heat, _) = (
+                    captioned(words, elem_id=f"faults-{name}") for name, words in SHOWN.items()
+                )
 
     def known(name: str | None) -> str:
         if name is None or name not in catalogue.detectors:
@@ -71,7 +73,7 @@ def faults_tab(catalogue: Catalogue) -> gr.Dropdown:
             )
         return name
 
-    def judge(name: str | None, image: Image.Image) -> tuple[str, str, str, str]:
+    def judge(name: str | None, image: Image.Image) -> tuple[str, str, str, str, dict]:
         name = known(name)
         with as_toasts():
             detector, config = catalogue.detector(name)
@@ -87,15 +89,16 @@ def faults_tab(catalogue: Catalogue) -> gr.Dropdown:
             f'<p class="verdict {"odd" if odd else "usual"}"><b>{"Unlike" if odd else "Like"} what it knows</b><br>'
             f"Score {score:.1f}; the threshold is {threshold:.1f}{passed}.</p>"
         )
-        rebuilt = images if rebuilt is None else rebuilt.cpu()
-        shown = [to_images(images)[0], to_images(rebuilt)[0], heat_overlay(images, differs)[0]]
+        makes = rebuilt is not None
+        shown = [to_images(one)[0] for one in (images, rebuilt.cpu() if rebuilt is not None else images)]
+        shown.append(heat_overlay(images, differs)[0])
         files = [
             kept_file(place, f"{place.elem_id}.png", lambda to, one=one: one.save(to, "PNG"))  # type: ignore[misc]
             for place, one in zip((seen, again, heat), enlarged(shown, least=SIDE), strict=True)
         ]
-        return words, files[0], files[1], files[2]
+        return words, files[0], files[1], files[2], gr.update(visible=makes)
 
-    def judge_drawing(name: str | None, drawing: str | None) -> tuple[str, str, str, str]:
+    def judge_drawing(name: str | None, drawing: str | None) -> tuple[str, str, str, str, dict]:
         """Score a drawing: a PNG in a data URL."""
         if not drawing:
             raise refuse("There is no drawing yet.")
@@ -103,7 +106,7 @@ def faults_tab(catalogue: Catalogue) -> gr.Dropdown:
             image = from_url(drawing)
         return judge(name, image)
 
-    def judge_file(name: str | None, path: str | None) -> tuple[str, str, str, str]:
+    def judge_file(name: str | None, path: str | None) -> tuple[str, str, str, str, dict]:
         """Score an image of one's own."""
         if path is None:
             raise refuse("There is no image yet: drop one or paste one.")
@@ -111,7 +114,7 @@ def faults_tab(catalogue: Catalogue) -> gr.Dropdown:
             picture = read_small(path)
         return judge(name, to_pil(picture))
 
-    def judge_example(name: str | None) -> tuple[str, str, str, str]:
+    def judge_example(name: str | None) -> tuple[str, str, str, str, dict]:
         """Score an image that another network makes; by the toss of a coin, with a piece of a second one in it."""
         config = catalogue.detectors[known(name)].config
         channels = config.network.in_channels
@@ -122,7 +125,7 @@ def faults_tab(catalogue: Catalogue) -> gr.Dropdown:
         seed = random.randrange(10**6)
         return judge(name, to_images(planted(images, seed=seed) if seed % 2 else images)[0])
 
-    outputs = [verdict, seen, again, heat]
+    outputs = [verdict, seen, again, heat, made_again]
     model: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1, "show_progress": "hidden"}
     board.change(
         judge_drawing, [weights, board], outputs, api_name="judge", trigger_mode="always_last", **model

@@ -23,7 +23,7 @@ from translate.demos.cards import card_html
 from translate.demos.catalogue import SKETCHES, Catalogue, Offer
 from translate.demos.examples import CHOOSE, CREDIT, example, photo, photo_file, photo_thumbnail, thumbnails
 from translate.demos.facade_drawings import STYLES
-from translate.demos.painting import code_of, painting_controls, strip_of
+from translate.demos.painting import code_of, painting_controls, paints, strip_of
 from translate.inference.files import output_paths
 
 MAX_MANY = 200
@@ -154,6 +154,7 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
         share: float | None = None,
         strength: float | None = None,
         keep_colours: bool = False,
+        style_image: str | None = None,
     ) -> tuple[tuple[Image.Image, Image.Image], str, str, dict]:
         """Translate an image: before and after, the time in words, a PNG of the image's size, alpha and depth, and the
         way back where it is wanted."""
@@ -165,7 +166,7 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
             picture = read_small(path)
             translator = catalogue.translator(name)
             started = time.perf_counter()
-            code = code_of(translator, style, other, share, strength)
+            code = code_of(translator, style, other, share, strength, style_image)
             output = translator.pictures([picture], code=code, keep_colours=bool(keep_colours))[0]
             seconds = time.perf_counter() - started
             file = kept_file(download, _file_name(path, name), lambda target: write_image(target, output))
@@ -182,6 +183,10 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
         took = f"{took}; back again, pixels differ by {lost:.1%} of the range on average"
         return (start, for_page(output)), took, file, gr.update(value=end, visible=True)
 
+    def translate_again(path: str | None, *chosen: Any) -> tuple:
+        """`translate`, where there is an image."""
+        return translate(path, *chosen) if path is not None else (gr.skip(),) * 4
+
     def translate_many(
         paths: list[str] | None,
         name: str | None,
@@ -190,6 +195,7 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
         share: float | None = None,
         strength: float | None = None,
         keep_colours: bool = False,
+        style_image: str | None = None,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> Iterator[tuple[dict, str, dict]]:
         """Translate images one by one; those that cannot be are named, and the others go into a zip file."""
@@ -208,7 +214,7 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
                 try:
                     picture = read_small(path)
                     translator = catalogue.translator(name)
-                    code = code_of(translator, style, other, share, strength)
+                    code = code_of(translator, style, other, share, strength, style_image)
                     output = translator.pictures([picture], code=code, keep_colours=bool(keep_colours))[0]
                     write_image(target, output)
                 except ValueError as error:
@@ -244,9 +250,9 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
     def choose(event: gr.SelectData) -> str:
         return kept_file(image, f"{STYLES[event.index].name}.png", example(event.index).save)
 
-    def describe(name: str | None) -> tuple[str, dict, dict, dict, dict, dict, dict]:
+    def describe(name: str | None) -> tuple[str | dict, ...]:
         if name not in offers:
-            return card_html(None, empty=empty), *[gr.update(visible=False)] * 4, gr.update(), gr.update()
+            return card_html(None, empty=empty), *[gr.update(visible=False)] * 6, gr.update(), gr.update()
         there = offers[name]
         with as_toasts(there.path):  # what somebody brought is deleted after a while
             said = card_html(there)
@@ -255,7 +261,9 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
             gr.update(visible=there.paints_facades),
             gr.update(visible=_suits(there)),
             gr.update(visible=catalogue.inverse(name) is not None),
+            gr.update(visible=paints(there)),
             gr.update(visible=bool(there.config.styles)),
+            gr.update(visible=paints(there) and not there.config.styles),
             gr.update(choices=list(there.config.styles), value=next(iter(there.config.styles), None)),
             gr.update(choices=list(there.config.styles), value=None),
         )
@@ -286,7 +294,8 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
         show_progress_on=summary,
     )
     cancel.click(None, cancels=running)
-    described = [card, examples, photos, back, painting.group, painting.style, painting.other]
+    described = [card, examples, photos, back, painting.group, painting.named, painting.example]
+    described += [painting.style, painting.other]
     small: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_id": "model"}
     weights.change(describe, weights, described, api_visibility="private", show_progress="hidden").success(
         in_each_style, [image, weights], painting.strip, **small
@@ -295,7 +304,12 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
     picked = painting.strip.select(
         choose_style, weights, painting.style, api_visibility="private", show_progress="hidden"
     ).success(translate, [image, weights, back, *painting.inputs], outputs, api_visibility="private", **model)
-    for done in (clicked, chosen, shot, picked):
+    dropped = painting.example.upload(
+        show, painting.example, painting.example, api_visibility="private", show_progress="hidden"
+    ).success(
+        translate_again, [image, weights, back, *painting.inputs], outputs, api_visibility="private", **model
+    )  # fmt: skip
+    for done in (clicked, chosen, shot, picked, dropped):
         done.success(
             lambda: gr.update(interactive=True), None, download, api_visibility="private", show_progress="hidden"
         )

@@ -99,13 +99,20 @@ def test_what_is_refused(detector, tiles, tmp_path, capsys):
     assert "--smoothing is for autoencoders, and padim has its own" in refused(capsys, *words, "--smoothing", "3")
     assert "--patches is of patchcore's memory" in refused(capsys, *words, "--patches", "3")
     assert "no multiple of 32: choose 64" in refused(capsys, *words, "--size", "72")
-    assert "30 normal images to learn from and 20 others" not in refused(capsys, *words, "--hold-out", "0.9")
+    assert "5 normal images to learn from and 45 others: 20 of each" in refused(capsys, *words, "--hold-out", "0.9")
     bands = np.zeros((30, 16, 16, 5), np.uint8)
     np.savez(tmp_path / "bands.npz", images=bands)
     assert "pretrained features are of grey or RGB images" in refused(
         capsys, "fit", "padim", tmp_path / "bands.npz", "--size", "32", *out
     )
     assert not (tmp_path / "no").exists()
+
+
+def test_small_sets_keep_enough_apart_by_themselves(tiles, tmp_path, capsys):
+    words = ["anomaly", "fit", "padim", str(tiles), "--normal", "good", "--size", "64", "-o", str(tmp_path / "own")]
+    capsys.readouterr()
+    assert main([*words, "--device", "cpu"]) == 0
+    assert "fitted to 30 normal images" in capsys.readouterr().out  # of 50, of which a tenth would be 5
 
 
 def test_without_the_extra_the_install_is_named(tiles, tmp_path, capsys, monkeypatch):

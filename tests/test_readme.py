@@ -127,6 +127,8 @@ def test_commands_run_in_their_order(folder):
             arguments += SMALL[arguments[1]]
         elif arguments[0] == "project":
             arguments += ["--steps", "3"]
+        elif arguments[:2] == ["anomaly", "fit"]:
+            arguments += ["--size", "64"]
         elif arguments[0] == "balance":
             arguments += ["--seeds", "2", "--looks", "200"]
         elif arguments[0] == "evaluate" and "mnist/" in arguments:

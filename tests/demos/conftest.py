@@ -117,6 +117,29 @@ def make_stylist(folder: Path) -> Path:
     return folder
 
 
+def make_any_stylist(folder: Path) -> Path:
+    """Weights that paint in the style of any image, with random features."""
+    torch.manual_seed(0)
+    network = ConditionalResNetConfig(widths=(4, 4, 4), num_blocks=1, code=3, num_styles=0, style_size=64)
+    config = WeightsConfig(
+        kind="translator",
+        name=folder.name,
+        network=network,
+        preprocessing=Preprocessing(size=64),
+        domains=Domains(source="photo", target="painting"),
+        noise="never",
+    )
+    built = build_network(network)
+    for name, tensor in built.named_buffers():
+        if name.endswith(".weight"):
+            torch.nn.init.kaiming_normal_(tensor)
+    for layer in built.modules():
+        if isinstance(layer, torch.nn.Linear):
+            torch.nn.init.normal_(layer.weight, std=0.5)
+    save_weights(built, config, folder)
+    return folder
+
+
 def make_codec(path: Path) -> Path:
     """A small random VQ-VAE of colour images, without a prior."""
     torch.manual_seed(len(path.name))
@@ -208,6 +231,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
                 codec,
                 sketcher,
                 make_stylist(folder / "brushes"),
+                make_any_stylist(folder / "anything"),
             ],
             runs=folder / "trainings",
             wait=False,

@@ -150,6 +150,30 @@ def test_named_styles_are_chosen_from_a_strip_and_mixed(page: Page, demo, tmp_pa
     page.locator("#painting").wait_for(state="hidden")
 
 
+def test_the_style_of_an_image_that_is_dropped(page: Page, demo, tmp_path: Path) -> None:
+    page.locator("#weights input").click()
+    page.get_by_role("option", name="anything: photo → painting, 64 px").click()
+    page.locator("#style-image").wait_for()
+    page.locator("#style-strip").wait_for(state="hidden")
+    assert "of any style" in page.locator("#card").inner_text()
+    house, style = draw_facade(STYLES[1]).crop((0, 0, 120, 80)), draw_facade(STYLES[2]).crop((60, 60, 190, 150))
+    house.save(tmp_path / "house.png")
+    page.set_input_files("#input input[type=file]", tmp_path / "house.png")
+    shown(page, "#input img", 1)
+    page.get_by_role("button", name="Translate", exact=True).click()
+    page.locator(".toast-body").wait_for()
+    assert "There is no style yet: drop a painting" in page.locator(".toast-body").inner_text()
+    style.save(tmp_path / "style.png")
+    page.set_input_files("#style-image input[type=file]", tmp_path / "style.png")
+    shown(page, "#result img", 2)
+    page.locator("#download:not([disabled])").wait_for()
+    with page.expect_download() as download:
+        page.locator("#download").click()
+    download.value.save_as(tmp_path / "painted.png")
+    model = translate.load(demo.painter.parent / "anything")
+    assert np.array_equal(Image.open(tmp_path / "painted.png"), model(house, style=style))
+
+
 def test_drawing(page: Page, tmp_path: Path) -> None:
     page.get_by_role("tab", name="Draw", exact=True).click()
     shown(page, "#photo img", 1)

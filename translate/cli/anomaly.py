@@ -56,7 +56,7 @@ class Fit(Config):
     in its proportions (cover)."""
     hold_out: Annotated[float, Gt(0.0), Lt(1.0)] | None = None
     """Of patchcore and padim: share of the images that the threshold is taken from, where there is no validation split;
-    0.1 unless given."""
+    a tenth, or 20 images at least, unless given."""
     patches: Annotated[int, Ge(1), Le(1_000_000)] | None = None
     """Of patchcore: how many are kept; 4,000 unless given."""
     seed: Annotated[int, Ge(0), Lt(2**63)] = 0
@@ -156,14 +156,14 @@ def _fit(command: Fit) -> int:
 
 def _fit_patches(command: Fit) -> int:
     import time
-    from dataclasses import replace
 
-    from translate.applications.anomaly import measured, told_from_planted
+    from translate.applications.anomaly import FEWEST, measured, told_from_planted
     from translate.applications.patch_anomaly import fit_patches
     from translate.checkpoint.weights import save_weights
     from translate.config.networks import PatchAnomalyConfig
     from translate.config.training import ImageSetConfig
     from translate.config.weights import Domains, TrainingRecord, WeightsConfig
+    from translate.data.folder_images import held_out
     from translate.data.image_inputs import spread
     from translate.data.image_set import ImageSet
     from translate.engine.display import device_name
@@ -175,10 +175,7 @@ def _fit_patches(command: Fit) -> int:
     if command.patches is not None and command.weights != "patchcore":
         raise ConfigError(f"--patches is of patchcore's memory, and {command.weights} has none: leave it out")
     size, fit = command.size or 256, command.fit or "stretch"
-    drawn = ImageSetConfig(
-        root=command.root, classes=command.normal, size=size, fit=fit, hold_out=command.hold_out or 0.1
-    )
-    images = ImageSet(drawn)
+    images = ImageSet(ImageSetConfig(root=command.root, classes=command.normal, size=size, fit=fit))
     if len(images.found.class_names) > 1 and not command.normal:
         raise ConfigError(
             f"{command.root} has the classes {', '.join(images.found.class_names)}: name the normal ones (--normal)"
@@ -196,9 +193,14 @@ def _fit_patches(command: Fit) -> int:
         cells=next(cells for cells in (8, 4, 2, 1) if size // 8 % cells == 0),
     )
     start = time.monotonic()
-    chosen = [int(index) for index in spread(len(images.part("train")), MOST)]
+    chosen, split = tuple(range(len(images.part("train")))), "val"
+    others = tuple(range(len(images.part("val"))))
+    if not others:
+        share = command.hold_out or max(0.1, FEWEST / len(chosen))
+        (chosen, others), split = held_out(chosen, share), "train"
+    chosen = tuple(chosen[index] for index in spread(len(chosen), MOST))
     batches = (images.images("train", chosen[first : first + 64]) for first in range(0, len(chosen), 64))
-    held_back = images.images("val", [int(index) for index in spread(len(images.part("val")), MOST_HELD_BACK)])
+    held_back = images.images(split, [others[index] for index in spread(len(others), MOST_HELD_BACK)])
     device = choose_device(command.device)
     detector = fit_patches(
         config,
@@ -221,7 +223,7 @@ def _fit_patches(command: Fit) -> int:
         kind="anomaly",
         name=command.out.stem if command.out.suffix else command.out.resolve().name,
         network=config,
-        preprocessing=replace(preprocessing(size, source=images.format), fit=fit),
+        preprocessing=preprocessing(size, source=images.format, fit=fit),
         domains=Domains(source="images", target="scores"),
         noise="never",
         false_alarms=command.false_alarms,

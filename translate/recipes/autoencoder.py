@@ -68,7 +68,7 @@ def learned_weights(
         kind="autoencoder",
         name=name,
         network=network,
-        preprocessing=preprocessing(data.size, source=data.format, alpha=data.config.alpha),
+        preprocessing=preprocessing(data.size, source=data.format, alpha=data.config.alpha, fit=data.config.fit),
         domains=Domains(source="images", target="reconstructions"),
         noise="never",
     )

@@ -209,7 +209,12 @@ def lazy_r1(trains: tuple[str, ...], losses: tuple[LossFn, ...]) -> Update:
 
 
 def preprocessing(
-    size: int, *, source: Format, target: Format | None = None, alpha: Literal["composite", "keep"] = "composite"
+    size: int,
+    *,
+    source: Format,
+    target: Format | None = None,
+    alpha: Literal["composite", "keep"] = "composite",
+    fit: Literal["cover", "stretch"] = "cover",
 ) -> Preprocessing:
     """How weights say that images are read and written.
 
@@ -218,10 +223,11 @@ def preprocessing(
         source: Of the inputs.
         target: Of what is made; as the inputs unless given.
         alpha: What was done with transparency.
+        fit: What was done with other proportions than a square's.
     """
     made = source if target is None else target
     bits: Literal[8, 16] = 16 if made.bits == 16 else 8
-    return Preprocessing(size=size, bits=bits, alpha=alpha, source=source.encoding, target=made.encoding)
+    return Preprocessing(size=size, fit=fit, bits=bits, alpha=alpha, source=source.encoding, target=made.encoding)
 
 
 def adam(parameters: Iterable[nn.Parameter], run: RunConfig, *, lazy: int = 0) -> Optimizer:

@@ -40,6 +40,7 @@ FULL = 0.6  # share of the images that are painted at full strength
 EXAMPLES = 1  # stream of random numbers
 LEAST_SIDE = 32  # of the photographs' crops: below, the deepest features that are compared have a few pixels
 SHOWN = 6  # styles in a sample grid
+SHORT = 20  # letters of a heading at most
 FEWEST_STYLES = 20  # that an encoder is learned from
 KEPT_IMAGES = 2_000  # of styles, in memory
 
@@ -205,7 +206,8 @@ class StyleTransfer(Recipe):
         columns = {"photo": batch["images"]}
         for number in range(0, len(self.styles), step):
             painted, _ = self._painted(nets["g"], batch["images"], number, precision=precision)
-            columns[self.styles[number].name] = painted
+            name = self.styles[number].name
+            columns[name if len(name) <= SHORT else f"{name[: SHORT - 3]}..."] = painted
         return columns
 
     @torch.no_grad()
