@@ -10,9 +10,10 @@ import torch
 from PIL import Image
 
 from translate.applications.anomaly import planted
+from translate.config.networks import AnomalyNetworkConfig
 from translate.data.images import from_pil, to_pil
 from translate.demos.answers import as_toasts, kept_file, read_small, refuse, unopened
-from translate.demos.catalogue import Catalogue
+from translate.demos.catalogue import Catalogue, Offer
 from translate.demos.draw_tab import from_url
 from translate.demos.examples import made, maker_of
 from translate.demos.pad import pad
@@ -34,9 +35,14 @@ def captioned(words: str, *, elem_id: str) -> tuple[gr.Image, gr.Column]:
     return image, both
 
 
+def drawn_for(offer: Offer) -> bool:
+    """Whether what one draws may be what a detector knows: small images, by an autoencoder."""
+    return isinstance(offer.config.network, AnomalyNetworkConfig)
+
+
 def faults_tab(catalogue: Catalogue) -> gr.Dropdown:
     """Lay out the tab and connect it; call inside ``gr.Blocks``. Returns the picker of weights."""
-    offers = list(catalogue.detectors.values())
+    offers = sorted(catalogue.detectors.values(), key=lambda offer: not drawn_for(offer))
     first = offers[0] if offers else None
     gr.Markdown(
         "A detector knows one kind of image. Draw something, or give it an image: it says how unlike that is, and "
@@ -51,9 +57,10 @@ def faults_tab(catalogue: Catalogue) -> gr.Dropdown:
                 label="Detector",
                 elem_id="faults-weights",
             )
-            board = pad(paper="#000", pen="#fff", width=18, elem_id="faults-board", label="Pad: draw a digit")
-            example = gr.Button("Show an example", elem_id="faults-example")
-            with gr.Accordion("Or an image of your own", open=False):
+            with gr.Column(visible=first is None or drawn_for(first)) as drawing:
+                board = pad(paper="#000", pen="#fff", width=18, elem_id="faults-board", label="Pad: draw a digit")
+                example = gr.Button("Show an example", elem_id="faults-example")
+            with gr.Accordion("An image of your own", open=first is not None and not drawn_for(first)) as opened:
                 own = gr.Image(
                     type="filepath", image_mode=None, format="png", sources=["upload", "clipboard"], label="Your image",
                     height=200, elem_id="faults-own", buttons=[],
@@ -91,7 +98,7 @@ def faults_tab(catalogue: Catalogue) -> gr.Dropdown:
         )
         makes = rebuilt is not None
         shown = [to_images(one)[0] for one in (images, rebuilt.cpu() if rebuilt is not None else images)]
-        shown.append(heat_overlay(images, differs)[0])
+        shown.append(heat_overlay(images, differs, scale=detector.heat_scale)[0])
         files = [
             kept_file(place, f"{place.elem_id}.png", lambda to, one=one: one.save(to, "PNG"))  # type: ignore[misc]
             for place, one in zip((seen, again, heat), enlarged(shown, least=SIDE), strict=True)
@@ -125,6 +132,11 @@ def faults_tab(catalogue: Catalogue) -> gr.Dropdown:
         seed = random.randrange(10**6)
         return judge(name, to_images(planted(images, seed=seed) if seed % 2 else images)[0])
 
+    def describe(name: str | None) -> tuple[dict, dict]:
+        pads = name not in catalogue.detectors or drawn_for(catalogue.detectors[name])
+        return gr.update(visible=pads), gr.update(open=not pads)
+
+    weights.change(describe, weights, [drawing, opened], api_visibility="private", show_progress="hidden")
     outputs = [verdict, seen, again, heat, made_again]
     model: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1, "show_progress": "hidden"}
     board.change(

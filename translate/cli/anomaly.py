@@ -157,6 +157,8 @@ def _fit(command: Fit) -> int:
 def _fit_patches(command: Fit) -> int:
     import time
 
+    import torch
+
     from translate.applications.anomaly import FEWEST, measured, told_from_planted
     from translate.applications.patch_anomaly import fit_patches
     from translate.checkpoint.weights import save_weights
@@ -218,6 +220,7 @@ def _fit_patches(command: Fit) -> int:
         hours=round((time.monotonic() - start) / 3600, 4),
         device=device_name(device),
         precision="fp32",
+        versions={"torch": torch.__version__},
     )
     weights = WeightsConfig(
         kind="anomaly",
@@ -339,7 +342,7 @@ def _write(
     with torch.inference_mode():
         shown = images[worst].to(detector.device)
         heat, made = detector.heat(shown).cpu(), detector.again(shown[:8])
-    overlays = heat_overlay(images[worst], heat)
+    overlays = heat_overlay(images[worst], heat, scale=detector.heat_scale)
     if judge is not None and judge.truth is not None:
         overlays = outlined(overlays, judge.truth.masks[worst])
     for index, overlay in zip(worst.tolist(), overlays, strict=True):

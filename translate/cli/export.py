@@ -62,8 +62,8 @@ def _export_onnx(command: Export) -> int:
 def _say(written: Exported, dtype: str) -> None:
     said = f"{written.file} ({written.file_bytes / 1e6:.1f} MB, {dtype})"
     if not isnan(written.mean_difference):
+        scale = "relative" if written.relative else "of a range of 2"
         said += (
-            f"; against its source, of a range of 2: mean {written.mean_difference:.2g}, at most "
-            f"{written.max_difference:.2g}"
+            f"; against its source, {scale}: mean {written.mean_difference:.2g}, at most {written.max_difference:.2g}"
         )
     print(said)

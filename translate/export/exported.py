@@ -15,13 +15,14 @@ class ExportError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Exported:
-    """What was written, and how far its output is from the source's on test images (range 2); nan for networks that
-    make no images, whose values alone are rounded."""
+    """What was written, and how far its output is from the source's on test images (range 2, or relative); nan for
+    networks that make no images, whose values alone are rounded."""
 
     file: Path
     file_bytes: int
     mean_difference: float
     max_difference: float
+    relative: bool = False
 
 
 def source_file(source: Path, *, destination: Path) -> Path:

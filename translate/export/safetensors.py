@@ -52,6 +52,7 @@ def export_safetensors(source: Path, target: Path, *, dtype: DType = "fp16", nam
         file_bytes=file.stat().st_size,
         mean_difference=float(difference.mean()),
         max_difference=float(difference.max()),
+        relative=isinstance(network, PatchDetector),
     )
 
 

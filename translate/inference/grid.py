@@ -96,14 +96,17 @@ def contact_sheet(images: list[Image.Image], *, columns: int | None = None, gap:
     return canvas
 
 
-def heat_overlay(images: Tensor, heat: Tensor) -> list[Image.Image]:
+def heat_overlay(images: Tensor, heat: Tensor, *, scale: tuple[float, float] | None = None) -> list[Image.Image]:
     """Grey images with heat over them, from none through red to yellow.
 
     Args:
         images: [N, C, H, W] in [-1, 1].
         heat: [N, 1, H, W], not negative; the hottest place of each image is yellow.
+        scale: Heat that is shown as none, and heat below which no place is yellow; unless given, none and nothing.
     """
-    share = heat / heat.amax(dim=(1, 2, 3), keepdim=True).clamp_min(1e-12)
+    cold, hot = (0.0, 0.0) if scale is None else scale
+    top = heat.amax(dim=(1, 2, 3), keepdim=True).clamp_min(hot)
+    share = ((heat - cold) / (top - cold).clamp_min(1e-12)).clamp_min(0)
     grey = images.float().cpu().mean(dim=1, keepdim=True) * 0.6  # [N, 1, H, W]
     colour = torch.cat([share * 4 - 1, share * 4 - 3, torch.full_like(share, -1.0)], dim=1).clamp(-1, 1)
     return to_images(grey + (colour - grey) * (share * 2).clamp(0, 1))

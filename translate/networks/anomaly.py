@@ -50,6 +50,11 @@ class AnomalyDetector(nn.Module, ABC):
     def device(self) -> torch.device:
         return self.thresholds.device
 
+    @property
+    def heat_scale(self) -> tuple[float, float] | None:
+        """Heat that normal images have as well, and heat that none of them has; None where heat is not comparable."""
+        return None
+
     @abstractmethod
     def heat(self, images: Tensor) -> Tensor:
         """How abnormal each pixel is: [N, C, S, S] in [-1, 1] -> [N, 1, S, S], not negative."""

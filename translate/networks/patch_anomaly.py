@@ -72,6 +72,13 @@ class PatchDetector(AnomalyDetector):
         distances = self.distances(images)[:, None]
         return _smoothed(F.interpolate(distances, images.shape[-2:], mode="bilinear"), SMOOTHING * images.shape[-1])
 
+    @property
+    def heat_scale(self) -> tuple[float, float]:
+        """The hottest place of a normal image on average; and as far above the threshold as that is below it."""
+        cold = float(self.means[0].exp())
+        threshold = float((self.means[0] + self.deviations[0] * self.thresholds[0]).exp())
+        return cold, max(2 * threshold - cold, cold)
+
     def raw(self, images: Tensor) -> Tensor:
         return self.heat(images).amax(dim=(2, 3)).clamp_min(LEAST).log()
 
