@@ -81,6 +81,10 @@ def test_the_file_says_how_images_are_seen_and_is_halved(detector, tmp_path, cap
     capsys.readouterr()
     assert main(["export", str(detector), "--dtype", "fp16", "-o", str(tmp_path / "half")]) == 0
     assert "against its source, relative: mean" in capsys.readouterr().out
+    assert main(["info", str(detector)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "others squashed to that" in said
+    assert ("num_patches 300" if detector.name == "patchcore" else "cells 8") in said
     network, _ = load_weights(tmp_path / "half" / "model.safetensors")
     whole, _ = load_weights(detector / "model.safetensors")
     assert network.thresholds[0] == pytest.approx(float(whole.thresholds[0]), rel=1e-2)

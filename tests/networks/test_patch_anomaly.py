@@ -117,5 +117,5 @@ def test_what_cannot_be_fitted():
     with pytest.raises(ConfigError, match="--size 100 is no multiple of 32: choose 96"):
         PatchAnomalyConfig(size=100)
     with pytest.raises(ConfigError, match="3 cells a side do not divide the 32 patches"):
-        PatchAnomalyConfig(cells=3)
+        PatchAnomalyConfig(method="padim", cells=3)
     assert NUM_FEATURES == 152

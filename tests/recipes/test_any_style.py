@@ -104,6 +104,11 @@ def test_what_is_refused(run, folders, tmp_path, capsys):
     assert "gone.png" in err(capsys)
     assert main(["apply", str(run), photo, "-o", style, "--style-image", style]) == 2
     assert Image.open(style).size == (72, 64)
+    assert main(["info", str(run)]) == 0
+    assert "that of any image: --style-image FILE" in capsys.readouterr().out
+    assert main(["export", str(run), "--dtype", "fp16", "-o", str(tmp_path / "half")]) == 0
+    assert translate.load(tmp_path / "half", device="cpu").any_style
+    capsys.readouterr()
     assert main(["export", str(run), "--format", "onnx", "-o", str(tmp_path / "any.onnx")]) == 2
     assert "ONNX is for named styles only: keep the .safetensors file" in err(capsys)
     model = translate.load(run, device="cpu")

@@ -67,7 +67,7 @@ def fit_patches(
             found = detector.patches(one.to(device)).cpu()
             flat = found.flatten(0, 2).double()
             sums, squares, count = sums + flat.sum(0), squares + flat.square().sum(0), count + len(flat)
-            if config.method == "padim":
+            if config.cells is not None:
                 cells = cells or _Moments(config.cells)
                 cells.add(found)
             else:
@@ -82,6 +82,7 @@ def fit_patches(
         detector.whitening.copy_(whitening)
     else:
         patches = ((torch.cat(chosen) - usual) / spread).float()
+        assert config.num_patches is not None
         if len(patches) < config.num_patches:
             raise ConfigError(
                 f"{num_images} images have {len(patches):,} patches, and {config.num_patches:,} are to be kept: lower "

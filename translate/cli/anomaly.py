@@ -191,7 +191,7 @@ def _fit_patches(command: Fit) -> int:
         method=command.weights,  # type: ignore[arg-type]
         channels=1 if images.format.channels == 1 else 3,
         size=size,
-        num_patches=command.patches or PatchAnomalyConfig.num_patches,
+        num_patches=command.patches,
         cells=next(cells for cells in (8, 4, 2, 1) if size // 8 % cells == 0),
     )
     start = time.monotonic()

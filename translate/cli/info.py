@@ -10,7 +10,7 @@ from tyro.conf import Positional
 
 from translate.config.base import Config
 from translate.config.encoding import Encoding
-from translate.config.networks import ResNetConfig
+from translate.config.networks import ConditionalResNetConfig, ResNetConfig
 
 if TYPE_CHECKING:
     from translate.inference.describe import Description
@@ -58,6 +58,7 @@ def _print(found: Description) -> None:
     config, network = found.config, found.config.network
     side = config.preprocessing.size
     domains = "" if config.kind == "discriminator" else f", {config.domains.source} to {config.domains.target}"
+    framed = "squashed" if config.preprocessing.fit == "stretch" else "resized and cropped"
     rows = {
         config.name: f"{config.kind}{domains}",
         "file": f"{found.file} ({found.file_bytes / 1e6:.1f} MB, {found.dtype})",
@@ -66,8 +67,8 @@ def _print(found: Description) -> None:
         "FLOPs": f"{found.flops / 1e9:.3g} G for {side}x{side}",
         "images": f"{config.preprocessing.bits}-bit, trained at {side}x{side} px, "
         + {
-            "autoencoder": "others resized and cropped to that",
-            "anomaly": "others resized and cropped to that",
+            "autoencoder": f"others {framed} to that",
+            "anomaly": f"others {framed} to that",
             "generator": "made at that size",
         }.get(config.kind, "any size translated"),
     }
@@ -92,6 +93,8 @@ def _print(found: Description) -> None:
         )
     if config.styles:
         rows["styles"] = ", ".join(config.styles)
+    if isinstance(network, ConditionalResNetConfig) and network.style_size:
+        rows["styles"] = "that of any image: --style-image FILE"
     if config.classes:
         rows["classes"] = ", ".join(config.classes)
     if (origin := config.origin) is not None:
@@ -101,7 +104,8 @@ def _print(found: Description) -> None:
         rows["trained"] = f"{record.recipe}, {record.images_seen:,} images, {record.hours:.2f} h, {record.precision}"
         rows["on"] = record.device
         rows["data"] = record.data
-        rows["last losses"] = ", ".join(f"{term} {value:.3g}" for term, value in record.losses.items())
+        if record.losses:
+            rows["last losses"] = ", ".join(f"{term} {value:.3g}" for term, value in record.losses.items())
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")

@@ -332,15 +332,18 @@ class PatchAnomalyConfig(SameChannels):
     channels: Literal[1, 3] = 3
     size: Annotated[int, Ge(32), Le(1024)] = 256
     """Side in pixels of the square images; a multiple of 32."""
-    num_patches: Annotated[int, Ge(1), Le(1_000_000)] = 4000
-    """Of the memory."""
-    cells: Annotated[int, Ge(1), Le(64)] = 8
-    """Parts a side, each with a Gaussian of its own; a divisor of an eighth of the size."""
+    num_patches: Annotated[int, Ge(1), Le(1_000_000)] | None = None
+    """Of PatchCore's memory; 4,000 unless given."""
+    cells: Annotated[int, Ge(1), Le(64)] | None = None
+    """Of PaDiM: parts a side, each with a Gaussian of its own; a divisor of an eighth of the size, 8 unless given."""
 
     def __post_init__(self) -> None:
         if self.size % 32:
             raise ConfigError(f"--size {self.size} is no multiple of 32: choose {max(32, self.size // 32 * 32)}")
-        if self.size // 8 % self.cells:
+        patches, cells = (self.num_patches or 4000, None) if self.method == "patchcore" else (None, self.cells or 8)
+        object.__setattr__(self, "num_patches", patches)
+        object.__setattr__(self, "cells", cells)
+        if self.cells is not None and self.size // 8 % self.cells:
             raise ConfigError(f"{self.cells} cells a side do not divide the {self.size // 8} patches of {self.size} px")
 
 

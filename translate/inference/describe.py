@@ -13,7 +13,7 @@ from translate.config.networks import NetworkConfig
 from translate.config.weights import WeightsConfig
 from translate.inference.library import open_network
 from translate.inference.onnx import OnnxNetwork, is_onnx
-from translate.networks import build_network, example_inputs
+from translate.networks import PatchDetector, build_network, example_inputs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +21,7 @@ class Description:
     """What a file of weights holds.
 
     Attributes:
-        parameters: Trainable values.
+        parameters: Values that were learned, here or by those who pretrained a part; of a detector all that it keeps.
         flops: Of one forward pass at the training size; a multiply and an add are two.
         dtype: Of the stored tensors.
         sides: Of an ONNX file, what the sides of images must be multiples of, and the least; 1 and 1 where any will do.
@@ -59,6 +59,8 @@ def describe(path: Path) -> Description:
     with torch.device("meta"):
         network = build_network(config.network)
     parameters = sum(parameter.numel() for parameter in network.parameters())
+    if isinstance(network, PatchDetector):
+        parameters = sum(tensor.numel() for tensor in network.state_dict().values())
     step = getattr(network, "stride", 1)
     side = -(-config.preprocessing.size // step) * step
     flops = count_flops(network, config.network, height=side, width=side)

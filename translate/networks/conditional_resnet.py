@@ -60,12 +60,14 @@ class ConditionalResNet(Generator):
 
         Args:
             images: [N, 3, H, W] in [-1, 1].
-            codes: [N, D]; that of the first named style unless given.
+            codes: [N, D]; that of the first named style unless given, or else of the style of the images themselves.
 
         Returns:
             [N, 3, H, W] in [-1, 1].
         """
-        codes = self.codes[:1].expand(len(images), -1) if codes is None else codes.to(self.codes.dtype)
+        if codes is None:
+            codes = self.codes[:1].expand(len(images), -1) if len(self.codes) else self.encode(images)
+        codes = codes.to(self.codes.dtype)
         x = self.stem(images, codes)
         for layer in self.down:
             x = layer(x, codes)

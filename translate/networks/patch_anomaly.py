@@ -43,9 +43,9 @@ class PatchDetector(AnomalyDetector):
         self.features = EfficientNetLite0(border="reflect", num_blocks=BLOCKS[-1] + 1)
         self.register_buffer("usual", torch.zeros(NUM_FEATURES))
         self.register_buffer("spread", torch.ones(NUM_FEATURES))
-        if config.method == "patchcore":
+        if config.num_patches is not None:
             self.register_buffer("memory", torch.zeros(config.num_patches, NUM_FEATURES))
-        else:
+        if config.cells is not None:
             self.register_buffer("gaussian_means", torch.zeros(config.cells**2, NUM_FEATURES))
             self.register_buffer("whitening", torch.zeros(config.cells**2, NUM_FEATURES, NUM_FEATURES))
 
@@ -60,7 +60,7 @@ class PatchDetector(AnomalyDetector):
     def distances(self, images: Tensor) -> Tensor:
         """Of each place from what is normal: [N, C, S, S] -> [N, s, s], of the order of 1."""
         found = (self.patches(images) - self.usual) / self.spread
-        if self.config.method == "patchcore":
+        if self.config.cells is None:
             rows = found.flatten(0, 2).split(AT_ONCE)
             nearest = torch.cat([torch.cdist(row, self.memory).amin(dim=1) for row in rows])
             return nearest.view(found.shape[:3]) / NUM_FEATURES**0.5
