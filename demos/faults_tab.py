@@ -91,7 +91,7 @@ def faults_tab(catalogue: Catalogue) -> gr.Dropdown:
                 rebuilt, differs = detector.again(given), detector.heat(given).cpu()
         score, threshold = float(scores[-1]), float(detector.thresholds[-1])
         odd = score > threshold
-        passed = f", which {config.false_alarms:.0%} of the usual ones pass" if config.false_alarms else ""
+        passed = f", which {config.false_alarms:.0%} of the usual ones exceed" if config.false_alarms else ""
         words = (
             f'<p class="verdict {"odd" if odd else "usual"}"><b>{"Unlike" if odd else "Like"} what it knows</b><br>'
             f"Score {score:.1f}; the threshold is {threshold:.1f}{passed}.</p>"

@@ -1,6 +1,7 @@
 """Detectors of patches from the command line: fitted without training, scored, exported, refused."""
 
 import csv
+import re
 
 import numpy as np
 import pytest
@@ -105,13 +106,47 @@ def test_what_is_refused(detector, tiles, tmp_path, capsys):
     assert "--smoothing is for autoencoders, and padim has its own" in refused(capsys, *words, "--smoothing", "3")
     assert "--patches is of patchcore's memory" in refused(capsys, *words, "--patches", "3")
     assert "no multiple of 32: choose 64" in refused(capsys, *words, "--size", "72")
-    assert "5 normal images to learn from and 45 others: 20 of each" in refused(capsys, *words, "--hold-out", "0.9")
+    assert (
+        "5 normal images to learn from and 45 to set the threshold by, and 20 of each are needed: --hold-out 0.4"
+        in (refused(capsys, *words, "--hold-out", "0.9"))
+    )
+    assert "did you mean patchcore?" in refused(capsys, "fit", "patchcor", tiles, *out)
+    assert "--patches 99999: 30 images have 1,920" in refused(
+        capsys, "fit", "patchcore", tiles, *FIT, *out, "--patches", "99999"
+    )
+    assert "is the folder that is read" in refused(capsys, "fit", "padim", tiles, "--normal", "good", "-o", tiles)
+    assert "is a folder that is read" in refused(capsys, "score", detector, tiles, "-o", tiles)
     bands = np.zeros((30, 16, 16, 5), np.uint8)
     np.savez(tmp_path / "bands.npz", images=bands)
     assert "pretrained features are of grey or RGB images" in refused(
         capsys, "fit", "padim", tmp_path / "bands.npz", "--size", "32", *out
     )
     assert not (tmp_path / "no").exists()
+
+
+def test_broken_files_are_named_and_not_counted(tiles, tmp_path, capsys):
+    for number in range(44):
+        tile(tmp_path / "set" / f"{number}.png", number)
+    (tmp_path / "set" / "0.png").write_bytes((tmp_path / "set" / "0.png").read_bytes()[:700])
+    words = ["anomaly", "fit", "padim", str(tmp_path / "set"), "--size", "64", "-o", str(tmp_path / "own")]
+    capsys.readouterr()
+    assert main([*words, "--device", "cpu"]) == 0
+    said = capsys.readouterr()
+    assert "left out:" in said.err
+    assert "0.png" in said.err
+    learned = read_config(tmp_path / "own" / "model.safetensors").training.images_seen
+    held = int(re.search(r"of (\d+) other normal", said.out)[1])
+    assert learned + held == 43
+    for number in range(1, 4):
+        (tmp_path / "set" / f"{number}.png").write_bytes(b"\x89PNG no image")
+    assert "cannot be read" in refused(capsys, "fit", "padim", tmp_path / "set", "--size", "64", "-o", tmp_path / "no")
+
+
+def test_images_without_any_pattern_are_refused(tmp_path, capsys):
+    (tmp_path / "set").mkdir()
+    for number in range(44):
+        Image.new("L", (64, 64), 128).save(tmp_path / "set" / f"{number}.png")
+    assert "all the same" in refused(capsys, "fit", "padim", tmp_path / "set", "--size", "64", "-o", tmp_path / "no")
 
 
 def test_small_sets_keep_enough_apart_by_themselves(tiles, tmp_path, capsys):

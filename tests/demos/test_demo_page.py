@@ -325,7 +325,7 @@ def test_styles_are_chosen_changed_mixed_and_found(page: Page, tmp_path: Path) -
     page.locator("#styles-said").get_by_text("looking").wait_for()  # its progress
     page.locator("#styles-give-up").click()
     page.locator("#styles-said").get_by_text("looking").wait_for(state="hidden")
-    assert page.locator("#styles-said").inner_text() == said
+    page.wait_for_function("said => document.querySelector('#styles-said').innerText === said", arg=said)
     act_and_wait(lambda: page.get_by_role("button", name="Look for it").click())
     assert "of the difference from the mean image are gone" in page.locator("#styles-said").inner_text()
     assert page.locator("#change-0 input[type=range]").input_value() == "0"  # another image begins anew
@@ -416,7 +416,7 @@ def test_a_drawing_is_judged(page: Page, demo, tmp_path: Path) -> None:
     drawing = Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2])))
     assert np.asarray(drawing.convert("L")).max() == 255
     score = float(detector(Framing(config).prepared([drawing]))[0, 2])
-    assert f"Score {score:.1f}; the threshold is 0.0, which 5% of the usual ones pass." in words
+    assert f"Score {score:.1f}; the threshold is 0.0, which 5% of the usual ones exceed." in words
     assert ("Unlike" in words) == (score > 0)
     page.locator("#faults-board").get_by_role("button", name="Undo").click()
     page.wait_for_function("old => document.querySelector('#faults-verdict').innerText !== old", arg=words)

@@ -112,8 +112,10 @@ def test_what_is_refused(run, folders, tmp_path, capsys):
     assert main(["export", str(run), "--format", "onnx", "-o", str(tmp_path / "any.onnx")]) == 2
     assert "ONNX is for named styles only: keep the .safetensors file" in err(capsys)
     model = translate.load(run, device="cpu")
-    with pytest.raises(ConfigError, match="has no named styles: give an image of a style"):
+    with pytest.raises(ConfigError, match="has no named styles: give an image of one"):
         model.style_code("starry-night")
+    with pytest.raises(InferenceError, match="or a PIL image, not ndarray"):
+        model(Image.open(photo), style=np.asarray(Image.open(style)))
     with pytest.raises(ConfigError, match=r"a strength is 0 to 1\.5"):
         model(Image.open(photo), style=Image.open(style), strength=3)
     assert not (tmp_path / "no.png").exists()

@@ -19,6 +19,7 @@ from translate.networks.patch_anomaly import NUM_FEATURES, in_cells
 
 MOST_PATCHES = 100_000  # that the memory is chosen from
 PROJECTED = 32  # numbers of a patch by which it is chosen (Johnson and Lindenstrauss, 1984)
+LEAST_DEVIATION = 1e-4  # of the logarithms of distances; below, what differs is rounding
 SHRINKAGE = 0.01  # added to covariances, in variances of a feature over all places: as in PaDiM's code
 
 
@@ -58,7 +59,7 @@ def fit_patches(
     detector.to(device).eval()
     sums, squares, count = torch.zeros(NUM_FEATURES).double(), torch.zeros(NUM_FEATURES).double(), 0
     places = (config.size // 8) ** 2
-    taken = max(1, min(places, MOST_PATCHES // num_images))  # of each image
+    taken = most_patches(num_images, size=config.size) // num_images  # of each image
     generator = torch.Generator().manual_seed(seed)
     chosen: list[Tensor] = []
     cells: _Moments | None = None
@@ -72,8 +73,11 @@ def fit_patches(
                 cells.add(found)
             else:
                 chosen += [row[torch.randperm(places, generator=generator)[:taken]] for row in found.flatten(1, 2)]
+    if count < FEWEST * places:
+        raise ConfigError(f"{count // places} normal images to learn from can be read, and {FEWEST} are needed")
     usual = sums / count
-    spread = (squares / count - usual.square()).clamp_min(1e-8).sqrt()
+    spread = (squares / count - usual.square()).clamp_min(0).sqrt()
+    spread = spread.clamp_min(0.01 * float(spread.mean()))  # a feature that never varies would be infinitely telling
     detector.usual.copy_(usual)
     detector.spread.copy_(spread)
     if cells is not None:
@@ -91,7 +95,15 @@ def fit_patches(
         projection = torch.randn(NUM_FEATURES, PROJECTED, generator=generator) / PROJECTED**0.5
         detector.memory.copy_(patches[farthest(patches @ projection, config.num_patches)])
     set_thresholds(detector, held_back, false_alarms=false_alarms)
+    if float(detector.deviations[0]) < LEAST_DEVIATION:
+        raise ConfigError("the normal images are all the same, and nothing can be told by them: give others")
     return detector.requires_grad_(False)
+
+
+def most_patches(num_images: int, *, size: int) -> int:
+    """How many patches of so many images there are to choose a memory from."""
+    places = (size // 8) ** 2
+    return num_images * max(1, min(places, MOST_PATCHES // num_images))
 
 
 def farthest(points: Tensor, count: int) -> Tensor:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 EXIT_PARTLY = 1
 MOST = 20_000  # images that a covariance is taken of
 MOST_HELD_BACK = 2_000  # that a threshold is taken from, of large images
+MOST_UNREAD = 0.05  # share of images that cannot be read, above which nothing is fitted
+USEFUL = 0.6  # AUROC on planted faults, below which a detector is doubted
 METHODS = ("patchcore", "padim")
 
 
@@ -125,8 +128,12 @@ def _fit(command: Fit) -> int:
     from translate.inference.library import load_image_model
 
     names_a_file(command.out, (".safetensors",))
+    if command.out.resolve() == command.root.resolve():
+        raise ConfigError(f"--out {command.out} is the folder that is read: name another")
     if command.weights in METHODS:
         return _fit_patches(command)
+    if not Path(command.weights).exists() and (close := get_close_matches(command.weights.lower(), METHODS, n=1)):
+        raise ConfigError(f"there is no method {command.weights!r}: did you mean {close[0]}?")
     for name in ("normal", "size", "fit", "hold_out", "patches"):
         if getattr(command, name) not in (None, ()):
             flag = name.replace("_", "-")
@@ -156,20 +163,22 @@ def _fit(command: Fit) -> int:
 
 def _fit_patches(command: Fit) -> int:
     import time
+    from dataclasses import replace
 
     import torch
 
     from translate.applications.anomaly import FEWEST, measured, told_from_planted
-    from translate.applications.patch_anomaly import fit_patches
+    from translate.applications.patch_anomaly import fit_patches, most_patches
     from translate.checkpoint.weights import save_weights
     from translate.config.networks import PatchAnomalyConfig
     from translate.config.training import ImageSetConfig
     from translate.config.weights import Domains, TrainingRecord, WeightsConfig
     from translate.data.folder_images import held_out
-    from translate.data.image_inputs import spread
+    from translate.data.image_inputs import part_names, read_part, spread
     from translate.data.image_set import ImageSet
     from translate.engine.display import device_name
     from translate.inference.device import choose_device
+    from translate.inference.image_model import Framing
     from translate.recipes.base import preprocessing
 
     if command.smoothing is not None:
@@ -187,41 +196,32 @@ def _fit_patches(command: Fit) -> int:
             f"pretrained features are of grey or RGB images, and these have {images.format.channels} channels: train "
             "an autoencoder (translate train ae), and fit that"
         )
-    config = PatchAnomalyConfig(
-        method=command.weights,  # type: ignore[arg-type]
-        channels=1 if images.format.channels == 1 else 3,
-        size=size,
-        num_patches=command.patches,
-        cells=next(cells for cells in (8, 4, 2, 1) if size // 8 % cells == 0),
-    )
-    start = time.monotonic()
     chosen, split = tuple(range(len(images.part("train")))), "val"
     others = tuple(range(len(images.part("val"))))
     if not others:
         share = command.hold_out or max(0.1, FEWEST / len(chosen))
         (chosen, others), split = held_out(chosen, share), "train"
+    if min(len(chosen), len(others)) < FEWEST:
+        whole = len(chosen) + len(others)
+        advice = "give more" if whole < 2 * FEWEST else f"--hold-out {FEWEST / whole:.2g} keeps enough apart"
+        raise ConfigError(
+            f"{command.root}: {len(chosen)} normal images to learn from and {len(others)} to set the threshold by, and "
+            f"{FEWEST} of each are needed: {advice}"
+        )
     chosen = tuple(chosen[index] for index in spread(len(chosen), MOST))
-    batches = (images.images("train", chosen[first : first + 64]) for first in range(0, len(chosen), 64))
-    held_back = images.images(split, [others[index] for index in spread(len(others), MOST_HELD_BACK)])
+    others = tuple(others[index] for index in spread(len(others), MOST_HELD_BACK))
+    available = most_patches(len(chosen), size=size)
+    if command.patches is not None and command.patches > available:
+        raise ConfigError(f"--patches {command.patches}: {len(chosen)} images have {available:,} to choose from")
+    config = PatchAnomalyConfig(
+        method=command.weights,  # type: ignore[arg-type]
+        channels=1 if images.format.channels == 1 else 3,
+        size=size,
+        num_patches=command.patches or min(available, 4000),
+        cells=next(cells for cells in (8, 4, 2, 1) if size // 8 % cells == 0),
+    )
+    start = time.monotonic()
     device = choose_device(command.device)
-    detector = fit_patches(
-        config,
-        batches,
-        held_back,
-        num_images=len(chosen),
-        false_alarms=command.false_alarms,
-        seed=command.seed,
-        device=device,
-    )
-    record = TrainingRecord(
-        recipe=command.weights,
-        images_seen=len(chosen),
-        data=images.description,
-        hours=round((time.monotonic() - start) / 3600, 4),
-        device=device_name(device),
-        precision="fp32",
-        versions={"torch": torch.__version__},
-    )
     weights = WeightsConfig(
         kind="anomaly",
         name=command.out.stem if command.out.suffix else command.out.resolve().name,
@@ -230,15 +230,60 @@ def _fit_patches(command: Fit) -> int:
         domains=Domains(source="images", target="scores"),
         noise="never",
         false_alarms=command.false_alarms,
-        training=record,
     )
-    file = save_weights(detector, weights, command.out)
+    for line in images.announcement:
+        print(line, file=sys.stderr)
+    framing = Framing(weights)
+    unread: list[str] = []
+
+    def read(part: str, numbers: Sequence[int]) -> Iterator[Tensor]:
+        called = part_names(images.part(part), images.found.root)
+        for first in range(0, len(numbers), 64):
+            named, failed = read_part(images.part(part), numbers[first : first + 64], called, fmt=framing.format)
+            unread.extend(failed)
+            for line in failed:
+                print(f"left out: {line}", file=sys.stderr)
+            if named:
+                yield framing.prepared([one.picture for one in named])
+
+    parts = list(read(split, others))
+    held_back = torch.cat(parts) if parts else torch.zeros(0)
+    detector = fit_patches(
+        config,
+        read("train", chosen),
+        held_back,
+        num_images=len(chosen),
+        false_alarms=command.false_alarms,
+        seed=command.seed,
+        device=device,
+    )
+    if len(unread) > MOST_UNREAD * (len(chosen) + len(others)):
+        raise ConfigError(
+            f"{len(unread)} of {len(chosen) + len(others)} images of {command.root} cannot be read, and are named "
+            "above: take them out"
+        )
+    learned = len(chosen) + len(others) - len(unread) - len(held_back)
+    record = TrainingRecord(
+        recipe=command.weights,
+        images_seen=learned,
+        data=images.description,
+        hours=round((time.monotonic() - start) / 3600, 4),
+        device=device_name(device),
+        precision="fp32",
+        versions={"torch": torch.__version__},
+    )
+    file = save_weights(detector, replace(weights, training=record), command.out)
     above = float((measured(detector, held_back)[:, 0] > detector.thresholds.cpu()[0]).float().mean())
     print(
-        f"fitted to {len(chosen):,} normal images; {above:.1%} of {len(held_back):,} other normal ones are above the "
+        f"fitted to {learned:,} normal images; {above:.1%} of {len(held_back):,} other normal ones are above the "
         "threshold"
     )
-    print(f"AUROC on faults planted in them: {told_from_planted(detector, held_back):.3f}")
+    if command.false_alarms * len(held_back) < 1:
+        print(f"{len(held_back)} images cannot show fewer false alarms than {1 / len(held_back):.1%}: hold out more")
+    told = told_from_planted(detector, held_back)
+    print(f"AUROC on faults planted in them: {told:.3f}")
+    if told < USEFUL:
+        print("that is little better than chance: are the normal images alike, and large enough?", file=sys.stderr)
     print(f"{file}. Try it: translate anomaly score {command.out} IMAGES -o OUT")
     return 0
 
@@ -254,6 +299,8 @@ def _score(command: Score) -> int:
 
     if command.out is not None:
         names_a_file(command.out, ())
+        if any(command.out.resolve() == Path(given).resolve() for given in command.inputs):
+            raise ConfigError(f"--out {command.out} is a folder that is read: name another")
     if command.masks is not None and not command.normal:
         raise ConfigError("--masks needs to know which classes are normal: --normal CLASS")
     detector, config = load_detector(command.weights, device=command.device)
@@ -286,7 +333,7 @@ def _score(command: Score) -> int:
         for one, score, wrong in zip(named, scores[:, column].tolist(), abnormal.tolist(), strict=True):
             print(f"{one.name:30} {score:8.2f}  {'abnormal' if wrong else 'normal'}")
     share = float(abnormal.float().mean())
-    alarms = f", which {config.false_alarms:.0%} of normal images pass" if config.false_alarms else ""
+    alarms = f", which {100 * config.false_alarms:.2g}% of normal images exceed" if config.false_alarms else ""
     print(
         f"{int(abnormal.sum())} of {len(named)} images ({share:.1%}) are abnormal by {by}: above "
         f"{threshold:.2f}{alarms}"
@@ -325,6 +372,7 @@ def _write(
         table.writerow(["image", *detector.scores, "abnormal"])
         for one, row, wrong in zip(named, scores.tolist(), abnormal.tolist(), strict=True):
             table.writerow([one.name, *(f"{value:.4f}" for value in row), int(wrong)])
+    (command.out / "measures.csv").unlink(missing_ok=True)  # of other scores
     if judge is not None:
         with (
             written_beside(command.out / "measures.csv") as beside,

@@ -78,6 +78,7 @@ def apply(command: Apply) -> int:
     from translate.inference.library import load_translator
     from translate.inference.measured import KEEP_VALUES, as_sources, found_values, requested
     from translate.inference.styles import parse_mixture
+    from translate.inference.translator import InferenceError
 
     errors = Console(stderr=True, highlight=False)
 
@@ -90,6 +91,8 @@ def apply(command: Apply) -> int:
         say(line)
     if command.style is not None and command.style_image is not None:
         raise ConfigError("--style names a style, and --style-image shows one: give one of them")
+    if command.like is not None and command.style_image is not None:
+        raise ConfigError("--like and --style-image both show what the output should look like: give one of them")
     if command.like is not None and command.looks > 1:
         raise ConfigError("--like is one look, and --looks asks for several: give one of them")
     if one_file and command.looks > 1:
@@ -135,7 +138,10 @@ def apply(command: Apply) -> int:
             raise ConfigError(
                 f"'{translator.config.name}' needs a style: give an image of it, --style-image PAINTING.jpg"
             )
-        code = translator.style_code(read_image(command.style_image), strength=command.strength)
+        try:
+            code = translator.style_code(read_image(command.style_image), strength=command.strength)
+        except InferenceError as error:
+            raise ConfigError(f"{command.style_image}: {error}") from None
     elif command.style is not None or command.strength != 1.0:
         mixture = parse_mixture(command.style) if command.style is not None else None
         code = translator.style_code(mixture, strength=command.strength)

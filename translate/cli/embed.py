@@ -61,6 +61,7 @@ class Embed(Config):
 def embed(command: Embed) -> int:
     validate(command)
     import json
+    from difflib import get_close_matches
 
     import numpy as np
     import torch
@@ -92,6 +93,10 @@ def embed(command: Embed) -> int:
         name, weights_file = named_features(command.weights)
         device = choose_device(command.device)
         model = FeatureModel(open_features(name, weights_file, device=device), device=command.device)
+    elif (close := get_close_matches(command.weights.lower(), [EfficientNetLite0.name], n=1, cutoff=0.8)) and not Path(
+        command.weights
+    ).exists():
+        raise ConfigError(f"there is no feature network {command.weights!r}: did you mean {close[0]}?")
     else:
         model = load_image_model(command.weights, device=command.device)
     found = find_images(

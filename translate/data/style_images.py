@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from translate.data.images import ImageError, composite, convert, list_images, natural_key, read_image
 from translate.data.layouts_common import children_of, existing_folder
@@ -15,6 +19,7 @@ from translate.data.problems import LayoutError
 from translate.data.store import fitted_size, resize
 
 LEAST = 64  # pixels of the shorter side, of which a style can be seen
+KEPT_IMAGES = 2_000  # in memory
 _SPREAD = 64  # images of a style that are taken at most
 
 
@@ -71,6 +76,50 @@ def read_style(file: Path, *, size: int) -> np.ndarray:
         )
     width, height = fitted_size(*picture.size, side=size, fit="cover")
     return resize(convert(picture.colour, channels=3, bits=8), width=width, height=height)
+
+
+class StyleImages:
+    """The images of styles as tensors, read when they are wanted and kept while there is room.
+
+    Files are read by numbers, so these are waited for where they come from another device.
+
+    Args:
+        styles: K of them, of whose first files is taken.
+        size: S, of the shorter side.
+    """
+
+    def __init__(self, styles: Sequence[Style], *, size: int) -> None:
+        self.styles, self.size = styles, size
+        self.whole = lru_cache(KEPT_IMAGES)(self._whole)
+
+    def read(self, file: Path) -> Tensor:
+        """uint8 [1, 3, H, W] of a file."""
+        pixels = torch.from_numpy(read_style(file, size=self.size).copy())
+        return pixels.permute(2, 0, 1)[None].contiguous()
+
+    def _whole(self, number: int) -> Tensor:
+        """uint8 [1, 3, H, W] of a style."""
+        return self.read(self.styles[number].files[0])
+
+    def wholes(self, numbers: Tensor) -> list[Tensor]:
+        """uint8 [1, 3, H, W] each, of int64 [N]; on its device."""
+        return [self.whole(number).to(numbers.device) for number in numbers.tolist()]
+
+    def squares(self, numbers: Tensor, draws: Tensor) -> Tensor:
+        """A square of each of some styles, uint8 [N, 3, S, S].
+
+        Args:
+            numbers: int64 [N].
+            draws: [N, 3] between 0 and 1: how far down, how far to the right, and below a half mirrored.
+        """
+        squares = []
+        for number, (down, across, mirrored) in zip(numbers.tolist(), draws.tolist(), strict=True):
+            image = self.whole(number)
+            height, width = image.shape[-2:]
+            top, left = int(down * (height - self.size + 1)), int(across * (width - self.size + 1))
+            square = image[..., top : top + self.size, left : left + self.size]
+            squares.append(square.flip(-1) if mirrored < 0.5 else square)
+        return torch.cat(squares).to(numbers.device)
 
 
 def _named(stem: str) -> str:

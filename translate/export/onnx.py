@@ -107,7 +107,7 @@ def export_onnx(source: Path, target: Path, *, name: str | None = None) -> Expor
     if not isinstance(config.network, GeneratorConfig | ConditionalResNetConfig):
         raise ExportError(
             f"'{config.name}' holds {a_kind(config.kind)}: translators and segmenters are exported to ONNX, "
-            f"a {config.kind} stays a .safetensors file"
+            f"{a_kind(config.kind)} stays a .safetensors file"
         )
     if isinstance(config.network, ConditionalResNetConfig) and not config.network.num_styles:
         raise ExportError(

@@ -24,7 +24,7 @@ from translate.data.ranges import missing
 from translate.data.store import Format, fitted_size, resize, to_format
 from translate.data.values import decoded
 from translate.inference.device import choose_device
-from translate.inference.translator import InferenceError
+from translate.inference.translator import InferenceError, a_kind
 from translate.networks import Autoencoder, VQVAENetwork
 
 AT_ONCE = 256  # images
@@ -136,7 +136,7 @@ class ImageModel(Framing):
     def __init__(self, network: nn.Module, config: WeightsConfig, *, device: str = "auto") -> None:
         if not isinstance(network, Autoencoder | VQVAENetwork):
             raise InferenceError(
-                f"'{config.name}' holds a {config.kind}, which has no latents: this needs the weights of an "
+                f"'{config.name}' holds {a_kind(config.kind)}, which has no latents: this needs the weights of an "
                 "autoencoder (translate train ae, vae or vqvae)"
             )
         super().__init__(config)

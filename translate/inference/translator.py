@@ -47,14 +47,15 @@ _OTHER_KINDS = {
     "discriminator": ", which judges images and makes none",
     "segmenter": ", which names the class of each pixel",
     "classifier": ", which names the class of an image",
-    "anomaly": " detector, which scores images (translate anomaly score)",
+    "anomaly": ", which scores images (translate anomaly score)",
     "generator": ", which makes images of random numbers (translate sample)",
     "autoencoder": ", which makes images again (translate reconstruct)",
 }
 
 
 def a_kind(noun: str) -> str:
-    """A noun with its article."""
+    """A noun with its article; of a kind of weights, too."""
+    noun = "anomaly detector" if noun == "anomaly" else noun
     return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
@@ -313,10 +314,10 @@ class Translator:
             check_strength(strength)
             return strength * self.encode(style)
         codes = self._network.named_codes
+        if style is not None and not isinstance(style, str | Mapping):
+            raise InferenceError(f"a style is a name, shares of names, or a PIL image, not {type(style).__name__}")
         if codes is None and self.any_style:
-            raise ConfigError(
-                f"'{self.config.name}' has no named styles: give an image of a style (--style-image FILE)"
-            )
+            raise ConfigError(f"'{self.config.name}' has no named styles: give an image of one (--style-image FILE)")
         if codes is None:
             raise ConfigError(f"'{self.config.name}' has no styles, for which a style and its strength are")
         return mixed_code(codes.detach().float().cpu(), self.styles, style or self.styles[0], strength=strength)

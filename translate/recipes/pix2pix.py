@@ -101,9 +101,9 @@ class Pix2Pix(Recipe):
             return None
         target = self.data.target_format
         if target.encoding is not None or target.channels not in (1, 3):
+            what = f"{target.channels} channels" if target.channels not in (1, 3) else "measured values"
             raise ConfigError(
-                f"--perceptual-weight is for outputs that are grey or RGB, and these have {target.channels} channels "
-                "or measured values: leave it out"
+                f"--perceptual-weight is for outputs that are grey or RGB, and these have {what}: leave it out"
             )
         return pretrained_features(border="reflect")
 

@@ -13,8 +13,6 @@ Shapes: N batch, H height, W width, C channels, D code, K styles.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +26,7 @@ from translate.config.style_transfer import StyleTransferConfig
 from translate.config.training import Precision
 from translate.config.weights import Domains, WeightsConfig
 from translate.data.image_set import ImageSet
-from translate.data.style_images import Style, find_styles, read_style
+from translate.data.style_images import KEPT_IMAGES, Style, StyleImages, find_styles
 from translate.inference.translator import run_network
 from translate.losses import content_distances, gram, style_distances, total_variation
 from translate.networks import ConditionalResNet, initialise
@@ -42,7 +40,6 @@ LEAST_SIDE = 32  # of the photographs' crops: below, the deepest features that a
 SHOWN = 6  # styles in a sample grid
 SHORT = 20  # letters of a heading at most
 FEWEST_STYLES = 20  # that an encoder is learned from
-KEPT_IMAGES = 2_000  # of styles, in memory
 
 
 class StyleTransfer(Recipe):
@@ -72,6 +69,7 @@ class StyleTransfer(Recipe):
                     f"--any-style learns from many images, and {config.styles} has {len(self.styles)}: give "
                     f"{FEWEST_STYLES} at the least, better hundreds; or leave it out, and each of them is a style"
                 )
+        self.images = StyleImages(self.styles, size=config.style_size)
         self.teacher = pretrained_features(border="reflect")
         self.targets = [] if config.any_style else self._grams(self.styles)
         self.network = ConditionalResNetConfig(
@@ -85,7 +83,6 @@ class StyleTransfer(Recipe):
         codes = self.g.codes.detach().clone()
         initialise(self.g, kind=config.run.init)
         self.g.codes.data.copy_(codes)
-        self._image = lru_cache(KEPT_IMAGES)(self._read)
         if self.g.encoder is not None:
             self._prepare(self.g.encoder)
         data.check_size(stride=self.g.stride, minimum=LEAST_SIDE)
@@ -100,15 +97,10 @@ class StyleTransfer(Recipe):
         for style in styles:
             found = []
             for file in style.files:
-                image = scaled(self._read(file))
+                image = scaled(self.images.read(file))
                 found.append([gram(layer) for layer in self.teacher.maps(image, wide=STYLE_BLOCKS)])
             rows.append([torch.cat(layers).mean(dim=0) for layers in zip(*found, strict=True)])
         return [torch.stack(layers) for layers in zip(*rows, strict=True)]
-
-    def _read(self, file: Path) -> Tensor:
-        """uint8 [1, 3, H, W]."""
-        pixels = torch.from_numpy(read_style(file, size=self.config.style_size).copy())
-        return pixels.permute(2, 0, 1)[None].contiguous()
 
     @torch.no_grad()
     def _prepare(self, encoder: CodeEncoder) -> None:
@@ -120,25 +112,13 @@ class StyleTransfer(Recipe):
         step = -(-len(self.styles) // KEPT_IMAGES)
         found = torch.cat(
             [
-                statistics(self.teacher.maps(scaled(self._image(style.files[0])), wide=STYLE_BLOCKS))
-                for style in self.styles[::step]
+                statistics(self.teacher.maps(scaled(self.images.whole(number)), wide=STYLE_BLOCKS))
+                for number in range(0, len(self.styles), step)
             ]
         )
         deviation, mean = torch.std_mean(found, dim=0)
         encoder.centre.copy_(mean)
         encoder.deviation.copy_(deviation.clamp_min(1e-3))
-
-    def _examples(self, keys: Tensor, chosen: Tensor) -> Tensor:
-        """Squares of style images at random places, half of them mirrored: [N, 3, S, S] in [-1, 1]."""
-        side, draws = self.config.style_size, keyed_uniform(keys, 3, stream=EXAMPLES).tolist()
-        squares = []
-        for number, (down, across, mirrored) in zip(chosen.tolist(), draws, strict=True):
-            image = self._image(self.styles[number].files[0])
-            height, width = image.shape[-2:]
-            top, left = int(down * (height - side + 1)), int(across * (width - side + 1))
-            square = image[..., top : top + side, left : left + side]
-            squares.append(square.flip(-1) if mirrored < 0.5 else square)
-        return scaled(torch.cat(squares)).to(keys.device)
 
     @property
     def announcement(self) -> list[str]:
@@ -183,9 +163,9 @@ class StyleTransfer(Recipe):
             self.targets = [target.to(device) for target in self.targets]
             return g.codes[chosen], [target[chosen] for target in self.targets]
         if keys is None:
-            whole = [scaled(self._image(self.styles[number].files[0])).to(device) for number in chosen.tolist()]
+            whole = [scaled(image) for image in self.images.wholes(chosen)]
         else:
-            whole = [self._examples(keys, chosen)]
+            whole = [scaled(self.images.squares(chosen, keyed_uniform(keys, 3, stream=EXAMPLES)))]
         with torch.no_grad():
             layers = [self.teacher.to(device).maps(images, wide=STYLE_BLOCKS) for images in whole]
             found = torch.cat([statistics(maps) for maps in layers])
