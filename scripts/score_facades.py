@@ -5,8 +5,8 @@ Frechet distance is of its fourth block, averaged over each of 4x4 parts of an i
 of 512 features; over the variance of the real features. Outputs for the test and validation label maps are compared
 with the training photos, and beside them the real photos of the same maps.
 
-The grid is the energy at the frequencies of patterns that repeat every 2, 4 or 8 pixels, above that of the frequencies
-beside them, as a share of an image's variance: of the mean spectrum of luma.
+The grid is the energy at the frequencies of patterns that repeat every 2, every 4 or every 8 pixels, above that of the
+frequencies beside them, as a share of an image's variance: of the mean spectrum of luma.
 
     python scripts/score_facades.py FACADES WEIGHTS [WEIGHTS ...] [--json FILE]
 """
@@ -51,8 +51,8 @@ def rows(network: VGG16, images: list[Image.Image]) -> Tensor:
     return torch.stack(found).permute(0, 2, 3, 1).flatten(0, 2)
 
 
-def grid_energy(images: list[Image.Image]) -> float:
-    """Of patterns that repeat every 2, 4 or 8 pixels, as a share of the variance."""
+def grid_energy(images: list[Image.Image], *, period: int) -> float:
+    """Of patterns that repeat every so many pixels, as a share of the variance."""
     power = torch.zeros(SIDE, SIDE, dtype=torch.float64)
     for image in images:
         luma = torch.from_numpy(np.asarray(image.convert("L"), dtype=np.float64))
@@ -60,12 +60,8 @@ def grid_energy(images: list[Image.Image]) -> float:
         window = torch.hann_window(SIDE, periodic=True, dtype=torch.float64)
         power += torch.fft.fft2(centred * window[:, None] * window[None]).abs().square() / centred.square().sum()
     power /= len(images)
-    places = {
-        (down * (SIDE // period), across * (SIDE // period))
-        for period in PERIODS
-        for down in range(period)
-        for across in range(period)
-    }
+    step = SIDE // period
+    places = {(down * step, across * step) for down in range(period) for across in range(period)}
     total = 0.0
     for row, column in sorted(places - {(0, 0)}):
         around = power.roll((4 - row, 4 - column), dims=(0, 1))[:9, :9]
@@ -94,12 +90,13 @@ def main() -> None:
     scores = {
         name: {
             "frechet": frechet_distance(rows(network, images), real) / spread,
-            "grid": grid_energy(images),
+            **{f"grid of {period} px": grid_energy(images, period=period) for period in PERIODS},
         }
         for name, images in found.items()
     }
     for name, row in scores.items():
-        print(f"{name:30} Frechet distance {row['frechet']:.3f}   grid {row['grid']:.2e}")
+        grids = "  ".join(f"{key} {value:.1e}" for key, value in row.items() if key != "frechet")
+        print(f"{name:30} Frechet distance {row['frechet']:.3f}  {grids}")
     if given.json is not None:
         given.json.write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
 
