@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from translate.blocks.norm import NormLayer
@@ -67,3 +69,32 @@ def relu() -> nn.Module:
 def leaky_relu() -> nn.Module:
     """Leaky ReLU of slope 0.2, the discriminator's activation since DCGAN (Radford et al., 2015)."""
     return nn.LeakyReLU(0.2)
+
+
+class ReflectConv2d(nn.Conv2d):
+    """A convolution whose border is a reflection, odd kernels only: the same numbers as ``padding_mode="reflect"``.
+
+    Autocast pads in fp32, and casts every image there and back for it, which takes longer than the convolution; here
+    the image is cast once, before it is padded.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        kernel_size: Odd.
+        stride: Of the convolution.
+        bias: Whether it has one.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int, *, stride: int = 1, bias: bool = True
+    ) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, stride=stride, bias=bias)
+        self.border = kernel_size // 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        kind, border = x.device.type, (self.border,) * 4
+        if not (torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)):
+            return super().forward(F.pad(x, border, mode="reflect"))
+        with torch.autocast(kind, enabled=False):
+            x = F.pad(x.to(torch.get_autocast_dtype(kind)), border, mode="reflect")
+        return super().forward(x)

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from translate.blocks.conv import ReflectConv2d
 from translate.blocks.norm import InstanceNorm2d
 from translate.blocks.resample import Enlarge
 from translate.config.networks import ConditionalResNetConfig
@@ -44,7 +45,7 @@ class ConditionalResNet(Generator):
         self.blocks = nn.ModuleList(_Block(quarter, code=code) for _ in range(config.num_blocks))
         self.enlarge = Enlarge("nearest")
         self.up = nn.ModuleList([_Layer(quarter, half, code=code), _Layer(half, full, code=code)])
-        self.head = nn.Conv2d(full, 3, 5, padding=2, padding_mode="reflect")
+        self.head = ReflectConv2d(full, 3, 5)
 
     @property
     def named_codes(self) -> Tensor | None:
@@ -122,15 +123,7 @@ class _Layer(nn.Module):
         self, in_channels: int, channels: int, *, code: int, kernel_size: int = 3, stride: int = 1, active: bool = True
     ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(
-            in_channels,
-            channels,
-            kernel_size,
-            stride=stride,
-            padding=kernel_size // 2,
-            padding_mode="reflect",
-            bias=False,
-        )
+        self.conv = ReflectConv2d(in_channels, channels, kernel_size, stride=stride, bias=False)
         self.norm, self.style = InstanceNorm2d(channels), nn.Linear(code, 2 * channels)
         nn.init.normal_(self.style.weight, std=0.1 / code**0.5)
         nn.init.zeros_(self.style.bias)
