@@ -43,6 +43,7 @@ KINDS = {
     "conv-generator": "GAN",
     "style-generator": "StyleGAN",
     "anomaly": "detector",
+    "patch-anomaly": "detector of patches",
 }
 
 

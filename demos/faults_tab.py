@@ -96,14 +96,14 @@ def faults_tab(catalogue: Catalogue) -> gr.Dropdown:
             f'<p class="verdict {"odd" if odd else "usual"}"><b>{"Unlike" if odd else "Like"} what it knows</b><br>'
             f"Score {score:.1f}; the threshold is {threshold:.1f}{passed}.</p>"
         )
-        makes = rebuilt is not None
-        shown = [to_images(one)[0] for one in (images, rebuilt.cpu() if rebuilt is not None else images)]
-        shown.append(heat_overlay(images, differs, scale=detector.heat_scale)[0])
+        made_of_it = images if rebuilt is None else rebuilt.cpu()  # hidden where there is none
+        overlay = heat_overlay(images, differs, scale=detector.heat_scale)[0]
+        shown = [to_images(images)[0], to_images(made_of_it)[0], overlay]
         files = [
             kept_file(place, f"{place.elem_id}.png", lambda to, one=one: one.save(to, "PNG"))  # type: ignore[misc]
             for place, one in zip((seen, again, heat), enlarged(shown, least=SIDE), strict=True)
         ]
-        return words, files[0], files[1], files[2], gr.update(visible=makes)
+        return words, files[0], files[1], files[2], gr.update(visible=rebuilt is not None)
 
     def judge_drawing(name: str | None, drawing: str | None) -> tuple[str, str, str, str, dict]:
         """Score a drawing: a PNG in a data URL."""

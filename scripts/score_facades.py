@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from score_styles import VGG16
 from torch import Tensor
 
 import translate
@@ -30,9 +30,6 @@ from translate.data.batches import fixed_batch
 from translate.data.paired import PairedImages
 from translate.inference.grid import to_images
 from translate.metrics import frechet_distance
-
-sys.path.insert(0, str(Path(__file__).parent))
-from score_styles import VGG16
 
 SIDE, PARTS, BLOCK = 256, 4, 3
 PERIODS = (2, 4, 8)  # pixels

@@ -18,13 +18,10 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-
-import translate
-
-sys.path.insert(0, str(Path(__file__).parent))
 from score_facades import pairs, rows
 from score_styles import VGG16
 
+import translate
 from translate.metrics import frechet_distance
 
 SIDE = 128

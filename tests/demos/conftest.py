@@ -97,15 +97,20 @@ def make_detector(path: Path) -> Path:
     return path
 
 
+def with_random_features(network: torch.nn.Module) -> None:
+    """Draw what would be pretrained."""
+    for name, tensor in network.named_buffers():
+        if name.endswith(".weight"):
+            torch.nn.init.kaiming_normal_(tensor)
+
+
 def make_patch_detector(path: Path) -> Path:
     """A detector of patches of 32 px with random features."""
     torch.manual_seed(0)
     network = PatchAnomalyConfig(method="padim", channels=1, size=32, cells=1)
     config = WeightsConfig(kind="anomaly", name=path.name, network=network, preprocessing=Preprocessing(size=32))
     built = build_network(network)
-    for name, tensor in built.features.named_buffers():
-        if name.endswith(".weight"):
-            torch.nn.init.kaiming_normal_(tensor)
+    with_random_features(built)
     built.whitening.copy_(torch.eye(built.whitening.shape[1]))
     save_weights(built, config, path)
     return path
@@ -145,9 +150,7 @@ def make_any_stylist(folder: Path) -> Path:
         noise="never",
     )
     built = build_network(network)
-    for name, tensor in built.named_buffers():
-        if name.endswith(".weight"):
-            torch.nn.init.kaiming_normal_(tensor)
+    with_random_features(built)
     for layer in built.modules():
         if isinstance(layer, torch.nn.Linear):
             torch.nn.init.normal_(layer.weight, std=0.5)

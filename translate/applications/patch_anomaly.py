@@ -54,8 +54,7 @@ def fit_patches(
             "least (--hold-out keeps more apart)"
         )
     detector = PatchDetector(config)
-    own, given = detector.features.state_dict(), pretrained_features().state_dict()
-    detector.features.load_state_dict({name: given[name] for name in own})
+    detector.features.load_state_dict(pretrained_features(num_blocks=len(detector.features.blocks)).state_dict())
     detector.to(device).eval()
     sums, squares, count = torch.zeros(NUM_FEATURES).double(), torch.zeros(NUM_FEATURES).double(), 0
     places = (config.size // 8) ** 2

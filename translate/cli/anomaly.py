@@ -170,7 +170,7 @@ def _fit_patches(command: Fit) -> int:
     from translate.applications.anomaly import FEWEST, measured, told_from_planted
     from translate.applications.patch_anomaly import fit_patches, most_patches
     from translate.checkpoint.weights import save_weights
-    from translate.config.networks import PatchAnomalyConfig
+    from translate.config.networks import NUM_PATCHES, PatchAnomalyConfig
     from translate.config.training import ImageSetConfig
     from translate.config.weights import Domains, TrainingRecord, WeightsConfig
     from translate.data.folder_images import held_out
@@ -217,7 +217,7 @@ def _fit_patches(command: Fit) -> int:
         method=command.weights,  # type: ignore[arg-type]
         channels=1 if images.format.channels == 1 else 3,
         size=size,
-        num_patches=command.patches or min(available, 4000),
+        num_patches=command.patches or min(available, NUM_PATCHES),
         cells=next(cells for cells in (8, 4, 2, 1) if size // 8 % cells == 0),
     )
     start = time.monotonic()

@@ -92,7 +92,7 @@ def embed(command: Embed) -> int:
             raise ConfigError("--show reconstructions is of autoencoders, and features are no images: leave it out")
         name, weights_file = named_features(command.weights)
         device = choose_device(command.device)
-        model = FeatureModel(open_features(name, weights_file, device=device), device=command.device)
+        model = FeatureModel(open_features(name, weights_file, device=device), device=device)
     elif (close := get_close_matches(command.weights.lower(), [EfficientNetLite0.name], n=1, cutoff=0.8)) and not Path(
         command.weights
     ).exists():

@@ -16,6 +16,7 @@ Upsampling = Literal["resize", "nearest", "transposed"]
 Downsampling = Literal["strided", "blur", "blur-after"]
 Initialisation = Literal["normal", "xavier", "kaiming", "orthogonal"]
 Likelihood = Literal["bernoulli", "gaussian"]
+NUM_PATCHES = 4_000  # of PatchCore's memory
 MOST_LAYERS = 256  # of a kind; a file that asks for more is no network
 
 
@@ -340,9 +341,9 @@ class PatchAnomalyConfig(SameChannels):
     def __post_init__(self) -> None:
         if self.size % 32:
             raise ConfigError(f"--size {self.size} is no multiple of 32: choose {max(32, self.size // 32 * 32)}")
-        patches, cells = (self.num_patches or 4000, None) if self.method == "patchcore" else (None, self.cells or 8)
-        object.__setattr__(self, "num_patches", patches)
-        object.__setattr__(self, "cells", cells)
+        kept = self.method == "patchcore"  # what the other method would have is taken away
+        object.__setattr__(self, "num_patches", (self.num_patches or NUM_PATCHES) if kept else None)
+        object.__setattr__(self, "cells", None if kept else self.cells or 8)
         if self.cells is not None and self.size // 8 % self.cells:
             raise ConfigError(f"{self.cells} cells a side do not divide the {self.size // 8} patches of {self.size} px")
 

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from translate.data.store import Format
-from translate.inference.device import choose_device
 from translate.inference.image_model import Framing
 from translate.networks.features import FeatureNetwork
 
@@ -21,18 +20,17 @@ class FeatureModel(Framing):
 
     Args:
         network: Which.
-        device: cuda, mps, cpu or auto.
+        device: Where it is.
 
     Attributes:
         name: Of the network.
         network: The ``nn.Module``.
     """
 
-    def __init__(self, network: FeatureNetwork, *, device: str = "auto") -> None:
+    def __init__(self, network: FeatureNetwork, *, device: torch.device) -> None:
         self.name, self.size, self.fit = network.name, network.size, "stretch"
         self.format = Format(channels=3)
-        self.device = choose_device(device)
-        self.network = network.to(self.device)
+        self.device, self.network = device, network
 
     @torch.inference_mode()
     def encoded(self, images: Tensor) -> Tensor:

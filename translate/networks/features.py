@@ -30,6 +30,14 @@ class FeaturesError(ValueError):
     """A feature network that cannot be built; the message says what was given and what was expected."""
 
 
+def squeezed(images: Tensor, size: int, *, antialias: bool = False) -> Tensor:
+    """[N, 1 or 3, H, W] to [N, 3, size, size], bilinear."""
+    images = images.expand(-1, 3, -1, -1)
+    if images.shape[-2:] == (size, size):
+        return images
+    return F.interpolate(images, (size, size), mode="bilinear", antialias=antialias)
+
+
 class TorchvisionFeatures(nn.Module):
     """Images in; out comes what the last linear layer of a torchvision classifier sees.
 
@@ -92,10 +100,7 @@ class TorchvisionFeatures(nn.Module):
 
     def squeeze(self, images: Tensor) -> Tensor:
         """[N, 1 or 3, H, W] to [N, 3, S, S]; what `forward` does itself, for images of different sizes."""
-        images = images.expand(-1, 3, -1, -1)
-        if images.shape[-2:] == (self.size, self.size):
-            return images
-        return F.interpolate(images, (self.size, self.size), mode="bilinear", antialias=True)
+        return squeezed(images, self.size, antialias=True)
 
     def forward(self, images: Tensor) -> Tensor:
         """Args: images: [N, 1 or 3, H, W] in [-1, 1], of any size. Returns: [N, D]."""
@@ -138,10 +143,7 @@ class FIDInception(nn.Module):
 
     def squeeze(self, images: Tensor) -> Tensor:
         """[N, 1 or 3, H, W] to [N, 3, 299, 299]."""
-        images = images.expand(-1, 3, -1, -1)
-        if images.shape[-2:] == (self.size, self.size):
-            return images
-        return F.interpolate(images, (self.size, self.size), mode="bilinear")
+        return squeezed(images, self.size)
 
     def forward(self, images: Tensor) -> Tensor:
         """Args: images: [N, 1 or 3, H, W] in [-1, 1], of any size. Returns: [N, 2048]."""
@@ -196,10 +198,7 @@ class LiteFeatures(nn.Module):
 
     def squeeze(self, images: Tensor) -> Tensor:
         """[N, 1 or 3, H, W] to [N, 3, 224, 224]."""
-        images = images.expand(-1, 3, -1, -1)
-        if images.shape[-2:] == (self.size, self.size):
-            return images
-        return F.interpolate(images, (self.size, self.size), mode="bilinear", antialias=True)
+        return squeezed(images, self.size, antialias=True)
 
     def forward(self, images: Tensor) -> Tensor:
         """Args: images: [N, 1 or 3, H, W] in [-1, 1], of any size. Returns: [N, 1280]."""

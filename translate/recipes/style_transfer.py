@@ -105,10 +105,7 @@ class StyleTransfer(Recipe):
     @torch.no_grad()
     def _prepare(self, encoder: CodeEncoder) -> None:
         """Give an encoder its features, and what is usual of their statistics."""
-        own = encoder.features.state_dict()
-        encoder.features.load_state_dict(
-            {name: tensor for name, tensor in self.teacher.state_dict().items() if name in own}
-        )
+        encoder.features.load_state_dict(pretrained_features(num_blocks=len(encoder.features.blocks)).state_dict())
         step = -(-len(self.styles) // KEPT_IMAGES)
         found = torch.cat(
             [
