@@ -53,6 +53,8 @@ GONE = (
 )
 SKETCHES = ("sketch", "sketches", "edges", "drawing", "drawings", "lines")
 """What line drawings are called as a source."""
+FLAT = ("flat", "flat icon", "flat icons")
+"""What drawings in flat colours are called as a source."""
 
 Model = Translator | ImageModel | GeneratorModel | AnomalyDetector
 
@@ -277,6 +279,11 @@ class Catalogue:
         """The weights that the Draw tab can use, those trained at 256 px first."""
         found = [offer for offer in self.offers.values() if offer.paints_facades]
         return sorted(found, key=lambda offer: abs(offer.config.preprocessing.size - 256))
+
+    def renderers(self) -> list[Offer]:
+        """The weights that render icons of flat colours."""
+        found = (offer for offer in self.offers.values() if offer.config.domains.source in FLAT)
+        return [offer for offer in found if offer.config.network.in_channels == 3]
 
     def sketchers(self) -> list[Offer]:
         """The weights that make pictures of line drawings."""

@@ -1,4 +1,4 @@
-"""The Draw tab: paint the label map of a facade, and see its photo."""
+"""The Draw tab: paint the plan of a facade, an icon or a sketch, and see what a network makes of it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import base64
 import binascii
 import io
 import time
+from collections.abc import Callable
 from functools import cache
-from html import escape
-from pathlib import Path
-from typing import Any
 
 import gradio as gr
 from PIL import Image
@@ -17,12 +15,13 @@ from PIL import Image
 from translate.config.presets import FACADE_CLASSES
 from translate.data.images import ImageError, from_pil
 from translate.demos.answers import as_toasts, for_page, in_words, refuse
-from translate.demos.catalogue import Catalogue
+from translate.demos.board import board
+from translate.demos.catalogue import Catalogue, Offer
 from translate.demos.examples import SIZE, URL_HEADER, buttons, sketches, thumbnails
 from translate.demos.facade_drawings import WALL, snap_to_palette
+from translate.demos.icon_drawings import COLOURS, ICONS, PAPER, SIDE, draw_icon
 from translate.demos.pad import pad, starts
 
-ASSETS = Path(__file__).parent / "assets"
 MAX_PIXELS = 2**22
 """Largest drawing taken; the board sends far smaller ones."""
 NAMES = {
@@ -60,96 +59,147 @@ def from_url(url: str) -> Image.Image:
     return image
 
 
-def board_html() -> str:
-    """The board's page fragment: palette, tools, canvas, and the drawings to start from."""
-    swatches = "".join(
-        f'<button type="button" class="swatch" data-colour="rgb{FACADE_CLASSES[name]}" data-name="{name}" '
-        f'aria-pressed="false"><i style="background: rgb{FACADE_CLASSES[name]}"></i>{escape(words)}</button>'
-        for name, words in NAMES.items()
-    )
-    template = (ASSETS / "drawing_board.html").read_text(encoding="utf-8")
-    for mark, value in (("SWATCHES", swatches), ("STARTS", thumbnails("Start from")), ("SIZE", str(SIZE))):
-        template = template.replace(f"[[{mark}]]", value)
-    return template
-
-
 def draw_tab(catalogue: Catalogue, tab: gr.Tab) -> None:
     """Lay out the tab and connect it; call inside ``gr.Blocks`` and the `tab`."""
-    painters, sketchers = catalogue.painters(), catalogue.sketchers()
-    if painters and sketchers:
+    boards: dict[str, Callable[[Catalogue, gr.Tab], None]] = {}
+    if catalogue.painters():
+        boards["A facade"] = facade_board
+    if catalogue.renderers():
+        boards["An icon"] = icon_board
+    if catalogue.sketchers():
+        boards["A sketch"] = sketch_board
+    if len(boards) > 1:
         with gr.Tabs(elem_id="draw-kinds"):
-            with gr.Tab("A facade"):
-                facade_board(catalogue)
-            with gr.Tab("A sketch") as shown:
-                sketch_board(catalogue, shown)
-    elif painters:
-        facade_board(catalogue)
-    elif sketchers:
-        sketch_board(catalogue, tab)
+            for title, board in boards.items():
+                with gr.Tab(title) as shown:
+                    board(catalogue, shown)
+    elif boards:
+        next(iter(boards.values()))(catalogue, tab)
     else:
         gr.Markdown(
-            "Drawing needs weights that turn labels into photos, or sketches into pictures, and none are here. Start "
-            "the demo with some: `translate demo --weights RUN`.",
+            "Drawing needs weights that turn labels into photos, sketches into pictures, or flat icons into "
+            "renderings, and none are here. Start the demo with some: `translate demo --weights RUN`.",
             elem_classes="lead",
         )
 
 
-def facade_board(catalogue: Catalogue) -> None:
+def facade_board(catalogue: Catalogue, _: gr.Tab) -> None:
     """A board for the label maps of facades, and the photo of what is on it."""
-    painters = catalogue.painters()
-    gr.Markdown("Paint the plan of a facade; the photo follows each stroke.", elem_classes="lead")
+    coloured_board(
+        catalogue,
+        catalogue.painters(),
+        lead="Paint the plan of a facade; the photo follows each stroke.",
+        drawn=lambda: board(
+            {words: FACADE_CLASSES[name] for name, words in NAMES.items()},
+            paper=FACADE_CLASSES[WALL],
+            starts=thumbnails("Start from"),
+            size=SIZE,
+            elem_id="board",
+            label="What to paint",
+            bare="plain wall",
+        ),
+        taken=lambda drawing, size: snap_to_palette(drawing, size=size),
+        picture=("photo", "Photo", "The photo that the network makes of the drawing"),
+        elem_id="draw",
+        api_name="draw",
+    )
+
+
+def icon_board(catalogue: Catalogue, _: gr.Tab) -> None:
+    """A board for icons in flat colours, and the rendering of what is on it."""
+    coloured_board(
+        catalogue,
+        catalogue.renderers(),
+        lead="Draw an icon in flat colours; the rendering follows each stroke.",
+        drawn=lambda: board(
+            COLOURS,
+            paper=PAPER,
+            starts=buttons("Start from", {name: draw_icon(name) for name in ICONS}),
+            size=SIDE,
+            elem_id="icon-board",
+            label="Colours",
+            bare="white",
+        ),
+        taken=lambda drawing, size: drawing.convert("RGB").resize((size, size), Image.Resampling.LANCZOS),
+        picture=("rendering", "Rendering", "What the network renders of the drawing"),
+        elem_id="icon",
+        api_name="render",
+    )
+
+
+def coloured_board(
+    catalogue: Catalogue,
+    offers: list[Offer],
+    *,
+    lead: str,
+    drawn: Callable[[], gr.HTML],
+    taken: Callable[[Image.Image, int], Image.Image],
+    picture: tuple[str, str, str],
+    elem_id: str,
+    api_name: str,
+) -> None:
+    """A board of colours, and what a network makes of it.
+
+    Args:
+        catalogue: It opens the weights.
+        offers: The weights to choose from.
+        lead: Said above the board.
+        drawn: It lays the board out.
+        taken: The drawing as a network of so many pixels takes it.
+        picture: What the network makes: the component's name, what it is called, and a description of it.
+        elem_id: Start of the other components' names.
+        api_name: What the event is called in the API.
+    """
+    gr.Markdown(lead, elem_classes="lead")
+    name, called, described = picture
     with gr.Row():
         with gr.Column(scale=3, min_width=300):
-            board = gr.HTML(
-                html_template=board_html(),
-                js_on_load=(ASSETS / "drawing_board.js").read_text(encoding="utf-8"),
-                apply_default_css=False,
-                elem_id="board",
-            )
+            painted = drawn()
         with gr.Column(scale=2, min_width=300):
-            photo = gr.Image(
+            made = gr.Image(
                 type="pil",
                 format="png",
-                label="Photo",
+                label=called,
                 show_label=False,
                 interactive=False,
                 buttons=["download", "fullscreen"],
-                alt_text="The photo that the network makes of the drawing",
-                elem_id="photo",
+                alt_text=described,
+                elem_id=name,
             )
-            took = gr.Markdown("The photo appears with the first stroke.", elem_id="draw-took")
+            took = gr.Markdown(f"The {called.lower()} appears with the first stroke.", elem_id=f"{elem_id}-took")
             weights = gr.Dropdown(
-                catalogue.titles(painters),
-                value=painters[0].name,
+                catalogue.titles(offers),
+                value=offers[0].name,
                 label="Weights",
-                visible=len(painters) > 1,
-                elem_id="draw-weights",
+                visible=len(offers) > 1,
+                elem_id=f"{elem_id}-weights",
             )
 
     def draw(drawing: str | None, name: str | None) -> tuple[Image.Image, str]:
-        """Make the photo of a drawing: a PNG in a data URL, of any size; colours go to the nearest class."""
+        """What a network makes of a drawing: a PNG in a data URL, of any size."""
         if not drawing:
             raise refuse("There is no drawing yet: paint something, or start from one of the drawings.")
-        if name not in {offer.name for offer in painters}:
+        if name not in {offer.name for offer in offers}:
             raise refuse("These weights are not in the list any more: choose others.")
         with as_toasts():
             size = catalogue.offers[name].config.preprocessing.size
-            labels = snap_to_palette(from_url(drawing), size=size)
+            given = taken(from_url(drawing), size)
             translator = catalogue.translator(name)
             started = time.perf_counter()
-            output = translator.pictures([from_pil(labels)])[0]
+            output = translator.pictures([from_pil(given)])[0]
             seconds = time.perf_counter() - started
         return for_page(output), in_words(seconds, output.size, translator.device.type)
 
-    model: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1, "show_progress": "hidden"}
     gr.on(
-        [board.change, weights.change],
+        [painted.change, weights.change],
         draw,
-        [board, weights],
-        [photo, took],
-        api_name="draw",
+        [painted, weights],
+        [made, took],
+        api_name=api_name,
         trigger_mode="always_last",
-        **model,
+        concurrency_id="model",
+        concurrency_limit=1,
+        show_progress="hidden",
     )
 
 

@@ -1,12 +1,12 @@
-// The drawing board: a canvas whose pixels are the label map itself. `element` and `props` come from Gradio.
-// Strokes are stamped as whole pixels, so that no colour outside the palette appears.
+// The drawing board: a canvas whose pixels are the drawing itself. `element` and `props` come from Gradio.
+// Everything is painted in whole pixels, so that no colour outside the palette appears.
 const canvas = element.querySelector("canvas");
 const pen = canvas.getContext("2d", { willReadFrequently: true });
 const slider = element.querySelector("input[type=range]");
 const swatches = [...element.querySelectorAll(".swatch")];
 const tools = [...element.querySelectorAll("[data-tool]")];
 const undoButton = element.querySelector('[data-do="undo"]');
-const wall = swatches.find((swatch) => swatch.dataset.name === "facade").dataset.colour;
+const { paper } = canvas.dataset;
 const history = [];
 let tool = "box";
 let colour = "";
@@ -62,6 +62,15 @@ function line(from, to, size) {
   }
 }
 
+// An ellipse of whole pixels in the box around it, row by row.
+function ellipse(left, top, width, height) {
+  for (let row = 0; row < height; row++) {
+    const rise = (2 * row + 1) / height - 1; // of the row's middle, -1 to 1
+    const half = Math.round((width / 2) * Math.sqrt(1 - rise * rise));
+    pen.fillRect(Math.round(left + width / 2) - half, top + row, 2 * half, 1);
+  }
+}
+
 // All of one colour that hangs together, row by row.
 function fill([x, y]) {
   const image = snapshot();
@@ -92,14 +101,15 @@ function fill([x, y]) {
 }
 
 function extend(point) {
-  pen.fillStyle = tool === "eraser" ? wall : colour;
-  if (tool === "box") {
+  pen.fillStyle = tool === "eraser" ? paper : colour;
+  if (tool === "box" || tool === "disc") {
     pen.putImageData(stroke.before, 0, 0);
     const [left, right] = [stroke.from[0], point[0]].sort((a, b) => a - b);
     const [top, bottom] = [stroke.from[1], point[1]].sort((a, b) => a - b);
-    pen.fillRect(left, top, right - left + 1, bottom - top + 1);
+    if (tool === "box") pen.fillRect(left, top, right - left + 1, bottom - top + 1);
+    else ellipse(left, top, right - left + 1, bottom - top + 1);
   } else {
-    line(stroke.last, point, Number(slider.value));
+    line(stroke.last, point, (Number(slider.value) * canvas.width) / 256);
   }
   stroke.last = point;
 }
@@ -149,7 +159,7 @@ window.addEventListener("keydown", (event) => {
 });
 element.querySelector('[data-do="clear"]').addEventListener("click", () => {
   remember(snapshot());
-  pen.fillStyle = wall;
+  pen.fillStyle = paper;
   pen.fillRect(0, 0, canvas.width, canvas.height);
   publish();
 });

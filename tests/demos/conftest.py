@@ -196,6 +196,8 @@ class Demo:
     """A VQ-VAE without a prior."""
     sketcher: Path
     """Weights from sketches to pictures."""
+    renderer: Path
+    """Weights from flat icons to renderings."""
     printed: str
     outside: list[str] = field(default_factory=list)
     """Addresses beyond this machine that the server's process has tried to reach."""
@@ -232,6 +234,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
             folder / "styles", StyleGeneratorConfig(size=16, widths=(4, 4, 4), latent=4, style=4, mapping_layers=1)
         )
         sketcher = make_weights(folder / "lines", source="sketch", target="picture", channels=1)
+        renderer = make_weights(folder / "icons", source="flat", target="rendered", size=64)
         vae = make_autoencoder(folder / "variational", variational=True)
         detector, codec = make_detector(folder / "watch"), make_codec(folder / "codes")
         app = module.launch(
@@ -248,6 +251,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
                 detector,
                 codec,
                 sketcher,
+                renderer,
                 make_stylist(folder / "brushes"),
                 make_any_stylist(folder / "anything"),
                 make_patch_detector(folder / "patches"),
@@ -268,6 +272,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
             detector=detector,
             codec=codec,
             sketcher=sketcher,
+            renderer=renderer,
             printed="\n".join(lines),
             outside=outside,
         )

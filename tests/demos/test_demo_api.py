@@ -14,6 +14,7 @@ from translate.data.images import read_image
 from translate.demos.app import HOST, DemoError, build_app, choose_port
 from translate.demos.examples import URL_HEADER, to_url
 from translate.demos.facade_drawings import STYLES, draw_facade
+from translate.demos.icon_drawings import draw_icon
 from translate.inference import contact_sheet
 from translate.inference.grid import enlarged
 from translate.inference.library import load
@@ -214,9 +215,7 @@ def test_there_and_back_again_says_what_is_lost(demo, client, tmp_path: Path) ->
 def test_drawing_needs_weights_from_labels(demo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("translate.demos.catalogue.shipped_weights", dict)
     texts = [str(block["props"].get("value")) for block in build_app([demo.other]).config["components"]]
-    assert any(
-        "Drawing needs weights that turn labels into photos, or sketches into pictures" in text for text in texts
-    )
+    assert any("Drawing needs weights that turn labels into photos, sketches into" in text for text in texts)
 
 
 def test_makes_images_as_python_does(demo, client) -> None:
@@ -271,3 +270,12 @@ def test_a_sketch_becomes_a_picture(demo, client) -> None:
     assert words.startswith("64 × 64 pixels in ")
     assert "There is no drawing yet" in failure(lambda: client.predict("", "lines", api_name="/sketch"))
     assert "cannot be read" in failure(lambda: client.predict("data:image/png;base64,xx", "lines", api_name="/sketch"))
+
+
+def test_an_icon_is_rendered(demo, client) -> None:
+    drawing = draw_icon("fish")
+    file, words = client.predict(to_url(drawing), "icons", api_name="/render")
+    expected = load(demo.renderer)(drawing.resize((64, 64), Image.Resampling.LANCZOS))
+    assert np.array_equal(Image.open(file), expected)
+    assert words.startswith("64 × 64 pixels in ")
+    assert "There is no drawing yet" in failure(lambda: client.predict("", "icons", api_name="/render"))

@@ -22,6 +22,7 @@ from translate.applications.compress import Compressor
 from translate.config.presets import FACADE_CLASSES
 from translate.demos.examples import lines_of
 from translate.demos.facade_drawings import STYLES, WALL, draw_facade
+from translate.demos.icon_drawings import COLOURS, PAPER, SIDE
 from translate.demos.training import GOALS
 from translate.inference.image_model import Framing
 from translate.inference.library import load_detector, load_image_model
@@ -380,6 +381,34 @@ def test_lines_are_drawn_for_weights_of_any_size(side: int) -> None:
     assert values.shape == (256, 256)
     assert values.min() < 60
     assert values.mean() > 80
+
+
+def test_an_icon_is_drawn(page: Page) -> None:
+    page.get_by_role("tab", name="Draw", exact=True).click()
+    page.get_by_role("tab", name="An icon", exact=True).click()
+    board = page.locator("#icon-board")
+    canvas = board.locator("canvas")
+
+    def pixel(x: int, y: int) -> tuple[int, ...]:
+        data = canvas.evaluate("(board, [x, y]) => [...board.getContext('2d').getImageData(x, y, 1, 1).data]", [x, y])
+        return tuple(data[:3])
+
+    shown(page, "#rendering img", 1)
+    first = page.locator("#rendering img").get_attribute("src")
+    for name in ("Clear", "Red", "Disc"):
+        board.get_by_role("button", name=name, exact=True).click()
+    box = canvas.bounding_box()
+    scale = box["width"] / SIDE
+    page.mouse.move(box["x"] + 100 * scale, box["y"] + 100 * scale)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 300 * scale, box["y"] + 400 * scale)
+    page.mouse.up()
+    page.wait_for_function("old => document.querySelector('#rendering img').src !== old", arg=first)
+    inside, outside = [(200, 250), (110, 250), (200, 395)], [(110, 110), (290, 390), (320, 250)]
+    assert {pixel(*place) for place in inside} == {COLOURS["Red"]}
+    assert {pixel(*place) for place in outside} == {PAPER}
+    board.get_by_role("button", name="Undo").click()
+    assert pixel(200, 250) == PAPER
 
 
 def test_a_sketch_is_drawn(page: Page) -> None:
