@@ -174,7 +174,7 @@ def main() -> int:
     one.set_defaults(run=load)
     two = commands.add_parser("uploads")
     two.add_argument("folder", type=Path)
-    two.add_argument("--weights", default="summer2winter")
+    two.add_argument("--weights", default="colour-photos")
     two.set_defaults(run=uploads)
     three = commands.add_parser("first")
     three.add_argument("--rounds", type=int, default=3)

@@ -105,23 +105,6 @@ def weights(arguments: argparse.Namespace) -> dict[str, Any]:
     return {"config": json.loads((folder / "config.json").read_text(encoding="utf-8"))}
 
 
-def season_weights(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The weights between summer and winter that ship, from nothing, as they were made: one process on a CPU core."""
-    out = RUNS / "yosemite"
-    options = ["--names", "summer", "winter", "--size", "64", "--enlarge", "1.5", "--width", "24", "--num-blocks", "4"]
-    # From the identity on, without normalisation, in batches: half an hour of a CPU is no time to learn to copy first.
-    options += ["--residual", "--norm", "none", "--init", "kaiming", "--identity-weight", "0", "--cycle-weight", "2"]
-    options += ["--d-width", "32", "--batch-size", "8", "--learning-rate", "3e-4", "--decay-from", "0.7"]
-    options += ["--precision", "fp32", "--ema-half-life", "500", "--images", "12000", "--log-every", "200"]
-    command("-m", "translate", "train", "cyclegan", arguments.yosemite, "--out", out, *options)
-    configs = {}
-    for name in ("summer2winter", "winter2summer"):
-        folder = ROOT / "weights" / name
-        command("-m", "translate", "export", out / name, "--dtype", "fp16", "-o", folder, "--name", name)
-        configs[name] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    return configs
-
-
 def linked(target: Path, train: list[Path], test: list[Path]) -> Path:
     """A data set of links to images: ``train`` and ``test``, made anew."""
     shutil.rmtree(target, ignore_errors=True)
@@ -429,17 +412,6 @@ def facades(arguments: argparse.Namespace) -> dict[str, Any]:
     return {"weights": model.config.name, "shown": shown, "scores": numbers}
 
 
-def seasons(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Scores of the season weights on the test split, beside the untouched photos and histogram matching."""
-    found = {}
-    for name in ("summer2winter", "winter2summer"):
-        out = FIGURES / "seasons" / name
-        options = ["--names", "summer", "winter", "--classifier", RUNS / "yosemite-classifier", "--out", out]
-        said = recorded(f"seasons-{name}", "-m", "translate", "evaluate", name, arguments.yosemite, *options)
-        found[name] = {"said": said}
-    return found
-
-
 def unpaired_speed(arguments: argparse.Namespace) -> dict[str, Any]:
     """CycleGAN's step and memory beside the published one, and CUT's beside CycleGAN's, interleaved."""
     out = FIGURES / "unpaired-speed-raw.json"
@@ -684,10 +656,8 @@ def startup(arguments: argparse.Namespace) -> dict[str, Any]:
 
 FIGURE_TABLE = {
     "weights": Figure(weights, 1.0, "the weights that ship, from nothing"),
-    "season-weights": Figure(season_weights, 0.5, "the weights between summer and winter, from nothing"),
     "picture": Figure(picture, 0.01, "the README's first picture"),
     "facades": Figure(facades, 0.4, "scores of the facades weights; trains the scorer first"),
-    "seasons": Figure(seasons, 0.1, "scores of the season weights; trains a classifier first"),
     "hidden-pairs": Figure(hidden_pairs, 1.7, "CycleGAN and CUT against a hidden truth, three seeds"),
     "unpaired-speed": Figure(unpaired_speed, 0.04, "CycleGAN beside the published step; CUT"),
     "onnx-speed": Figure(onnx_speed, 0.04, "onnxruntime beside PyTorch"),
