@@ -105,6 +105,26 @@ def weights(arguments: argparse.Namespace) -> dict[str, Any]:
     return {"config": json.loads((folder / "config.json").read_text(encoding="utf-8"))}
 
 
+def emoji_weights(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The weights that render flat icons, from nothing: at 128 px, then at 256 px; one CPU core."""
+    small, out, folder = RUNS / "emoji-128", RUNS / "emoji", ROOT / "weights" / "emoji"
+    options = ["--names", "flat", "rendered", "--width", "24", "--depth", "7", "--d-width", "32", "--residual"]
+    options += ["--perceptual-weight", "30", "--reconstruction-weight", "25", "--ema-half-life", "500"]
+    train = ("-m", "translate", "train", "pix2pix", arguments.emoji, *options)
+    command(*train, "--out", small, "--size", "128", "--batch-size", "4", "--images", "8000", "--schedule", "constant")
+    command(*train, "--out", out, "--size", "256", "--batch-size", "2", "--images", "6000", "--start-from", small)
+    command("-m", "translate", "export", out, "--dtype", "fp16", "-o", folder, "--name", "emoji")
+    return emoji(arguments)
+
+
+def emoji(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Scores of the emoji weights on the test pairs, beside the flat icons themselves."""
+    raw, out = FIGURES / "emoji-raw.json", FIGURES / "emoji-scores"
+    said = recorded("emoji", "-m", "translate", "evaluate", "emoji", arguments.emoji, "--split", "test", "-o", out)
+    said += recorded("emoji-features", "scripts/score_pairs.py", arguments.emoji, "emoji", "--json", raw)
+    return {"said": said, "features": json.loads(raw.read_text(encoding="utf-8"))}
+
+
 def linked(target: Path, train: list[Path], test: list[Path]) -> Path:
     """A data set of links to images: ``train`` and ``test``, made anew."""
     shutil.rmtree(target, ignore_errors=True)
@@ -444,7 +464,9 @@ def perceptual(arguments: argparse.Namespace) -> dict[str, Any]:
 def facade_features(arguments: argparse.Namespace) -> dict[str, Any]:
     """The facades that ship beside real photos in VGG16, and how much of a grid is in them."""
     raw = FIGURES / "facade-features-raw.json"
-    said = recorded("facade-features", "scripts/score_facades.py", arguments.facades, "facades", "--json", raw)
+    said = recorded(
+        "facade-features", "scripts/score_pairs.py", arguments.facades, "facades", "--direction", "b2a", "--json", raw
+    )
     return {"said": said, "scores": json.loads(raw.read_text(encoding="utf-8"))}
 
 
@@ -656,6 +678,8 @@ def startup(arguments: argparse.Namespace) -> dict[str, Any]:
 
 FIGURE_TABLE = {
     "weights": Figure(weights, 1.0, "the weights that ship, from nothing"),
+    "emoji-weights": Figure(emoji_weights, 1.0, "the weights that render icons, from nothing, and their scores"),
+    "emoji": Figure(emoji, 0.1, "scores of the weights that render icons"),
     "picture": Figure(picture, 0.01, "the README's first picture"),
     "facades": Figure(facades, 0.4, "scores of the facades weights; trains the scorer first"),
     "hidden-pairs": Figure(hidden_pairs, 1.7, "CycleGAN and CUT against a hidden truth, three seeds"),
@@ -719,6 +743,9 @@ def main() -> int:
     yosemite = ROOT / "data" / "summer2winter_yosemite"
     parser.add_argument("--yosemite", type=Path, default=yosemite, help="summer2winter Yosemite, trainA trainB ...")
     paintings = ROOT / "data" / "paintings"
+    parser.add_argument(
+        "--emoji", type=Path, default=ROOT / "data" / "emoji_flat2render", help="flat | rendered, A|B files"
+    )
     parser.add_argument("--paintings", type=Path, default=paintings, help="paintings, a folder for each painter")
     content = ROOT / "data" / "content_photos_cc"
     parser.add_argument("--tiles", type=Path, default=ROOT / "data" / "magnetic_tile", help="MVTec AD's layout")

@@ -2,7 +2,7 @@
 
 Each seed trains both for `--minutes` on the same core, one after the other, at 128 px. Outputs for the test and
 validation label maps are compared with the photos of the same maps (L1) and, by the Frechet distance of
-`score_facades`, with the training photos, in VGG16 as HED fine-tuned it, which neither side learned from.
+`score_pairs`, with the training photos, in VGG16 as HED fine-tuned it, which neither side learned from.
 
     python scripts/study_perceptual.py FACADES --out FOLDER [--seeds 0 1 2] [--minutes 4] [--json FILE]
 """
@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from score_facades import pairs, rows
+from score_pairs import pairs, rows
 from score_styles import VGG16
 
 import translate
@@ -61,10 +61,10 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     network = VGG16()
-    photos = [image.resize((SIDE, SIDE)) for image in pairs(given.facades, "train")[1]]
+    photos = [image.resize((SIDE, SIDE)) for image in pairs(given.facades, "train", direction="b2a")[1]]
     real = rows(network, photos)
     spread = float(real.var(dim=0).sum())
-    parts = [pairs(given.facades, split, side=SIDE) for split in ("test", "val")]
+    parts = [pairs(given.facades, split, side=SIDE, direction="b2a") for split in ("test", "val")]
     maps, same = [one for part in parts for one in part[0]], [one for part in parts for one in part[1]]
     found: dict[str, list[dict[str, Any]]] = {
         "real photos": [{"frechet": frechet_distance(rows(network, same), real) / spread}]

@@ -142,11 +142,36 @@ def test_broken_files_are_named_and_not_counted(tiles, tmp_path, capsys):
     assert "cannot be read" in refused(capsys, "fit", "padim", tmp_path / "set", "--size", "64", "-o", tmp_path / "no")
 
 
+def test_grey_images_are_told_apart_from_colours(tmp_path, capsys):
+    for number in range(40):
+        tile(tmp_path / "set" / f"{number}.png", number, colours=True)
+    own = tmp_path / "own"
+    words = ["anomaly", "fit", "padim", str(tmp_path / "set"), "--size", "64", "-o", str(own), "--device", "cpu"]
+    assert main(words) == 0
+    capsys.readouterr()
+    tile(tmp_path / "grey.png", 1)
+    assert main(["anomaly", "score", str(own), str(tmp_path / "grey.png"), str(tmp_path / "set" / "1.png")]) == 0
+    assert "1 of 2 images are grey, and 'own' knows images in colour" in capsys.readouterr().err
+    assert main(["anomaly", "score", str(own), str(tmp_path / "set" / "1.png")]) == 0
+    assert "grey" not in capsys.readouterr().err
+
+
 def test_images_without_any_pattern_are_refused(tmp_path, capsys):
     (tmp_path / "set").mkdir()
     for number in range(44):
         Image.new("L", (64, 64), 128).save(tmp_path / "set" / f"{number}.png")
     assert "all the same" in refused(capsys, "fit", "padim", tmp_path / "set", "--size", "64", "-o", tmp_path / "no")
+
+
+def test_heat_maps_of_other_scores_are_taken_away(detector, tiles, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["anomaly", "score", str(detector), str(tiles / "test"), "-o", str(out), "--maps", "3"]) == 0
+    (out / "heat" / "notes.txt").write_text("mine")
+    assert len(list((out / "heat").rglob("*.png"))) == 3
+    chosen = next(file for file in sorted((tiles / "test").rglob("*.png")))
+    assert main(["anomaly", "score", str(detector), str(chosen), "-o", str(out)]) == 0
+    assert [file.stem for file in (out / "heat").rglob("*.png")] == [chosen.stem]
+    assert (out / "heat" / "notes.txt").read_text() == "mine"
 
 
 def test_small_sets_keep_enough_apart_by_themselves(tiles, tmp_path, capsys):

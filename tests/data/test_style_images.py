@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from translate.data.layouts import LayoutError
-from translate.data.style_images import find_styles, read_style
+from translate.data.style_images import Style, StyleImages, find_styles, read_style
 
 
 def painting(path, size=(80, 100), mode="RGB"):
@@ -52,3 +52,21 @@ def test_what_is_no_style(tmp_path):
 def test_any_kind_of_image_is_read_as_rgb(tmp_path, mode):
     pixels = read_style(painting(tmp_path / "a.png", mode=mode), size=96)
     assert (pixels.shape, pixels.dtype) == ((96, 120, 3), np.uint8)
+
+
+def test_few_images_of_a_style_may_be_broken(tmp_path):
+    files = tuple(painting(tmp_path / f"{name}.png") for name in "abcd")
+    files[1].write_bytes(b"no image")
+    styles = (Style(name="many", files=files),)
+    images = StyleImages(styles, size=64, max_bad=0.25)
+    assert [style.files for style in images.styles] == [(files[0], *files[2:])]
+    assert len(images.left_out) == 1
+    assert "b.png" in images.left_out[0]
+    images.split()
+    assert [style.name for style in images.styles] == ["a", "c", "d"]
+    with pytest.raises(LayoutError, match=r"1 of 4 images of the style 'many' cannot be used, such as: .*b\.png"):
+        StyleImages(styles, size=64, max_bad=0.2)
+    for file in files:
+        file.write_bytes(b"no image")
+    with pytest.raises(LayoutError, match="4 of 4 images"):
+        StyleImages(styles, size=64, max_bad=1.0)

@@ -321,6 +321,13 @@ def _score(command: Score) -> int:
     named = found.pictures
     if not named:
         raise ConfigError("none of the images can be read")
+    grey = sum(one.picture.channels < 3 for one in named)
+    if grey and framing.format.channels == 3 and framing.format.encoding is None:
+        print(
+            f"{grey} of {len(named)} images are grey, and '{config.name}' knows images in colour: that alone may count "
+            "as abnormal",
+            file=sys.stderr,
+        )
     images = framing.prepared([one.picture for one in named])
     scores = measured(detector, images)
     column = detector.scores.index(by)
@@ -367,12 +374,12 @@ def _write(
     maps = output_paths(named, command.out / "heat")
     refuse_overwriting(files_of(named), [command.out / "worst.png"])
     make_folder(command.out)
+    _forget(command.out, keep=files_of(named))
     with written_beside(command.out / "scores.csv") as beside, beside.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["image", *detector.scores, "abnormal"])
         for one, row, wrong in zip(named, scores.tolist(), abnormal.tolist(), strict=True):
             table.writerow([one.name, *(f"{value:.4f}" for value in row), int(wrong)])
-    (command.out / "measures.csv").unlink(missing_ok=True)  # of other scores
     if judge is not None:
         with (
             written_beside(command.out / "measures.csv") as beside,
@@ -403,6 +410,16 @@ def _write(
     columns["heat"] = overlays[few]
     with written_beside(command.out / "worst.png") as beside:
         image_grid({heading: enlarged(row, least=96) for heading, row in columns.items()}).save(beside, format="PNG")
+
+
+def _forget(out: Path, *, keep: Sequence[Path]) -> None:
+    """Take away what lies there of other scores, so that it is not taken for these; but nothing that is scored."""
+    if not (out / "scores.csv").is_file():
+        return
+    kept = {file.resolve() for file in keep}
+    for file in (out / "measures.csv", out / "worst.png", *(out / "heat").rglob("*.png")):
+        if file.resolve() not in kept:
+            file.unlink(missing_ok=True)
 
 
 def _judge(

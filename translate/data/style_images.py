@@ -84,20 +84,52 @@ class StyleImages:
     Files are read by numbers, so these are waited for where they come from another device.
 
     Args:
-        styles: K of them, of whose first files is taken.
+        styles: K of them. Of several files, those that cannot be read are left out.
         size: S, of the shorter side.
+        max_bad: Share of those files above which none is left out.
+
+    Attributes:
+        styles: K of them, of whose first files is taken.
+        left_out: Why files were left out.
+
+    Raises:
+        LayoutError: more files than that cannot be read, all of a style, or one that is a style alone.
     """
 
-    def __init__(self, styles: Sequence[Style], *, size: int) -> None:
-        self.styles, self.size = styles, size
-        self.whole = lru_cache(KEPT_IMAGES)(self._whole)
+    def __init__(self, styles: Sequence[Style], *, size: int, max_bad: float = 0.0) -> None:
+        self.size, self.left_out = size, list[str]()
+        self.read = lru_cache(KEPT_IMAGES)(self._read)
+        self.styles = tuple(style if len(style.files) == 1 else self._readable(style, max_bad) for style in styles)
 
-    def read(self, file: Path) -> Tensor:
+    def _readable(self, style: Style, max_bad: float) -> Style:
+        """A style without the files of it that cannot be read."""
+        files, reasons = [], []
+        for file in style.files:
+            try:
+                self.read(file)
+                files.append(file)
+            except LayoutError as error:
+                reasons.append(str(error))
+        if len(reasons) > max_bad * len(style.files) or not files:
+            count = len(style.files)
+            raise LayoutError(
+                f"{len(reasons)} of {count} images of the style {style.name!r} cannot be used, such as: {reasons[0]}",
+                f"take them out, or allow more (--max-bad {len(reasons) / count:.2g})" if files else "give others",
+            )
+        self.left_out += reasons
+        return Style(name=style.name, files=tuple(files))
+
+    def split(self) -> None:
+        """Make each file a style of its own."""
+        files = [file for style in self.styles for file in style.files]
+        self.styles = tuple(Style(name=_named(file.stem), files=(file,)) for file in files)
+
+    def _read(self, file: Path) -> Tensor:
         """uint8 [1, 3, H, W] of a file."""
         pixels = torch.from_numpy(read_style(file, size=self.size).copy())
         return pixels.permute(2, 0, 1)[None].contiguous()
 
-    def _whole(self, number: int) -> Tensor:
+    def whole(self, number: int) -> Tensor:
         """uint8 [1, 3, H, W] of a style."""
         return self.read(self.styles[number].files[0])
 

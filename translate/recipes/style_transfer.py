@@ -61,15 +61,19 @@ class StyleTransfer(Recipe):
         self.command = f"apply {{}} PHOTO -o OUT {'--style-image PAINTING' if config.any_style else '--style NAME'}"
         if data.format.channels != 3 or data.format.encoding is not None:
             raise ConfigError(f"{config.data.root}: style transfer is for photographs in RGB")
-        self.styles = find_styles(config.styles)
+        styles = find_styles(config.styles)
         if config.any_style:
-            self.styles = tuple(Style(name=style.name, files=(file,)) for style in self.styles for file in style.files)
-            if len(self.styles) < FEWEST_STYLES:
+            files = tuple(file for style in styles for file in style.files)
+            if len(files) < FEWEST_STYLES:
                 raise ConfigError(
-                    f"--any-style learns from many images, and {config.styles} has {len(self.styles)}: give "
+                    f"--any-style learns from many images, and {config.styles} has {len(files)}: give "
                     f"{FEWEST_STYLES} at the least, better hundreds; or leave it out, and each of them is a style"
                 )
-        self.images = StyleImages(self.styles, size=config.style_size)
+            styles = (Style(name=config.styles.name, files=files),)
+        self.images = StyleImages(styles, size=config.style_size, max_bad=config.data.max_bad)
+        if config.any_style:
+            self.images.split()
+        self.styles = self.images.styles
         self.teacher = pretrained_features(border="reflect")
         self.targets = [] if config.any_style else self._grams(self.styles)
         self.network = ConditionalResNetConfig(
@@ -119,11 +123,12 @@ class StyleTransfer(Recipe):
 
     @property
     def announcement(self) -> list[str]:
+        left_out = [f"left out: {reason}" for reason in self.images.left_out]
         if self.config.any_style:
-            return [f"{len(self.styles):,} images of styles"]
+            return [*left_out, f"{len(self.styles):,} images of styles"]
         names = [style.name for style in self.styles]
         count = f"{len(names)} style{'s' * (len(names) != 1)}"
-        return [f"{count}: {', '.join(names[:12])}{', ...' if len(names) > 12 else ''}"]
+        return [*left_out, f"{count}: {', '.join(names[:12])}{', ...' if len(names) > 12 else ''}"]
 
     def optimizers(self) -> dict[str, Optimizer]:
         return {"g": adam(self.g.parameters(), self.run)}

