@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from translate.blocks.conv import ReflectConv2d
@@ -25,6 +26,7 @@ from translate.networks.generator import Generator
 STYLE_BLOCKS = (-1, 1, 3, 5, 8)
 """Of EfficientNet-Lite0, by whose wide maps styles are told."""
 HIDDEN = 128  # of the encoder
+PACKED = 4  # by 4 pixels of an image become one of many channels
 
 
 class ConditionalResNet(Generator):
@@ -37,15 +39,36 @@ class ConditionalResNet(Generator):
     def __init__(self, config: ConditionalResNetConfig) -> None:
         super().__init__()
         self.config, self.stride, self.minimum_size = config, 4, 8
-        (full, half, quarter), code = config.widths, config.code
+        code, self.packed = config.code, len(config.widths) == 2
         self.codes = nn.Parameter(torch.randn(config.num_styles, code))
         self.encoder = CodeEncoder(code) if config.style_size else None
-        self.stem = _Layer(3, full, code=code, kernel_size=5)
-        self.down = nn.ModuleList([_Layer(full, half, code=code, stride=2), _Layer(half, quarter, code=code, stride=2)])
+        half, quarter = config.widths[-2:]
+        if self.packed:
+            self.stem = _Layer(3 * PACKED**2, quarter, code=code)
+            self.down, up = nn.ModuleList(), [_Layer(quarter, half, code=code, phases=4)]
+            self.head = ReflectConv2d(half, 3 * 4, 3)
+        else:
+            full = config.widths[0]
+            self.stem = _Layer(3, full, code=code, kernel_size=5)
+            self.down = nn.ModuleList(
+                [_Layer(full, half, code=code, stride=2), _Layer(half, quarter, code=code, stride=2)]
+            )
+            up = [_Layer(quarter, half, code=code), _Layer(half, full, code=code)]
+            self.head = ReflectConv2d(full, 3, 5)
         self.blocks = nn.ModuleList(_Block(quarter, code=code) for _ in range(config.num_blocks))
         self.enlarge = Enlarge("nearest")
-        self.up = nn.ModuleList([_Layer(quarter, half, code=code), _Layer(half, full, code=code)])
-        self.head = ReflectConv2d(full, 3, 5)
+        self.up = nn.ModuleList(up)
+
+    @torch.no_grad()
+    def even_phases(self) -> None:
+        """Let the four pixels that a packed one becomes begin alike, so that there is no grid (ICNR; Aitken et al.,
+        2017)."""
+        if self.packed:
+            up = self.up[0]
+            assert isinstance(up, _Layer)
+            for convolution in (up.conv, self.head):
+                for tensor in convolution.parameters():
+                    tensor.copy_(tensor[::4].repeat_interleave(4, dim=0))
 
     @property
     def named_codes(self) -> Tensor | None:
@@ -69,14 +92,15 @@ class ConditionalResNet(Generator):
         if codes is None:
             codes = self.codes[:1].expand(len(images), -1) if len(self.codes) else self.encode(images)
         codes = codes.to(self.codes.dtype)
-        x = self.stem(images, codes)
+        x = self.stem(F.pixel_unshuffle(images, PACKED) if self.packed else images, codes)
         for layer in self.down:
             x = layer(x, codes)
         for block in self.blocks:
             x = block(x, codes)
         for layer in self.up:
-            x = layer(self.enlarge(x), codes)
-        return torch.tanh(self.head(x))
+            x = F.pixel_shuffle(layer(x, codes), 2) if self.packed else layer(self.enlarge(x), codes)
+        x = self.head(x)
+        return torch.tanh(F.pixel_shuffle(x, 2) if self.packed else x)
 
 
 class CodeEncoder(nn.Module):
@@ -117,23 +141,49 @@ def statistics(maps: Sequence[Tensor]) -> Tensor:
 
 
 class _Layer(nn.Module):
-    """Convolution, conditional instance norm, ReLU."""
+    """Convolution, conditional instance norm, ReLU.
+
+    Of each channel there may be several phases, the pixels of a square that is to be unpacked: each is normalised by
+    itself, and all have one scale and shift, so that none stands out as a grid.
+    """
 
     def __init__(
-        self, in_channels: int, channels: int, *, code: int, kernel_size: int = 3, stride: int = 1, active: bool = True
+        self,
+        in_channels: int,
+        channels: int,
+        *,
+        code: int,
+        kernel_size: int = 3,
+        stride: int = 1,
+        phases: int = 1,
+        active: bool = True,
     ) -> None:
         super().__init__()
-        self.conv = ReflectConv2d(in_channels, channels, kernel_size, stride=stride, bias=False)
-        self.norm, self.style = InstanceNorm2d(channels), nn.Linear(code, 2 * channels)
+        self.conv = ReflectConv2d(in_channels, channels * phases, kernel_size, stride=stride, bias=False)
+        self.norm, self.style = InstanceNorm2d(channels * phases), nn.Linear(code, 2 * channels)
         nn.init.normal_(self.style.weight, std=0.1 / code**0.5)
         nn.init.zeros_(self.style.bias)
-        self.active = active
+        self.phases, self.active = phases, active
 
     def forward(self, x: Tensor, codes: Tensor) -> Tensor:
-        scale, shift = self.style(codes)[:, :, None, None].chunk(2, dim=1)
-        x = self.norm(self.conv(x))
-        x = x * (1 + scale.to(x.dtype)) + shift.to(x.dtype)
+        found = self.style(codes).repeat_interleave(self.phases, dim=1) if self.phases > 1 else self.style(codes)
+        scale, shift = found.chunk(2, dim=1)
+        x = self.conv(x)
+        learns_or_leaves = torch.is_grad_enabled() or torch.compiler.is_exporting()
+        if len(x) == 1 and x.shape[1] % 8 == 0 and x.device.type == "cpu" and not learns_or_leaves:
+            x = self._of_one(x, 1 + scale[0].float(), shift[0].float())
+        else:
+            x = self.norm(x) * (1 + scale[:, :, None, None].to(x.dtype)) + shift[:, :, None, None].to(x.dtype)
         return torch.relu(x) if self.active else x
+
+    def _of_one(self, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+        """Of one image, as batch norm of a batch of one: in one go, and with channels last, which convolutions like.
+
+        As there, the first value is taken from all, so that what is flat is exactly so. (With channels last and not a
+        multiple of 8, oneDNN rounds otherwise near the border, and flat images would not stay flat.)
+        """
+        x = (x - x[..., :1, :1]).contiguous(memory_format=torch.channels_last)
+        return F.batch_norm(x, None, None, scale, shift, training=True, eps=self.norm.eps)
 
 
 class _Block(nn.Module):

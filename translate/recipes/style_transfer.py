@@ -87,6 +87,7 @@ class StyleTransfer(Recipe):
         codes = self.g.codes.detach().clone()
         initialise(self.g, kind=config.run.init)
         self.g.codes.data.copy_(codes)
+        self.g.even_phases()
         if self.g.encoder is not None:
             self._prepare(self.g.encoder)
         data.check_size(stride=self.g.stride, minimum=LEAST_SIDE)
