@@ -36,6 +36,11 @@ def draw_icon(name: str) -> Image.Image:
     return image
 
 
+def icon(name: str, size: int) -> Image.Image:
+    """One of `ICONS` as a network takes it: RGB, so many pixels a side, with smooth edges."""
+    return draw_icon(name).resize((size, size), Image.Resampling.LANCZOS)
+
+
 def _toadstool(pen: ImageDraw.ImageDraw) -> None:
     pen.rounded_rectangle((190, 250, 322, 468), 52, fill=COLOURS["Light grey"])
     pen.pieslice((52, 56, 460, 508), 180, 360, fill=COLOURS["Red"])

@@ -20,8 +20,9 @@ from translate.config.training import Derivation
 from translate.config.weights import WeightsConfig
 from translate.data.images import from_pil, list_images, to_pil
 from translate.demos.cards import HEIGHT, PREVIEW, WIDTH
-from translate.demos.catalogue import SKETCHES
+from translate.demos.catalogue import FLAT, SKETCHES
 from translate.demos.examples import example, photo
+from translate.demos.icon_drawings import ICONS, icon
 from translate.inference import StyleModel
 from translate.inference.deriver import Deriver
 from translate.inference.grid import heat_overlay, to_images
@@ -63,6 +64,8 @@ def inputs(config: WeightsConfig) -> list[Image.Image]:
         return drawn if config.kind == "translator" else faces
     if source == "labels":
         return [example(number) for number in range(4)]
+    if source in FLAT:
+        return [icon(name, size) for name in list(ICONS)[:4]]
     whole = photo()
     if whole is None:
         raise SystemExit("scikit-learn is not here, and its photo is needed: pip install 'image-translate[demo]'")

@@ -349,6 +349,24 @@ def picture(arguments: argparse.Namespace) -> dict[str, Any]:
     return {"weights": model.config.name, "styles": [style.name for style in styles], "seed": 1}
 
 
+def icon_picture(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The README's picture of icons: drawn by code, and what the weights make of them."""
+    from PIL import Image
+
+    import translate
+    from translate.demos.icon_drawings import ICONS, icon
+
+    model, side = translate.load("emoji"), 176
+    canvas = Image.new("RGB", (len(ICONS) * (side + 4) - 4, 2 * side + 4), (255, 255, 255))
+    for number, name in enumerate(ICONS):
+        drawing = icon(name, 256)
+        for row, image in enumerate((drawing, model(drawing))):
+            small = image.resize((side, side), Image.Resampling.LANCZOS)
+            canvas.paste(small, (number * (side + 4), row * (side + 4)))
+    canvas.save(ROOT / "demos" / "assets" / "icons.jpg", quality=90)
+    return {"icons": list(ICONS)}
+
+
 def facades(arguments: argparse.Namespace) -> dict[str, Any]:
     """Scores of the shipped facades weights on the test split, beside two baselines and the real photos."""
     import numpy as np
@@ -680,6 +698,7 @@ FIGURE_TABLE = {
     "weights": Figure(weights, 1.0, "the weights that ship, from nothing"),
     "emoji-weights": Figure(emoji_weights, 1.0, "the weights that render icons, from nothing, and their scores"),
     "emoji": Figure(emoji, 0.1, "scores of the weights that render icons"),
+    "icon-picture": Figure(icon_picture, 0.0, "the README's picture of icons"),
     "picture": Figure(picture, 0.01, "the README's first picture"),
     "facades": Figure(facades, 0.4, "scores of the facades weights; trains the scorer first"),
     "hidden-pairs": Figure(hidden_pairs, 1.7, "CycleGAN and CUT against a hidden truth, three seeds"),

@@ -22,7 +22,7 @@ SAMPLER = [*VECTOR, "--width", "4", "--d-width", "4"]
 SMALL = {
     "pix2pix": GAN,
     "cyclegan": GAN,
-    "style": ["--images", "2", "--widths", "4", "4", "4", "--batch-size", "2", "--style-size", "64"],
+    "style": ["--images", "2", "--widths", "4", "4", "--batch-size", "2", "--style-size", "64"],
     "ae": VECTOR,
     "vae": VECTOR,
     "dcgan": SAMPLER,
@@ -48,7 +48,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("readme")
     drawing = Image.new("RGB", (64, 48), (0, 48, 255))
     drawing.paste((0, 128, 255), (10, 10, 24, 30))
-    for name in ("demos/assets/drawing.png", "my-drawings/1.png"):
+    for name in ("demos/assets/drawing.png", "my-drawings/1.png", "my-icons/1.png"):
         (folder / name).parent.mkdir(parents=True)
         drawing.save(folder / name)
     (folder / "my-pairs").mkdir()

@@ -170,7 +170,7 @@ class _Conv(nn.Module):
         kernel = self.weight.shape[-1]
         if kernel > 1:
             # "Same" of TensorFlow: the output has ceil(size / stride), and an odd pixel of padding is behind.
-            high, wide = (max((-(-size // self.stride) - 1) * self.stride + kernel - size, 0) for size in x.shape[-2:])
+            high, wide = (max(((size - 1) // self.stride) * self.stride + kernel - size, 0) for size in x.shape[-2:])
             small = self.mode == "reflect" and min(x.shape[-2:]) <= kernel // 2
             mode = "replicate" if small else self.mode
             x = F.pad(x, (wide // 2, wide - wide // 2, high // 2, high - high // 2), mode=mode)
