@@ -22,7 +22,7 @@ SAMPLER = [*VECTOR, "--width", "4", "--d-width", "4"]
 SMALL = {
     "pix2pix": GAN,
     "cyclegan": GAN,
-    "style": ["--images", "2", "--widths", "4", "4", "--batch-size", "2", "--style-size", "64"],
+    "style": ["--images", "2", "--widths", "4", "4", "4", "--batch-size", "2", "--style-size", "64"],
     "ae": VECTOR,
     "vae": VECTOR,
     "dcgan": SAMPLER,

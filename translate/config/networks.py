@@ -59,10 +59,12 @@ class ConditionalResNetConfig(Config):
     type: Literal["conditional-resnet"] = "conditional-resnet"
     in_channels: Literal[3] = 3
     out_channels: Literal[3] = 3
-    widths: tuple[Annotated[int, Ge(1)], ...] = (32, 64)
-    """Channels at half and quarter size, where squares of pixels are packed into channels and unpacked again: four
-    times as fast as three, at full, half and quarter size."""
-    num_blocks: Annotated[int, Ge(0), Le(MOST_LAYERS)] = 5
+    widths: tuple[Annotated[int, Ge(1)], Annotated[int, Ge(1)], Annotated[int, Ge(1)]] = (16, 40, 80)
+    """Channels at full, half and quarter size."""
+    packed: bool = False
+    """Go to quarter size in one step, where squares of 4x4 pixels become the channels of one; else by strided
+    convolutions, which take longer."""
+    num_blocks: Annotated[int, Ge(0), Le(MOST_LAYERS)] = 4
     """Residual blocks, at quarter size."""
     code: Annotated[int, Ge(1)] = 32
     """Numbers of the code of a style, of which every norm's scales and shifts are made."""
@@ -73,8 +75,6 @@ class ConditionalResNetConfig(Config):
     with named styles only, which has no encoder."""
 
     def __post_init__(self) -> None:
-        if len(self.widths) not in (2, 3):
-            raise ConfigError(f"--widths has {len(self.widths)} numbers: give two, or three for one at full size, too")
         if not self.num_styles and not self.style_size:
             raise ConfigError("a network for styles has named ones, or an encoder that finds them in images")
 

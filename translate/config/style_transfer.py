@@ -56,10 +56,11 @@ class StyleTransferConfig(Config):
     any_style: bool = False
     """Learn an encoder that finds the style of any image, in place of a code for each: each image of --styles is one to
     learn from, and hundreds are needed."""
-    widths: tuple[Annotated[int, Ge(1)], ...] = (32, 64)
-    """Channels of the generator at half and quarter size; or three, at full size, too, which takes four times as
-    long."""
-    num_blocks: Annotated[int, Ge(0)] = 5
+    widths: tuple[Annotated[int, Ge(1)], Annotated[int, Ge(1)], Annotated[int, Ge(1)]] = (16, 32, 64)
+    """Channels of the generator at full, half and quarter size."""
+    packed: bool = True
+    """Go to quarter size in one step, which is faster than by strided convolutions."""
+    num_blocks: Annotated[int, Ge(0)] = 4
     """Residual blocks, at quarter size."""
     code: Annotated[int, Ge(1)] = 32
     """Numbers of the code of a style."""

@@ -39,36 +39,20 @@ class ConditionalResNet(Generator):
     def __init__(self, config: ConditionalResNetConfig) -> None:
         super().__init__()
         self.config, self.stride, self.minimum_size = config, 4, 8
-        code, self.packed = config.code, len(config.widths) == 2
+        (full, half, quarter), code = config.widths, config.code
         self.codes = nn.Parameter(torch.randn(config.num_styles, code))
         self.encoder = CodeEncoder(code) if config.style_size else None
-        half, quarter = config.widths[-2:]
-        if self.packed:
-            self.stem = _Layer(3 * PACKED**2, quarter, code=code)
-            self.down, up = nn.ModuleList(), [_Layer(quarter, half, code=code, phases=4)]
-            self.head = ReflectConv2d(half, 3 * 4, 3)
+        if config.packed:
+            self.stem, down = _Layer(3 * PACKED**2, quarter, code=code), []
         else:
-            full = config.widths[0]
             self.stem = _Layer(3, full, code=code, kernel_size=5)
-            self.down = nn.ModuleList(
-                [_Layer(full, half, code=code, stride=2), _Layer(half, quarter, code=code, stride=2)]
-            )
-            up = [_Layer(quarter, half, code=code), _Layer(half, full, code=code)]
-            self.head = ReflectConv2d(full, 3, 5)
+            down = [_Layer(full, half, code=code, stride=2), _Layer(half, quarter, code=code, stride=2)]
+        self.down = nn.ModuleList(down)
         self.blocks = nn.ModuleList(_Block(quarter, code=code) for _ in range(config.num_blocks))
-        self.enlarge = Enlarge("nearest")
-        self.up = nn.ModuleList(up)
-
-    @torch.no_grad()
-    def even_phases(self) -> None:
-        """Let the four pixels that a packed one becomes begin alike, so that there is no grid (ICNR; Aitken et al.,
-        2017)."""
-        if self.packed:
-            up = self.up[0]
-            assert isinstance(up, _Layer)
-            for convolution in (up.conv, self.head):
-                for tensor in convolution.parameters():
-                    tensor.copy_(tensor[::4].repeat_interleave(4, dim=0))
+        self.up = nn.ModuleList(
+            [_Layer(quarter, half, code=code, enlarges=True), _Layer(half, full, code=code, enlarges=True)]
+        )
+        self.head = ReflectConv2d(full, 3, 3 if config.packed else 5)
 
     @property
     def named_codes(self) -> Tensor | None:
@@ -92,15 +76,14 @@ class ConditionalResNet(Generator):
         if codes is None:
             codes = self.codes[:1].expand(len(images), -1) if len(self.codes) else self.encode(images)
         codes = codes.to(self.codes.dtype)
-        x = self.stem(F.pixel_unshuffle(images, PACKED) if self.packed else images, codes)
+        x = self.stem(F.pixel_unshuffle(images, PACKED) if self.config.packed else images, codes)
         for layer in self.down:
             x = layer(x, codes)
         for block in self.blocks:
             x = block(x, codes)
         for layer in self.up:
-            x = F.pixel_shuffle(layer(x, codes), 2) if self.packed else layer(self.enlarge(x), codes)
-        x = self.head(x)
-        return torch.tanh(F.pixel_shuffle(x, 2) if self.packed else x)
+            x = layer(x, codes)
+        return torch.tanh(self.head(x))
 
 
 class CodeEncoder(nn.Module):
@@ -141,11 +124,7 @@ def statistics(maps: Sequence[Tensor]) -> Tensor:
 
 
 class _Layer(nn.Module):
-    """Convolution, conditional instance norm, ReLU.
-
-    Of each channel there may be several phases, the pixels of a square that is to be unpacked: each is normalised by
-    itself, and all have one scale and shift, so that none stands out as a grid.
-    """
+    """Convolution, where that is asked for of what is twice as large, conditional instance norm, ReLU."""
 
     def __init__(
         self,
@@ -155,35 +134,59 @@ class _Layer(nn.Module):
         code: int,
         kernel_size: int = 3,
         stride: int = 1,
-        phases: int = 1,
+        enlarges: bool = False,
         active: bool = True,
     ) -> None:
         super().__init__()
-        self.conv = ReflectConv2d(in_channels, channels * phases, kernel_size, stride=stride, bias=False)
-        self.norm, self.style = InstanceNorm2d(channels * phases), nn.Linear(code, 2 * channels)
+        self.conv = ReflectConv2d(in_channels, channels, kernel_size, stride=stride, bias=False)
+        self.norm, self.style = InstanceNorm2d(channels), nn.Linear(code, 2 * channels)
         nn.init.normal_(self.style.weight, std=0.1 / code**0.5)
         nn.init.zeros_(self.style.bias)
-        self.phases, self.active = phases, active
+        self.enlarge = Enlarge("nearest") if enlarges else None
+        self.active = active
 
     def forward(self, x: Tensor, codes: Tensor) -> Tensor:
-        found = self.style(codes).repeat_interleave(self.phases, dim=1) if self.phases > 1 else self.style(codes)
-        scale, shift = found.chunk(2, dim=1)
-        x = self.conv(x)
-        learns_or_leaves = torch.is_grad_enabled() or torch.compiler.is_exporting()
-        if len(x) == 1 and x.shape[1] % 8 == 0 and x.device.type == "cpu" and not learns_or_leaves:
-            x = self._of_one(x, 1 + scale[0].float(), shift[0].float())
-        else:
-            x = self.norm(x) * (1 + scale[:, :, None, None].to(x.dtype)) + shift[:, :, None, None].to(x.dtype)
+        scale, shift = self.style(codes).chunk(2, dim=1)
+        if self._is_for_one(x):
+            x = self.conv(x) if self.enlarge is None else _enlarged(x, self.conv.weight)
+            x = _normalised(x, 1 + scale[0].float(), shift[0].float(), epsilon=self.norm.eps)
+            return x.relu_() if self.active else x
+        x = self.norm(self.conv(x if self.enlarge is None else self.enlarge(x)))
+        x = x * (1 + scale[:, :, None, None].to(x.dtype)) + shift[:, :, None, None].to(x.dtype)
         return torch.relu(x) if self.active else x
 
-    def _of_one(self, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-        """Of one image, as batch norm of a batch of one: in one go, and with channels last, which convolutions like.
+    def _is_for_one(self, x: Tensor) -> bool:
+        """Whether one image is to be made on a CPU, which there are faster ways for.
 
-        As there, the first value is taken from all, so that what is flat is exactly so. (With channels last and not a
-        multiple of 8, oneDNN rounds otherwise near the border, and flat images would not stay flat.)
+        With channels last and not a multiple of 8 of them, oneDNN rounds otherwise near the border, and flat images
+        would not stay flat.
         """
-        x = (x - x[..., :1, :1]).contiguous(memory_format=torch.channels_last)
-        return F.batch_norm(x, None, None, scale, shift, training=True, eps=self.norm.eps)
+        channels, kind = len(self.conv.weight), x.device.type
+        learns_or_leaves = torch.is_grad_enabled() or torch.compiler.is_exporting()
+        return len(x) == 1 and channels % 8 == 0 and kind == "cpu" and not learns_or_leaves
+
+
+def _normalised(x: Tensor, scale: Tensor, shift: Tensor, *, epsilon: float) -> Tensor:
+    """Instance norm of [1, C, H, W], as batch norm of a batch of one: in one go, and with channels last in memory.
+
+    As in `InstanceNorm2d`, the first value is taken from all, so that what is flat is exactly so.
+    """
+    x = (x - x[..., :1, :1]).contiguous(memory_format=torch.channels_last)
+    return F.batch_norm(x, None, None, scale, shift, training=True, eps=epsilon)
+
+
+def _enlarged(x: Tensor, weight: Tensor) -> Tensor:
+    """A reflected 3x3 convolution of what repeating pixels makes twice as large: [1, C, H, W] -> [1, D, 2H, 2W].
+
+    The small image is padded in place of the large one, by a pixel that is repeated too, and the result is cropped.
+    """
+    kind = x.device.type
+    if torch.is_autocast_enabled(kind):
+        x = x.to(torch.get_autocast_dtype(kind))
+    with torch.autocast(kind, enabled=False):  # which would enlarge in fp32
+        x = F.pad(x.contiguous(memory_format=torch.channels_last), (1, 1, 1, 1), mode="replicate")
+        x = F.interpolate(x, scale_factor=2.0, mode="nearest")
+    return F.conv2d(x, weight)[..., 1:-1, 1:-1]
 
 
 class _Block(nn.Module):

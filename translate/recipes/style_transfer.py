@@ -78,6 +78,7 @@ class StyleTransfer(Recipe):
         self.targets = [] if config.any_style else self._grams(self.styles)
         self.network = ConditionalResNetConfig(
             widths=config.widths,
+            packed=config.packed,
             num_blocks=config.num_blocks,
             code=config.code,
             num_styles=0 if config.any_style else len(self.styles),
@@ -87,7 +88,6 @@ class StyleTransfer(Recipe):
         codes = self.g.codes.detach().clone()
         initialise(self.g, kind=config.run.init)
         self.g.codes.data.copy_(codes)
-        self.g.even_phases()
         if self.g.encoder is not None:
             self._prepare(self.g.encoder)
         data.check_size(stride=self.g.stride, minimum=LEAST_SIDE)
