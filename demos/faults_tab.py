@@ -17,7 +17,7 @@ from translate.demos.catalogue import Catalogue, Offer
 from translate.demos.draw_tab import from_url
 from translate.demos.examples import made, maker_of
 from translate.demos.pad import pad
-from translate.inference.grid import enlarged, heat_overlay, to_images
+from translate.inference.grid import enlarged, heat_on, to_images
 from translate.inference.image_model import Framing
 
 SIDE = 256  # pixels, which images are enlarged to at least
@@ -84,7 +84,8 @@ def faults_tab(catalogue: Catalogue) -> gr.Dropdown:
         name = known(name)
         with as_toasts():
             detector, config = catalogue.detector(name)
-            images = Framing(config).prepared([from_pil(image)])
+            framing = Framing(config)
+            images, own = framing.prepared([from_pil(image)]), framing.seen(image)
             with torch.inference_mode():
                 given = images.to(detector.device)
                 scores = detector(given)[0].cpu()
@@ -97,11 +98,12 @@ def faults_tab(catalogue: Catalogue) -> gr.Dropdown:
             f"Score {score:.1f}; the threshold is {threshold:.1f}{passed}.</p>"
         )
         made_of_it = images if rebuilt is None else rebuilt.cpu()  # hidden where there is none
-        overlay = heat_overlay(images, differs, scale=detector.heat_scale)[0]
-        shown = [to_images(images)[0], to_images(made_of_it)[0], overlay]
+        overlay = heat_on(own, differs, scale=detector.heat_scale)
+        shown = [to_images(own)[0], to_images(made_of_it)[0], overlay]
         files = [
             kept_file(place, f"{place.elem_id}.png", lambda to, one=one: one.save(to, "PNG"))  # type: ignore[misc]
-            for place, one in zip((seen, again, heat), enlarged(shown, least=SIDE), strict=True)
+            for place, image in zip((seen, again, heat), shown, strict=True)
+            for one in enlarged([image], least=SIDE)
         ]
         return words, files[0], files[1], files[2], gr.update(visible=rebuilt is not None)
 

@@ -70,7 +70,7 @@ def test_faults_are_found_in_the_whole_image(detector, tiles, tmp_path, capsys):
     sheet = Image.open(tmp_path / "out" / "worst.png")
     assert sheet.width < 3 * 96  # images and heat maps; nothing is made again
     heat = Image.open(next((tmp_path / "out" / "heat").rglob("*.png")))
-    assert heat.size == (64, 64)
+    assert heat.size == (96, 64)  # as the image, of which a square of 64 px was scored
 
 
 def test_the_file_says_how_images_are_seen_and_is_halved(detector, tmp_path, capsys):

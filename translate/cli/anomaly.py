@@ -335,7 +335,7 @@ def _score(command: Score) -> int:
     abnormal = scores[:, column] > threshold
     judge = _judge(command, detector, images, scores, named, framing) if command.normal else None
     if command.out is not None:
-        _write(command, detector, images, scores, abnormal, named, judge, by=by)
+        _write(command, detector, images, scores, abnormal, named, judge, framing, by=by)
     elif len(named) <= 40:
         for one, score, wrong in zip(named, scores[:, column].tolist(), abnormal.tolist(), strict=True):
             print(f"{one.name:30} {score:8.2f}  {'abnormal' if wrong else 'normal'}")
@@ -358,6 +358,7 @@ def _write(
     abnormal: Tensor,
     named: Sequence[NamedPicture],
     judge: Judgement | None,
+    framing: Framing,
     *,
     by: str,
 ) -> None:
@@ -368,7 +369,7 @@ def _write(
 
     from translate.checkpoint.atomic import make_folder, written_beside
     from translate.inference.files import files_of, output_paths, refuse_overwriting
-    from translate.inference.grid import enlarged, heat_overlay, image_grid, outlined, to_images
+    from translate.inference.grid import enlarged, heat_on, heat_overlay, image_grid, outlined, to_images
 
     assert command.out is not None
     maps = output_paths(named, command.out / "heat")
@@ -400,9 +401,15 @@ def _write(
     overlays = heat_overlay(images[worst], heat, scale=detector.heat_scale)
     if judge is not None and judge.truth is not None:
         overlays = outlined(overlays, judge.truth.masks[worst])
-    for index, overlay in zip(worst.tolist(), overlays, strict=True):
+    for number, index in enumerate(worst.tolist()):
+        own = heat_on(
+            framing.seen(named[index].picture),
+            heat[number : number + 1],
+            scale=detector.heat_scale,
+            mask=judge.truth.masks[index] if judge is not None and judge.truth is not None else None,
+        )
         with written_beside(maps[index]) as beside:
-            overlay.save(beside, format="PNG")
+            own.save(beside, format="PNG")
     few = slice(0, 8)
     columns = {"image": to_images(images[worst][few])}
     if made is not None:

@@ -112,6 +112,24 @@ def heat_overlay(images: Tensor, heat: Tensor, *, scale: tuple[float, float] | N
     return to_images(grey + (colour - grey) * (share * 2).clamp(0, 1))
 
 
+def heat_on(
+    image: Tensor, heat: Tensor, *, scale: tuple[float, float] | None = None, mask: Tensor | None = None
+) -> Image.Image:
+    """Heat over one image of another size, and the outline of a mask.
+
+    Args:
+        image: [1, C, H, W] in [-1, 1].
+        heat: [1, 1, h, w], as for `heat_overlay`.
+        scale: As for `heat_overlay`.
+        mask: bool [h, w].
+    """
+    size = image.shape[-2:]
+    shown = heat_overlay(image, F.interpolate(heat, size, mode="bilinear", align_corners=False), scale=scale)
+    if mask is not None:
+        shown = outlined(shown, F.interpolate(mask[None, None].float(), size, mode="nearest")[0] > 0.5)
+    return shown[0]
+
+
 def outlined(images: list[Image.Image], masks: Tensor) -> list[Image.Image]:
     """RGB images with the borders of masks on them, inside the masks and one pixel wide.
 

@@ -62,6 +62,24 @@ class Framing:
             rows.append(crop(resize(pixels, width=width, height=height), size=self.size, left=0.5, top=0.5))
         return to_unit(torch.from_numpy(np.stack(rows)))
 
+    def seen(self, image: Image.Image | Picture, *, longest: int = 1024) -> Tensor:
+        """What `prepared` takes of an image, in its own proportions and size: [1, C, H, W] in [-1, 1].
+
+        Args:
+            image: As for `prepared`.
+            longest: The longer side is made smaller to fit into so many pixels.
+        """
+        pixels = to_format(image if isinstance(image, Picture) else from_pil(image), self.format)
+        height, width = pixels.shape[:2]
+        if self.fit == "cover":
+            side = min(width, height)
+            pixels = crop(pixels, size=side, left=0.5, top=0.5)
+            height = width = side
+        share = min(1.0, longest / max(width, height))
+        if share < 1:
+            pixels = resize(pixels, width=max(1, round(width * share)), height=max(1, round(height * share)))
+        return to_unit(torch.from_numpy(np.array(pixels[None])))
+
     def framed(self, mask: np.ndarray) -> Tensor:
         """What `prepared` takes of an image, of a mask of that image, by the nearest pixel: bool [H, W] -> [S, S]."""
         width, height = fitted_size(mask.shape[1], mask.shape[0], side=self.size, fit=self.fit)
