@@ -179,7 +179,7 @@ def test_export_halves_and_stays_self_describing(weights, image, tmp_path, capsy
         (["train", "pix2pix", "{empty}", "--out", "{out}"], "no images"),
         (["train", "pix2pix", "nowhere", "--out", "{out}"], "nowhere"),
         (["train", "pix2pix", "{pairs}", "--out", "{out}", "--size", "28"], "choose"),
-        (["train", "pix2pix", "{pairs}", "--out", "{out}", "--batch-size", "0"], "greater than or equal to 1"),
+        (["train", "pix2pix", "{pairs}", "--out", "{out}", "--batch-size", "0"], "must be at least 1"),
         (["train", "pix2pix", "{pairs}", "--out", "{image}"], "cannot be written"),
         (["train", "pix2pix", "{pairs}", "--out", "{out}.safetensors"], "name a folder"),
         (["evaluate", "{weights}", "{pairs}", "-o", "{out}.csv"], "name a folder"),

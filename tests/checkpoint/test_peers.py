@@ -568,7 +568,7 @@ def test_integers_are_refused(saved):
 
 
 def test_networks_deeper_than_ours_are_refused(saved):
-    with pytest.raises(ConfigError, match=r"depth = 11: Input should be less than or equal to 10"):
+    with pytest.raises(ConfigError, match=r"depth = 11: must be at most 10"):
         import_weights(saved(peers.unet(depth=11, width=1)))
 
 

@@ -123,7 +123,7 @@ def test_it_goes_on_as_if_it_had_not_stopped(folders, tmp_path, capsys):
         (["--style", "wave"], "no style 'wave': did you mean waves?"),
         (["--style", "waves:0"], "add up to nothing"),
         (["--style", "waves:x"], "no style and weight"),
-        (["--strength", "3"], "less than or equal to 1.5"),
+        (["--strength", "3"], "must be at most 1.5"),
         (["--looks", "2"], "makes one output of an image"),
         (["--like", "x.png"], "no such file"),
     ],

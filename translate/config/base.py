@@ -41,7 +41,7 @@ def flag(field_name: str) -> str:
 def _readable(error: Any, *, flags: bool = False) -> str:
     """One line a problem: where it is (or its flag), what was given, what was expected."""
     lines = []
-    for problem in error.errors(include_url=False, include_context=False):
+    for problem in error.errors(include_url=False):
         where = ".".join(str(part) for part in problem["loc"]) or "value"
         names = [part for part in problem["loc"] if isinstance(part, str)]
         if problem["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
@@ -52,8 +52,24 @@ def _readable(error: Any, *, flags: bool = False) -> str:
             lines.append(problem["msg"].removeprefix("Value error, "))
         else:
             given = f"{flag(names[-1])} {problem['input']}" if flags and names else f"{where} = {problem['input']!r}"
-            lines.append(f"{given}: {problem['msg']}")
+            lines.append(f"{given}: {_expected(problem)}")
     return "; ".join(dict.fromkeys(lines))
+
+
+BOUNDS = {
+    "greater_than_equal": ("ge", "at least"),
+    "greater_than": ("gt", "more than"),
+    "less_than_equal": ("le", "at most"),
+    "less_than": ("lt", "less than"),
+}
+
+
+def _expected(problem: Any) -> str:
+    if problem["type"] in BOUNDS:
+        name, words = BOUNDS[problem["type"]]
+        bound = problem["ctx"][name]
+        return f"must be {words} {f'{bound:,}' if isinstance(bound, int) else f'{bound:g}'}"
+    return problem["msg"].replace("Input should be", "must be")
 
 
 def validate(config: C) -> C:
