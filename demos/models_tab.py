@@ -10,6 +10,7 @@ from html import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from zipfile import ZipFile
 
 import gradio as gr
 
@@ -19,6 +20,7 @@ from translate.config.weights import Domains
 from translate.demos.answers import as_toasts, kept_file, refuse
 from translate.demos.cards import preview_html
 from translate.demos.catalogue import Catalogue, Offer
+from translate.demos.painting import paints
 from translate.export import export_onnx, export_safetensors
 
 FORMATS = {
@@ -107,11 +109,17 @@ def models_tab(
         if offer is None or words not in FORMATS:
             raise refuse("Choose weights first.")
         kind, dtype = FORMATS[words]
-        suffix = ".onnx" if kind == "onnx" else ".safetensors"
+        two = paints(offer) and not offer.config.styles  # ONNX of these is two files
+        suffix = ".safetensors" if kind != "onnx" else ".zip" if two else ".onnx"
         stem = re.sub(r"[^\w.-]+", "-", offer.name) or "weights"
 
         def write(to: Path) -> None:
-            if kind == "onnx":
+            if suffix == ".zip":
+                with TemporaryDirectory() as folder, ZipFile(to, "w") as archive:
+                    written = export_onnx(offer.path, Path(folder) / f"{stem}.onnx")
+                    for one in (written.file, *written.others):
+                        archive.write(one, one.name)
+            elif kind == "onnx":
                 export_onnx(offer.path, to)
             else:
                 export_safetensors(offer.path, to, dtype=dtype)  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ from PIL import Image
 
 import translate
 from translate.checkpoint import pretrained
+from translate.checkpoint.weights import WeightsError
 from translate.cli.main import main
 from translate.config import ConfigError
 from translate.inference.translator import InferenceError
@@ -67,6 +68,29 @@ def test_each_image_is_a_style_and_others_paint_otherwise(run, folders, tmp_path
     assert np.array_equal(np.asarray(Image.open(out)), painted[0].astype(np.uint8))
 
 
+def test_onnx_is_two_files(run, folders, tmp_path, capsys):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    file, encoder = tmp_path / "any.onnx", tmp_path / "any.encoder.onnx"
+    capsys.readouterr()
+    assert main(["export", str(run), "--format", "onnx", "-o", str(file)]) == 0
+    assert f"{file} and {encoder} (" in capsys.readouterr().out
+    assert sorted(tmp_path.iterdir()) == [encoder, file]
+    sessions = [onnxruntime.InferenceSession(one) for one in (file, encoder)]
+    assert [value.name for session in sessions for value in session.get_inputs()] == ["images", "codes", "style_images"]
+    model, own = translate.load(file), translate.load(run, device="cpu", precision="fp32")
+    photo = Image.open(folders / "photos" / "0.png")
+    for size in ((72, 64), (65, 111), (64, 301)):  # odd sides, at which the features pad otherwise
+        style = Image.open(image(tmp_path / "styles" / f"{size[1]}.png", 7, size=size))
+        torch.testing.assert_close(model.encode(style), own.encode(style), atol=1e-4, rtol=1e-4)
+        made, expected = (np.asarray(one(photo, style=style, strength=0.8), dtype=int) for one in (model, own))
+        assert np.abs(made - expected).max() <= 1
+    assert main(["apply", str(file), f"{folders}/photos/0.png", "-o", str(tmp_path / "made.png"),
+                 "--style-image", f"{folders}/styles/0.png"]) == 0  # fmt: skip
+    encoder.unlink()
+    with pytest.raises(WeightsError, match=r"any\.encoder\.onnx finds, and that is not beside it: copy it there"):
+        translate.load(file).encode(style)
+
+
 def test_any_size_shows_a_style(run, folders, tmp_path):
     model = translate.load(run, device="cpu", precision="fp32")
     tall = Image.open(image(tmp_path / "tall.png", 5, size=(64, 1500)))
@@ -108,9 +132,6 @@ def test_what_is_refused(run, folders, tmp_path, capsys):
     assert "that of any image: --style-image FILE" in capsys.readouterr().out
     assert main(["export", str(run), "--dtype", "fp16", "-o", str(tmp_path / "half")]) == 0
     assert translate.load(tmp_path / "half", device="cpu").any_style
-    capsys.readouterr()
-    assert main(["export", str(run), "--format", "onnx", "-o", str(tmp_path / "any.onnx")]) == 2
-    assert "ONNX is for named styles only: keep the .safetensors file" in err(capsys)
     model = translate.load(run, device="cpu")
     with pytest.raises(ConfigError, match="has no named styles: give an image of one"):
         model.style_code("starry-night")

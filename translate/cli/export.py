@@ -60,7 +60,7 @@ def _export_onnx(command: Export) -> int:
 
 
 def _say(written: Exported, dtype: str) -> None:
-    said = f"{written.file} ({written.file_bytes / 1e6:.1f} MB, {dtype})"
+    said = f"{' and '.join(map(str, (written.file, *written.others)))} ({written.file_bytes / 1e6:.1f} MB, {dtype})"
     if not isnan(written.mean_difference):
         scale = "relative" if written.relative else "of a range of 2"
         said += (

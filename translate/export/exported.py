@@ -20,9 +20,12 @@ class Exported:
 
     file: Path
     file_bytes: int
+    """Of all files."""
     mean_difference: float
     max_difference: float
     relative: bool = False
+    others: tuple[Path, ...] = ()
+    """What lies beside the file and belongs to it."""
 
 
 def source_file(source: Path, *, destination: Path) -> Path:

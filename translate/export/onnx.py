@@ -12,12 +12,14 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from translate.checkpoint.atomic import written_beside
@@ -25,9 +27,12 @@ from translate.checkpoint.weights import METADATA_KEY, load_weights
 from translate.config.base import to_dict
 from translate.config.networks import ConditionalResNetConfig, GeneratorConfig
 from translate.config.weights import WeightsConfig
+from translate.data.style_images import LEAST
 from translate.export.exported import Exported, ExportError, source_file
 from translate.inference.onnx import (
     ANY_SIDES,
+    CODES,
+    EXAMPLES,
     INPUT,
     INSTALL,
     NOISE_KEY,
@@ -36,10 +41,11 @@ from translate.inference.onnx import (
     SIDES_KEY,
     STYLES,
     NoiseInput,
+    encoder_beside,
     load_onnx,
 )
-from translate.inference.translator import a_kind, run_network
-from translate.networks import Generator
+from translate.inference.translator import a_kind, example_code, run_network
+from translate.networks import ConditionalResNet, Generator
 
 TOLERANCE = 1e-4  # of a range of 2: an eightieth of a step of 8 bits; sums in another order differ by a tenth of it
 MAX_BYTES = 2 * 10**9  # what one ONNX file can hold
@@ -80,6 +86,17 @@ class _ByStyles(nn.Module):
         return self.network(images, styles @ self.codes)
 
 
+class _Encoder(nn.Module):
+    """The part of a network for the style of any image that finds it."""
+
+    def __init__(self, network: ConditionalResNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, examples: Tensor) -> Tensor:
+        return self.network.encode(examples)
+
+
 def _dropouts(network: nn.Module) -> list[nn.Dropout]:
     """Those that drop anything while they are on."""
     return [module for module in network.modules() if isinstance(module, nn.Dropout) and module.p > 0]
@@ -109,11 +126,6 @@ def export_onnx(source: Path, target: Path, *, name: str | None = None) -> Expor
             f"'{config.name}' holds {a_kind(config.kind)}: translators and segmenters are exported to ONNX, "
             f"{a_kind(config.kind)} stays a .safetensors file"
         )
-    if isinstance(config.network, ConditionalResNetConfig) and not config.network.num_styles:
-        raise ExportError(
-            f"'{config.name}' finds the style of an image by a second network, and ONNX is for named styles only: "
-            "keep the .safetensors file"
-        )
     assert isinstance(network, Generator)
     config = config if name is None else replace(config, name=name)
     size = sum(tensor.nbytes for tensor in network.state_dict().values())
@@ -124,11 +136,20 @@ def export_onnx(source: Path, target: Path, *, name: str | None = None) -> Expor
         )
     from onnxscript import ir
 
-    model = _onnx_model(network, config)
-    with written_beside(target) as beside:
-        ir.save(model, beside)
-        mean, highest = _check(network, config, beside)
-    return Exported(file=target, file_bytes=target.stat().st_size, mean_difference=mean, max_difference=highest)
+    model, encoder = _onnx_model(network, config), _onnx_encoder(network, config)
+    others = {} if encoder is None else {encoder_beside(target): encoder}
+    with ExitStack() as stack:
+        beside, *more = (stack.enter_context(written_beside(file)) for file in (target, *others))
+        for file, one in zip((beside, *more), (model, *others.values()), strict=True):
+            ir.save(one, file)
+        mean, highest = _check(network, config, beside, encoder=more[0] if more else None)
+    return Exported(
+        file=target,
+        others=tuple(others),
+        file_bytes=sum(file.stat().st_size for file in (target, *others)),
+        mean_difference=mean,
+        max_difference=highest,
+    )
 
 
 def _require_libraries() -> None:
@@ -141,8 +162,6 @@ def _require_libraries() -> None:
 
 def _onnx_model(network: Generator, config: WeightsConfig) -> Any:
     """The network as onnxscript's ``ir.Model``, described."""
-    from onnxscript.ir.passes.common import ClearMetadataAndDocStringPass
-
     assert isinstance(config.network, GeneratorConfig | ConditionalResNetConfig)
     noise = _noise_inputs(network, config) if config.noise == "always" else []
     # Twice the least size, since a side of one value, at the innermost level too, would be taken for a constant.
@@ -156,19 +175,66 @@ def _onnx_model(network: Generator, config: WeightsConfig) -> Any:
     module: nn.Module = _GivenNoise(network).eval() if noise else network
     others = [one.name for one in noise]
     if isinstance(config.network, ConditionalResNetConfig):
-        module, others = _ByStyles(network).eval(), [STYLES]
-        example.append(torch.ones(2, config.network.num_styles))
+        named = config.network.num_styles
+        module, others = (_ByStyles(network).eval(), [STYLES]) if named else (network, [CODES])
+        example.append(torch.ones(2, named or config.network.code))
         shapes.append({0: "batch"})
+    dynamic = (shapes[0], tuple(shapes[1:])) if noise else tuple(shapes)
+    model = _exported(module, config, tuple(example), dynamic, names=[INPUT, *others], output=OUTPUT)
+    _pad_and_crop(model.graph, network, channels=config.network.out_channels)
+    model.graph.name = config.name
+    model.doc_string = _description(network, config, noise)
+    model.metadata_props[METADATA_KEY] = json.dumps(to_dict(config))
+    model.metadata_props[SIDES_KEY] = ANY_SIDES
+    if noise:
+        model.metadata_props[NOISE_KEY] = json.dumps([to_dict(one) for one in noise])
+    return model
+
+
+def _onnx_encoder(network: Generator, config: WeightsConfig) -> Any:
+    """What finds the style of any image, as another; None where there is no such part."""
+    if not isinstance(network, ConditionalResNet) or network.named_codes is not None:
+        return None
+    side = network.config.style_size
+    dynamic = ({0: "batch", 2: "height", 3: "width"},)
+    example = (torch.zeros(2, 3, side, side + network.config.style_size // 4),)
+    model = _exported(_Encoder(network).eval(), config, example, dynamic, names=[EXAMPLES], output=CODES)
+    model.graph.name = f"{config.name}.encoder"
+    low, high = config.preprocessing.value_range
+    model.doc_string = (
+        f"The codes of styles, for {config.name}; written by translate.\n"
+        f"{EXAMPLES}: [N, 3, H, W], values from {low:g} to {high:g}; the shorter side is to be {side} pixels.\n"
+        f"{CODES}: [N, {network.config.code}]; a number from 0 to 1.5 times that is a strength."
+    )
+    return model
+
+
+def _exported(
+    module: nn.Module,
+    config: WeightsConfig,
+    example: tuple[Tensor, ...],
+    dynamic: Any,
+    *,
+    names: Sequence[str],
+    output: str,
+) -> Any:
+    """A module as ``ir.Model``.
+
+    Raises:
+        ExportError: PyTorch cannot write it.
+    """
+    from onnxscript.ir.passes.common import ClearMetadataAndDocStringPass
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what changes in PyTorch's exporter from release to release
         try:
             program = torch.onnx.export(
                 module,
-                tuple(example),
+                example,
                 dynamo=True,
-                dynamic_shapes=(shapes[0], tuple(shapes[1:])) if noise else tuple(shapes),
-                input_names=[INPUT, *others],
-                output_names=[OUTPUT],
+                dynamic_shapes=dynamic,
+                input_names=list(names),
+                output_names=[output],
                 verbose=False,
             )
         except torch.onnx.OnnxExporterError as error:
@@ -179,13 +245,6 @@ def _onnx_model(network: Generator, config: WeightsConfig) -> Any:
     assert program is not None
     model = program.model
     ClearMetadataAndDocStringPass()(model)  # each node has the traceback of where it was made, with the machine's paths
-    _pad_and_crop(model.graph, network, channels=config.network.out_channels)
-    model.graph.name = config.name
-    model.doc_string = _description(network, config, noise)
-    model.metadata_props[METADATA_KEY] = json.dumps(to_dict(config))
-    model.metadata_props[SIDES_KEY] = ANY_SIDES
-    if noise:
-        model.metadata_props[NOISE_KEY] = json.dumps([to_dict(one) for one in noise])
     return model
 
 
@@ -269,6 +328,8 @@ def _description(network: Generator, config: WeightsConfig, noise: Sequence[Nois
             f"{STYLES}: [N, {len(config.styles)}], the share of each of {', '.join(config.styles)}; they add up to 1, "
             "or to less for more of the image itself."
         )
+    if isinstance(config.network, ConditionalResNetConfig) and not config.styles:
+        lines.append(f"{CODES}: [N, {config.network.code}], what the encoder in the file beside this one finds.")
     lines += [
         f"{one.name}: [N, {one.channels}, P / {one.stride}, Q / {one.stride}], 0 with probability {one.probability:g}, "
         f"else {1 / (1 - one.probability):g}; all 1 for no noise."
@@ -279,29 +340,44 @@ def _description(network: Generator, config: WeightsConfig, noise: Sequence[Nois
     return "\n".join(lines)
 
 
-def _check(network: Generator, config: WeightsConfig, file: Path) -> tuple[float, float]:
+def _check(
+    network: Generator, config: WeightsConfig, file: Path, *, encoder: Path | None = None
+) -> tuple[float, float]:
     """Mean and highest difference of the file's outputs from the network's.
 
     Raises:
         ExportError: the highest is above the tolerance.
     """
-    exported, _ = load_onnx(file)
+    exported, _ = load_onnx(file, encoder=encoder)
     random = torch.Generator().manual_seed(0)
     low, high = config.preprocessing.value_range
     means, highest, wrong = [], [], []
     for number, height, width in _checked_shapes(network, config):
         # Not flat: instance norm enlarges whatever rounding leaves of a flat image.
         images = torch.rand(number, config.network.in_channels, height, width, generator=random) * (high - low) + low
-        outputs = []
         shares = torch.rand(1, len(config.styles), generator=random) if config.styles else None
-        for one in (network, exported):
-            code = None if shares is None or one.named_codes is None else shares @ one.named_codes
-            outputs.append(run_network(one, images, noise=config.noise, seed=number, code=code))
-        expected, found = outputs
-        # Logits are as large as they like; images are at most 1.
-        difference = (expected - found).abs() / expected.abs().max().clamp(min=1.0)
-        means.append(float(difference.mean()))
-        highest.append(float(difference.max()))
+        codes = [
+            None if shares is None or one.named_codes is None else shares @ one.named_codes
+            for one in (network, exported)
+        ]
+        pairs: list[tuple[Tensor, Tensor]] = []
+        if encoder is not None:
+            assert isinstance(network, ConditionalResNet)
+            # Soft spots: noise is so unlike any image that codes, and with them rounding, would be a hundredfold.
+            spots = torch.rand(1, 3, 6, 6, generator=random) * 2 - 1
+            example = F.interpolate(spots, (LEAST + 16 * number, LEAST + 11), mode="bicubic").clamp(-1, 1)
+            code = example_code(network, example)
+            codes = [code, code]  # their own difference is not that of the outputs
+            pairs.append((code, example_code(exported, example)))
+        expected, found = (
+            run_network(one, images, noise=config.noise, seed=number, code=code)
+            for one, code in zip((network, exported), codes, strict=True)
+        )
+        # Logits and codes are as large as they like; images are at most 1.
+        pairs.append((expected, found))
+        differences = [(first - second).abs() / first.abs().max().clamp(min=1.0) for first, second in pairs]
+        means.append(float(differences[-1].mean()))
+        highest.append(max(float(difference.max()) for difference in differences))
         if not highest[-1] <= TOLERANCE:
             wrong.append(f"{highest[-1]:.2g} for {number} of {width}x{height}")
     if wrong:

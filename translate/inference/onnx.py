@@ -30,6 +30,8 @@ from translate.networks import Generator, build_network
 ONNX_SUFFIX = ".onnx"
 INPUT, OUTPUT = "images", "output"
 STYLES = "styles"  # input of networks with named styles: the share of each, times its strength
+CODES = "codes"  # input of networks for the style of any image: what the encoder beside them found
+EXAMPLES = "style_images"  # input of that encoder
 NOISE_KEY = f"{METADATA_KEY}.noise"  # the noise inputs in the metadata, where there are any
 SIDES_KEY, ANY_SIDES = f"{METADATA_KEY}.sides", "any"  # of a graph that pads and crops; older ones are padded for
 INSTALL = "pip install 'image-translate[onnx]'"
@@ -39,6 +41,11 @@ KEPT_PIXELS = 2**20  # above this onnxruntime gives its memory back after each r
 def is_onnx(file: Path) -> bool:
     """Whether a file goes by the name of ONNX."""
     return file.suffix.lower() == ONNX_SUFFIX
+
+
+def encoder_beside(file: Path) -> Path:
+    """The file of the encoder that finds styles for a network: ``any-style.onnx`` -> ``any-style.encoder.onnx``."""
+    return file.with_suffix(f".encoder{ONNX_SUFFIX}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +77,7 @@ class OnnxNetwork(Generator):
         config: What the file says.
         noise: Its inputs beside the images, one for each dropout that stays on.
         any_sides: Whether the graph pads and crops by itself.
+        encoder: The file of what finds the code of a style, of a network for the style of any image.
 
     Raises:
         WeightsError: the graph has other inputs or outputs than the network that `config` describes.
@@ -83,6 +91,7 @@ class OnnxNetwork(Generator):
         *,
         noise: Sequence[NoiseInput] = (),
         any_sides: bool = False,
+        encoder: Path | None = None,
     ) -> None:
         super().__init__()
         if not isinstance(config.network, GeneratorConfig | ConditionalResNetConfig):
@@ -97,10 +106,13 @@ class OnnxNetwork(Generator):
         self.dropouts = nn.ModuleList(nn.Dropout(one.probability) for one in noise)
         self._file, self._session = file, session
         self._codes: Tensor | None = None
+        self._encoder_file, self._encoder = encoder or encoder_beside(file), None
         styles = {}
-        if isinstance(config.network, ConditionalResNetConfig):
+        if isinstance(config.network, ConditionalResNetConfig) and config.network.num_styles:
             self._codes = torch.eye(config.network.num_styles)
             styles = {STYLES: config.network.num_styles}
+        elif isinstance(config.network, ConditionalResNetConfig):
+            styles = {CODES: config.network.code}
         expected = {
             INPUT: config.network.in_channels,
             **styles,
@@ -116,7 +128,7 @@ class OnnxNetwork(Generator):
             )
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_session": None}  # a session cannot be copied
+        return {**vars(self), "_session": None, "_encoder": None}  # a session cannot be copied
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         session, _ = _open(state["_file"])
@@ -132,7 +144,8 @@ class OnnxNetwork(Generator):
 
         Args:
             images: [N, C_in, H, W] in [-1, 1], on the CPU.
-            codes: [N, K], of a network with named styles: the share of each; the first alone unless given.
+            codes: [N, K], of a network with named styles: the share of each; the first alone unless given. Of one for
+                the style of any image what `encode` found, of the images themselves unless given: [N, D].
 
         Returns:
             [N, C_out, H, W].
@@ -142,21 +155,47 @@ class OnnxNetwork(Generator):
         values = {INPUT: images}
         if self._codes is not None:
             values[STYLES] = self._codes[:1].expand(number, -1) if codes is None else codes
+        elif isinstance(self.config, ConditionalResNetConfig):
+            values[CODES] = self.encode(images) if codes is None else codes
         for one, dropout in zip(self._noise, self.dropouts, strict=True):
             layout = torch.channels_last if one.channels_last else torch.contiguous_format
             shape = number, one.channels, tall // one.stride, wide // one.stride
             values[one.name] = dropout(torch.ones(shape).contiguous(memory_format=layout))
-        options = _giving_memory_back() if number * height * width > KEPT_PIXELS else None
-        arrays = {name: value.numpy(force=True) for name, value in values.items()}
-        try:
-            (output,) = self._session.run([OUTPUT], arrays, options)
-        except Exception as error:  # onnxruntime's errors have no base of their own
-            raise RuntimeError(f"onnxruntime: {error}") from None
-        return torch.from_numpy(output)
+        return _run(
+            self._session, OUTPUT, values, _giving_memory_back() if number * height * width > KEPT_PIXELS else None
+        )
+
+    def encode(self, images: Tensor) -> Tensor:
+        """The codes of the styles of images, by the encoder beside this file: [N, 3, H, W] in [-1, 1] -> [N, D].
+
+        Raises:
+            WeightsError: it is not there, or no ONNX file.
+        """
+        if self._encoder is None:
+            if not self._encoder_file.is_file():
+                raise WeightsError(
+                    f"{self._file} paints in styles that {self._encoder_file.name} finds, and that is not beside it: "
+                    "copy it there, or export again"
+                )
+            self._encoder, _ = _open(self._encoder_file)
+        return _run(self._encoder, CODES, {EXAMPLES: images}, None)
 
 
-def load_onnx(file: Path) -> tuple[OnnxNetwork, WeightsConfig]:
+def _run(session: Any, output: str, values: dict[str, Tensor], options: Any) -> Tensor:
+    arrays = {name: value.numpy(force=True) for name, value in values.items()}
+    try:
+        (made,) = session.run([output], arrays, options)
+    except Exception as error:  # onnxruntime's errors have no base of their own
+        raise RuntimeError(f"onnxruntime: {error}") from None
+    return torch.from_numpy(made)
+
+
+def load_onnx(file: Path, *, encoder: Path | None = None) -> tuple[OnnxNetwork, WeightsConfig]:
     """Open a network that `translate export --format onnx` wrote.
+
+    Args:
+        file: Of the network.
+        encoder: Of what finds styles, where that is not the file beside it.
 
     Raises:
         WeightsError: torn, not written by translate, of another format version, or onnxruntime is not installed.
@@ -172,7 +211,8 @@ def load_onnx(file: Path) -> tuple[OnnxNetwork, WeightsConfig]:
         noise = from_dict(_NoiseInputs, {"inputs": json.loads(metadata.get(NOISE_KEY, "[]"))}).inputs
     except (json.JSONDecodeError, ConfigError) as error:
         raise WeightsError(f"{file}: {error}") from None
-    return OnnxNetwork(file, session, config, noise=noise, any_sides=metadata.get(SIDES_KEY) == ANY_SIDES), config
+    any_sides = metadata.get(SIDES_KEY) == ANY_SIDES
+    return OnnxNetwork(file, session, config, noise=noise, any_sides=any_sides, encoder=encoder), config
 
 
 def cpu_and_fp32(device: str, precision: Precision) -> tuple[str, Precision]:

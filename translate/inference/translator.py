@@ -128,7 +128,7 @@ def random_code(style: int, *, seed: int) -> Tensor:
 @torch.inference_mode()
 def example_code(network: nn.Module, examples: Tensor, *, precision: Precision = "fp32") -> Tensor:
     """The (mean) code of examples [N, C_out, H, W] in the network's value range, on its device: float32 [N, D]."""
-    assert isinstance(network, ResNetGenerator | ConditionalResNet)
+    assert isinstance(network, ResNetGenerator | ConditionalResNet | OnnxNetwork)
     with autocast(precision, examples.device):
         found = network.encode(examples)
     return (found if isinstance(found, Tensor) else found[0]).float()
@@ -337,7 +337,7 @@ class Translator:
         """
         if self.styles:
             raise InferenceError(f"'{self.config.name}' has named styles, and no encoder for examples: give --style")
-        if isinstance(self.network, OnnxNetwork):
+        if isinstance(self.network, OnnxNetwork) and not self.any_style:
             raise InferenceError(f"'{self.config.name}' is ONNX, and has no encoder: give the .safetensors file")
         if not self.style:
             raise InferenceError(f"'{self.config.name}' takes no style code: it was trained without --style-dim")

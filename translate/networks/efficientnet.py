@@ -169,11 +169,13 @@ class _Conv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         kernel = self.weight.shape[-1]
         if kernel > 1:
-            # "Same" of TensorFlow: the output has ceil(size / stride), and an odd pixel of padding is behind.
-            high, wide = (max(((size - 1) // self.stride) * self.stride + kernel - size, 0) for size in x.shape[-2:])
+            # "Same" of TensorFlow: the output has ceil(size / stride), and an odd pixel of padding is behind. Without a
+            # division of sizes, which torch.onnx (2.14) rounds up where they are negative.
+            behind = kernel // 2
+            top, left = (behind if self.stride == 1 else behind - 1 + size % 2 for size in x.shape[-2:])
             small = self.mode == "reflect" and min(x.shape[-2:]) <= kernel // 2
             mode = "replicate" if small else self.mode
-            x = F.pad(x, (wide // 2, wide - wide // 2, high // 2, high - high // 2), mode=mode)
+            x = F.pad(x, (left, behind, top, behind), mode=mode)
         return F.conv2d(x, self.weight, self.bias, stride=self.stride, groups=self.groups)
 
 
