@@ -108,24 +108,10 @@ def models_tab(
         offer = _offer(catalogue, name)
         if offer is None or words not in FORMATS:
             raise refuse("Choose weights first.")
-        kind, dtype = FORMATS[words]
-        two = paints(offer) and not offer.config.styles  # ONNX of these is two files
-        suffix = ".safetensors" if kind != "onnx" else ".zip" if two else ".onnx"
         stem = re.sub(r"[^\w.-]+", "-", offer.name) or "weights"
-
-        def write(to: Path) -> None:
-            if suffix == ".zip":
-                with TemporaryDirectory() as folder, ZipFile(to, "w") as archive:
-                    written = export_onnx(offer.path, Path(folder) / f"{stem}.onnx")
-                    for one in (written.file, *written.others):
-                        archive.write(one, one.name)
-            elif kind == "onnx":
-                export_onnx(offer.path, to)
-            else:
-                export_safetensors(offer.path, to, dtype=dtype)  # type: ignore[arg-type]
-
+        file = f"{stem}{ending_of(offer, words)}"
         with as_toasts(offer.path):
-            return kept_file(download, f"{stem}{suffix}", write)
+            return kept_file(download, file, lambda to: write_as(offer, words, to))
 
     hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     bring.click(
@@ -142,6 +128,31 @@ def models_tab(
     )
     opened(use, chosen)
     return picker
+
+
+def ending_of(offer: Offer, words: str) -> str:
+    """Of the file that weights are taken away as; a zip file where ONNX would be two files."""
+    if FORMATS[words][0] != "onnx":
+        return ".safetensors"
+    return ".zip" if paints(offer) and not offer.config.styles else ".onnx"
+
+
+def write_as(offer: Offer, words: str, to: Path) -> None:
+    """Write weights in another form, of `FORMATS`.
+
+    Raises:
+        WeightsError, ExportError: they cannot be opened, or have no such form.
+    """
+    kind, dtype = FORMATS[words]
+    if ending_of(offer, words) == ".zip":
+        with TemporaryDirectory() as folder, ZipFile(to, "w") as archive:
+            written = export_onnx(offer.path, Path(folder) / f"{offer.config.name}.onnx")
+            for one in (written.file, *written.others):
+                archive.write(one, one.name)
+    elif kind == "onnx":
+        export_onnx(offer.path, to)
+    else:
+        export_safetensors(offer.path, to, dtype=dtype)  # type: ignore[arg-type]
 
 
 def everything(catalogue: Catalogue, *, own: Sequence[str] = ()) -> list[tuple[str, str]]:
