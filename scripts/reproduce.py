@@ -125,6 +125,24 @@ def emoji(arguments: argparse.Namespace) -> dict[str, Any]:
     return {"said": said, "features": json.loads(raw.read_text(encoding="utf-8"))}
 
 
+def face_weights(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The DCGAN of faces that ships, from nothing, its scores, and the README's picture of it."""
+    run, folder, out = RUNS / "gan-faces-weights", ROOT / "weights" / "gan-faces", FIGURES / "face-weights"
+    options = ["--size", "64", "--flip", "--hold-out", "0.05", "--width", "32", "--d-width", "32", "--batch-size", "32"]
+    options += ["--images", "700000", "--schedule", "linear", "--ema-half-life", "10000", "--ema-ramp-up", "0.1"]
+    options += ["--augment", "colour", "translation", "cutout"]
+    command("-m", "translate", "train", "dcgan", arguments.faces, "--out", run, *options)
+    command("-m", "translate", "export", run, "--dtype", "fp16", "-o", folder, "--name", "gan-faces")
+    scoring = ("-m", "translate", "evaluate", run, arguments.faces, "-o", out, "--num-images", "5000")
+    said = recorded("face-weights", *scoring)
+    from PIL import Image
+
+    sheet = FIGURES / "face-weights.png"
+    command("-m", "translate", "sample", folder, "-o", sheet, "--count", "36", "--columns", "12")
+    Image.open(sheet).convert("RGB").save(ROOT / "demos" / "assets" / "gan-faces.jpg", quality=90)
+    return {"said": said}
+
+
 def linked(target: Path, train: list[Path], test: list[Path]) -> Path:
     """A data set of links to images: ``train`` and ``test``, made anew."""
     shutil.rmtree(target, ignore_errors=True)
@@ -699,6 +717,7 @@ FIGURE_TABLE = {
     "emoji-weights": Figure(emoji_weights, 1.0, "the weights that render icons, from nothing, and their scores"),
     "emoji": Figure(emoji, 0.1, "scores of the weights that render icons"),
     "icon-picture": Figure(icon_picture, 0.0, "the README's picture of icons"),
+    "face-weights": Figure(face_weights, 1.8, "the GAN of faces that ships, from nothing, its scores and picture"),
     "picture": Figure(picture, 0.01, "the README's first picture"),
     "facades": Figure(facades, 0.4, "scores of the facades weights; trains the scorer first"),
     "hidden-pairs": Figure(hidden_pairs, 1.7, "CycleGAN and CUT against a hidden truth, three seeds"),
