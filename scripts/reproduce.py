@@ -240,7 +240,7 @@ def painting_weights(arguments: argparse.Namespace) -> dict[str, Any]:
             (folder / name).symlink_to(path.resolve())
     for name, file in PAINTINGS.items():
         (styles / f"{name}.jpg").symlink_to((arguments.paintings / file).resolve())
-    options = ["--size", "256", "--images", "9000"]
+    options = ["--size", "256", "--images", "10000", "--ema-half-life", "300"]
     command("-m", "translate", "train", "style", photos, "--styles", styles, "--out", run, *options)
     folder = ROOT / "weights" / "paintings"
     command("-m", "translate", "export", run, "--dtype", "fp16", "-o", folder, "--name", "paintings")
@@ -262,6 +262,7 @@ def any_style_weights(arguments: argparse.Namespace) -> dict[str, Any]:
         for path in sorted(arguments.paintings.glob(f"*/{split}/*")):
             (folder / f"{path.parent.parent.name}-{path.name}").symlink_to(path.resolve())
     options = ["--styles", styles, "--any-style", "--style-size", "256", "--code", "64", "--size", "192"]
+    options += ["--widths", "16", "40", "80", "--no-packed"]
     options += ["--images", "24000", "--learning-rate", "1e-3", "--ema-half-life", "300", "--log-every", "200"]
     command("-m", "translate", "train", "style", photos, "--out", run, *options)
     folder = ROOT / "weights" / "any-style"
@@ -534,7 +535,7 @@ def digits(study: str) -> Callable[[argparse.Namespace], dict[str, Any]]:
 
 
 def digit_weights(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The weights of digits that ship: the autoencoder of the classic text, and the first seeds of the studies."""
+    """The weights of digits that ship: the first seeds of the studies."""
     from study_digits import train_first
 
     configs = {}

@@ -70,7 +70,6 @@ def train_first(mnist: Path, out: Path) -> dict[str, Path]:
     """The runs whose weights ship, by their names: the first seed of each; what is there already is gone on with."""
     torch.set_num_threads(1)
     configs = {
-        "ae-mnist": ae(mnist, out, seed=0),
         "vae-mnist": vae(mnist, out, seed=0),
         "vqvae-mnist": vqvae(mnist, out, seed=0),
     }

@@ -27,6 +27,7 @@ from translate.config.networks import (
 )
 from translate.config.weights import Domains, Preprocessing, WeightsConfig
 from translate.networks import build_network
+from translate.networks.patch_anomaly import NUM_FEATURES
 
 pytest.importorskip("gradio", reason="the demo needs gradio")
 
@@ -111,7 +112,8 @@ def make_patch_detector(path: Path) -> Path:
     config = WeightsConfig(kind="anomaly", name=path.name, network=network, preprocessing=Preprocessing(size=32))
     built = build_network(network)
     with_random_features(built)
-    built.whitening.copy_(torch.eye(built.whitening.shape[1]))
+    rows, columns = torch.tril_indices(NUM_FEATURES, NUM_FEATURES)
+    built.whitening.copy_((rows == columns).float())
     save_weights(built, config, path)
     return path
 

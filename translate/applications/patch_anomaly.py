@@ -141,10 +141,12 @@ class _Moments:
         self.count += values.shape[1]
 
     def gaussians(self, usual: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
-        """Of scaled features, means [K, F], and [K, F, F] by which a difference becomes one of deviation 1."""
+        """Of scaled features, means [K, F], and lower triangles [K, F (F + 1) / 2], row by row, of the matrices by which a
+        difference becomes one of deviation 1."""
         means = self.sums / self.count
         covariance = self.products / self.count - means[:, :, None] * means[:, None, :]
         scaled = covariance / (spread[:, None] * spread[None, :])
         scaled += SHRINKAGE * torch.eye(NUM_FEATURES, dtype=torch.float64)
         whitening = torch.linalg.cholesky(torch.linalg.inv(scaled))
-        return (means - usual) / spread, whitening
+        rows, columns = torch.tril_indices(NUM_FEATURES, NUM_FEATURES)
+        return (means - usual) / spread, whitening[:, rows, columns]

@@ -148,8 +148,8 @@ class _Layer(nn.Module):
     def forward(self, x: Tensor, codes: Tensor) -> Tensor:
         scale, shift = self.style(codes).chunk(2, dim=1)
         if self._is_for_one(x):
-            x = self.conv(x) if self.enlarge is None else _enlarged(x, self.conv.weight)
-            x = _normalised(x, 1 + scale[0].float(), shift[0].float(), epsilon=self.norm.eps)
+            x, border = (self.conv(x), 0) if self.enlarge is None else (_enlarged(x, self.conv.weight), 1)
+            x = _normalised(_from_first(x, border=border), 1 + scale[0].float(), shift[0].float(), self.norm.eps)
             return x.relu_() if self.active else x
         x = self.norm(self.conv(x if self.enlarge is None else self.enlarge(x)))
         x = x * (1 + scale[:, :, None, None].to(x.dtype)) + shift[:, :, None, None].to(x.dtype)
@@ -166,19 +166,30 @@ class _Layer(nn.Module):
         return len(x) == 1 and channels % 8 == 0 and kind == "cpu" and not learns_or_leaves
 
 
-def _normalised(x: Tensor, scale: Tensor, shift: Tensor, *, epsilon: float) -> Tensor:
-    """Instance norm of [1, C, H, W], as batch norm of a batch of one: in one go, and with channels last in memory.
-
-    As in `InstanceNorm2d`, the first value is taken from all, so that what is flat is exactly so.
-    """
-    x = (x - x[..., :1, :1]).contiguous(memory_format=torch.channels_last)
+def _normalised(x: Tensor, scale: Tensor, shift: Tensor, epsilon: float) -> Tensor:
+    """Instance norm of [1, C, H, W], as batch norm of a batch of one: in one go, and with channels last in memory."""
     return F.batch_norm(x, None, None, scale, shift, training=True, eps=epsilon)
 
 
-def _enlarged(x: Tensor, weight: Tensor) -> Tensor:
-    """A reflected 3x3 convolution of what repeating pixels makes twice as large: [1, C, H, W] -> [1, D, 2H, 2W].
+def _from_first(x: Tensor, *, border: int) -> Tensor:
+    """Without a border, and the first value of each channel taken from all of it, so that what is flat is exactly so.
 
-    The small image is padded in place of the large one, by a pixel that is repeated too, and the result is cropped.
+    As in `InstanceNorm2d`. [1, C, H, W] -> [1, C, H - 2 border, W - 2 border], channels last in memory: seen as rows of
+    pixels times channels, which takes half the time.
+    """
+    _, channels, height, width = x.shape
+    rows = x.permute(0, 2, 3, 1).reshape(height, width * channels)
+    inside = rows[border : height - border, border * channels : (width - border) * channels]
+    inside = inside - x[0, :, border, border].repeat(width - 2 * border)
+    return inside.view(1, height - 2 * border, width - 2 * border, channels).permute(0, 3, 1, 2)
+
+
+def _enlarged(x: Tensor, weight: Tensor) -> Tensor:
+    """A reflected 3x3 convolution of what repeating pixels makes twice as large, with a border that is to be cut off.
+
+    [1, C, H, W] -> [1, D, 2H + 2, 2W + 2].
+
+    The small image is padded in place of the large one, by a pixel that is repeated, too.
     """
     kind = x.device.type
     if torch.is_autocast_enabled(kind):
@@ -186,7 +197,7 @@ def _enlarged(x: Tensor, weight: Tensor) -> Tensor:
     with torch.autocast(kind, enabled=False):  # which would enlarge in fp32
         x = F.pad(x.contiguous(memory_format=torch.channels_last), (1, 1, 1, 1), mode="replicate")
         x = F.interpolate(x, scale_factor=2.0, mode="nearest")
-    return F.conv2d(x, weight)[..., 1:-1, 1:-1]
+    return F.conv2d(x, weight)
 
 
 class _Block(nn.Module):

@@ -47,7 +47,8 @@ class PatchDetector(AnomalyDetector):
             self.register_buffer("memory", torch.zeros(config.num_patches, NUM_FEATURES))
         if config.cells is not None:
             self.register_buffer("gaussian_means", torch.zeros(config.cells**2, NUM_FEATURES))
-            self.register_buffer("whitening", torch.zeros(config.cells**2, NUM_FEATURES, NUM_FEATURES))
+            # Of each cell a lower triangle, row by row.
+            self.register_buffer("whitening", torch.zeros(config.cells**2, NUM_FEATURES * (NUM_FEATURES + 1) // 2))
 
     def patches(self, images: Tensor) -> Tensor:
         """Features around each place, a mean over 3x3 of them: [N, C, S, S] in [-1, 1] -> float32 [N, s, s, F]."""
@@ -65,7 +66,10 @@ class PatchDetector(AnomalyDetector):
             nearest = torch.cat([torch.cdist(row, self.memory).amin(dim=1) for row in rows])
             return nearest.view(found.shape[:3]) / NUM_FEATURES**0.5
         by_cell = in_cells(found, self.config.cells) - self.gaussian_means[:, None]
-        distance = (by_cell @ self.whitening).square().mean(dim=2).sqrt()  # [K, N * places]
+        triangles = self.whitening.new_zeros(len(by_cell), NUM_FEATURES, NUM_FEATURES)
+        rows, columns = torch.tril_indices(NUM_FEATURES, NUM_FEATURES, device=triangles.device)
+        triangles[:, rows, columns] = self.whitening
+        distance = (by_cell @ triangles).square().mean(dim=2).sqrt()  # [K, N * places]
         return from_cells(distance, self.config.cells, number=len(images), side=found.shape[1])
 
     def heat(self, images: Tensor) -> Tensor:
