@@ -141,8 +141,10 @@ class _Moments:
         self.count += values.shape[1]
 
     def gaussians(self, usual: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
-        """Of scaled features, means [K, F], and lower triangles [K, F (F + 1) / 2], row by row, of the matrices by which a
-        difference becomes one of deviation 1."""
+        """Of scaled features, means [K, F], and matrices by which a difference becomes one of deviation 1.
+
+        These are lower triangles, row by row: [K, F (F + 1) / 2].
+        """
         means = self.sums / self.count
         covariance = self.products / self.count - means[:, :, None] * means[:, None, :]
         scaled = covariance / (spread[:, None] * spread[None, :])
