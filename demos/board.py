@@ -30,20 +30,19 @@ def board(
         f'<i style="background: rgb{colour}"></i>{escape(words)}</button>'
         for words, colour in colours.items()
     )
-    template = (ASSETS / "drawing_board.html").read_text(encoding="utf-8")
-    marks = {
-        "SWATCHES": swatches,
-        "STARTS": starts,
-        "SIZE": str(size),
-        "PAPER": f"rgb{paper}",
-        "LABEL": escape(label),
-        "BARE": escape(bare),
-    }
+    marks = {"SWATCHES": swatches, "STARTS": starts, "SIZE": size, "PAPER": f"rgb{paper}"}
+    return from_template("drawing_board", marks | {"LABEL": escape(label), "BARE": escape(bare)}, elem_id=elem_id)
+
+
+def from_template(name: str, marks: dict[str, object], *, elem_id: str, elem_classes: str | None = None) -> gr.HTML:
+    """A component of an HTML and a JavaScript file of that name, in which each [[MARK]] stands for a value."""
+    template = (ASSETS / f"{name}.html").read_text(encoding="utf-8")
     for mark, value in marks.items():
-        template = template.replace(f"[[{mark}]]", value)
+        template = template.replace(f"[[{mark}]]", str(value))
     return gr.HTML(
         html_template=template,
-        js_on_load=(ASSETS / "drawing_board.js").read_text(encoding="utf-8"),
+        js_on_load=(ASSETS / f"{name}.js").read_text(encoding="utf-8"),
         apply_default_css=False,
         elem_id=elem_id,
+        elem_classes=elem_classes,
     )

@@ -70,9 +70,9 @@ def draw_tab(catalogue: Catalogue, tab: gr.Tab) -> None:
         boards["A sketch"] = sketch_board
     if len(boards) > 1:
         with gr.Tabs(elem_id="draw-kinds"):
-            for title, board in boards.items():
+            for title, lay_out in boards.items():
                 with gr.Tab(title) as shown:
-                    board(catalogue, shown)
+                    lay_out(catalogue, shown)
     elif boards:
         next(iter(boards.values()))(catalogue, tab)
     else:
@@ -85,7 +85,7 @@ def draw_tab(catalogue: Catalogue, tab: gr.Tab) -> None:
 
 def facade_board(catalogue: Catalogue, _: gr.Tab) -> None:
     """A board for the label maps of facades, and the photo of what is on it."""
-    coloured_board(
+    live_board(
         catalogue,
         catalogue.painters(),
         lead="Paint the plan of a facade; the photo follows each stroke.",
@@ -107,7 +107,7 @@ def facade_board(catalogue: Catalogue, _: gr.Tab) -> None:
 
 def icon_board(catalogue: Catalogue, _: gr.Tab) -> None:
     """A board for icons in flat colours, and the rendering of what is on it."""
-    coloured_board(
+    live_board(
         catalogue,
         catalogue.renderers(),
         lead="Draw an icon in flat colours; the rendering follows each stroke.",
@@ -127,7 +127,32 @@ def icon_board(catalogue: Catalogue, _: gr.Tab) -> None:
     )
 
 
-def coloured_board(
+def sketch_board(catalogue: Catalogue, shown: gr.Tab) -> None:
+    """A pad for line drawings, and the picture of what is on it; it gets drawings to start from when it is `shown`."""
+
+    @cache
+    def found() -> str:
+        drawings = sketches(catalogue)
+        return '<p class="hint">Or start from one of these</p>' + buttons("Start from", drawings) if drawings else ""
+
+    def drawn() -> gr.HTML:
+        painted = pad(paper="#fff", pen="#000", width=4, elem_id="sketch", label="Sketch pad")
+        shown.select(found, None, starts("sketch"), api_visibility="private", show_progress="hidden")
+        return painted
+
+    live_board(
+        catalogue,
+        catalogue.sketchers(),
+        lead="Draw with black lines; the picture follows each stroke.",
+        drawn=drawn,
+        taken=lambda drawing, size: drawing.convert("L").resize((size, size), Image.Resampling.LANCZOS),
+        picture=("sketched", "Picture", "The picture that the network makes of the sketch"),
+        elem_id="sketch",
+        api_name="sketch",
+    )
+
+
+def live_board(
     catalogue: Catalogue,
     offers: list[Offer],
     *,
@@ -138,7 +163,7 @@ def coloured_board(
     elem_id: str,
     api_name: str,
 ) -> None:
-    """A board of colours, and what a network makes of it.
+    """A board to draw on, and what a network makes of the drawing with each stroke.
 
     Args:
         catalogue: It opens the weights.
@@ -196,68 +221,6 @@ def coloured_board(
         [painted, weights],
         [made, took],
         api_name=api_name,
-        trigger_mode="always_last",
-        concurrency_id="model",
-        concurrency_limit=1,
-        show_progress="hidden",
-    )
-
-
-def sketch_board(catalogue: Catalogue, shown: gr.Tab) -> None:
-    """A pad for line drawings, and the picture of what is on it; it gets drawings to start from when it is `shown`."""
-    sketchers = catalogue.sketchers()
-    gr.Markdown("Draw with black lines; the picture follows each stroke.", elem_classes="lead")
-    with gr.Row():
-        with gr.Column(scale=3, min_width=300):
-            board = pad(paper="#fff", pen="#000", width=4, elem_id="sketch", label="Sketch pad")
-            examples = starts("sketch")
-        with gr.Column(scale=2, min_width=300):
-            picture = gr.Image(
-                type="pil",
-                format="png",
-                label="Picture",
-                show_label=False,
-                interactive=False,
-                buttons=["download", "fullscreen"],
-                alt_text="The picture that the network makes of the sketch",
-                elem_id="sketched",
-            )
-            took = gr.Markdown("The picture appears with the first stroke.", elem_id="sketch-took")
-            weights = gr.Dropdown(
-                catalogue.titles(sketchers),
-                value=sketchers[0].name,
-                label="Weights",
-                visible=len(sketchers) > 1,
-                elem_id="sketch-weights",
-            )
-
-    def sketch(drawing: str | None, name: str | None) -> tuple[Image.Image, str]:
-        """Make the picture of a sketch: a PNG in a data URL, of any size, black on white."""
-        if not drawing:
-            raise refuse("There is no drawing yet: draw something.")
-        if name not in {offer.name for offer in catalogue.sketchers()}:
-            raise refuse("These weights are not in the list any more: choose others.")
-        with as_toasts():
-            size = catalogue.offers[name].config.preprocessing.size
-            lines = from_url(drawing).convert("L").resize((size, size), Image.Resampling.LANCZOS)
-            translator = catalogue.translator(name)
-            started = time.perf_counter()
-            output = translator.pictures([from_pil(lines)])[0]
-            seconds = time.perf_counter() - started
-        return for_page(output), in_words(seconds, output.size, translator.device.type)
-
-    @cache
-    def drawn() -> str:
-        found = sketches(catalogue)
-        return '<p class="hint">Or start from one of these</p>' + buttons("Start from", found) if found else ""
-
-    shown.select(drawn, None, examples, api_visibility="private", show_progress="hidden")
-    gr.on(
-        [board.change, weights.change],
-        sketch,
-        [board, weights],
-        [picture, took],
-        api_name="sketch",
         trigger_mode="always_last",
         concurrency_id="model",
         concurrency_limit=1,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import gradio as gr
 
-ASSETS = Path(__file__).parent / "assets"
+from translate.demos.board import from_template
+
 SIDE = 256
 """Pixels of the drawing."""
 
@@ -38,14 +37,5 @@ def pad(*, paper: str, pen: str, width: int, elem_id: str, label: str) -> gr.HTM
         elem_id: Of the component.
         label: For those who hear the page.
     """
-    template = (ASSETS / "pad.html").read_text(encoding="utf-8")
-    marks = {"PAPER": paper, "PEN": pen, "WIDTH": str(width), "LABEL": label, "SIDE": str(SIDE)}
-    for mark, value in marks.items():
-        template = template.replace(f"[[{mark}]]", value)
-    return gr.HTML(
-        html_template=template,
-        js_on_load=(ASSETS / "pad.js").read_text(encoding="utf-8"),
-        apply_default_css=False,
-        elem_id=elem_id,
-        elem_classes="pad",
-    )
+    marks = {"PAPER": paper, "PEN": pen, "WIDTH": width, "LABEL": label, "SIDE": SIDE}
+    return from_template("pad", marks, elem_id=elem_id, elem_classes="pad")

@@ -127,6 +127,8 @@ def emoji(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def face_weights(arguments: argparse.Namespace) -> dict[str, Any]:
     """The DCGAN of faces that ships, from nothing, its scores, and the README's picture of it."""
+    from PIL import Image
+
     run, folder, out = RUNS / "gan-faces-weights", ROOT / "weights" / "gan-faces", FIGURES / "face-weights"
     options = ["--size", "64", "--flip", "--hold-out", "0.05", "--width", "32", "--d-width", "32", "--batch-size", "32"]
     options += ["--images", "700000", "--schedule", "linear", "--ema-half-life", "10000", "--ema-ramp-up", "0.1"]
@@ -135,8 +137,6 @@ def face_weights(arguments: argparse.Namespace) -> dict[str, Any]:
     command("-m", "translate", "export", run, "--dtype", "fp16", "-o", folder, "--name", "gan-faces")
     scoring = ("-m", "translate", "evaluate", run, arguments.faces, "-o", out, "--num-images", "5000")
     said = recorded("face-weights", *scoring)
-    from PIL import Image
-
     sheet = FIGURES / "face-weights.png"
     command("-m", "translate", "sample", folder, "-o", sheet, "--count", "36", "--columns", "12")
     Image.open(sheet).convert("RGB").save(ROOT / "demos" / "assets" / "gan-faces.jpg", quality=90)

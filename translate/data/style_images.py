@@ -84,7 +84,7 @@ class StyleImages:
     Files are read by numbers, so these are waited for where they come from another device.
 
     Args:
-        styles: K of them. Of several files, those that cannot be read are left out.
+        styles: K of them. Of several files, those that cannot be read are left out; of very many some are tried.
         size: S, of the shorter side.
         max_bad: Share of those files above which none is left out.
 
@@ -103,21 +103,22 @@ class StyleImages:
 
     def _readable(self, style: Style, max_bad: float) -> Style:
         """A style without the files of it that cannot be read."""
-        files, reasons = [], []
-        for file in style.files:
+        tried = style.files[:: -(-len(style.files) // KEPT_IMAGES)]
+        reasons: dict[Path, str] = {}
+        for file in tried:
             try:
                 self.read(file)
-                files.append(file)
             except LayoutError as error:
-                reasons.append(str(error))
-        if len(reasons) > max_bad * len(style.files) or not files:
-            count = len(style.files)
+                reasons[file] = str(error)
+        files = tuple(file for file in style.files if file not in reasons)
+        if len(reasons) > max_bad * (count := len(tried)) or not files:
+            first = next(iter(reasons.values()))
             raise LayoutError(
-                f"{len(reasons)} of {count} images of the style {style.name!r} cannot be used, such as: {reasons[0]}",
+                f"{len(reasons)} of {count} images of the style {style.name!r} cannot be used, such as: {first}",
                 f"take them out, or allow more (--max-bad {len(reasons) / count:.2g})" if files else "give others",
             )
-        self.left_out += reasons
-        return Style(name=style.name, files=tuple(files))
+        self.left_out += reasons.values()
+        return Style(name=style.name, files=files)
 
     def split(self) -> None:
         """Make each file a style of its own."""

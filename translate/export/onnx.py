@@ -197,7 +197,7 @@ def _onnx_encoder(network: Generator, config: WeightsConfig) -> Any:
         return None
     side = network.config.style_size
     dynamic = ({0: "batch", 2: "height", 3: "width"},)
-    example = (torch.zeros(2, 3, side, side + network.config.style_size // 4),)
+    example = (torch.zeros(2, 3, side, side + side // 4),)
     model = _exported(_Encoder(network).eval(), config, example, dynamic, names=[EXAMPLES], output=CODES)
     model.graph.name = f"{config.name}.encoder"
     low, high = config.preprocessing.value_range
