@@ -12,6 +12,7 @@ import gradio as gr
 from gradio.components import Component
 from PIL import Image
 
+from translate.config.errors import TranslateError
 from translate.data.images import ImageError, Picture, composite, convert, read_header, read_image, shown, to_pil
 
 
@@ -25,9 +26,7 @@ def as_toasts(*paths: str | Path) -> Iterator[None]:
     """Show the errors of the toolkit as they are written, with `paths` by their last part."""
     try:
         yield
-    except (ValueError, OSError, RuntimeError) as error:
-        if not type(error).__module__.startswith("translate."):
-            raise
+    except TranslateError as error:
         message = str(error)
         for path in paths:
             message = message.replace(str(path), Path(path).name)

@@ -15,6 +15,7 @@ from pathlib import Path
 import gradio as gr
 from PIL import Image
 
+from translate.config.errors import TranslateError
 from translate.demos.answers import as_toasts, refuse
 from translate.demos.catalogue import Catalogue
 from translate.demos.compress_tab import compress_tab
@@ -36,7 +37,7 @@ MAX_SIZE = 200  # megabytes
 STYLE_SHEET = Path(__file__).parent / "assets" / "demo.css"
 
 
-class DemoError(ValueError):
+class DemoError(TranslateError, ValueError):
     """The demo cannot start; the message says why and what to do."""
 
 

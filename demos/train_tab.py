@@ -18,7 +18,7 @@ from translate.config.base import ConfigError
 from translate.data.doctor import Diagnosis, examine
 from translate.data.problems import LayoutError
 from translate.demos.answers import as_toasts, kept_file, refuse
-from translate.demos.training import BROUGHT, GOALS, Progress, Trainer, TrainingError, goals_for
+from translate.demos.training import BROUGHT, GOALS, Progress, Trainer, TrainerError, goals_for
 from translate.demos.uploads import UploadError, unpack
 
 Looked = tuple[dict, str, dict, dict, dict]
@@ -135,7 +135,7 @@ def train_tab(
             if not roots:
                 raise refuse("There are no images yet: drop a zip file, or some images.")
             found = examine(roots[0], root_b=roots[1] if len(roots) > 1 else None)
-        except (UploadError, LayoutError, ConfigError, TrainingError, WeightsError, OSError) as error:
+        except (UploadError, LayoutError, ConfigError, TrainerError, WeightsError, OSError) as error:
             if folder is not None:
                 shutil.rmtree(folder, ignore_errors=True)
             raise refuse(_without(str(error), folder)) from None
@@ -165,7 +165,7 @@ def train_tab(
                 size=int(size),
                 names=[root.name for root in roots],
             )
-        except TrainingError as error:
+        except TrainerError as error:
             raise refuse(str(error)) from None
         return str(folder), {**asked, "used": True}
 
@@ -174,7 +174,7 @@ def train_tab(
         try:
             if known is not None:
                 trainer.go_on(known, minutes=float(minutes))
-        except TrainingError as error:
+        except TrainerError as error:
             raise refuse(str(error)) from None
 
     def show(folder: str | None, last: str) -> tuple[Any, ...]:

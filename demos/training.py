@@ -23,6 +23,7 @@ from typing import Any, Literal
 
 from translate.checkpoint.atomic import written_beside
 from translate.checkpoint.weights import weights_files
+from translate.config.errors import TranslateError
 from translate.data.doctor import Diagnosis
 
 BROUGHT = "images"  # begins the name of a folder of what was brought
@@ -61,7 +62,7 @@ _GAN = (
 _LONG = ("--log-every", "500", "--sample-every", "5000", "--checkpoint-every", "10000")
 
 
-class TrainingError(ValueError):
+class TrainerError(TranslateError, ValueError):
     """A training cannot start; the message says why."""
 
 
@@ -190,7 +191,7 @@ class Trainer:
         """Make a folder for a training, or for what it learns from.
 
         Raises:
-            TrainingError: it cannot be made.
+            TrainerError: it cannot be made.
         """
         stem = re.sub(r"[^\w-]+", "-", name).strip("-") or "training"
         stamp = time.strftime("%Y-%m-%d-%H%M%S")
@@ -201,9 +202,9 @@ class Trainer:
             except FileExistsError:
                 continue
             except OSError as error:
-                raise TrainingError(f"{self.root} cannot be written: {error.strerror}.") from None
+                raise TrainerError(f"{self.root} cannot be written: {error.strerror}.") from None
             return folder
-        raise TrainingError(f"{self.root} is full of trainings: remove some.")
+        raise TrainerError(f"{self.root} is full of trainings: remove some.")
 
     def start(
         self, goal: str, roots: Sequence[Path], *, folder: Path, minutes: float, size: int, names: Sequence[str] = ()
@@ -219,7 +220,7 @@ class Trainer:
             names: What the two kinds show.
 
         Raises:
-            TrainingError: another one is running, or the folder cannot be written.
+            TrainerError: another one is running, or the folder cannot be written.
         """
         chosen = GOALS[goal]
         data = [str(roots[0]), *(["--root-b", str(roots[1])] if len(roots) > 1 else [])]
@@ -233,24 +234,24 @@ class Trainer:
         """Resume a training for some more minutes.
 
         Raises:
-            TrainingError: there is none, or one is running.
+            TrainerError: there is none, or one is running.
         """
         asked = _asked(folder)
         if asked is None:
-            raise TrainingError("This training is not there any more: begin a new one.")
+            raise TrainerError("This training is not there any more: begin a new one.")
         self._run(folder, {**asked, "minutes": minutes})
 
     def _run(self, folder: Path, asked: dict[str, Any]) -> None:
         with self._lock:
             if self.busy:
-                raise TrainingError("Another training is running: wait for its end, or stop it first.")
+                raise TrainerError("Another training is running: wait for its end, or stop it first.")
             try:
                 folder.mkdir(parents=True, exist_ok=True)
                 with written_beside(folder / COMMAND_FILE) as beside:
                     beside.write_text(json.dumps(asked, indent=2) + "\n", encoding="utf-8")
                 output = (folder / OUTPUT_FILE).open("wb")
             except OSError as error:
-                raise TrainingError(f"{folder} cannot be written: {error.strerror}.") from None
+                raise TrainerError(f"{folder} cannot be written: {error.strerror}.") from None
             command = [*asked["command"], "--out", str(folder / asked["run"]), "--minutes", f"{asked['minutes']:g}"]
             cores = os.cpu_count() or 1
             # A core is left to the page. Ctrl+C at the server is not for the training: `close` tells it on, once.

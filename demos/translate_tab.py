@@ -16,6 +16,7 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
+from translate.config.errors import TranslateError
 from translate.data.images import write_image
 from translate.data.inputs import Input
 from translate.demos.answers import as_toasts, for_page, in_words, kept_file, read_small, refuse, unopened
@@ -217,9 +218,7 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
                     code = code_of(translator, style, other, share, strength, style_image)
                     output = translator.pictures([picture], code=code, keep_colours=bool(keep_colours))[0]
                     write_image(target, output)
-                except ValueError as error:
-                    if not type(error).__module__.startswith("translate."):
-                        raise
+                except TranslateError as error:
                     failed.append(str(error).replace(path, Path(path).name))
                 else:
                     shown.append(kept_file(gallery, f"{number}.webp", partial(_save_small, for_page(output))))

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from translate.config.errors import TranslateError
 from translate.data.images import IMAGE_SUFFIXES
 
 TAKEN = IMAGE_SUFFIXES - {".npz"}  # these would be unpacked once more, to a size that nobody has counted
@@ -19,7 +20,7 @@ DEEPEST = 20  # folders in one another
 _CHUNK = 2**20
 
 
-class UploadError(ValueError):
+class UploadError(TranslateError, ValueError):
     """Files that nothing can be trained on; the message says why and what to bring."""
 
 

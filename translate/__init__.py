@@ -10,17 +10,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from translate.config.errors import TranslateError
     from translate.engine import train
     from translate.inference import Translator, load
 
-__version__ = "0.1.0"
-__all__ = ["Translator", "__version__", "load", "train"]
+    __version__: str
+
+__all__ = ["TranslateError", "Translator", "__version__", "load", "train"]
 
 # Torch takes seconds to import: what needs it is imported when it is first asked for.
-_HOMES = {"load": "translate.inference", "Translator": "translate.inference", "train": "translate.engine"}
+_HOMES = {
+    "load": "translate.inference",
+    "Translator": "translate.inference",
+    "TranslateError": "translate.config.errors",
+    "train": "translate.engine",
+}
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("image-translate")
     if name in _HOMES:
         from importlib import import_module
 

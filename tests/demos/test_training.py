@@ -13,7 +13,7 @@ from PIL import Image
 import translate
 from translate.data.doctor import examine
 from translate.demos import training
-from translate.demos.training import GOALS, Trainer, TrainingError, goals_for
+from translate.demos.training import GOALS, Trainer, TrainerError, goals_for
 from translate.inference import Translator
 
 
@@ -48,7 +48,7 @@ def test_a_training_from_beginning_to_end(photos, tmp_path, small):
     folder = trainer.new_folder("training")
     trainer.start("colour", [photos], folder=folder, minutes=10, size=32)
     assert trainer.busy
-    with pytest.raises(TrainingError, match="Another training is running"):
+    with pytest.raises(TrainerError, match="Another training is running"):
         trainer.start("colour", [photos], folder=trainer.new_folder("other"), minutes=1, size=32)
     wait(trainer, lambda found: found.sample is not None and len(found.losses.get("g_l1", ())) > 2)
     found = trainer.progress()
@@ -99,7 +99,7 @@ def test_folders_that_are_no_trainings_are_left_alone(tmp_path):
         (tmp_path / "runs" / name).mkdir(parents=True)
         (tmp_path / "runs" / name / training.COMMAND_FILE).write_text(text)
         assert trainer.progress(tmp_path / "runs" / name) is None
-    with pytest.raises(TrainingError, match="not there any more"):
+    with pytest.raises(TrainerError, match="not there any more"):
         trainer.go_on(tmp_path / "runs" / "torn", minutes=1)
 
 

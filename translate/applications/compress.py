@@ -28,6 +28,7 @@ from PIL import Image
 from torch import Tensor
 
 from translate.config.base import ConfigError
+from translate.config.errors import TranslateError
 from translate.data.batches import to_unit
 from translate.data.images import MAX_PIXELS, Picture, composite, convert, from_pil, shown, to_pil
 from translate.data.store import to_format
@@ -41,7 +42,7 @@ LARGEST_SIDE = 65535
 LOGIT_STEPS = 1024
 
 
-class CompressedError(ValueError):
+class CompressedError(TranslateError, ValueError):
     """A compressed file that cannot be opened; the message says why."""
 
 

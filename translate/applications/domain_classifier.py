@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from translate.checkpoint.atomic import written_beside
 from translate.checkpoint.weights import WeightsError, load_weights
 from translate.config.base import ConfigError
+from translate.config.errors import TranslateError
 from translate.config.networks import ClassifierNetworkConfig
 from translate.config.training import ClassifierConfig, RunConfig, UnpairedDataConfig, UnpairedLayout
 from translate.config.weights import WeightsConfig
@@ -48,7 +49,7 @@ class QuietDisplay(Display):
             super().say(line)
 
 
-class ClassifierError(RuntimeError):
+class ClassifierError(TranslateError, RuntimeError):
     """A domain classifier that is not finished; the message says how to go on."""
 
 

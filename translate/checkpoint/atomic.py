@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from translate.config.errors import TranslateError
+
 PART_SUFFIX = ".part"
 
 
-class WriteError(OSError):
+class WriteError(TranslateError, OSError):
     """A file could not be written; the message says which, why, and what to do. Nothing half-written is left."""
 
 

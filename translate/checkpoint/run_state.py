@@ -19,12 +19,13 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from translate.checkpoint.atomic import PART_SUFFIX, written_beside
+from translate.config.errors import TranslateError
 
 METADATA_KEY = "translate.run"
 STATE_VERSION = 1
 
 
-class StateError(ValueError):
+class StateError(TranslateError, ValueError):
     """A saved state that cannot be resumed from; the message names the file and the mend."""
 
 

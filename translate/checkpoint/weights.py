@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from translate.checkpoint.atomic import written_beside
 from translate.checkpoint.formats import recognise, recognise_folder
 from translate.config.base import ConfigError, differences, to_dict
+from translate.config.errors import TranslateError
 from translate.config.weights import WeightsConfig, weights_config
 from translate.networks import build_network
 
@@ -29,7 +30,7 @@ DType = Literal["fp32", "fp16", "bf16"]
 DTYPES: dict[DType, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
-class WeightsError(ValueError):
+class WeightsError(TranslateError, ValueError):
     """Weights that cannot be opened; the message names the file, the reason, and the mend."""
 
 

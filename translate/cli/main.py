@@ -30,6 +30,7 @@ from translate.cli.reconstruct import Reconstruct, reconstruct
 from translate.cli.sample import Sample, sample
 from translate.cli.style import Directions, Project, directions, project
 from translate.cli.train import Train, train
+from translate.config.errors import TranslateError
 
 EXIT_FAILED = 2
 
@@ -81,6 +82,11 @@ def main(arguments: list[str] | None = None) -> int:
 
     What a user can mend is said in a line, without a traceback; TRANSLATE_TRACEBACK=1 shows it.
     """
+    if (sys.argv[1:] if arguments is None else arguments) == ["--version"]:
+        from importlib.metadata import version
+
+        print(f"translate {version('image-translate')}")
+        return 0
     try:
         command = tyro.cli(
             Command,  # type: ignore[arg-type]
@@ -96,14 +102,9 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # what reads the output has ended, as head does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-    except (ValueError, OSError, RuntimeError) as error:
-        if os.environ.get("TRANSLATE_TRACEBACK") or not _is_ours(error):
+    except TranslateError as error:
+        if os.environ.get("TRANSLATE_TRACEBACK"):
             raise
         if os.environ.get("RANK", "0") == "0":  # processes of one run fail alike
             Console(stderr=True, highlight=False).print(f"translate: {error}", markup=False, soft_wrap=True)
         return EXIT_FAILED
-
-
-def _is_ours(error: Exception) -> bool:
-    """Whether an error was raised by this package's own checks, with a message made for users."""
-    return type(error).__module__.startswith("translate.")

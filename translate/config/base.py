@@ -13,10 +13,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+from translate.config.errors import TranslateError
+
 C = TypeVar("C", bound="Config")
 
 
-class ConfigError(ValueError):
+class ConfigError(TranslateError, ValueError):
     """A configuration that cannot be used; the message names the field, what was expected, and the mend."""
 
 

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from translate.config.errors import TranslateError
 from translate.data.images import ImageError
 from translate.data.layouts import LayoutError
 from translate.data.store import PairStore
@@ -28,7 +29,7 @@ from translate.data.store import PairStore
 Batch = dict[str, Tensor]
 
 
-class DataError(ValueError):
+class DataError(TranslateError, ValueError):
     """Data that a run cannot go on with; the message says what to mend."""
 
 

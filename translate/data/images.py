@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
+from translate.config.errors import TranslateError
 from translate.data.array_files import StoredArray, open_array
 from translate.data.deep import deep_channels, encode_bands, encode_png, encode_tiff, read_deep
 from translate.data.heif import StoredHeif, open_heif
@@ -117,7 +118,7 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 
-class ImageError(ValueError):
+class ImageError(TranslateError, ValueError):
     """An image cannot be read or written: one line that names the file and the reason."""
 
 

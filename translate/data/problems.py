@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from translate.config.errors import TranslateError
+
 Severity = Literal["error", "warning", "hint"]
 
 
-class LayoutError(ValueError):
+class LayoutError(TranslateError, ValueError):
     """A folder is not the data set that was asked for: what was seen, and the mend.
 
     Args:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import torch
 
+from translate.config.errors import TranslateError
 
-class TrainingError(RuntimeError):
+
+class TrainingError(TranslateError, RuntimeError):
     """A run that cannot go on; the message says what happened, what is kept, and what to try."""
 
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from translate.checkpoint.weights import weights_file
+from translate.config.errors import TranslateError
 from translate.inference.onnx import is_onnx
 
 
-class ExportError(ValueError):
+class ExportError(TranslateError, ValueError):
     """An export that would not do what its source does."""
 
 

@@ -11,12 +11,13 @@ from typing import cast
 import torch
 import torch.nn.functional as F
 
+from translate.config.errors import TranslateError
 from translate.config.training import Precision
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-class DeviceError(ValueError):
+class DeviceError(TranslateError, ValueError):
     """A device or precision that this machine does not have; the message says what it has."""
 
 

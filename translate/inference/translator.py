@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from translate.blocks.colour import coloured, luma
 from translate.config.base import ConfigError
 from translate.config.encoding import Encoding
+from translate.config.errors import TranslateError
 from translate.config.networks import ConditionalResNetConfig, ResNetConfig, UNetConfig
 from translate.config.training import Noise, Precision
 from translate.config.weights import WeightsConfig
@@ -39,7 +40,7 @@ from translate.inference.styles import check_strength, mixed_code
 from translate.networks import ConditionalResNet, Generator, ResNetGenerator
 
 
-class InferenceError(ValueError):
+class InferenceError(TranslateError, ValueError):
     """An image that cannot be translated; the message says what was wrong and what to give."""
 
 

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from translate.config.errors import TranslateError
+
 INSTALL = 'regions of masks are found with scipy: pip install "image-translate[learn]", or pip install scipy'
 
 
-class RegionsError(RuntimeError):
+class RegionsError(TranslateError, RuntimeError):
     """What connected regions are found with is not installed; the message says how to install it."""
 
 

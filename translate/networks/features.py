@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from translate.config.errors import TranslateError
 from translate.networks.efficientnet import EfficientNetLite0
 
 # Layers after which the LPIPS authors take features, numbers within torchvision's `features`, and their channels.
@@ -26,7 +27,7 @@ BACKBONES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
 FID_CLASSES = 1008  # of the TensorFlow network that it was ported from
 
 
-class FeaturesError(ValueError):
+class FeaturesError(TranslateError, ValueError):
     """A feature network that cannot be built; the message says what was given and what was expected."""
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 from translate.applications.domain_classifier import HeldOut
 from translate.applications.evaluation.data import Split
 from translate.checkpoint.atomic import written_beside
+from translate.config.errors import TranslateError
 from translate.config.training import Direction
 from translate.metrics import bootstrap_interval
 
@@ -23,7 +24,7 @@ MADE, GAUSSIAN = "made", "Gaussian pixels"
 """Those of two folders: the images that are scored, and draws from a Gaussian of the real pixels."""
 
 
-class EvaluationError(ValueError):
+class EvaluationError(TranslateError, ValueError):
     """An evaluation that cannot be made; the message says what to change."""
 
 
