@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from html import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import gradio as gr
 from gradio.components import Component
@@ -33,6 +34,26 @@ def as_toasts(*paths: str | Path) -> Iterator[None]:
         raise refuse(message) from None
 
 
+def shown_at_first(
+    tab: gr.Tab, fn: Callable[..., Any], inputs: list[Component], outputs: list[Component], **given: Any
+) -> None:
+    """Fill a tab when it is first opened: run `fn`, unless the first of `outputs` holds something already.
+
+    Args:
+        tab: The tab.
+        fn: Takes the values of `inputs`, gives those of `outputs`.
+        inputs: What the user controls.
+        outputs: Components to fill; the first one is empty until then.
+        **given: Options of Gradio's event.
+    """
+
+    def fill(shown: Any, *values: Any) -> Any:
+        return tuple(gr.skip() for _ in outputs) if shown else fn(*values)
+
+    hidden = {"api_visibility": "private", "show_progress": "hidden"}
+    tab.select(fill, [outputs[0], *inputs], outputs, **hidden | given)
+
+
 def unopened(image: gr.Image) -> None:
     """Have the handlers get an image's path, and open it by the toolkit, whose errors are sentences.
 
@@ -46,7 +67,7 @@ MAX_PIXELS = 2**23
 
 
 def read_small(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
-    """Read an image that somebody brought; one that is too large is refused before a pixel is decoded.
+    """Read an uploaded image; one that is too large is refused before a pixel is decoded.
 
     Raises:
         ImageError: it cannot be read, or has more pixels.
@@ -54,8 +75,8 @@ def read_small(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
     header = read_header(path)
     if header.width * header.height > max_pixels:
         raise ImageError(
-            f"{path} has {header.width} × {header.height} pixels, and this page takes up to "
-            f"{max_pixels / 1e6:.1g} million here: make it smaller, or use the command line"
+            f"{path} has {header.width} × {header.height} pixels, and the limit here is "
+            f"{max_pixels / 1e6:.1g} million pixels: resize it, or use the command line"
         )
     return read_image(path)
 
@@ -77,7 +98,7 @@ def kept_file(component: Component, name: str, write: Callable[[Path], None]) ->
 
 
 def in_words(seconds: float, size: tuple[int, int], device: str) -> str:
-    """``256 × 256 pixels in 0.3 seconds on the processor``."""
-    where = {"cpu": "the processor", "cuda": "the graphics card", "mps": "the graphics processor"}.get(device, device)
+    """``256 × 256 pixels in 0.3 seconds on the CPU``."""
+    where = {"cpu": "the CPU", "cuda": "the GPU", "mps": "the Apple GPU"}.get(device, device)
     took = "less than 0.1 seconds" if seconds < 0.1 else f"{seconds:.1f} seconds"
     return f"{size[0]} × {size[1]} pixels in {took} on {where}"

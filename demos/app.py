@@ -51,7 +51,7 @@ def build_app(weights: Sequence[Path] = (), *, runs: Path | None = RUNS, local: 
 
     Raises:
         WeightsError: one of them cannot be opened.
-        InferenceError: one of them holds neither a translator nor what makes new images.
+        InferenceError: one of them holds a network that the demo has no tab for.
     """
     catalogue = Catalogue(weights, local=local)
     catalogue.warm_up()
@@ -63,20 +63,20 @@ def build_app(weights: Sequence[Path] = (), *, runs: Path | None = RUNS, local: 
 
     with gr.Blocks(title="translate", analytics_enabled=False, delete_cache=(3600, 3600)) as app:
         gr.Markdown("# translate")
-        own = gr.State(())  # names of weights that were brought on this page
+        own = gr.State(())  # names of weights that were uploaded on this page
         with gr.Tabs() as tabs:
             with gr.Tab("Translate", id="translate"):
                 translators = translate_tab(catalogue, local=local)
             with gr.Tab("Draw", id="draw") as draw:
                 draw_tab(catalogue, draw)
-            with gr.Tab("Make", id="make"):
-                makers = make_tab(catalogue)
+            with gr.Tab("Generate", id="make") as generate:
+                makers = make_tab(catalogue, generate)
             with gr.Tab("Styles", id="styles", visible=bool(catalogue.stylists())) as styles:
-                stylists = styles_tab(catalogue)
+                stylists = styles_tab(catalogue, styles)
             with gr.Tab("Latents", id="latents", visible=bool(catalogue.encoders())) as latents:
                 encoders = latents_tab(catalogue)
-            with gr.Tab("Faults", id="faults", visible=bool(catalogue.detectors)) as faults:
-                detectors = faults_tab(catalogue)
+            with gr.Tab("Anomalies", id="faults", visible=bool(catalogue.detectors)) as faults:
+                detectors = faults_tab(catalogue, faults)
             with gr.Tab("Compress", id="compress", visible=bool(catalogue.codecs())) as small:
                 codecs = compress_tab(catalogue)
             if trainer is not None:
@@ -146,7 +146,7 @@ def launch(
         weights: As in `build_app`.
         host: The address to serve at; this computer alone unless given.
         auth: A user and a password, without which nothing is shown.
-        max_size: Of a file that is brought, in megabytes.
+        max_size: Largest upload, in megabytes.
         runs: As in `build_app`.
         wait: Serve until interrupted; False returns while the server runs (end it with ``app.close()``).
 
@@ -175,7 +175,7 @@ def launch(
         css_paths=[STYLE_SHEET],
     )
     where = f"[{host}]" if ":" in host else host
-    print(f"The demo is at http://{where}:{chosen} (Ctrl+C ends it)", flush=True)
+    print(f"Demo running at http://{where}:{chosen} (press Ctrl+C to stop)", flush=True)
     if wait:
         if threading.current_thread() is threading.main_thread():
             # As Ctrl+C does it: what is being trained is saved on the way out.
@@ -211,14 +211,16 @@ def choose_port(port: int | None, *, host: str = HOST) -> int:
     if port is not None:
         if not _is_free(port, host):
             where = "" if host in LOOPBACK else f" at {host}"
-            raise DemoError(f"port {port}{where} is in use or not allowed: choose another with --port, or leave it out")
+            raise DemoError(
+                f"port {port}{where} is in use or not permitted: choose another with --port, or leave it out"
+            )
         return port
     for candidate in range(FIRST_PORT, FIRST_PORT + NUM_PORTS):
         if _is_free(candidate, host):
             if candidate != FIRST_PORT:
-                print(f"Port {FIRST_PORT} is in use; taking {candidate}.", flush=True)
+                print(f"Port {FIRST_PORT} is in use; using {candidate} instead.", flush=True)
             return candidate
-    raise DemoError(f"no port from {FIRST_PORT} to {FIRST_PORT + NUM_PORTS - 1} is free: choose one with --port")
+    raise DemoError(f"no free port from {FIRST_PORT} to {FIRST_PORT + NUM_PORTS - 1}: choose one with --port")
 
 
 def _is_free(port: int, host: str) -> bool:

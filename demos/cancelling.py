@@ -30,7 +30,7 @@ class Cancelling:
         def look() -> None:
             if ended.is_set():
                 time.sleep(GRACE)
-                raise gr.Error("Cancelled.", title="Ended", duration=4, print_exception=False)
+                raise gr.Error("Cancelled.", title="Stopped", duration=4, print_exception=False)
 
         return look
 

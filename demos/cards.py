@@ -13,12 +13,12 @@ from PIL import Image
 from translate.demos.catalogue import Offer
 
 PREVIEW = "preview.webp"
-"""Beside the weights that ship: what they make, by `scripts/make_previews.py`."""
+"""Beside the weights that ship: what they make, by `scripts/studies/previews.py`."""
 WIDTH, HEIGHT = 388, 192
 """Of a preview, in pixels; it is shown half as large."""
 
 
-def card_html(offer: Offer | None, *, empty: str = "No weights are here yet.") -> str:
+def card_html(offer: Offer | None, *, empty: str = "No weights yet.") -> str:
     """A preview where there is one, what the weights are, and their terms."""
     if offer is None:
         return f'<p class="hint">{escape(empty)}</p>'
@@ -31,7 +31,7 @@ def preview_html(offer: Offer) -> str:
     """The preview of weights, or nothing where there is none."""
     found = preview_of(offer.path, samples=offer.local)
     url = _url(found, _changed(found)) if found is not None else ""
-    return f'<img src="{url}" alt="{escape(f"What {offer.name} makes")}">' if url else ""
+    return f'<img src="{url}" alt="{escape(f"Example output of {offer.name}")}">' if url else ""
 
 
 def preview_of(path: Path, *, samples: bool) -> Path | None:

@@ -42,14 +42,14 @@ KINDS = {
     "dense-generator": "GAN",
     "conv-generator": "GAN",
     "style-generator": "StyleGAN",
-    "anomaly": "detector",
-    "patch-anomaly": "detector of patches",
+    "anomaly": "anomaly detector (autoencoder)",
+    "patch-anomaly": "anomaly detector (patch features)",
 }
 
 
 GONE = (
-    "{} is not here any more: what is brought is deleted after an hour or two. Choose others, or open a file on the "
-    "Weights tab"
+    "{} is no longer available: uploads are deleted after one to two hours. Choose other weights, or open a file on "
+    "the Weights tab"
 )
 SKETCHES = ("sketch", "sketches", "edges", "drawing", "drawings", "lines")
 """What line drawings are called as a source."""
@@ -68,7 +68,7 @@ class Offer:
     path: Path
     config: WeightsConfig
     private: bool = False
-    """Of somebody who brought them, and for nobody else's pickers."""
+    """Whether they were uploaded on one page, and are listed on no other."""
     local: bool = True
     """Whether only people at this computer see the page: samples of a run hold images that it was trained on."""
 
@@ -98,8 +98,8 @@ class Offer:
         config = self.config
         kind = KINDS.get(config.network.type, config.network.type)
         megabytes = self.file.stat().st_size / 1e6
-        kind += f" of {len(config.styles)} styles" if config.styles else ""
-        kind += " of any style" if isinstance(config.network, ConditionalResNetConfig) and not config.styles else ""
+        kind += f" with {len(config.styles)} styles" if config.styles else ""
+        kind += " for any style" if isinstance(config.network, ConditionalResNetConfig) and not config.styles else ""
         parts = [f"{kind}, {megabytes:.1f} MB", f"trained at {config.preprocessing.size} px"]
         if record := config.training:
             data = record.data.partition(":")[0].strip()
@@ -118,16 +118,16 @@ class Offer:
         if config.kind == "translator":
             found["Translates"] = f"{config.domains.source} → {config.domains.target}"
         elif config.kind == "anomaly":
-            found["Tells"] = "what is unlike the images that it knows"
+            found["Detects"] = "images that differ from its training images"
         elif makes_images(config):
-            found["Makes"] = f"images of {size} × {size} pixels"
+            found["Generates"] = f"images of {size} × {size} pixels"
         if config.classes:
             found["Classes"] = ", ".join(config.classes)
         found["Network"] = f"{kind}, {self.file.stat().st_size / 1e6:.1f} MB"
-        found["Trained at"] = f"{size} × {size} pixels"
+        found["Training size"] = f"{size} × {size} pixels"
         if record := config.training:
             hours = f", {record.hours:.1f} hours on {record.device or 'one machine'}" if record.hours >= 0.05 else ""
-            found["Trained"] = f"{record.recipe}, {record.images_seen:,} images seen{hours}"
+            found["Training"] = f"{record.recipe}, {record.images_seen:,} images seen{hours}"
             if record.data:
                 found["Data"] = record.data
         if config.origin is not None:
@@ -157,7 +157,7 @@ class Catalogue:
         offers: The translators.
         makers: What makes new images.
         others: Autoencoders that make none.
-        detectors: What tells unusual images.
+        detectors: Anomaly detectors.
     """
 
     def __init__(self, extra: Sequence[Path] = (), *, local: bool = True) -> None:
@@ -197,14 +197,14 @@ class Catalogue:
             offer = self._add(folder, config, name=name, private=private)
             if offer is None:
                 raise InferenceError(
-                    f"{folder} holds {a_kind(config.kind)}: the demo needs the weights of a translator, of an "
-                    "autoencoder, or of a network that makes new images"
+                    f"{folder} holds {a_kind(config.kind)}: the demo needs the weights of a translator, a generator, "
+                    "an autoencoder or an anomaly detector"
                 )
             found.append(offer)
         return found
 
     def _forget(self) -> None:
-        """Drop what somebody brought and what has been deleted since."""
+        """Drop uploads that have been deleted since."""
         with self._lock:
             for listed in self._lists:
                 for name in [one.name for one in listed.values() if one.private and not one.path.exists()]:
@@ -246,7 +246,7 @@ class Catalogue:
         for listed in self._lists:
             if name in listed:
                 return listed[name]  # type: ignore[index]
-        raise WeightsError(GONE.format(name) if name else "No weights are chosen: choose some")
+        raise WeightsError(GONE.format(name) if name else "No weights selected: select some")
 
     @property
     def _lists(self) -> tuple[dict[str, Offer], ...]:
@@ -325,7 +325,7 @@ class Catalogue:
         return self.encoder(name)
 
     def detector(self, name: str) -> tuple[AnomalyDetector, WeightsConfig]:
-        """As `translator`, of what tells unusual images, and what its file says of it."""
+        """As `translator`, of an anomaly detector, and what its file says of it."""
         found = self._opened(name, lambda: load_detector(self.detectors[name].path)[0])
         assert isinstance(found, AnomalyDetector)
         return found, self.detectors[name].config

@@ -35,7 +35,8 @@ def compress_tab(catalogue: Catalogue) -> gr.Dropdown:
         return opened(catalogue.codec(name))
 
     gr.Markdown(
-        "A codebook makes a very small file of an image. Beside it, what JPEG makes of it at the quality you choose.",
+        "A VQ-VAE compresses an image to a very small file. For comparison: the same image as JPEG at the quality you "
+        "choose.",
         elem_classes="lead",
     )
     data = gr.State(None)  # {"image": what was compressed}
@@ -56,22 +57,22 @@ def compress_tab(catalogue: Catalogue) -> gr.Dropdown:
                 button = gr.Button("Compress", variant="primary", min_width=140, elem_id="compress")
                 cancel = gr.Button("Cancel", min_width=140, elem_id="compress-cancel")
             photos = gr.HTML(
-                html_template=f'<p class="hint">An example. {CREDIT}</p>' + photo_thumbnail(),
+                html_template=f'<p class="hint">Example. {CREDIT}</p>' + photo_thumbnail(),
                 js_on_load=CHOOSE,
                 apply_default_css=False,
                 visible=photo() is not None,
                 elem_id="compress-example",
             )
-            quality = gr.Slider(1, 95, value=10, step=1, label="Quality of JPEG", elem_id="compress-quality")
-            download = gr.DownloadButton("Download the small file", interactive=False, elem_id="compress-download")
-            with gr.Accordion("Open a small file", open=False):
-                small = gr.File(file_types=[SUFFIX], label=f"A {SUFFIX} file", height=140, elem_id="compress-file")
+            quality = gr.Slider(1, 95, value=10, step=1, label="JPEG quality", elem_id="compress-quality")
+            download = gr.DownloadButton("Download compressed file", interactive=False, elem_id="compress-download")
+            with gr.Accordion("Decompress a file", open=False):
+                small = gr.File(file_types=[SUFFIX], label=f"{SUFFIX} file", height=140, elem_id="compress-file")
         with gr.Column(min_width=300):
             ours = gr.ImageSlider(
-                type="filepath", format="png", label="Before and after", show_label=False, interactive=False,
+                type="filepath", format="png", label="Original and reconstruction", show_label=False, interactive=False,
                 buttons=["fullscreen"], max_height=400, elem_id="compress-ours",
             )  # fmt: skip
-            said = gr.Markdown("Before and after appear here.", elem_id="compress-said")
+            said = gr.Markdown("The original and the reconstruction appear here.", elem_id="compress-said")
             jpeg = gr.Image(
                 type="filepath", label="JPEG", interactive=False, visible=False, buttons=["fullscreen"],
                 elem_id="compress-jpeg",
@@ -95,9 +96,9 @@ def compress_tab(catalogue: Catalogue) -> gr.Dropdown:
                 progress(done / places, "compressing")
 
         if path is None:
-            raise refuse("There is no image yet: drop one or paste one.")
+            raise refuse("No image yet: drop or paste one.")
         if name is None or name not in [offer.name for offer in catalogue.codecs()]:
-            raise refuse("These weights are not in the list: choose others.")
+            raise refuse("These weights are not available: choose others.")
         with as_toasts(path):
             picture = read_small(path, max_pixels=MAX_PIXELS)
             one = compressor(name)
@@ -105,7 +106,7 @@ def compress_tab(catalogue: Catalogue) -> gr.Dropdown:
             made = one.reconstruct(picture)
         before = one.plain(picture)
         file = kept_file(download, f"{Path(path).stem}{SUFFIX}", lambda to: to.write_bytes(small_file))
-        words = _rate("This network", before, made, len(small_file), len(small_file) - HEAD.size)
+        words = _rate("VQ-VAE", before, made, len(small_file), len(small_file) - HEAD.size)
         return {"image": before}, (before, made), words, gr.update(value=file, interactive=True)
 
     def rival(kept: dict[str, Any] | None, quality: float) -> tuple[dict, str]:
@@ -126,7 +127,7 @@ def compress_tab(catalogue: Catalogue) -> gr.Dropdown:
             return gr.skip(), ""
         with as_toasts(path):
             made = compressor(name).decompress(Path(path).read_bytes(), max_pixels=MAX_PIXELS)
-        return (made, made), f"{made.width} × {made.height} pixels of {Path(path).name}"
+        return (made, made), f"{made.width} × {made.height} pixels from {Path(path).name}"
 
     hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     model: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "model", "concurrency_limit": 1}
@@ -145,9 +146,9 @@ def compress_tab(catalogue: Catalogue) -> gr.Dropdown:
 
 
 def _rate(name: str, before: Image.Image, after: Image.Image, size: int, body: int | None) -> str:
-    """``**JPEG**: 1.2 kB, 0.53 bits a pixel, 27.1 dB``."""
+    """``**JPEG**: 1.2 kB, 0.53 bits per pixel, 27.1 dB``."""
     pixels = before.width * before.height
     error = np.square(np.asarray(before, np.float64) - np.asarray(after.convert(before.mode), np.float64)).mean()
-    without = f" ({8 * body / pixels:.3f} without its head)" if body is not None else ""
+    without = f" ({8 * body / pixels:.3f} excluding the header)" if body is not None else ""
     decibels = 10 * np.log10(255**2 / max(error, 1e-6))
-    return f"**{name}**: {size / 1000:.1f} kB, {8 * size / pixels:.3f} bits a pixel{without}, {decibels:.1f} dB"
+    return f"**{name}**: {size / 1000:.1f} kB, {8 * size / pixels:.3f} bits per pixel{without}, {decibels:.1f} dB"

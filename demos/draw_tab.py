@@ -52,7 +52,7 @@ def from_url(url: str) -> Image.Image:
             raise ValueError(f"it does not begin with {URL_HEADER}")
         image = Image.open(io.BytesIO(base64.b64decode(url.removeprefix(URL_HEADER), validate=True)), formats=["PNG"])
         if image.width * image.height > MAX_PIXELS:
-            raise ValueError(f"{image.width}x{image.height} is over the limit of {MAX_PIXELS:,} pixels")
+            raise ValueError(f"{image.width}x{image.height} exceeds the limit of {MAX_PIXELS:,} pixels")
         image.load()
     except (ValueError, OSError, binascii.Error, SyntaxError) as error:
         raise ImageError(f"The drawing cannot be read: {error}") from None
@@ -77,8 +77,8 @@ def draw_tab(catalogue: Catalogue, tab: gr.Tab) -> None:
         next(iter(boards.values()))(catalogue, tab)
     else:
         gr.Markdown(
-            "Drawing needs weights that turn labels into photos, sketches into pictures, or flat icons into "
-            "renderings, and none are here. Start the demo with some: `translate demo --weights RUN`.",
+            "Drawing needs weights that translate labels to photos, sketches to images, or flat icons to renderings, "
+            "and there are none. Start the demo with some: `translate demo --weights RUN`.",
             elem_classes="lead",
         )
 
@@ -88,18 +88,18 @@ def facade_board(catalogue: Catalogue, _: gr.Tab) -> None:
     live_board(
         catalogue,
         catalogue.painters(),
-        lead="Paint the plan of a facade; the photo follows each stroke.",
+        lead="Paint the label map of a facade; the photo updates with each stroke.",
         drawn=lambda: board(
             {words: FACADE_CLASSES[name] for name, words in NAMES.items()},
             paper=FACADE_CLASSES[WALL],
             starts=thumbnails("Start from"),
             size=SIZE,
             elem_id="board",
-            label="What to paint",
+            label="Classes",
             bare="plain wall",
         ),
         taken=lambda drawing, size: snap_to_palette(drawing, size=size),
-        picture=("photo", "Photo", "The photo that the network makes of the drawing"),
+        picture=("photo", "Photo", "Photo generated from the drawing"),
         elem_id="draw",
         api_name="draw",
     )
@@ -110,7 +110,7 @@ def icon_board(catalogue: Catalogue, _: gr.Tab) -> None:
     live_board(
         catalogue,
         catalogue.renderers(),
-        lead="Draw an icon in flat colours; the rendering follows each stroke.",
+        lead="Draw an icon in flat colours; the rendering updates with each stroke.",
         drawn=lambda: board(
             COLOURS,
             paper=PAPER,
@@ -121,7 +121,7 @@ def icon_board(catalogue: Catalogue, _: gr.Tab) -> None:
             bare="white",
         ),
         taken=lambda drawing, size: drawing.convert("RGB").resize((size, size), Image.Resampling.LANCZOS),
-        picture=("rendering", "Rendering", "What the network renders of the drawing"),
+        picture=("rendering", "Rendering", "Rendering generated from the drawing"),
         elem_id="icon",
         api_name="render",
     )
@@ -143,10 +143,10 @@ def sketch_board(catalogue: Catalogue, shown: gr.Tab) -> None:
     live_board(
         catalogue,
         catalogue.sketchers(),
-        lead="Draw with black lines; the picture follows each stroke.",
+        lead="Draw with black lines; the image updates with each stroke.",
         drawn=drawn,
         taken=lambda drawing, size: drawing.convert("L").resize((size, size), Image.Resampling.LANCZOS),
-        picture=("sketched", "Picture", "The picture that the network makes of the sketch"),
+        picture=("sketched", "Image", "Image generated from the sketch"),
         elem_id="sketch",
         api_name="sketch",
     )
@@ -203,9 +203,9 @@ def live_board(
     def draw(drawing: str | None, name: str | None) -> tuple[Image.Image, str]:
         """What a network makes of a drawing: a PNG in a data URL, of any size."""
         if not drawing:
-            raise refuse("There is no drawing yet: paint something, or start from one of the drawings.")
+            raise refuse("No drawing yet: paint something, or start from one of the drawings.")
         if name not in {offer.name for offer in offers}:
-            raise refuse("These weights are not in the list any more: choose others.")
+            raise refuse("These weights are no longer available: choose others.")
         with as_toasts():
             size = catalogue.offers[name].config.preprocessing.size
             given = taken(from_url(drawing), size)

@@ -7,23 +7,26 @@ import io
 import random
 from functools import cache
 from html import escape
+from pathlib import Path
 
 import gradio as gr
-from PIL import Image, ImageFilter
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter
 
 from translate.config.networks import ConvGeneratorConfig, DenseGeneratorConfig
 from translate.data.images import from_pil, to_pil
 from translate.demos.answers import kept_file
-from translate.demos.catalogue import Catalogue
+from translate.demos.catalogue import Catalogue, Offer
 from translate.demos.facade_drawings import STYLES, draw_facade
 from translate.inference.deriver import Deriver
+from translate.inference.library import shipped_weights
 
 SIZE = 256
 """Side of the drawings in pixels."""
 
 SEED = 3
 
-CREDIT = "Photo: danielbuechele, CC BY 2.0, as it comes with scikit-learn"
+CREDIT = "Photo: danielbuechele, CC BY 2.0, distributed with scikit-learn"
 """Of `photo`."""
 
 CHOOSE = """
@@ -43,6 +46,20 @@ def example(index: int) -> Image.Image:
     return draw_facade(STYLES[index], seed=SEED, size=SIZE)
 
 
+FIRST = Path(__file__).parent / "assets" / "first.webp"
+"""The first drawing as the shipped facades weights translate it, so that the page opens with a result;
+``python -m scripts.studies.previews facades`` makes it anew."""
+
+
+def translated_example(offer: Offer | None) -> tuple[Image.Image, Image.Image] | None:
+    """Input and output that the page shows before anything is asked of it: of the shipped facades weights alone."""
+    shipped = shipped_weights().get("facades")
+    if offer is None or shipped is None or offer.path != shipped or not FIRST.is_file():
+        return None
+    with Image.open(FIRST) as output:
+        return example(0), output.convert("RGB")
+
+
 @cache
 def photo() -> Image.Image | None:
     """A photo to try weights with: scikit-learn's china.jpg; None where that is not installed."""
@@ -52,6 +69,22 @@ def photo() -> Image.Image | None:
         return Image.fromarray(load_sample_image("china.jpg"))
     except (ImportError, OSError):
         return None
+
+
+def metal(seed: int, *, fault: bool) -> Image.Image:
+    """A piece of brushed metal, 256 px, drawn by code; with a hole and a crack in it."""
+    from scipy.ndimage import gaussian_filter
+
+    rng = np.random.default_rng(seed)
+    grain = gaussian_filter(rng.normal(0, 40, (256, 256)), (12, 0.7)) + gaussian_filter(rng.normal(0, 8, (256, 256)), 1)
+    pixels = 105 + grain + np.linspace(-12, 12, 256)[None, :]
+    image = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+    if fault:
+        pen, (x, y) = ImageDraw.Draw(image), rng.integers(70, 180, 2).tolist()
+        pen.ellipse((x - 16, y - 12, x + 14, y + 13), fill=25, outline=190)
+        way = [(x + 12 + 9 * step, y + 14 + 11 * step + int(rng.integers(-6, 7))) for step in range(6)]
+        pen.line(way, fill=35, width=3)
+    return image
 
 
 def maker_of(catalogue: Catalogue, *, channels: int | None = None) -> str | None:
@@ -74,7 +107,7 @@ def made(
     """
     name = maker_of(catalogue, channels=channels)
     if name is None:
-        raise KeyError("no GAN makes such images")
+        raise KeyError("no GAN generates such images")
     draw = random.Random(seed)
     classes = catalogue.makers[name].config.classes
     chosen = {"classes": draw.sample(classes, min(count, len(classes)))} if classes else {}

@@ -1,4 +1,4 @@
-"""The Faults tab: is an image like those that a detector knows, and where is it not?"""
+"""The Anomalies tab: is an image like those that a detector knows, and where is it not?"""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from PIL import Image
 from translate.applications.anomaly import planted
 from translate.config.networks import AnomalyNetworkConfig
 from translate.data.images import from_pil, to_pil
-from translate.demos.answers import as_toasts, kept_file, read_small, refuse, unopened
+from translate.demos.answers import as_toasts, kept_file, read_small, refuse, shown_at_first, unopened
 from translate.demos.catalogue import Catalogue, Offer
 from translate.demos.draw_tab import from_url
-from translate.demos.examples import made, maker_of
+from translate.demos.examples import made, maker_of, metal
 from translate.demos.pad import pad
 from translate.inference.grid import enlarged, heat_on, to_images
 from translate.inference.image_model import Framing
+from translate.inference.library import shipped_weights
 
 SIDE = 256  # pixels, which images are enlarged to at least
-SHOWN = {"seen": "As it is seen", "made": "Made again", "heat": "Where it is unlike"}
+SHOWN = {"seen": "Network input", "made": "Reconstruction", "heat": "Anomaly map"}
 
 
 def captioned(words: str, *, elem_id: str) -> tuple[gr.Image, gr.Column]:
@@ -40,13 +41,24 @@ def drawn_for(offer: Offer) -> bool:
     return isinstance(offer.config.network, AnomalyNetworkConfig)
 
 
-def faults_tab(catalogue: Catalogue) -> gr.Dropdown:
+def is_of_tiles(offer: Offer) -> bool:
+    """Whether it is the shipped detector of magnetic tiles, for which examples are drawn by code."""
+    return offer.path == shipped_weights().get("tiles")
+
+
+def has_examples(catalogue: Catalogue, offer: Offer) -> bool:
+    """Whether examples can be shown: of tiles, or for a drawing where a network here generates such images."""
+    channels = offer.config.network.in_channels
+    return is_of_tiles(offer) or (drawn_for(offer) and maker_of(catalogue, channels=channels) is not None)
+
+
+def faults_tab(catalogue: Catalogue, tab: gr.Tab) -> gr.Dropdown:
     """Lay out the tab and connect it; call inside ``gr.Blocks``. Returns the picker of weights."""
     offers = sorted(catalogue.detectors.values(), key=lambda offer: not drawn_for(offer))
     first = offers[0] if offers else None
     gr.Markdown(
-        "A detector knows one kind of image. Draw something, or give it an image: it says how unlike that is, and "
-        "where.",
+        "An anomaly detector has learned one kind of image. Draw something or upload an image to see its anomaly score "
+        "and where it is anomalous.",
         elem_classes="lead",
     )
     with gr.Row():
@@ -58,9 +70,13 @@ def faults_tab(catalogue: Catalogue) -> gr.Dropdown:
                 elem_id="faults-weights",
             )
             with gr.Column(visible=first is None or drawn_for(first)) as drawing:
-                board = pad(paper="#000", pen="#fff", width=18, elem_id="faults-board", label="Pad: draw a digit")
-                example = gr.Button("Show an example", elem_id="faults-example")
-            with gr.Accordion("An image of your own", open=first is not None and not drawn_for(first)) as opened:
+                board = pad(paper="#000", pen="#fff", width=18, elem_id="faults-board", label="Pad to draw a digit")
+            example = gr.Button(
+                "Show an example",
+                visible=first is not None and has_examples(catalogue, first),
+                elem_id="faults-example",
+            )
+            with gr.Accordion("Upload an image", open=first is not None and not drawn_for(first)) as opened:
                 own = gr.Image(
                     type="filepath", image_mode=None, format="png", sources=["upload", "clipboard"], label="Your image",
                     height=200, elem_id="faults-own", buttons=[],
@@ -76,7 +92,7 @@ def faults_tab(catalogue: Catalogue) -> gr.Dropdown:
     def known(name: str | None) -> str:
         if name is None or name not in catalogue.detectors:
             raise refuse(
-                "There is no detector: make one with `translate anomaly fit`, then open it on the Weights tab."
+                "There is no detector yet: fit one with `translate anomaly fit`, then open it on the Weights tab."
             )
         return name
 
@@ -92,10 +108,10 @@ def faults_tab(catalogue: Catalogue) -> gr.Dropdown:
                 rebuilt, differs = detector.again(given), detector.heat(given).cpu()
         score, threshold = float(scores[-1]), float(detector.thresholds[-1])
         odd = score > threshold
-        passed = f", which {config.false_alarms:.0%} of the usual ones exceed" if config.false_alarms else ""
+        passed = f", exceeded by {config.false_alarms:.0%} of normal images" if config.false_alarms else ""
         words = (
-            f'<p class="verdict {"odd" if odd else "usual"}"><b>{"Unlike" if odd else "Like"} what it knows</b><br>'
-            f"Score {score:.1f}; the threshold is {threshold:.1f}{passed}.</p>"
+            f'<p class="verdict {"odd" if odd else "usual"}"><b>{"Anomalous" if odd else "Normal"}</b><br>'
+            f"Anomaly score {score:.1f}; threshold {threshold:.1f}{passed}.</p>"
         )
         made_of_it = images if rebuilt is None else rebuilt.cpu()  # hidden where there is none
         overlay = heat_on(own, differs, scale=detector.heat_scale)
@@ -110,7 +126,7 @@ def faults_tab(catalogue: Catalogue) -> gr.Dropdown:
     def judge_drawing(name: str | None, drawing: str | None) -> tuple[str, str, str, str, dict]:
         """Score a drawing: a PNG in a data URL."""
         if not drawing:
-            raise refuse("There is no drawing yet.")
+            raise refuse("No drawing yet.")
         with as_toasts():
             image = from_url(drawing)
         return judge(name, image)
@@ -118,32 +134,44 @@ def faults_tab(catalogue: Catalogue) -> gr.Dropdown:
     def judge_file(name: str | None, path: str | None) -> tuple[str, str, str, str, dict]:
         """Score an image of one's own."""
         if path is None:
-            raise refuse("There is no image yet: drop one or paste one.")
+            raise refuse("No image yet: drop or paste one.")
         with as_toasts(path):
             picture = read_small(path)
         return judge(name, to_pil(picture))
 
     def judge_example(name: str | None) -> tuple[str, str, str, str, dict]:
-        """Score an image that another network makes; by the toss of a coin, with a piece of a second one in it."""
-        config = catalogue.detectors[known(name)].config
-        channels = config.network.in_channels
-        if maker_of(catalogue, channels=channels) is None:
-            raise refuse("No network here makes such images: draw one, or give one of your own.")
-        with as_toasts():
-            images = Framing(config).prepared([from_pil(one) for one in made(catalogue, channels=channels, count=4)])
+        """Score an image that another network makes, or drawn metal; by the toss of a coin, with a defect."""
+        offer = catalogue.detectors[known(name)]
+        if not has_examples(catalogue, offer):
+            raise refuse("There are no examples for these weights: draw an image, or upload one.")
         seed = random.randrange(10**6)
+        if is_of_tiles(offer):
+            return judge(name, metal(seed, fault=bool(seed % 2)))
+        config = offer.config
+        with as_toasts():
+            examples = made(catalogue, channels=config.network.in_channels, count=4)
+            images = Framing(config).prepared([from_pil(one) for one in examples])
         return judge(name, to_images(planted(images, seed=seed) if seed % 2 else images)[0])
 
-    def describe(name: str | None) -> tuple[dict, dict]:
-        pads = name not in catalogue.detectors or drawn_for(catalogue.detectors[name])
-        return gr.update(visible=pads), gr.update(open=not pads)
+    def first_example(name: str | None) -> Any:
+        """An example, where there are any."""
+        if name not in catalogue.detectors or not has_examples(catalogue, catalogue.detectors[name]):
+            return (gr.skip(),) * len(outputs)
+        return judge_example(name)
 
-    weights.change(describe, weights, [drawing, opened], api_visibility="private", show_progress="hidden")
+    def describe(name: str | None) -> tuple[dict, dict, dict]:
+        offer = catalogue.detectors.get(str(name))
+        pads = offer is None or drawn_for(offer)
+        shows = offer is not None and has_examples(catalogue, offer)
+        return gr.update(visible=pads), gr.update(open=not pads), gr.update(visible=shows)
+
+    weights.change(describe, weights, [drawing, opened, example], api_visibility="private", show_progress="hidden")
     outputs = [verdict, seen, again, heat, made_again]
     model: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1, "show_progress": "hidden"}
     board.change(
         judge_drawing, [weights, board], outputs, api_name="judge", trigger_mode="always_last", **model
     )  # fmt: skip
     example.click(judge_example, weights, outputs, api_visibility="private", **model)
+    shown_at_first(tab, first_example, [weights], outputs, **model)
     own.upload(judge_file, [weights, own], outputs, api_visibility="private", **model)
     return weights

@@ -1,4 +1,4 @@
-"""The Latents tab: a plane of what an autoencoder knows, under the mouse; ways between two images; a map of many."""
+"""The Latents tab: a plane of an autoencoder's latents, under the mouse; interpolations; a map of many images."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SIDE = 224  # pixels, which images are enlarged to at least
 WAY = 10  # images from one to the other
 MAPPED = 1_000  # images of a map, at most
 PLANE = """
-<div class="plane" tabindex="0" role="img" aria-label="Plane of two directions; the arrow keys move the point">
+<div class="plane" tabindex="0" role="img" aria-label="Plane of two latent directions; arrow keys move the point">
   <img src="${sheet}" alt="" draggable="false"><i></i>
 </div>"""
 HERE = '<img src="${value}" alt="The image at the point"><p class="hint">The image at the point</p>'
@@ -50,11 +50,11 @@ def latents_tab(catalogue: Catalogue) -> gr.Dropdown:
     def under(name: str | None, place: str) -> str:
         """The image at a place of the plane, "x y", each from -1 to 1, to the right and upwards: a data URL."""
         if name not in [offer.name for offer in catalogue.encoders()]:
-            raise refuse("These weights are not in the list: choose others.")
+            raise refuse("These weights are not available: choose others.")
         try:
             x, y = (max(-1.0, min(1.0, float(part))) for part in place.split())
         except (ValueError, AttributeError):
-            raise refuse("A place is two numbers from -1 to 1: 0.5 -0.2.") from None
+            raise refuse("A point is two numbers from -1 to 1, such as 0.5 -0.2.") from None
         with as_toasts():
             model = catalogue.encoder(name)
             axes = model.axes()
@@ -63,8 +63,8 @@ def latents_tab(catalogue: Catalogue) -> gr.Dropdown:
         return to_url(enlarged([image], least=SIDE)[0])
 
     gr.Markdown(
-        "An autoencoder turns an image into a few numbers, and these back into an image. Move over the plane to see "
-        "what it makes of two of its directions.",
+        "An autoencoder encodes an image as latents and decodes these back into an image. Move over the plane to "
+        "decode points along two latent directions.",
         elem_classes="lead",
     )
     weights = gr.Dropdown(
@@ -87,7 +87,7 @@ def latents_tab(catalogue: Catalogue) -> gr.Dropdown:
                 apply_default_css=False,
                 elem_id="here",
             )
-    gr.Markdown("Two images of your own, as it makes them again, and what lies between them:")
+    gr.Markdown("Two images of your own, their reconstructions, and the interpolation between them:")
     with gr.Row():
         pair = [
             gr.Image(
@@ -99,20 +99,20 @@ def latents_tab(catalogue: Catalogue) -> gr.Dropdown:
         for image in pair:
             unopened(image)
     with gr.Row():
-        between = gr.Button("Show what lies between", variant="primary", elem_id="latents-between")
+        between = gr.Button("Interpolate", variant="primary", elem_id="latents-between")
         two = gr.Button(
-            "Show it of two that were made here",
+            "Interpolate between two generated images",
             visible=first is not None and _example(catalogue, first.name),
             elem_id="latents-two",
         )
     way = gr.Image(
-        type="filepath", format="png", label="Between", show_label=False, interactive=False, visible=False,
+        type="filepath", format="png", label="Interpolation", show_label=False, interactive=False, visible=False,
         buttons=["download", "fullscreen"], elem_id="latents-way",
     )  # fmt: skip
-    with gr.Accordion("A map of many images", open=False, elem_id="latents-many"):
+    with gr.Accordion("Map of many images", open=False, elem_id="latents-many"):
         gr.Markdown(
-            "Images that are alike to the network lie together (t-SNE of their numbers). Move over the points; turn "
-            "the wheel to come nearer.",
+            "Images with similar latents lie close together (t-SNE). Hover over a point to see its image; scroll to "
+            "zoom.",
             elem_classes="small",
         )
         files = gr.File(
@@ -141,7 +141,7 @@ def latents_tab(catalogue: Catalogue) -> gr.Dropdown:
     def show_way(name: str | None, first: str | None, last: str | None) -> dict:
         """Both images made again, and the images between them, as a strip."""
         if name is None or first is None or last is None:
-            raise refuse("Two images are needed: drop one on each side.")
+            raise refuse("Two images are needed: drop one into each field.")
         with as_toasts(first, last):
             model = catalogue.encoder(name)
             ends = [to_pil(read_small(path)) for path in (first, last)]
@@ -150,9 +150,9 @@ def latents_tab(catalogue: Catalogue) -> gr.Dropdown:
         return gr.update(value=kept_file(way, "between.png", lambda to: strip.save(to, "PNG")), visible=True)
 
     def show_map(name: str | None, paths: list[str] | None) -> str:
-        """A map of images that somebody brought, as a page in a frame."""
+        """A map of uploaded images, as a page in a frame."""
         if name is None or not paths:
-            raise refuse("There are no images yet: drop some dozens at least.")
+            raise refuse("No images yet: drop several dozen or more.")
         with as_toasts():
             model = catalogue.encoder(name)
         rows: list[Tensor] = []
@@ -164,7 +164,7 @@ def latents_tab(catalogue: Catalogue) -> gr.Dropdown:
                 continue
             names.append(Path(path).stem)
         if not rows:
-            raise refuse("None of these files is an image that can be read.")
+            raise refuse("None of these files can be read as an image.")
         with as_toasts():
             seen = torch.cat(rows)
             points = flattened(model.encoded(seen).numpy())
@@ -172,7 +172,7 @@ def latents_tab(catalogue: Catalogue) -> gr.Dropdown:
         for image in thumbnails:
             image.thumbnail((64, 64))
         left = len(paths) - len(rows)
-        title = f"{len(rows)} images" + (f", {left} left out" if left else "")
+        title = f"{len(rows)} images" + (f", {left} skipped" if left else "")
         return _framed(map_page(points, thumbnails, None, (), names, title=title))
 
     hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}

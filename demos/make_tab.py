@@ -1,4 +1,4 @@
-"""The Make tab: new images of random numbers, by the networks that make them; and ways from one to the next."""
+"""The Generate tab: new images from random latents, and videos that interpolate between them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from translate.demos.answers import as_toasts, in_words, kept_file, refuse
+from translate.demos.answers import as_toasts, in_words, kept_file, refuse, shown_at_first
 from translate.demos.cards import card_html
 from translate.demos.catalogue import Catalogue
 from translate.inference import GeneratorModel, StyleModel, contact_sheet
@@ -23,15 +23,13 @@ MOST_VARIETY = 1.5
 LARGEST_SEED = 10**6
 
 
-def make_tab(catalogue: Catalogue) -> gr.Dropdown:
+def make_tab(catalogue: Catalogue, tab: gr.Tab) -> gr.Dropdown:
     """Lay out the tab and connect it; call inside ``gr.Blocks``. Returns the picker of weights."""
     makers = catalogue.makers
     first = next(iter(makers.values()), None)
-    empty = (
-        "There are no weights yet that make new images: train some on the Train tab, or open some on the Weights tab."
-    )
+    empty = "There are no weights of a generator yet: train some on the Train tab, or open some on the Weights tab."
     names = list(first.config.classes) if first else []
-    gr.Markdown("New images, of random numbers alone: none of them was ever there before.", elem_classes="lead")
+    gr.Markdown("New images, generated from random latents.", elem_classes="lead")
     with gr.Row():
         with gr.Column(min_width=300):
             weights = gr.Dropdown(
@@ -39,23 +37,23 @@ def make_tab(catalogue: Catalogue) -> gr.Dropdown:
             )
             card = gr.HTML(card_html(first, empty=empty), elem_id="make-card")
             classes = gr.CheckboxGroup(
-                names, label="Which (none chosen: all)", visible=bool(names),
+                names, label="Classes (default: all)", visible=bool(names),
                 elem_id="make-classes",
             )  # fmt: skip
             variety = gr.Slider(
                 0.0, MOST_VARIETY, value=1.0, step=0.05, label="Variety", elem_id="make-variety",
-                info="Lower for likelier images, higher for bolder ones.",
+                info="Truncation or temperature: lower for more typical images, higher for more diverse ones.",
             )  # fmt: skip
-            seed = gr.Number(0, precision=0, minimum=0, maximum=LARGEST_SEED, label="Number of the draw",
-                             info="The same number makes the same images.", elem_id="make-seed")  # fmt: skip
-            others = gr.Button("Make others", variant="primary", elem_id="make-others")
-            way = gr.Button("From one to the next, as a video", elem_id="make-way")
+            seed = gr.Number(0, precision=0, minimum=0, maximum=LARGEST_SEED, label="Seed",
+                             info="The same seed gives the same images.", elem_id="make-seed")  # fmt: skip
+            others = gr.Button("Generate new images", variant="primary", elem_id="make-others")
+            way = gr.Button("Interpolation video", elem_id="make-way")
         with gr.Column(min_width=300):
             result = gr.Image(
-                type="filepath", format="png", label="New images", show_label=False, interactive=False,
+                type="filepath", format="png", label="Generated images", show_label=False, interactive=False,
                 buttons=["fullscreen"], elem_id="made",
             )  # fmt: skip
-            took = gr.Markdown("They appear here.", elem_id="make-took")
+            took = gr.Markdown("The images appear here.", elem_id="make-took")
             download = gr.DownloadButton("Download", interactive=False, elem_id="make-download")
 
     def drawn(
@@ -63,11 +61,11 @@ def make_tab(catalogue: Catalogue) -> gr.Dropdown:
     ) -> tuple[Any, dict[str, Any]]:
         """The model under the controls, and what it draws by."""
         if name is None or seed is None:  # what is out of range, Gradio itself refuses
-            raise refuse("Choose weights, and give the draw a number.")
+            raise refuse("Choose weights and enter a seed.")
         model = catalogue.maker(name)
         given: dict[str, Any] = {"seed": int(seed)}
         if isinstance(model, StyleModel):
-            model = model.styled(psi=float(variety), space="w")
+            model = model.styled(truncation=float(variety), space="w")
         else:
             given["temperature"] = float(variety)
         if isinstance(model, GeneratorModel):
@@ -75,7 +73,7 @@ def make_tab(catalogue: Catalogue) -> gr.Dropdown:
         return model, given
 
     def make(name: str | None, chosen: list[str] | None, variety: float, seed: float | None) -> tuple[str, str, str]:
-        """A sheet of new images: the picture, the time in words, and the file to keep."""
+        """A grid of new images: the image, the time in words, and the file to keep."""
         with as_toasts():
             model, given = drawn(name, chosen, variety, seed)
             started = time.perf_counter()
@@ -84,6 +82,9 @@ def make_tab(catalogue: Catalogue) -> gr.Dropdown:
             sheet = contact_sheet(enlarged(images, least=96), columns=COLUMNS)
             file = kept_file(result, _file_name(name, given["seed"], ".png"), lambda target: sheet.save(target, "PNG"))
         return file, f"{len(images)} images of {in_words(seconds, images[0].size, model.device.type)}", file
+
+    def make_if_any(name: str | None, *controls: Any) -> Any:
+        return (gr.skip(),) * 3 if name is None else make(name, *controls)
 
     def film(name: str | None, chosen: list[str] | None, variety: float, seed: float | None) -> tuple[str, str, str]:
         """A video that leads from one new image to the next, and back to the first."""
@@ -111,22 +112,18 @@ def make_tab(catalogue: Catalogue) -> gr.Dropdown:
     inputs, outputs = [weights, classes, variety, seed], [result, took, download]
     model: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1, "show_progress_on": result}
     hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    made = [
-        others.click(lambda: random.randrange(LARGEST_SEED), None, seed, **hidden).success(
-            make, inputs, outputs, api_name="make", **model
-        ),
-        way.click(film, inputs, outputs, api_name="film", **model),
-        *[
-            # Only what a user changes, when the slider is let go: `change` would answer to "Make others" once more.
-            event(make, inputs, outputs, api_visibility="private", **model)
-            for event in (variety.release, seed.submit, classes.input)
-        ],
-        weights.change(describe, weights, [card, classes], **hidden).success(
-            make, inputs, outputs, api_visibility="private", **model
-        ),
-    ]
-    for done in made:
-        done.success(lambda: gr.update(interactive=True), None, download, **hidden)
+    others.click(lambda: random.randrange(LARGEST_SEED), None, seed, **hidden).success(
+        make, inputs, outputs, api_name="make", **model
+    )
+    way.click(film, inputs, outputs, api_name="film", **model)
+    # Only what a user changes, when the slider is let go: `change` would answer to the button once more.
+    for event in (variety.release, seed.submit, classes.input):
+        event(make, inputs, outputs, api_visibility="private", **model)
+    weights.change(describe, weights, [card, classes], **hidden).success(
+        make, inputs, outputs, api_visibility="private", **model
+    )
+    shown_at_first(tab, make_if_any, inputs, outputs, **{**model, "show_progress": "hidden"})
+    result.change(lambda: gr.update(interactive=True), None, download, **hidden)
     return weights
 
 

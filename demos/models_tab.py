@@ -1,4 +1,4 @@
-"""The Models tab: open weights of one's own, see what they are, and take them away in another form."""
+"""The Weights tab: open weights of one's own, inspect them, and export them in another format."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from translate.demos.painting import paints
 from translate.export import export_onnx, export_safetensors
 
 FORMATS = {
-    "safetensors, half the size (fp16)": ("safetensors", "fp16"),
-    "safetensors, every bit (fp32)": ("safetensors", "fp32"),
-    "ONNX, for other programs": ("onnx", "fp32"),
+    "safetensors, fp16 (half the size)": ("safetensors", "fp16"),
+    "safetensors, fp32 (full precision)": ("safetensors", "fp32"),
+    "ONNX, fp32": ("onnx", "fp32"),
 }
-"""What weights can be taken away as."""
+"""What weights can be exported as."""
 
 
 def models_tab(
@@ -38,7 +38,7 @@ def models_tab(
 
     Args:
         catalogue: Where the weights are listed.
-        own: The names of what was brought on this page, which nobody else's pickers list.
+        own: The names of what was uploaded on this page, which nobody else's pickers list.
         local: Whether only people at this computer see the page, who may name folders of it.
         opened: Connects the button that opens the weights whose names are in the state.
 
@@ -46,8 +46,8 @@ def models_tab(
         The picker of all weights.
     """
     gr.Markdown(
-        "All weights that are here. Bring your own: a file of this toolkit, or one of pytorch-CycleGAN-and-pix2pix, "
-        "CUT or stylegan2-pytorch.",
+        "Inspect and export weights. You can open your own: files of this toolkit, pytorch-CycleGAN-and-pix2pix, CUT "
+        "or stylegan2-pytorch.",
         elem_classes="lead",
     )
     names = everything(catalogue)
@@ -57,35 +57,32 @@ def models_tab(
         with gr.Column(min_width=300):
             picker = gr.Dropdown(names, value=first, label="Weights", elem_id="models-weights")
             card = gr.HTML(_card(_offer(catalogue, first)), elem_id="models-card")
-            use = gr.Button("Use them", variant="primary", interactive=first is not None, elem_id="models-use")
-            form = gr.Radio(
-                list(FORMATS), value=next(iter(FORMATS)), label="Take them away as", elem_id="models-format"
-            )
-            export = gr.Button("Make the file", interactive=first is not None, elem_id="models-export")
+            use = gr.Button("Use these weights", variant="primary", interactive=first is not None, elem_id="models-use")
+            form = gr.Radio(list(FORMATS), value=next(iter(FORMATS)), label="Export format", elem_id="models-format")
+            export = gr.Button("Export", interactive=first is not None, elem_id="models-export")
             download = gr.DownloadButton("Download", interactive=False, elem_id="models-download")
         with gr.Column(min_width=300):
             file = gr.File(
-                file_types=[".safetensors", *FOREIGN_SUFFIXES], label="A .safetensors or .pth file", height=180,
+                file_types=[".safetensors", *FOREIGN_SUFFIXES], label=".safetensors or .pth file", height=180,
                 elem_id="models-file",
             )  # fmt: skip
             with gr.Row():
-                source = gr.Textbox(label="It takes", placeholder="horses", elem_id="models-source")
-                target = gr.Textbox(label="It makes", placeholder="zebras", elem_id="models-target")
+                source = gr.Textbox(label="Source domain", placeholder="horses", elem_id="models-source")
+                target = gr.Textbox(label="Target domain", placeholder="zebras", elem_id="models-target")
             path = gr.Textbox(
-                label="Or a run or weights folder of this computer", placeholder="runs/mine", visible=local,
+                label="Or a run or weights folder on this computer", placeholder="runs/mine", visible=local,
                 elem_id="models-path",
             )  # fmt: skip
             bring = gr.Button("Open", elem_id="models-open")
             gr.Markdown(
-                "The words are for files of other projects, which do not say what they are for. Nothing in a file is "
-                "run.",
+                "The domains are for files of other projects, which do not record them. No code in a file is executed.",
                 elem_classes="small",
             )
 
     def open_weights(
         given: str | None, typed: str | None, source: str | None, target: str | None, mine: tuple[str, ...]
     ) -> tuple[dict, str, tuple[str, ...], tuple[str, ...]]:
-        """List weights that somebody brought: for this page alone where they are a file."""
+        """List weights that somebody opened: for this page alone where they are an uploaded file."""
         if given:
             with as_toasts(given):
                 found = _from_file(catalogue, Path(given), (source or "").strip(), (target or "").strip(), picker)
@@ -93,7 +90,7 @@ def models_tab(
             with as_toasts():
                 found = catalogue.add(Path(os.path.expanduser((typed or "").strip())))
         else:
-            raise refuse("There are no weights yet: drop a .safetensors or .pth file.")
+            raise refuse("No weights yet: drop a .safetensors or .pth file.")
         name = found[0].name
         mine = (*mine, *(offer.name for offer in found if offer.private))
         return gr.update(choices=everything(catalogue, own=mine), value=name), _card(found[0]), (name,), mine
@@ -104,7 +101,7 @@ def models_tab(
             return _card(offer), (name,) if name else ()
 
     def make_file(name: str | None, words: str) -> str:
-        """A file of the weights in another form."""
+        """A file of the weights in another format."""
         offer = _offer(catalogue, name)
         if offer is None or words not in FORMATS:
             raise refuse("Choose weights first.")
@@ -131,7 +128,7 @@ def models_tab(
 
 
 def ending_of(offer: Offer, words: str) -> str:
-    """Of the file that weights are taken away as; a zip file where ONNX would be two files."""
+    """Suffix of the exported file: a zip file where ONNX would be two files."""
     if FORMATS[words][0] != "onnx":
         return ".safetensors"
     return ".zip" if paints(offer) and not offer.config.styles else ".onnx"
@@ -182,7 +179,7 @@ def _from_file(catalogue: Catalogue, file: Path, source: str, target: str, holde
 def _card(offer: Offer | None) -> str:
     """What weights are, as a table in HTML."""
     if offer is None:
-        return '<p class="hint">No weights are here yet.</p>'
+        return '<p class="hint">No weights yet.</p>'
     rows = "".join(f"<tr><th>{escape(key)}</th><td>{escape(value)}</td></tr>" for key, value in offer.facts.items())
     shown = preview_html(offer)
     picture = f'<div class="card">{shown}</div>' if shown else ""

@@ -65,19 +65,19 @@ def painting_controls(first: Offer | None) -> Painting:
             )
             with gr.Row():
                 style = gr.Dropdown(names, value=start, label="Style", min_width=140, elem_id="style")
-                other = gr.Dropdown(names, value=None, label="Mixed with", min_width=140, elem_id="style-other")
-            share = gr.Slider(0, 1, 0.5, step=0.05, label="Share of the second", elem_id="style-share")
+                other = gr.Dropdown(names, value=None, label="Mix with", min_width=140, elem_id="style-other")
+            share = gr.Slider(0, 1, 0.5, step=0.05, label="Share of the second style", elem_id="style-share")
         example = gr.Image(
             type="filepath",
             image_mode=None,
             format="png",
             sources=["upload", "clipboard"],
-            label="Style",
+            label="Style image",
             height=180,
             visible=shown and not names,
             elem_id="style-image",
             buttons=[],
-            placeholder="Drop a painting here, or any image whose style is wanted",
+            placeholder="Drop a style image here, for example a painting",
         )
         unopened(example)
         strength = gr.Slider(0, MOST_STRENGTH, 1, step=0.05, label="Strength", elem_id="style-strength")
@@ -107,11 +107,11 @@ def code_of(
     strength = 1.0 if strength is None else strength
     if translator.any_style:
         if example is None:
-            raise ConfigError("There is no style yet: drop a painting, or any image whose style is wanted.")
+            raise ConfigError("No style image yet: drop one, for example a painting.")
         return translator.style_code(read_small(example), strength=strength)
     if not translator.styles:
         return None
-    style = style if style in translator.styles else translator.styles[0]  # of other weights, until the page is told
+    style = style if style in translator.styles else translator.styles[0]  # of other weights, until the page is updated
     part = share if share is not None else 0.5
     mixture = {style: 1.0} if other not in translator.styles or other == style else {style: 1 - part, other: part}
     return translator.style_code(mixture, strength=strength)
@@ -124,7 +124,7 @@ def strip_of(catalogue: Catalogue, path: str | None, name: str | None) -> list[t
         return []
     try:
         start = photo() if path is None else for_page(read_small(path))
-    except ImageError:  # told when it is to be translated
+    except ImageError:  # reported when it is translated
         return []
     if start is None:
         return []

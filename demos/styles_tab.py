@@ -14,14 +14,14 @@ from torch import Tensor
 
 from translate.config.networks import StyleGeneratorConfig
 from translate.data.images import from_pil
-from translate.demos.answers import as_toasts, for_page, kept_file, read_small, refuse, unopened
+from translate.demos.answers import as_toasts, for_page, kept_file, read_small, refuse, shown_at_first, unopened
 from translate.demos.cancelling import Cancelling
 from translate.demos.cards import card_html
 from translate.demos.catalogue import Catalogue, Offer
 from translate.inference.style_model import PARTS, StyleModel, scaled, straight
 
 CHOICE = 12  # images to choose from
-FACTORISED, VARIED, MEASURED = "what its weights say", "what its images differ in", "what can be measured"
+FACTORISED, VARIED, MEASURED = "SeFa (from the weights)", "GANSpace (principal components)", "measured attributes"
 """Where directions come from: SeFa, principal components of styles (GANSpace), or learned from scored images."""
 LEARNED_FROM, LEAST = 500, 1e-3  # images, and the deviation of a measure of them that tells something
 NUM_SLIDERS, REACH = 5, 3.0  # directions, and how far they go, in deviations of the styles
@@ -34,7 +34,7 @@ FILM, FRAME = 24, 80  # images of a film, and milliseconds of each
 SHARES = {"nothing": None, "shape (coarse)": "coarse", "features (middle)": "middle", "colours (fine)": "fine"}
 
 
-def styles_tab(catalogue: Catalogue) -> gr.Dropdown:
+def styles_tab(catalogue: Catalogue, tab: gr.Tab) -> gr.Dropdown:
     """Lay out the tab and connect it; call inside ``gr.Blocks``. Returns the picker of weights."""
     offers = catalogue.stylists()
     first = offers[0] if offers else None
@@ -50,7 +50,7 @@ def styles_tab(catalogue: Catalogue) -> gr.Dropdown:
         return found[kind]
 
     gr.Markdown(
-        "Choose an image, then move the sliders: each changes what the network knows how to change.",
+        "Choose an image, then move the sliders: each edits it along one direction of the style space.",
         elem_classes="lead",
     )
     chosen = gr.State(None)  # styles [1, L, D] of the image that is changed
@@ -63,72 +63,77 @@ def styles_tab(catalogue: Catalogue) -> gr.Dropdown:
             )  # fmt: skip
             card = gr.HTML(card_html(first), elem_id="styles-card")
             gallery = gr.Gallery(
-                label="Choose one", columns=4, rows=3, height="auto", object_fit="contain", allow_preview=False,
+                label="Choose an image", columns=4, rows=3, height="auto", object_fit="contain", allow_preview=False,
                 interactive=False, buttons=[], elem_id="styles-choice",
             )  # fmt: skip
             variety = gr.Slider(
-                0.0, 1.5, value=0.7, step=0.05, label="Variety", info="Lower for likelier images.",
+                0.0, 1.5, value=0.7, step=0.05, label="Variety", info="Truncation: lower for more typical images.",
                 elem_id="styles-variety",
             )  # fmt: skip
-            others = gr.Button("Show others", variant="primary", elem_id="styles-others")
-            with gr.Accordion("Begin with an image of your own", open=False):
+            others = gr.Button("Show other images", variant="primary", elem_id="styles-others")
+            with gr.Accordion("Start from your own image", open=False):
                 own = gr.Image(
                     type="filepath", image_mode=None, format="png", sources=["upload", "clipboard"], label="Your image",
                     height=200, elem_id="styles-own", buttons=[],
                 )  # fmt: skip
                 unopened(own)
                 with gr.Row():
-                    bring = gr.Button("Look for it", min_width=140, elem_id="styles-bring")
+                    bring = gr.Button("Project", min_width=140, elem_id="styles-bring")
                     give_up = gr.Button("Cancel", min_width=140, elem_id="styles-give-up")
-                gr.Markdown("The nearest image that the network can make takes its place.", elem_classes="small")
+                gr.Markdown("Projection finds the nearest image that the network can generate.", elem_classes="small")
         with gr.Column(min_width=300):
             result = gr.Image(
                 type="filepath", format="png", label="Image", show_label=False, interactive=False,
                 buttons=["fullscreen"], elem_id="styled",
             )  # fmt: skip
-            said = gr.Markdown("Choose an image, or show others.", elem_id="styles-said")
+            said = gr.Markdown("Choose an image, or show other images.", elem_id="styles-said")
             kind = gr.Radio(
-                [FACTORISED, VARIED, MEASURED], value=FACTORISED, label="The sliders change", elem_id="styles-kind"
+                [FACTORISED, VARIED, MEASURED], value=FACTORISED, label="Slider directions", elem_id="styles-kind"
             )
             sliders = [
-                gr.Slider(-REACH, REACH, value=0.0, step=0.1, label=f"Change {number + 1}", elem_id=f"change-{number}")
+                gr.Slider(
+                    -REACH, REACH, value=0.0, step=0.1, label=f"Direction {number + 1}", elem_id=f"change-{number}"
+                )
                 for number in range(NUM_SLIDERS)
             ]
             there = _num_parts(first) if first else len(PULLS)
             part = gr.Radio(
-                list(SHARES)[: 1 + there], value="nothing", label="Take from another", elem_id="styles-part"
+                list(SHARES)[: 1 + there], value="nothing", label="Mix in from the second image", elem_id="styles-part"
             )
-            other = gr.Number(1, precision=0, minimum=0, maximum=LARGEST_SEED, label="Number of the other",
+            other = gr.Number(1, precision=0, minimum=0, maximum=LARGEST_SEED, label="Seed of the second image",
                               elem_id="styles-other")  # fmt: skip
             fine = gr.Checkbox(
-                True, label="Fine noise", info="What makes strands of hair lie as they do.", elem_id="styles-noise"
+                True, label="Noise", info="Fine detail, such as where strands of hair lie.", elem_id="styles-noise"
             )
-            with gr.Accordion("How unusual each part may be", open=False, elem_id="styles-parts"):
+            with gr.Accordion("Truncation per layer group", open=False, elem_id="styles-parts"):
                 pulls = [
                     gr.Slider(0.0, 1.5, value=1.0, step=0.05, label=label, elem_id=f"styles-pull-{number}",
                               info=info, visible=number < there)
                     for number, (label, info) in enumerate(
-                        zip(PULLS, ("0 is that of the mean image, 1 as chosen.", "", ""), strict=True)
+                        zip(PULLS, ("0: the mean image; 1: unchanged.", "", ""), strict=True)
                     )
                 ]  # fmt: skip
             download = gr.DownloadButton("Download PNG", interactive=False, elem_id="styles-download")
-            with gr.Accordion("A film", open=False, elem_id="styles-film"):
-                film = gr.Button("Film the way to the other and back", elem_id="styles-make-film")
+            with gr.Accordion("Interpolation video", open=False, elem_id="styles-film"):
+                film = gr.Button("Interpolate to the second image and back", elem_id="styles-make-film")
                 moving = gr.Image(
-                    type="filepath", format="webp", label="Film", show_label=False, interactive=False,
+                    type="filepath", format="webp", label="Video", show_label=False, interactive=False,
                     buttons=["download"], elem_id="styles-moving",
                 )  # fmt: skip
 
     def show(name: str, variety: float, seed: int) -> tuple[list[Image.Image], int]:
         """Images to choose from."""
         with as_toasts():
-            model = catalogue.stylist(name).styled(psi=float(variety))
+            model = catalogue.stylist(name).styled(truncation=float(variety))
             styles = model.seeded(range(seed, seed + CHOICE))
             return [_smooth(image, CHOICE_SIDE) for image in model.pictures(model.synthesised(styles))], seed
 
+    def show_if_any(name: str | None, variety: float, seed: int) -> Any:
+        return (gr.skip(), gr.skip()) if name is None else show(name, variety, seed)
+
     def choose(name: str, variety: float, seed: int, event: gr.SelectData) -> Tensor:
         with as_toasts():
-            styles = catalogue.stylist(name).styled(psi=float(variety)).seeded(range(seed, seed + CHOICE))
+            styles = catalogue.stylist(name).styled(truncation=float(variety)).seeded(range(seed, seed + CHOICE))
         return styles[event.index : event.index + 1]  # all of them: of a conditional one, each is of another class
 
     def changed_styles(
@@ -145,20 +150,20 @@ def styles_tab(catalogue: Catalogue) -> gr.Dropdown:
         if styles is None:
             raise refuse("Choose an image first.")
         if SHARES.get(part) is not None and other is None:
-            raise refuse("Give the other image a number.")
+            raise refuse("Enter the seed of the second image.")
         if kind not in (FACTORISED, VARIED, MEASURED):
-            raise refuse("Choose what the sliders change.")
-        model = catalogue.stylist(name).styled(psi=float(variety), noise="fixed" if fine else "none")
+            raise refuse("Choose the slider directions.")
+        model = catalogue.stylist(name).styled(truncation=float(variety), noise="fixed" if fine else "none")
         model.check_styles(styles)
         if (layers := SHARES.get(part)) is not None:
             assert other is not None
             styles = model.mixed(styles, model.seeded([int(other)]), layers=PARTS[layers])
         for amount, direction in zip(amounts[:NUM_SLIDERS], changes(name, kind).values(), strict=False):
             styles = model.edited(styles, direction, strength=float(amount))
-        psi = [1.0] * model.num_layers
+        truncation = [1.0] * model.num_layers
         for amount, (first, last) in zip(amounts[NUM_SLIDERS:], PARTS.values(), strict=True):
-            psi[first:last] = [float(amount)] * len(psi[first:last])
-        return model, styles if set(psi) == {1.0} else model.truncated(styles, psi)
+            truncation[first:last] = [float(amount)] * len(truncation[first:last])
+        return model, styles if set(truncation) == {1.0} else model.truncated(styles, truncation)
 
     def change(*controls: Any) -> tuple[str, str]:
         """The chosen image under the controls, twice: to be seen, and to be kept."""
@@ -175,7 +180,7 @@ def styles_tab(catalogue: Catalogue) -> gr.Dropdown:
         """From the chosen image under the controls to the other one, and back."""
         other = controls[3]
         if other is None:
-            raise refuse("Give the other image a number.")
+            raise refuse("Enter the seed of the second image.")
         with as_toasts():
             model, styles = changed_styles(*controls)
             ways = straight(torch.cat([styles, model.seeded([int(other)])]), steps=FILM // 2, closed=True)
@@ -197,16 +202,16 @@ def styles_tab(catalogue: Catalogue) -> gr.Dropdown:
 
         def on_step(step: int, _: float) -> None:
             look()
-            progress(step / STEPS, "looking")
+            progress(step / STEPS, "projecting")
 
         if path is None:
-            raise refuse("There is no image yet: drop one or paste one.")
+            raise refuse("No image yet: drop or paste one.")
         with as_toasts(path):
             model = catalogue.stylist(name)
             found = model.project(read_small(path), steps=STEPS, on_step=on_step)
         return found.styles, (
-            f"The nearest that was found: {1 - found.distance / max(found.began, 1e-9):.0%} of the difference from the "
-            "mean image are gone."
+            "Nearest image found: its distance to yours is "
+            f"{1 - found.distance / max(found.began, 1e-9):.0%} less than that of the mean image."
         )
 
     def describe(name: str | None) -> tuple[str, None]:
@@ -253,6 +258,7 @@ def styles_tab(catalogue: Catalogue) -> gr.Dropdown:
         show, [weights, variety, draw], **shown
     )
     variety.release(show, [weights, variety, draw], **shown)
+    shown_at_first(tab, show_if_any, [weights, variety, draw], [gallery, draw], **model)
     weights.change(describe, weights, [card, chosen], **hidden).success(
         fitted, weights, [part, *pulls], **hidden
     ).success(relabel, [weights, kind], sliders, **model, **hidden).success(show, [weights, variety, draw], **shown)
@@ -289,11 +295,11 @@ def directions(model: StyleModel, kind: str) -> dict[str, Tensor]:
     else:
         styles = model.styles(model.latents(1000, seed=0), model.labels(1000))
         rows = [scaled(row, styles) for row in model.factorised(NUM_SLIDERS)]
-    return {f"Change {number + 1}": row for number, row in enumerate(rows)}
+    return {f"Direction {number + 1}": row for number, row in enumerate(rows)}
 
 
 def measures(images: Tensor) -> dict[str, Tensor]:
-    """What can be told of images [N, C, S, S] by counting, [N] each: by these, sliders with a meaning are learned."""
+    """Attributes computed from images [N, C, S, S], [N] each: interpretable sliders are learned from them."""
     images = images[:, : 3 if images.shape[1] >= 3 else 1]  # without alpha
     found = {"Brighter": images.mean(dim=(1, 2, 3)), "More contrast": images.std(dim=(1, 2, 3))}
     if images.shape[1] == 3:

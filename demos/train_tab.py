@@ -1,4 +1,4 @@
-"""The Train tab: bring images, see what they are good for, train while one watches, and open what was learned."""
+"""The Train tab: upload images, see what can be trained on them, watch the training, and use the weights."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ from translate.config.base import ConfigError
 from translate.data.doctor import Diagnosis, examine
 from translate.data.problems import LayoutError
 from translate.demos.answers import as_toasts, kept_file, refuse
-from translate.demos.training import BROUGHT, GOALS, Progress, Trainer, TrainerError, goals_for
+from translate.demos.training import BROUGHT, Progress, Trainer, TrainerError, all_goals, goals_for
 from translate.demos.uploads import UploadError, unpack
 
 Looked = tuple[dict, str, dict, dict, dict]
 EXAMPLES = 300
-"""Images that are made for those who have none at hand."""
+"""Images that are generated for those who have none at hand."""
 SIZES = [64, 128, 256]
-TICK = 2.0  # seconds between two looks at a running training
+TICK = 2.0  # seconds between two updates of a running training
 KINDS = {
-    "pairs": "Pairs of images",
-    "unpaired": "Two kinds of images",
-    "image-set": "Images of one kind",
-    "images": "Images of one kind",
+    "pairs": "Image pairs",
+    "unpaired": "Two unpaired domains",
+    "image-set": "Image set",
+    "images": "Image set",
     "nothing": "No images",
 }
 LOSSES = {
-    "d": "judge",
-    "g": "maker",
-    "g_gan": "maker",
-    "g_l1": "difference",
-    "g_features": "in details",
-    "cycle": "there and back",
-    "identity": "left alone",
+    "d": "discriminator",
+    "g": "generator",
+    "g_gan": "generator, GAN",
+    "g_l1": "L1",
+    "g_features": "feature matching",
+    "cycle": "cycle consistency",
+    "identity": "identity",
 }
-"""Terms of the losses as people may say them; others keep their names."""
-MARKS = {"error": "Must be mended", "warning": "Better mended", "hint": "Good to know"}
+"""Terms of the losses by their usual names; others keep their keys."""
+MARKS = {"error": "Error", "warning": "Warning", "hint": "Hint"}
 
 
 def train_tab(
@@ -56,13 +56,13 @@ def train_tab(
     """Lay out the tab and connect it; call inside ``gr.Blocks``.
 
     Args:
-        trainer: Whose training is shown to everyone who looks.
+        trainer: Whose training is shown to everyone who opens the page.
         local: Whether only people at this computer see the page, who may name folders of it.
         opened: Connects the button that opens the weights whose folders are in the state.
         example: Makes so many images for those who have none at hand.
     """
     gr.Markdown(
-        "Bring your own images: the page looks at them, learns from them while you watch, and keeps what it learned.",
+        "Upload your own images: the page checks them, trains on them while you watch, and saves the weights.",
         elem_classes="lead",
     )
     brought = gr.State(None)  # {"folder": of the training, "roots": of the data}
@@ -77,31 +77,31 @@ def train_tab(
                 label="A zip file of a folder, two zip files, or images", height=180, elem_id="train-files",
             )  # fmt: skip
             path = gr.Textbox(
-                label="Or a folder of this computer", placeholder="/home/me/pictures", visible=local,
-                info="A second one after a semicolon: two kinds of images.", elem_id="train-path",
+                label="Or a folder on this computer", placeholder="/home/me/images", visible=local,
+                info="For two domains, separate two folders by a semicolon.", elem_id="train-path",
             )  # fmt: skip
             with gr.Row():
-                look = gr.Button("Look at them", elem_id="train-look")
+                look = gr.Button("Check images", elem_id="train-look")
                 faces = gr.Button(
-                    f"Try it with {EXAMPLES} images made here", visible=example is not None, elem_id="train-example"
+                    f"Try it with {EXAMPLES} generated images", visible=example is not None, elem_id="train-example"
                 )
             report = gr.HTML("", elem_id="train-report")
-            goal = gr.Radio([], label="What shall be learned", visible=False, elem_id="train-goal")
+            goal = gr.Radio([], label="Task", visible=False, elem_id="train-goal")
             with gr.Row():
-                minutes = gr.Slider(1, 240, value=20, step=1, label="Minutes", elem_id="train-minutes")
-                size = gr.Radio(SIZES, value=128, label="Size in pixels", elem_id="train-size")
+                minutes = gr.Slider(1, 240, value=20, step=1, label="Training time (minutes)", elem_id="train-minutes")
+                size = gr.Radio(SIZES, value=128, label="Image size (pixels)", elem_id="train-size")
             start = gr.Button("Start", variant="primary", interactive=False, elem_id="train-start")
         with gr.Column(min_width=300):
-            earlier = gr.Dropdown([], label="Trainings", visible=False, elem_id="train-earlier")
+            earlier = gr.Dropdown([], label="Training runs", visible=False, elem_id="train-earlier")
             status = gr.HTML(_empty(), elem_id="train-status")
             sample = gr.Image(
-                type="filepath", format="png", label="What it makes", show_label=False, interactive=False,
+                type="filepath", format="png", label="Samples", show_label=False, interactive=False,
                 visible=False, buttons=["fullscreen"], elem_id="train-sample",
             )  # fmt: skip
             with gr.Row():
-                stop = gr.Button("Stop and keep", interactive=False, elem_id="train-stop")
-                go_on = gr.Button("Go on", interactive=False, elem_id="train-go-on")
-                use = gr.Button("Use it", variant="primary", interactive=False, elem_id="train-use")
+                stop = gr.Button("Stop and save", interactive=False, elem_id="train-stop")
+                go_on = gr.Button("Resume", interactive=False, elem_id="train-go-on")
+                use = gr.Button("Use these weights", variant="primary", interactive=False, elem_id="train-use")
 
     def made_here(before: dict | None) -> Looked:
         """As `examined`, of images that a network makes."""
@@ -133,7 +133,7 @@ def train_tab(
             else:
                 roots = []
             if not roots:
-                raise refuse("There are no images yet: drop a zip file, or some images.")
+                raise refuse("No images yet: drop a zip file, or some images.")
             found = examine(roots[0], root_b=roots[1] if len(roots) > 1 else None)
         except (UploadError, LayoutError, ConfigError, TrainerError, WeightsError, OSError) as error:
             if folder is not None:
@@ -152,8 +152,8 @@ def train_tab(
         )
 
     def begin(asked: dict | None, chosen: str | None, minutes: float, size: int) -> tuple[str, dict]:
-        if asked is None or chosen not in GOALS:
-            raise refuse("Bring images and let the page look at them first.")
+        if asked is None or chosen not in all_goals():
+            raise refuse("Upload and check images first.")
         roots = [Path(root) for root in asked["roots"]]
         try:
             folder = trainer.new_folder("training")
@@ -244,7 +244,7 @@ def _without(message: str, folder: Path | None) -> str:
 
 
 def _empty() -> str:
-    return '<p class="hint">Nothing was trained yet. What is learned appears here.</p>'
+    return '<p class="hint">No training runs yet. Progress and samples appear here.</p>'
 
 
 def _report(found: Diagnosis) -> str:
@@ -260,7 +260,7 @@ def _report(found: Diagnosis) -> str:
         f"<br>→ {escape(problem.mend)}</li>"
         for problem in found.problems
     )
-    fine = "" if problems else "<p>Nothing is wrong with them.</p>"
+    fine = "" if problems else "<p>No problems found.</p>"
     return f'<div class="report"><p>{"<br>".join(lines)}</p>{fine}<ul>{problems}</ul></div>'
 
 
@@ -271,14 +271,14 @@ def _short(text: str, found: Diagnosis) -> str:
 def _progress(found: Progress) -> str:
     """State, time, losses as small curves, and what is amiss, as HTML."""
     states = {
-        "running": "Learning",
-        "stopping": "Finishing the step and saving",
-        "stopped": "Stopped, and kept",
-        "failed": "It could not go on",
+        "running": "Training",
+        "stopping": "Finishing the current step and saving",
+        "stopped": "Stopped and saved",
+        "failed": "Failed",
     }
     share = min(1.0, found.seconds / (60 * found.minutes))
     times = f"{found.seconds / 60:.0f} of {found.minutes:g} minutes" if found.state == "running" else ""
-    counted = f"{found.images:,} images seen" if found.images else "the first images are being read"
+    counted = f"{found.images:,} images seen" if found.images else "reading the first images"
     parts = [f"<b>{states[found.state]}</b>", escape(found.words.lower()), counted, times]
     bar = found.state == "running" and (
         f'<div class="bar" role="progressbar" aria-label="Time" aria-valuenow="{100 * share:.0f}" aria-valuemin="0" '

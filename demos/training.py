@@ -1,8 +1,8 @@
 """Training for the demo: one at a time, in a process of its own, which goes on when the page is closed.
 
 A training is a folder: ``command.json`` (what was asked for), ``output.txt`` (what was said), and the run. Everything
-that the page shows is read from it, so a server that was started anew shows it, too. What somebody brought to train on
-lies beside it, in a folder of its own that several trainings may share.
+that the page shows is read from it, so a server that was started anew shows it, too. Uploads to train on lie beside it,
+in a folder of their own that several trainings may share.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from typing import Any, Literal
 from translate.checkpoint.atomic import written_beside
 from translate.checkpoint.weights import weights_files
 from translate.config.errors import TranslateError
+from translate.config.methods import METHODS, DataKind
 from translate.data.doctor import Diagnosis
 
-BROUGHT = "images"  # begins the name of a folder of what was brought
+BROUGHT = "images"  # begins the name of a folder of uploads
 COMMAND_FILE, OUTPUT_FILE = "command.json", "output.txt"
 ENDLESS = "1000000000"  # images: the minutes end a training
 State = Literal["running", "stopping", "stopped", "failed"]
@@ -80,47 +81,47 @@ class Goal:
 
 GOALS = {
     "pairs": Goal(
-        words="The second image of each pair from the first",
+        words="Translate the first image of each pair to the second",
         method=("pix2pix", *_TRANSLATOR, *_SHORT),
         kinds=("pairs",),
     ),
     "pairs-back": Goal(
-        words="The first image of each pair from the second",
+        words="Translate the second image of each pair to the first",
         method=("pix2pix", "--direction", "b2a", *_TRANSLATOR, *_SHORT),
         kinds=("pairs",),
     ),
     "both-ways": Goal(
-        words="Each kind of image from the other",
+        words="Translate between the two domains, both directions",
         method=("cyclegan", "--num-blocks", "6", "--residual", *_TRANSLATOR, *_SHORT),
         kinds=("unpaired", "pairs"),
     ),
     "one-way": Goal(
-        words="The second kind from the first, in half the time",
+        words="Translate the first domain to the second, in half the time",
         method=("fastcut", "--num-blocks", "6", *_TRANSLATOR, *_SHORT),
         kinds=("unpaired",),
     ),
     "colour": Goal(
-        words="Colours for grey images",
+        words="Colourise grey images",
         method=("pix2pix", "--derive", "gray", *_TRANSLATOR, *_SHORT),
         kinds=("image-set", "images"),
     ),
     "sketch": Goal(
-        words="Pictures from sketches",
+        words="Turn sketches into images",
         method=("pix2pix", "--derive", "edges", *_VIVID, *_TRANSLATOR, *_SHORT),
         kinds=("image-set", "images"),
     ),
     "sharpen": Goal(
-        words="Sharp images from blurred ones",
+        words="Deblur images",
         method=("pix2pix", "--derive", "blur", "--generator", "resnet", "--residual", *_TRANSLATOR, *_SHORT),
         kinds=("image-set", "images"),
     ),
     "fill": Goal(
-        words="What is missing in images with holes",
+        words="Fill holes in images (inpainting)",
         method=("pix2pix", "--derive", "mask", *_TRANSLATOR, *_SHORT),
         kinds=("image-set", "images"),
     ),
     "new": Goal(
-        words="New images of the same kind",
+        words="Generate new images of the same kind",
         method=("dcgan", *_GAN, *_LONG),
         kinds=("image-set", "images"),
         translates=False,
@@ -128,11 +129,35 @@ GOALS = {
 }
 
 
+_KINDS: dict[DataKind, tuple[str, ...]] = {
+    "pairs": ("pairs",),
+    "domains": ("unpaired", "pairs"),
+    "images": ("image-set", "images"),
+    "photographs": ("image-set", "images"),
+}
+"""By what a method learns from, the kinds of `Diagnosis` that have it."""
+
+
+def all_goals() -> dict[str, Goal]:
+    """The goals above, and every method with a task of its own in the table of methods."""
+    own = {
+        name: Goal(
+            words=method.task,
+            method=(name, *_SHORT),
+            kinds=_KINDS.get(method.data, ()),
+            translates=method.data in ("pairs", "domains"),
+        )
+        for name, method in METHODS.items()
+        if method.task
+    }
+    return GOALS | own
+
+
 def goals_for(found: Diagnosis) -> dict[str, Goal]:
     """What can be learned from a data set that was looked at; nothing where something forbids it."""
     if found.refused and not any(method.suits for method in found.methods):
         return {}
-    return {name: goal for name, goal in GOALS.items() if found.kind in goal.kinds}
+    return {name: goal for name, goal in all_goals().items() if found.kind in goal.kinds}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,7 +200,7 @@ class Trainer:
         self._tidy()
 
     def _tidy(self) -> None:
-        """Remove what somebody brought before this server was started, and nobody trained on."""
+        """Remove uploads from before this server was started that nobody trained on."""
         if not self.root.is_dir():
             return
         asked = " ".join(str(_asked(folder)) for folder in self.folders())
@@ -204,7 +229,7 @@ class Trainer:
             except OSError as error:
                 raise TrainerError(f"{self.root} cannot be written: {error.strerror}.") from None
             return folder
-        raise TrainerError(f"{self.root} is full of trainings: remove some.")
+        raise TrainerError(f"{self.root} contains too many training runs: remove some.")
 
     def start(
         self, goal: str, roots: Sequence[Path], *, folder: Path, minutes: float, size: int, names: Sequence[str] = ()
@@ -212,7 +237,7 @@ class Trainer:
         """Begin.
 
         Args:
-            goal: Of `GOALS`.
+            goal: Of `all_goals`.
             roots: The data set; two folders for two kinds.
             folder: Of the training, from `new_folder`.
             minutes: After which it stops and is saved.
@@ -222,7 +247,7 @@ class Trainer:
         Raises:
             TrainerError: another one is running, or the folder cannot be written.
         """
-        chosen = GOALS[goal]
+        chosen = all_goals()[goal]
         data = [str(roots[0]), *(["--root-b", str(roots[1])] if len(roots) > 1 else [])]
         words = ["train", chosen.method[0], *data, *chosen.method[1:], "--size", str(size), "--images", ENDLESS]
         if len(names) == 2 and chosen.translates and "--derive" not in chosen.method:
@@ -238,13 +263,13 @@ class Trainer:
         """
         asked = _asked(folder)
         if asked is None:
-            raise TrainerError("This training is not there any more: begin a new one.")
+            raise TrainerError("This training run no longer exists: start a new one.")
         self._run(folder, {**asked, "minutes": minutes})
 
     def _run(self, folder: Path, asked: dict[str, Any]) -> None:
         with self._lock:
             if self.busy:
-                raise TrainerError("Another training is running: wait for its end, or stop it first.")
+                raise TrainerError("Another training run is in progress: wait for it to finish, or stop it first.")
             try:
                 folder.mkdir(parents=True, exist_ok=True)
                 with written_beside(folder / COMMAND_FILE) as beside:
@@ -292,7 +317,7 @@ class Trainer:
     def words(self, folder: Path) -> str:
         """The goal of a training."""
         asked = _asked(folder)
-        return GOALS[asked["goal"]].words if asked is not None else folder.name
+        return all_goals()[asked["goal"]].words if asked is not None else folder.name
 
     def folders(self) -> list[Path]:
         """All trainings, the newest first."""
@@ -307,7 +332,7 @@ class Trainer:
         asked = _asked(folder) if folder is not None else None
         if folder is None or asked is None:
             return None
-        goal = GOALS[asked["goal"]]
+        goal = all_goals()[asked["goal"]]
         mine = folder == self._folder and self._process is not None
         state: State = "stopped"
         if mine and self.busy:
@@ -339,7 +364,7 @@ class Trainer:
 def _asked(folder: Path) -> dict[str, Any] | None:
     try:
         asked = json.loads((folder / COMMAND_FILE).read_text(encoding="utf-8"))
-        known = isinstance(asked["command"], list) and isinstance(asked["run"], str) and asked["goal"] in GOALS
+        known = isinstance(asked["command"], list) and isinstance(asked["run"], str) and asked["goal"] in all_goals()
         return asked if known and float(asked["minutes"]) > 0 else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -22,7 +22,16 @@ from translate.data.inputs import Input
 from translate.demos.answers import as_toasts, for_page, in_words, kept_file, read_small, refuse, unopened
 from translate.demos.cards import card_html
 from translate.demos.catalogue import SKETCHES, Catalogue, Offer
-from translate.demos.examples import CHOOSE, CREDIT, example, photo, photo_file, photo_thumbnail, thumbnails
+from translate.demos.examples import (
+    CHOOSE,
+    CREDIT,
+    example,
+    photo,
+    photo_file,
+    photo_thumbnail,
+    thumbnails,
+    translated_example,
+)
 from translate.demos.facade_drawings import STYLES
 from translate.demos.painting import code_of, painting_controls, paints, strip_of
 from translate.inference.files import output_paths
@@ -62,9 +71,10 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
     first = next(iter(offers.values()), None)
     empty = "There are no weights yet: train some on the Train tab, or open some on the Weights tab."
 
+    opening = translated_example(first)
     gr.Markdown(
-        "Give an image, and see what the chosen network makes of it."
-        + (" Nothing leaves this computer." if local else " What you give is deleted within two hours."),
+        "Upload an image and translate it with the chosen weights."
+        + (" Nothing leaves this computer." if local else " Uploads are deleted within two hours."),
         elem_classes="lead",
     )
     with gr.Row():
@@ -74,6 +84,7 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
             )
             card = gr.HTML(card_html(first, empty=empty), elem_id="card")
             image = gr.Image(
+                opening[0] if opening else None,
                 type="filepath",
                 image_mode=None,
                 format="png",
@@ -88,23 +99,22 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
             unopened(image)
             back = gr.Checkbox(
                 False,
-                label="And back again",
-                info="Shows how much of the image is lost on the way.",
+                label="Translate back (cycle consistency)",
+                info="Shows how much of the image is lost in the round trip.",
                 visible=catalogue.inverse(first.name if first else None) is not None,
                 elem_id="back",
             )
             painting = painting_controls(first)
             button = gr.Button("Translate", variant="primary", elem_id="translate")
             examples = gr.HTML(
-                html_template='<p class="hint">Examples: label maps of facades, drawn by code</p>'
-                + thumbnails("Example"),
+                html_template='<p class="hint">Examples: synthetic label maps of facades</p>' + thumbnails("Example"),
                 js_on_load=CHOOSE,
                 apply_default_css=False,
                 visible=first is not None and first.paints_facades,
                 elem_id="examples",
             )
             photos = gr.HTML(
-                html_template=f'<p class="hint">An example. {CREDIT}</p>' + photo_thumbnail(),
+                html_template=f'<p class="hint">Example. {CREDIT}</p>' + photo_thumbnail(),
                 js_on_load=CHOOSE,
                 apply_default_css=False,
                 visible=first is not None and _suits(first),
@@ -112,27 +122,33 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
             )
         with gr.Column(min_width=300):
             result = gr.ImageSlider(
+                opening,
                 type="filepath",
                 format="png",
-                label="Before and after",
+                label="Input and output",
                 show_label=False,
                 interactive=False,
                 buttons=["fullscreen"],
                 max_height=580,
                 elem_id="result",
             )
-            took = gr.Markdown("Before and after appear here, with a handle to slide between them.", elem_id="took")
+            took = gr.Markdown(
+                "An example. Upload an image, or choose another example."
+                if opening
+                else "Input and output appear here, with a slider to compare them.",
+                elem_id="took",
+            )
             download = gr.DownloadButton("Download PNG", interactive=False, elem_id="download")
             returned = gr.Image(
                 type="pil",
                 format="png",
-                label="Back again",
+                label="Translated back",
                 interactive=False,
                 visible=False,
                 buttons=["download", "fullscreen"],
                 elem_id="returned",
             )
-    with gr.Accordion("Many images at once", open=False, elem_id="many"):
+    with gr.Accordion("Batch translation", open=False, elem_id="many"):
         files = gr.File(
             file_count="multiple", file_types=["image"], label="Images", height=180, elem_id="many-files"
         )  # fmt: skip
@@ -160,9 +176,9 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
         """Translate an image: before and after, the time in words, a PNG of the image's size, alpha and depth, and the
         way back where it is wanted."""
         if path is None:
-            raise refuse("There is no image yet: drop one, paste one, or choose an example.")
+            raise refuse("No image yet: drop one, paste one, or choose an example.")
         if name not in offers:
-            raise refuse("These weights are not in the list: choose others.")
+            raise refuse("These weights are not available: choose others.")
         with as_toasts(path):
             picture = read_small(path)
             translator = catalogue.translator(name)
@@ -181,7 +197,7 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
             return (start, for_page(output)), took, file, gr.update(visible=False)
         end = for_page(again)
         lost = np.abs(np.asarray(start, np.float32) - np.asarray(end, np.float32)).mean() / 255
-        took = f"{took}; back again, pixels differ by {lost:.1%} of the range on average"
+        took = f"{took}; translated back, the mean absolute difference is {lost:.1%} of the range"
         return (start, for_page(output)), took, file, gr.update(value=end, visible=True)
 
     def translate_again(path: str | None, *chosen: Any) -> tuple:
@@ -201,11 +217,11 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
     ) -> Iterator[tuple[dict, str, dict]]:
         """Translate images one by one; those that cannot be are named, and the others go into a zip file."""
         if not paths:
-            raise refuse("There are no images yet: drop some.")
+            raise refuse("No images yet: drop some.")
         if len(paths) > MAX_MANY:
-            raise refuse(f"These are {len(paths)} images, and this page takes up to {MAX_MANY} at once.")
+            raise refuse(f"These are {len(paths)} images, and the limit is {MAX_MANY} at once.")
         if name not in offers:
-            raise refuse("These weights are not in the list: choose others.")
+            raise refuse("These weights are not available: choose others.")
         failed: list[str] = []
         shown: list[str] = []
         with TemporaryDirectory() as folder:
@@ -253,7 +269,7 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
         if name not in offers:
             return card_html(None, empty=empty), *[gr.update(visible=False)] * 6, gr.update(), gr.update()
         there = offers[name]
-        with as_toasts(there.path):  # what somebody brought is deleted after a while
+        with as_toasts(there.path):  # uploads are deleted after a while
             said = card_html(there)
         return (
             said,

@@ -1,4 +1,4 @@
-"""What users bring to train on: zip files and images, unpacked into a folder, and nothing else of them."""
+"""Uploads to train on: zip files and images, of which only the images are unpacked, into a folder."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CHUNK = 2**20
 
 
 class UploadError(TranslateError, ValueError):
-    """Files that nothing can be trained on; the message says why and what to bring."""
+    """Files that nothing can be trained on; the message says why and what to upload."""
 
 
 def unpack(files: Sequence[str | Path], into: Path) -> list[Path]:
@@ -40,11 +40,11 @@ def unpack(files: Sequence[str | Path], into: Path) -> list[Path]:
     paths = [Path(file) for file in files]
     zips = [path for path in paths if path.suffix.lower() == ".zip"]
     if not paths:
-        raise UploadError("There are no files yet: drop a zip file of a folder, or two, or some images.")
+        raise UploadError("No files yet: drop one zip file of a folder, two zip files, or some images.")
     if zips and len(zips) < len(paths):
-        raise UploadError("These are zip files and single images: bring the one or the other.")
+        raise UploadError("These are zip files and single images: upload either zip files or images.")
     if len(zips) > 2:
-        raise UploadError(f"These are {len(zips)} zip files: bring one of the whole folder, or two, one for each kind.")
+        raise UploadError(f"These are {len(zips)} zip files: upload one of the whole folder, or two, one per domain.")
     into.mkdir(parents=True)
     try:
         if not zips:
@@ -66,7 +66,9 @@ def _copied(paths: Sequence[Path], folder: Path) -> Path:
     folder.mkdir()
     kept = [path for path in paths if path.suffix.lower() in TAKEN]
     if not kept:
-        raise UploadError(f"None of the {len(paths)} files is an image: bring PNG, JPEG, WebP or TIFF files, or a zip.")
+        raise UploadError(
+            f"None of the {len(paths)} files is an image: upload PNG, JPEG, WebP or TIFF files, or a zip file."
+        )
     for path in kept:
         target, number = folder / path.name, 2
         while target.exists():
@@ -81,11 +83,11 @@ def _unzip(path: Path, root: Path, room: list[int]) -> None:
         with zipfile.ZipFile(path) as archive:
             wanted = [(member, place) for member in archive.infolist() if (place := _place(member)) is not None]
             if not wanted:
-                raise UploadError(f"{path.name} holds no images: put PNG, JPEG, WebP or TIFF files into it.")
+                raise UploadError(f"{path.name} contains no images: add PNG, JPEG, WebP or TIFF files.")
             room[0] -= len(wanted)
             if room[0] < 0:
                 raise UploadError(
-                    f"{path.name} holds more than {MAX_FILES:,} images: train on those from a command line."
+                    f"{path.name} contains more than {MAX_FILES:,} images: train on them from the command line."
                 )
             for member, place in wanted:
                 target = root / place
@@ -95,14 +97,14 @@ def _unzip(path: Path, root: Path, room: list[int]) -> None:
                         room[1] -= len(chunk)
                         if room[1] < 0:
                             raise UploadError(
-                                f"{path.name} is over {MAX_BYTES / 2**30:.0f} GB unpacked: train on it from a command "
-                                "line."
+                                f"{path.name} exceeds {MAX_BYTES / 2**30:.0f} GB unpacked: train on it from the "
+                                "command line."
                             )
                         sink.write(chunk)
     except (zipfile.BadZipFile, EOFError, NotImplementedError, UnicodeDecodeError, zlib.error, lzma.LZMAError) as error:
-        raise UploadError(f"{path.name} cannot be unpacked ({error}): make it anew.") from None
+        raise UploadError(f"{path.name} cannot be unpacked ({error}): create it again.") from None
     except RuntimeError:  # what zipfile raises for a password
-        raise UploadError(f"{path.name} is locked by a password: make one without.") from None
+        raise UploadError(f"{path.name} is password-protected: create one without a password.") from None
     except OSError as error:
         raise UploadError(f"{path.name} cannot be unpacked here: {error.strerror or error}.") from None
 

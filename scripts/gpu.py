@@ -50,6 +50,7 @@ class Part:
 
 TRAIN = ("-m", "translate", "train")
 GOES = ("--out", "{out}", "--device", "{device}", "--minutes", "{minutes}")
+TIMES = "{out}/times.json"
 QUEUE = (
     Part(
         "tests",
@@ -60,19 +61,19 @@ QUEUE = (
     Part(
         "pix2pix-step",
         35,
-        ("scripts/benchmark_pix2pix.py", "--device", "{device}", "--only", "training", "--json", "{out}/times.json"),
+        ("-m", "scripts.benchmarks.pix2pix", "--device", "{device}", "--only", "training", "--json", TIMES),
         ("--size", "64", "--width", "8", "--blocks", "1", "--rounds", "1", "--calls", "1"),
     ),
     Part(
         "cyclegan-step",
         45,
-        ("scripts/benchmark_cyclegan.py", "--device", "{device}", "--json", "{out}/times.json"),
+        ("-m", "scripts.benchmarks.cyclegan", "--device", "{device}", "--json", TIMES),
         ("--size", "32", "--width", "4", "--blocks", "1", "--rounds", "1"),
     ),
     Part(
         "stylegan-step",
         40,
-        ("scripts/benchmark_stylegan.py", "--device", "{device}", "--sizes", "64", "--json", "{out}/times.json"),
+        ("-m", "scripts.benchmarks.stylegan", "--device", "{device}", "--sizes", "64", "--json", TIMES),
         ("--sizes", "16", "--width", "4", "--batch-size", "2", "--rounds", "1"),
     ),
     Part(

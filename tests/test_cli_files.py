@@ -87,7 +87,7 @@ def test_no_input_is_overwritten(command, start, stems, capsys):
 def test_what_is_compressed_is_made_again(start, stems, capsys):
     assert main([*start("compress"), "a", "b", "c", "-o", "small"]) == 0
     assert len(files(Path("small"))) == 6
-    assert "6 compressed to small, in folders: decompress them with -r" in capsys.readouterr().out
+    assert "6 compressed to small, in sub-folders: decompress with -r" in capsys.readouterr().out
     assert main([*start("decompress"), "small", "-o", "again"]) == 2
     assert "no .tvq files in this folder: 3 folders not searched (-r searches them)" in capsys.readouterr().err
     assert main([*start("decompress"), "small", "-r", "-o", "again"]) == 0

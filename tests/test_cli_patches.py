@@ -55,7 +55,7 @@ def test_faults_are_found_in_the_whole_image(detector, tiles, tmp_path, capsys):
     capsys.readouterr()
     assert main(["anomaly", "score", str(detector), str(tiles), "--normal", "good", "-o", str(tmp_path / "out")]) == 0
     said = capsys.readouterr().out
-    assert "abnormal by distance: above" in said
+    assert "abnormal: score 'distance' above" in said
     assert "of the pixels" in said
     assert "masks of 6 of 6 abnormal images" in said
     with (tmp_path / "out" / "measures.csv").open() as file:
@@ -81,10 +81,10 @@ def test_the_file_says_how_images_are_seen_and_is_halved(detector, tmp_path, cap
     assert config.training.images_seen == 30
     capsys.readouterr()
     assert main(["export", str(detector), "--dtype", "fp16", "-o", str(tmp_path / "half")]) == 0
-    assert "against its source, relative: mean" in capsys.readouterr().out
+    assert "difference from its source, relative: mean" in capsys.readouterr().out
     assert main(["info", str(detector)]) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "others squashed to that" in said
+    assert "other sizes are squashed to that" in said
     assert ("num_patches 300" if detector.name == "patchcore" else "cells 8") in said
     network, _ = load_weights(tmp_path / "half" / "model.safetensors")
     whole, _ = load_weights(detector / "model.safetensors")
@@ -100,25 +100,24 @@ def refused(capsys, *words):
 def test_what_is_refused(detector, tiles, tmp_path, capsys):
     out = ("-o", tmp_path / "no")
     assert "has the classes good, spot: name the normal ones" in refused(capsys, "fit", "padim", tiles / "test", *out)
-    assert "no distance" not in refused(capsys, "score", detector, tiles, "--by", "both")
-    assert "has no both, but distance: leave --by out" in refused(capsys, "score", detector, tiles, "--by", "both")
+    assert "no score 'distance'" not in refused(capsys, "score", detector, tiles, "--by", "both")
+    assert "has no score 'both', only distance: omit --by" in refused(capsys, "score", detector, tiles, "--by", "both")
     words = ("fit", "padim", tiles, *FIT, *out)
-    assert "--smoothing is for autoencoders, and padim has its own" in refused(capsys, *words, "--smoothing", "3")
-    assert "--patches is of patchcore's memory" in refused(capsys, *words, "--patches", "3")
-    assert "no multiple of 32: choose 64" in refused(capsys, *words, "--size", "72")
-    assert (
-        "5 normal images to learn from and 45 to set the threshold by, and 20 of each are needed: --hold-out 0.4"
-        in (refused(capsys, *words, "--hold-out", "0.9"))
+    assert "--smoothing applies to autoencoders only: omit it for padim" in refused(capsys, *words, "--smoothing", "3")
+    assert "--patches sets the size of patchcore's memory bank" in refused(capsys, *words, "--patches", "3")
+    assert "not a multiple of 32: choose 64" in refused(capsys, *words, "--size", "72")
+    assert "5 normal images to fit and 45 to set the threshold, but at least 20 of each are needed: --hold-out 0.4" in (
+        refused(capsys, *words, "--hold-out", "0.9")
     )
     assert "did you mean patchcore?" in refused(capsys, "fit", "patchcor", tiles, *out)
-    assert "--patches 99999: 30 images have 1,920" in refused(
+    assert "--patches 99999: 30 images provide only 1,920 patches" in refused(
         capsys, "fit", "patchcore", tiles, *FIT, *out, "--patches", "99999"
     )
-    assert "is the folder that is read" in refused(capsys, "fit", "padim", tiles, "--normal", "good", "-o", tiles)
-    assert "is a folder that is read" in refused(capsys, "score", detector, tiles, "-o", tiles)
+    assert "is the input folder" in refused(capsys, "fit", "padim", tiles, "--normal", "good", "-o", tiles)
+    assert "is an input folder" in refused(capsys, "score", detector, tiles, "-o", tiles)
     bands = np.zeros((30, 16, 16, 5), np.uint8)
     np.savez(tmp_path / "bands.npz", images=bands)
-    assert "pretrained features are of grey or RGB images" in refused(
+    assert "pretrained features need grey or RGB images" in refused(
         capsys, "fit", "padim", tmp_path / "bands.npz", "--size", "32", *out
     )
     assert not (tmp_path / "no").exists()
@@ -135,7 +134,7 @@ def test_broken_files_are_named_and_not_counted(tiles, tmp_path, capsys):
     assert "left out:" in said.err
     assert "0.png" in said.err
     learned = read_config(tmp_path / "own" / "model.safetensors").training.images_seen
-    held = int(re.search(r"of (\d+) other normal", said.out)[1])
+    held = int(re.search(r"on (\d+) other normal images", said.out)[1])
     assert learned + held == 43
     for number in range(1, 4):
         (tmp_path / "set" / f"{number}.png").write_bytes(b"\x89PNG no image")
@@ -151,7 +150,7 @@ def test_grey_images_are_told_apart_from_colours(tmp_path, capsys):
     capsys.readouterr()
     tile(tmp_path / "grey.png", 1)
     assert main(["anomaly", "score", str(own), str(tmp_path / "grey.png"), str(tmp_path / "set" / "1.png")]) == 0
-    assert "1 of 2 images are grey, and 'own' knows images in colour" in capsys.readouterr().err
+    assert "1 of 2 images are grey, and 'own' was fitted to colour images" in capsys.readouterr().err
     assert main(["anomaly", "score", str(own), str(tmp_path / "set" / "1.png")]) == 0
     assert "grey" not in capsys.readouterr().err
 
@@ -160,7 +159,7 @@ def test_images_without_any_pattern_are_refused(tmp_path, capsys):
     (tmp_path / "set").mkdir()
     for number in range(44):
         Image.new("L", (64, 64), 128).save(tmp_path / "set" / f"{number}.png")
-    assert "all the same" in refused(capsys, "fit", "padim", tmp_path / "set", "--size", "64", "-o", tmp_path / "no")
+    assert "all identical" in refused(capsys, "fit", "padim", tmp_path / "set", "--size", "64", "-o", tmp_path / "no")
 
 
 def test_heat_maps_of_other_scores_are_taken_away(detector, tiles, tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""What the README tells people to type works: every `translate` command and every Python block, on small data."""
+"""What the READMEs tell people to type works: every `translate` command and every Python block, on small data."""
 
 import importlib.util
 import re
@@ -14,7 +14,8 @@ import torch
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = ("README.md", "translate/cli/README.md", "demos/README.md", "weights/README.md", "scripts/README.md")
+README = "\n".join((ROOT / page).read_text(encoding="utf-8") for page in PAGES)
 # A run of seconds in place of hours; everything else is as written.
 GAN = ["--width", "4", "--d-width", "4", "--d-layers", "1", "--images", "2"]
 VECTOR = ["--images", "40", "--batch-size", "4"]
@@ -38,8 +39,9 @@ def blocks(language):
 
 
 def commands():
+    """Every command once, in the order of the pages."""
     lines = [line.split("  #")[0].strip() for block in blocks("bash") for line in block.splitlines()]
-    return [line for line in lines if line.startswith("translate ")]
+    return list(dict.fromkeys(line for line in lines if line.startswith("translate ")))
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +121,40 @@ def test_there_are_commands():
     assert blocks("python")
 
 
+def heading(text):
+    """The anchor that GitHub gives a heading."""
+    return re.sub(r"[^\w -]", "", text.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", [*PAGES, ".github/CONTRIBUTING.md"])
+def test_links_lead_somewhere(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        if not target.startswith("http"):
+            file, _, anchor = target.partition("#")
+            path = (ROOT / page).parent / file
+            assert path.exists(), target
+            if anchor:
+                headings = re.findall(r"^#+ (.*)", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+                assert anchor in map(heading, headings), target
+
+
+def test_readme_is_short_and_names_all_that_ships():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 180
+    for page in ("README.md", "weights/README.md"):
+        text = (ROOT / page).read_text(encoding="utf-8")
+        for config in (ROOT / "weights").glob("*/config.json"):
+            assert f"[`{config.parent.name}`]" in text, f"{page} does not name {config.parent.name}"
+
+
+def test_programs_that_pages_name_are_there():
+    for path in re.findall(r"python (scripts/[\w/]+\.py)", README):
+        assert (ROOT / path).exists(), path
+    for module in re.findall(r"python -m (scripts[.\w]+)", README):
+        assert (ROOT / module.replace(".", "/")).with_suffix(".py").exists(), module
+
+
 @pytest.mark.timeout(1200)  # some forty programs, one after the other
 def test_commands_run_in_their_order(folder):
     for line in commands():
@@ -130,7 +166,7 @@ def test_commands_run_in_their_order(folder):
         elif arguments[:2] == ["anomaly", "fit"]:
             arguments += ["--size", "64"]
         elif arguments[0] == "balance":
-            arguments += ["--seeds", "2", "--looks", "200"]
+            arguments += ["--seeds", "2", "--images", "200"]
         elif arguments[0] == "evaluate" and "mnist/" in arguments:
             arguments += ["--no-cas"]
         done = subprocess.run(
@@ -148,14 +184,3 @@ def test_python_blocks_run(code, folder, monkeypatch):
     exec(compile(code, "README.md", "exec"), {})
     with Image.open(folder / "photo.png") as photo, Image.open(folder / "demos/assets/drawing.png") as drawing:
         assert photo.size == drawing.size
-
-
-def test_files_and_pictures_it_points_to_are_there():
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
-        if not target.startswith("http"):
-            assert (ROOT / target).exists(), target
-
-
-def test_scripts_it_names_are_there():
-    for script in re.findall(r"python (scripts/\w+\.py)", README):
-        assert (ROOT / script).exists(), script

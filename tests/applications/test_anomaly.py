@@ -109,7 +109,7 @@ def test_what_will_not_do_is_refused(model, tmp_path):
     with pytest.raises(ConfigError, match="20 of each are needed"):
         fit(model, images, images[:3])
     codebook = translate.load(save_learned(tmp_path / "vq", "vqvae"), device="cpu")
-    with pytest.raises(ConfigError, match="anomalies are found with an ae or a vae"):
+    with pytest.raises(ConfigError, match="anomaly detection needs an ae or a vae"):
         fit(codebook, images, images)
 
 

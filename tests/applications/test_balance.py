@@ -45,7 +45,7 @@ class Painter(nn.Module):
         return torch.stack(made).float() / 127.5 - 1
 
 
-class Judge:
+class Discriminator:
     """Names the brighter half."""
 
     def logits(self, images):
@@ -61,7 +61,7 @@ def model(tmp_path):
 def test_fill_leaves_out_the_misnamed_and_copies(model):
     images, labels = torch.cat([stripes(30, 0), stripes(6, 1)]), torch.tensor([0] * 30 + [1] * 6)
     model.network = Painter(model.network.config, images[31])
-    judge = Judge()
+    judge = Discriminator()
     filled = fill(images, labels, ("0", "1"), model, judge, seed=1)
     first, second = filled.classes
     assert (first.real, first.missing, first.made) == (30, 0, 0)
@@ -80,7 +80,7 @@ def test_what_cannot_be_filled_is_counted(model):
     images, labels = torch.cat([stripes(30, 0), stripes(6, 1)]), torch.tensor([0] * 30 + [1] * 6)
     model.network = Painter(model.network.config, images[31])
 
-    class Stubborn(Judge):
+    class Stubborn(Discriminator):
         def logits(self, images):
             return torch.tensor([1.0, 0.0]).expand(len(images), 2)
 
@@ -95,17 +95,17 @@ def test_gains_are_paired_differences():
         Arm(name="repeated", with_samples=False, accuracies=(0.90, 0.91, 0.92)),
         Arm(name="with", with_samples=True, accuracies=(0.90, 0.92, 0.91)),
     ]
-    found = compared(arms, looks=1)
+    found = compared(arms, images_seen=1)
     first, second = found.gains
     assert (first.name, first.beside, second.beside) == ("with", "without", "repeated")
     assert (first.mean, first.low, first.high) == pytest.approx((0.10, 0.10, 0.10), abs=1e-9)
     reach = 4.303 * np.std([0.0, 0.01, -0.01], ddof=1) / 3**0.5
     assert (second.mean, second.low, second.high) == pytest.approx((0.0, -reach, reach), abs=1e-9)
-    assert found.verdict.startswith("no gain of 'with' beside 'repeated'")  # the best of the others
+    assert found.verdict.startswith("no gain of 'with' over 'repeated'")  # the best of the others
     worse = Arm(name="worse", with_samples=True, accuracies=(0.70, 0.71, 0.72))
-    assert compared([*arms[:2], worse], looks=1).verdict.startswith("loss of 'worse' beside 'repeated'")
+    assert compared([*arms[:2], worse], images_seen=1).verdict.startswith("loss of 'worse' over 'repeated'")
     better = Arm(name="better", with_samples=True, accuracies=(0.95, 0.961, 0.97))
-    assert compared([*arms[:2], worse, better], looks=1).verdict.startswith("gain of 'better' beside 'repeated'")
+    assert compared([*arms[:2], worse, better], images_seen=1).verdict.startswith("gain of 'better' over 'repeated'")
 
 
 def test_measure_trains_all_ways(tmp_path):
@@ -122,13 +122,13 @@ def test_measure_trains_all_ways(tmp_path):
         test,
         tmp_path / "runs",
         seeds=2,
-        looks=700,
+        images_seen=700,
         console=Console(file=io.StringIO()),
         on_run=lambda name, seed: seen.append((name, seed)),
     )
     assert [arm.name for arm in found.arms] == [
-        "as it is", "images repeated", "images repeated and changed", "filled with samples",
-        "filled with samples and changed",
+        "unbalanced", "oversampled", "oversampled and augmented", "filled with samples",
+        "filled with samples and augmented",
     ]  # fmt: skip
     assert [arm.with_samples for arm in found.arms] == [False, False, False, True, True]
     assert len(seen) == 10
@@ -154,12 +154,12 @@ def test_the_command(tmp_path, monkeypatch, capsys):
     model = load_sampler(weights, device="cpu")
     model.network = Painter(model.network.config, images[0])
     monkeypatch.setattr("translate.inference.library.load", lambda *_, **__: model)
-    monkeypatch.setattr("translate.applications.image_classifier.FEWEST_LOOKS", 1500)
+    monkeypatch.setattr("translate.applications.image_classifier.FEWEST_IMAGES", 1500)
     monkeypatch.setattr("translate.applications.image_classifier.EPOCHS", 1)
-    options = ["-o", str(tmp_path / "out"), "--seeds", "2", "--looks", "300", "--device", "cpu"]
+    options = ["-o", str(tmp_path / "out"), "--seeds", "2", "--images", "300", "--device", "cpu"]
     assert main(["balance", str(tmp_path / "set.npz"), str(weights), *options]) == 0
     said = capsys.readouterr().out
-    assert "misnamed" in said
+    assert "misclassified" in said
     names = sorted(path.name for path in (tmp_path / "out" / "train" / "1").iterdir())
     assert [name for name in names if name.startswith("real")] == [f"real-{n:06d}.png" for n in range(20)]
     values = json.loads((tmp_path / "out" / "balance.json").read_text())
@@ -170,7 +170,7 @@ def test_the_command(tmp_path, monkeypatch, capsys):
     assert main(["balance", str(tmp_path / "set.npz"), str(weights), *options, "--no-measure"]) == 0
     assert len(list((tmp_path / "out" / "train" / "1").iterdir())) == len(names)
     (tmp_path / "other" / "train").mkdir(parents=True)
-    for out, reason in ((tmp_path, "lie in each other"), (tmp_path / "other", "did not write")):
+    for out, reason in ((tmp_path, "overlap: choose another folder"), (tmp_path / "other", "did not write")):
         assert main(["balance", str(tmp_path / "set.npz"), str(weights), "-o", str(out)]) == 2
         assert reason in capsys.readouterr().err
     # What was written is a set again.
@@ -181,7 +181,7 @@ def test_the_command(tmp_path, monkeypatch, capsys):
 def test_models_without_the_classes_are_refused(tmp_path, model, capsys):
     images = stripes(30, 0)[:, 0].numpy()
     np.savez(tmp_path / "three.npz", images=images, labels=np.arange(30) % 3)
-    with pytest.raises(ConfigError, match="never shown class '2'"):
+    with pytest.raises(ConfigError, match="not trained on class '2', only on "):
         check_classes(ImageSet(ImageSetConfig(root=tmp_path / "three.npz")), model)
     np.savez(tmp_path / "plain.npz", images=images)
     colour = np.repeat(images[..., None], 3, axis=3)
@@ -198,4 +198,4 @@ def test_models_without_the_classes_are_refused(tmp_path, model, capsys):
     assert main(["balance", str(tmp_path / "three.npz"), str(plain), *options]) == 2
     assert "trained without classes" in capsys.readouterr().err
     assert main(["balance", str(tmp_path / "three.npz"), "facades", *options]) == 2
-    assert "makes nothing of random numbers" in capsys.readouterr().err
+    assert "is not a GAN: give one trained with --conditional" in capsys.readouterr().err

@@ -77,8 +77,8 @@ def test_squares_are_put_together_again():
 def test_what_is_damaged_or_foreign_is_refused(compressor, tmp_path):
     data = compressor.compress(photo(40, 40))
     for wrong, said in (
-        (b"", "no file that translate compress wrote"),
-        (b"PNG" + data[3:], "no file that translate compress wrote"),
+        (b"", "was not written by translate compress"),
+        (b"PNG" + data[3:], "was not written by translate compress"),
         (data[:-4], "damaged"),
         (data[:-1], "damaged"),
         (data[: HEAD.size], "damaged"),
@@ -111,7 +111,7 @@ def test_rivals_keep_to_the_rate(form):
 def test_a_head_that_promises_too_much_is_refused_before_room_is_made(compressor):
     data = compressor.compress(photo(16, 16))
     huge = HEAD.pack(b"TVQ1", compressor.weights_id, 65535, 65535, 0) + data[HEAD.size :]
-    with pytest.raises(CompressedError, match="says it holds 65535x65535 pixels"):
+    with pytest.raises(CompressedError, match="claims to hold 65535x65535 pixels"):
         compressor.decompress(huge)
     with pytest.raises(CompressedError, match="the limit is 100"):
         compressor.decompress(data, max_pixels=100)

@@ -24,8 +24,8 @@ def labels(*given: int) -> np.ndarray:
             labels(0, 1),
             [],
             [
-                "how well classes are told is not measured: all 3 training images are of the class 'good', and "
-                "telling takes two"
+                "linear-probe and k-NN accuracy are not measured: all 3 training images are of the class 'good', "
+                "and two are needed"
             ],
         ),
         (
@@ -33,21 +33,21 @@ def labels(*given: int) -> np.ndarray:
             labels(0, 1),
             [],
             [
-                "how well classes are told is not measured: the one training image is of the class 'hole', and "
-                "telling takes two"
+                "linear-probe and k-NN accuracy are not measured: the one training image is of the class 'hole', "
+                "and two are needed"
             ],
         ),
         (
             labels(0, 1, 0, 1, 0),
             labels(2, 1, 2, 0),
             [1, 3],
-            ["how well classes are told is not measured on 2 of 4 test images: no training image is of hole"],
+            ["linear-probe and k-NN accuracy exclude 2 of 4 test images: no training image is of hole"],
         ),
         (
             labels(0, 1, 0, 1, 0),
             labels(2, 2),
             [],
-            ["how well classes are told is not measured on 2 of 2 test images: no training image is of hole"],
+            ["linear-probe and k-NN accuracy exclude 2 of 2 test images: no training image is of hole"],
         ),
         (labels(0, 1, 0, 1), labels(0), [0], ["5-NN is not measured: there are 4 training images"]),
     ],
@@ -81,7 +81,7 @@ def test_maps(size):
         assert points.shape == (12, 2)
         assert points.min() >= 0
         assert points.max() <= 1
-    with pytest.raises(ConfigError, match="a map of 3 images shows nothing"):
+    with pytest.raises(ConfigError, match="a map needs at least 4 images, and hundreds to show clusters: 3 were given"):
         flattened(latents[:3])
 
 

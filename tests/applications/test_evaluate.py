@@ -119,7 +119,7 @@ def test_histogram_matching_is_nearer_than_the_input(weights, pairs, tmp_path):
 def test_what_cannot_be_measured_is_said(weights, pairs, tmp_path):
     found = run(weights, pairs, direction="a2b", out=tmp_path / "out")
     assert value(found, TRANSLATION, "ms_ssim") is None
-    assert "MS-SSIM is of 0 of 4 images: the others are under 161 px" in found.notes
+    assert "MS-SSIM covers 0 of 4 images: the others are under 161 px" in found.notes
     same = tmp_path / "same"
     for number in range(3):
         for side in "AB":
@@ -127,7 +127,7 @@ def test_what_cannot_be_measured_is_said(weights, pairs, tmp_path):
     found = run(weights, same, direction="a2b", split="train", out=tmp_path / "out")
     assert value(found, IDENTITY, "psnr") is None
     assert value(found, IDENTITY, "l1") == 0
-    assert "identity: 3 of 3 images equal their targets, whose PSNR is infinite and left out" in found.notes
+    assert "identity: 3 of 3 images equal their targets; their infinite PSNR is excluded" in found.notes
 
 
 def test_the_report_is_json_and_the_picture_shows_best_median_and_worst(weights, pairs, tmp_path):
@@ -191,7 +191,7 @@ def test_lpips_where_its_weights_are_given(weights, pairs, tmp_path):
     assert found.shown["best"] == [min(rows, key=lambda name: rows[name]["lpips"])]
     with pytest.raises(FeaturesError, match=r"net.pth and .*net.pth: the heads hold features.0.weight"):
         run(weights, pairs, direction="a2b", lpips=(tmp_path / "net.pth",) * 2, out=tmp_path / "out")
-    with pytest.raises(ConfigError, match="sets without pairs"):
+    with pytest.raises(ConfigError, match="are for unpaired sets"):
         run(weights, pairs, direction="a2b", features=("squeezenet1_1", heads), out=tmp_path / "out")
 
 
@@ -229,7 +229,7 @@ def test_swapped_domains_are_refused(pairs):
     data, _ = open_data(found, TINY, names=("bright", "dark"))
     assert data.direction == "b2a"
     with pytest.raises(
-        ConfigError, match=r"which way cannot be told: .*Give --direction a2b or b2a, or .*--names 'dark'"
+        ConfigError, match=r"the direction is ambiguous: .*Give --direction a2b or b2a, or .*--names 'dark'"
     ):
         open_data(found, TINY)
     # Names that say nothing are no reason to refuse what was asked for.
@@ -252,7 +252,7 @@ def test_weights_trained_on_a_folder_of_this_name_know_the_way(pairs):
     assert data.direction == "b2a"
     assert "was trained on a folder of this name" in notes[0]
     elsewhere = replace(record, config={"data": {"root": "other", "direction": "b2a"}})
-    with pytest.raises(ConfigError, match="cannot be told"):
+    with pytest.raises(ConfigError, match="the direction is ambiguous"):
         open_data(find_data(pairs), config_of("x", "y", training=elsewhere))
 
 
@@ -264,7 +264,9 @@ def test_grey_and_colour_the_wrong_way_round_are_refused(tmp_path):
     found = find_data(tmp_path / "data")
     data, _ = open_data(found, colouring, direction="a2b", split="train")
     assert (data.source.format.channels, data.target.format.channels) == (1, 3)
-    with pytest.raises(ConfigError, match=r"swapped: 'tiny' makes RGB of grey, .*from RGB to grey.*--direction a2b"):
+    with pytest.raises(
+        ConfigError, match=r"swapped: 'tiny' translates grey to RGB, .*from RGB to grey.*--direction a2b"
+    ):
         open_data(found, colouring, direction="b2a", split="train")
 
 
@@ -275,7 +277,7 @@ def test_the_layout_decides_what_is_scored(pairs, sets, tmp_path):
     assert isinstance(found, UnpairedData)
     assert found.names == ("bright", "dark")
     (pairs / "test" / "A" / "3.png").unlink()
-    with pytest.raises(LayoutError, match=r"no partner.*Or give --unpaired"):
+    with pytest.raises(LayoutError, match=r"no partner.*Or use --unpaired"):
         find_data(pairs)
     assert isinstance(find_data(pairs, unpaired=True), UnpairedData)
     (tmp_path / "nothing").mkdir()
@@ -379,7 +381,7 @@ def test_the_classifier_is_kept_and_belongs_to_its_data(scored, sets, kept, tmp_
         image.unlink()
     for folder in ("train/dark", "train/bright", "train"):
         (tmp_path / "sets" / folder).rmdir()
-    with pytest.raises(ConfigError, match="has no training images to learn the domains from"):
+    with pytest.raises(ConfigError, match="has no training images for the domain classifier"):
         scored(root=tmp_path / "sets")
 
 
@@ -393,7 +395,7 @@ def test_an_interrupted_classifier_goes_on(scored, tmp_path, monkeypatch):
 
     monkeypatch.setattr(domain_classifier, "train", stopped)
     new = {"classifier": tmp_path / "new", "classifier_images": 64, "num_images": 3}
-    with pytest.raises(ClassifierError, match="the same command again goes on"):
+    with pytest.raises(ClassifierError, match="run the same command again to resume"):
         scored(**new)
     monkeypatch.undo()
     scored(**new)
@@ -414,7 +416,7 @@ def test_distances_in_a_network_of_the_users(scored, tmp_path):
     assert found.scores[IDENTITY]["domain"] == own.scores[IDENTITY]["domain"]
     with pytest.raises(FeaturesError, match=r"squeezenet.pth: these tensors are not those of torchvision's resnet18"):
         scored(features=("resnet18", file))
-    with pytest.raises(ConfigError, match="--lpips compares with a target"):
+    with pytest.raises(ConfigError, match="--lpips needs targets"):
         scored(lpips=(file, file))
 
 
@@ -440,7 +442,7 @@ def test_a_classifier_that_is_often_wrong_is_said_to_be(weights, tmp_path):
                 )
     found = run(weights, tmp_path / "same", direction="a2b", out=tmp_path / "out", classifier_images=32, num_images=5)
     assert found.classifier.accuracy < 0.8
-    assert any("small differences in 'seen as target' mean nothing" in note for note in found.notes)
+    assert any("small differences in 'classified as target' mean nothing" in note for note in found.notes)
     assert found.num_images == 5
     assert found.features.num_targets == 8
 
@@ -468,7 +470,7 @@ def test_histograms_are_matched_channel_by_channel():
     torch.testing.assert_close(matched * 255, (matched * 255).round())
     order = image[0, 1].flatten().argsort()
     assert (matched[0, 1].flatten()[order].diff() >= 0).all()
-    with pytest.raises(ValueError, match="as many channels"):
+    with pytest.raises(ValueError, match="equal channels"):
         match_histograms(image, wanted[:, :1])
 
 

@@ -49,7 +49,7 @@ def noisy(folder: Path, numbers=range(24), *, name="{}_fake.png") -> Path:
 
 
 def run(made, real, out, **given):
-    return evaluate_folders(made, real, out=out, console=QUIET, device="cpu", **{"looks": 64, **given})
+    return evaluate_folders(made, real, out=out, console=QUIET, device="cpu", **{"images_seen": 64, **given})
 
 
 def value(found, candidate, measure):
@@ -88,8 +88,8 @@ def test_pairs_and_sets_are_scored_beside_real_images(real, tmp_path):
     assert value(found, MADE, "sliced_wasserstein") > 3 * value(found, REAL, "sliced_wasserstein")
     space = found.features
     assert (space.num_features, space.num_outputs, space.num_targets) == (64, 24, 24)
-    assert "quarter turns of real" in space.name
-    assert said(found, "'real' is 12 of the real images against the other 12")
+    assert "90-degree rotations of real" in space.name
+    assert said(found, "'real' compares 12 of the real images with the other 12")
     values = json.loads(found.report.read_text(), parse_constant=lambda constant: pytest.fail(constant))
     assert values["scores"][MADE]["ssim"]["value"] == value(found, MADE, "ssim")
     assert values["measures"]["likeness"]["better"] == "as real"
@@ -107,7 +107,7 @@ def test_copies_are_at_no_distance(real, tmp_path):
     assert value(found, MADE, "frechet") < value(found, REAL, "frechet")
     assert value(found, MADE, "psnr") is None
     assert said(found, "24 of 24 images equal their targets")
-    assert said(found, "24 of 24 images of copies are the same as a real one")
+    assert said(found, "24 of 24 images of copies are identical to a real image at ")
 
 
 def test_sets_are_shown_beside_the_nearest_real_images(real, tmp_path):
@@ -117,7 +117,7 @@ def test_sets_are_shown_beside_the_nearest_real_images(real, tmp_path):
     found = run(tmp_path / "made", real, tmp_path / "out")
     assert found.num_pairs == 0
     assert "l1" not in found.scores[MADE]
-    assert said(found, "none of the names in made and real meet")
+    assert said(found, "none of the names in made and real match")
     assert found.shown["worst"][-1] == "far.png"
     assert found.images["sample3.png"]["nearest"] == pytest.approx(0, abs=1e-6)
     assert found.images["far.png"]["nearest"] > 0.1
@@ -130,7 +130,7 @@ def test_pairs_that_are_none_are_said_to_be(real, tmp_path):
     for number in range(24):
         draw(tmp_path / "made" / f"{number:03d}.png", seed=500 + number)
     found = run(tmp_path / "made", real, tmp_path / "out")
-    assert said(found, "no more alike than images that do not belong together")
+    assert said(found, "no more similar than unrelated images")
     alone = run(tmp_path / "made", real, tmp_path / "out", unpaired=True)
     assert alone.num_pairs == 0
     assert alone.scores[MADE]["kernel"] == found.scores[MADE]["kernel"]
@@ -147,7 +147,7 @@ def test_the_classifier_is_kept_and_reports_of_one_name_are_two(real, tmp_path):
     assert weights.stat().st_mtime_ns == written
     assert first.features.sha256 == second.features.sha256
     assert (second.num_made, second.num_real, second.num_pairs) == (6, 6, 6)
-    assert said(second, "6 of the 12 images of images are drawn")
+    assert said(second, "6 of the 12 images of images are sampled")
     assert [first.report.name, second.report.name] == ["images.json", "two-images.json"]
     assert run(tmp_path / "one" / "images", real, out).report == first.report
     assert not (out / "features" / "real.npz").exists()
@@ -174,7 +174,7 @@ def test_networks_of_the_users(real, tmp_path):
     found = run(made, real, tmp_path / "out", features=("squeezenet1_1", file))
     assert (found.features.name, found.features.num_features) == ("squeezenet1_1", 512)
     assert not (tmp_path / "out" / "features").exists()
-    with pytest.raises(ConfigError, match="both say where features come from"):
+    with pytest.raises(ConfigError, match="are alternative sources of features"):
         run(made, real, tmp_path / "out", features=("squeezenet1_1", file), classifier=tmp_path)
     with pytest.raises(ConfigError, match="--lpips compares pairs"):
         run(made, real, tmp_path / "out", lpips=(file, file), unpaired=True)
@@ -237,7 +237,7 @@ def test_names_meet(made, real, meet, tmp_path):
 def test_some_names_that_meet_are_not_enough(real, tmp_path):
     made = noisy(tmp_path / "made", range(20, 28), name="{:03d}.png")
     found = run(made, real, tmp_path / "out")
-    assert said(found, "4 of 8 of the names in made and real meet: compared as two sets, not image by image")
+    assert said(found, "4 of 8 of the names in made and real match: compared as two sets, not one by one")
     draw(real / "024.png", seed=24)
     draw(real / "025.png", seed=25)
     draw(real / "026.png", seed=26)
@@ -276,8 +276,8 @@ def test_images_of_all_kinds_are_compared_and_said(real, tmp_path):
         "of made are grey: converted to RGB",
         "of made has transparency: composited over white",
         "the images of real have 8 bits and the others 16",
-        "1 of 23 images of made has another size than the real image of the same name: resized to it",
-        "1 of 23 images of made has other proportions than the real image of the same name",
+        "1 of 23 images of made has a different size from the real image of the same name: resized to it",
+        "1 of 23 images of made has a different aspect ratio from the real image of the same name",
         "(004.png)",
         "1 .mp4 not read",
         "2 files of made cannot be read and are not used",
@@ -320,7 +320,7 @@ def test_one_image_each_is_a_pair_and_no_set(real, tmp_path):
     assert (found.num_made, found.num_pairs) == (1, 1)
     assert found.features is None
     assert "kernel" not in found.scores[MADE]
-    assert said(found, "one image is no set")
+    assert said(found, "a single image is not a set")
     (tmp_path / "made" / "003.png").rename(tmp_path / "made" / "other.png")
     with pytest.raises(EvaluationError, match="holds one readable image"):
         run(tmp_path / "made", real, tmp_path / "out")
@@ -334,7 +334,7 @@ def test_few_images_are_scored_as_far_as_they_go(real, tmp_path):
     assert math.isfinite(value(found, MADE, "kernel"))
     assert REAL not in found.scores
     assert said(found, "too few to compare one half of them with the other")
-    assert said(found, "need more than 5 images of each")
+    assert said(found, "need more than 5 images on each side")
 
 
 def test_a_folder_in_the_other_and_the_scores_are_left_out(real, tmp_path):
@@ -367,13 +367,13 @@ def test_what_will_not_do_is_refused(real, tmp_path):
 
 def test_the_command_prints_a_table_of_80_columns_and_json(real, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setattr("translate.applications.evaluate_folders.FEWEST_LOOKS", 64)
+    monkeypatch.setattr("translate.applications.evaluate_folders.FEWEST_IMAGES", 64)
     monkeypatch.setattr("translate.applications.evaluate_folders.EPOCHS", 1)
     made, out = noisy(tmp_path / "made", range(12)), tmp_path / "scores"
     arguments = ["evaluate", "--folders", str(made), str(real), "--out", str(out), "--device", "cpu"]
     assert main(arguments) == 0
     text = capsys.readouterr().out
-    for words in ("made: 12 images, 12 of them in pairs, against 24 of real", "sliced Wasserstein", "as real", "PSNR"):
+    for words in ("made: 12 images, 12 of them paired, against 24 from real", "sliced Wasserstein", "as real", "PSNR"):
         assert words in text
     *lines, files = text.splitlines()
     assert files == f"{out / 'made.json'}, {out / 'made.png'}"
@@ -388,10 +388,10 @@ def test_the_command_prints_a_table_of_80_columns_and_json(real, tmp_path, monke
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ([], "translate evaluate WEIGHTS DATA, or translate evaluate --folders MADE REAL"),
+        ([], "translate evaluate WEIGHTS DATA, or translate evaluate --folders OUTPUTS REAL"),
         (["facades"], "expected weights and a data set"),
-        (["facades", "data", "--folders", "a", "b"], "stands in place of WEIGHTS and DATA"),
-        (["--folders", "a", "b", "--direction", "a2b"], "--direction is for weights"),
+        (["facades", "data", "--folders", "a", "b"], "replaces WEIGHTS and DATA"),
+        (["--folders", "a", "b", "--direction", "a2b"], "--direction applies to weights only"),
         (["--folders", "a", "b", "--features", "inception_v3"], "as inception_v3=inception_v3.pth"),
         (["--folders", "a", "b"], "a: no such folder"),
     ],

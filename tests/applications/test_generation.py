@@ -40,13 +40,13 @@ def root(tmp_path_factory):
 def classifier(root, tmp_path_factory):
     folder = tmp_path_factory.mktemp("judge") / "classifier"
     quiet = Console(file=io.StringIO())
-    open_image_classifier(ImageSet(ImageSetConfig(root=root)), folder, device=CPU, console=quiet, looks=2500)
+    open_image_classifier(ImageSet(ImageSetConfig(root=root)), folder, device=CPU, console=quiet, images_seen=2500)
     return folder
 
 
 def test_a_set_is_scored_beside_real_images_and_noise(root, classifier, tmp_path):
     model = load_sampler(save_sampler(tmp_path / "w", "conditional"), device="cpu")
-    found = evaluate_samples(model, root, out=tmp_path / "out", num_images=200, classifier=classifier, looks=2500)
+    found = evaluate_samples(model, root, out=tmp_path / "out", num_images=200, classifier=classifier, images_seen=2500)
     assert set(found.scores) == {"samples", "real test images", "Gaussian pixels"}
     assert set(found.scores["samples"]) == set(MEASURES)
     made, real, noise = found.scores.values()
@@ -68,7 +68,7 @@ def test_a_set_is_scored_beside_real_images_and_noise(root, classifier, tmp_path
 def test_a_vae_is_scored_too_and_by_the_same_classifier(root, classifier, tmp_path):
     model = load_sampler(save_learned(tmp_path / "vae", "vae"), device="cpu")
     before = (classifier / "weights" / "model.safetensors").stat().st_mtime_ns
-    found = evaluate_samples(model, root, out=tmp_path / "out", num_images=150, classifier=classifier, looks=2500)
+    found = evaluate_samples(model, root, out=tmp_path / "out", num_images=150, classifier=classifier, images_seen=2500)
     assert "asked" not in found.scores["samples"]
     assert found.num_images == 150
     assert (classifier / "weights" / "model.safetensors").stat().st_mtime_ns == before
@@ -79,13 +79,13 @@ def test_unlabelled_images_are_told_by_their_turns(root, tmp_path):
     np.savez(tmp_path / "plain.npz", images=images)
     data = ImageSet(ImageSetConfig(root=tmp_path / "plain.npz", hold_out=0.2))
     quiet = Console(file=io.StringIO())
-    judge = open_image_classifier(data, tmp_path / "judge", device=CPU, console=quiet, looks=2500)
+    judge = open_image_classifier(data, tmp_path / "judge", device=CPU, console=quiet, images_seen=2500)
     assert judge.by_turns
     # Above or below, seen from a side, is left or right: one turn is not told from its opposite.
     assert 0.3 < float((judge.logits(data.images("val", range(40))).argmax(dim=1) % 2 == 0).float().mean()) <= 1
     with pytest.raises(ConfigError, match="other images"):
         open_image_classifier(
-            ImageSet(ImageSetConfig(root=root)), tmp_path / "judge", device=CPU, console=quiet, looks=2500
+            ImageSet(ImageSetConfig(root=root)), tmp_path / "judge", device=CPU, console=quiet, images_seen=2500
         )
 
 
@@ -93,7 +93,7 @@ def test_other_classes_and_channels_are_refused(root, tmp_path):
     model = load_sampler(save_sampler(tmp_path / "w", "conditional"), device="cpu")
     images, labels = images_and_labels(200)
     np.savez(tmp_path / "three.npz", images=images, labels=np.arange(200) % 3)
-    with pytest.raises(ConfigError, match="knows the classes"):
+    with pytest.raises(ConfigError, match="has the classes"):
         evaluate_samples(model, tmp_path / "three.npz", out=tmp_path / "out")
     np.savez(tmp_path / "colour.npz", images=np.repeat(images[..., None], 3, axis=3), labels=labels)
     with pytest.raises(ConfigError, match="channels"):

@@ -79,5 +79,5 @@ def test_latents_of_any_size_are_flattened(size):
 
 
 def test_a_map_needs_some_images():
-    with pytest.raises(ConfigError, match="give four at least"):
+    with pytest.raises(ConfigError, match="a map needs at least 4 images"):
         flattened(np.zeros((3, 2)))

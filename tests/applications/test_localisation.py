@@ -150,13 +150,13 @@ def test_what_is_missing_is_named(model, tmp_path):
     text = "\n".join(found.lines)
     for words in (
         "masks of 1 of 7 abnormal images",
-        "1 of 7 abnormal images has no mask: not in the measures of pixels (test/a/none.png)",
-        "has a mask that is black all over: not in the measures of pixels (test/a/black.png)",
-        f"has a fault too small for {SIZE} px: not in the measures of pixels (test/a/thin.png)",
-        "has the fault outside the middle square, which is all that is looked at: not in the measures",
+        "1 of 7 abnormal images has no mask: excluded from the pixel metrics (test/a/none.png)",
+        "has an empty (all-black) mask: excluded from the pixel metrics (test/a/black.png)",
+        f"has a defect too small for {SIZE} px: excluded from the pixel metrics (test/a/thin.png)",
+        "has the defect outside the central square, which is all that is scored: excluded from the pixel metrics",
         f"wide.png: the mask is {2 * SIZE}x{SIZE}, and its image {SIZE}x{SIZE}",
         "torn.png",
-        "1 of 1 normal images has a mask that is not black: taken as normal (test/good/0.png)",
+        "1 of 1 normal images has a mask that is not black: treated as normal (test/good/0.png)",
     ):
         assert words in text, (words, text)
 
@@ -322,7 +322,7 @@ def test_the_command_reports_pixels_and_outlines_faults(tmp_path, capsys):
     text = capsys.readouterr().out
     assert "pixel AUROC" in text
     assert "masks of 4 of 5 abnormal images, from" in text
-    assert "has no mask: not in the measures of pixels (test/broken/000.png)" in text
+    assert "has no mask: excluded from the pixel metrics (test/broken/000.png)" in text
     with (out / "measures.csv").open(newline="") as file:
         rows = {row["score"]: row for row in csv.DictReader(file)}
     assert float(rows["mean image"]["pixel_auroc"]) > 0.99

@@ -1,4 +1,4 @@
-"""Whole files of other kinds are called what they are, with a way from there; none is called torn, and none is run."""
+"""Whole files of other kinds are called what they are, with a way from there; none is called truncated or run."""
 
 import bz2
 import gzip
@@ -116,7 +116,7 @@ FILES = {
     "scikit-learn": (
         "model.pkl",
         pickled([Made("sklearn.svm"), np.zeros(3)], 5),
-        PICKLE.format(5) + "with a model of scikit-learn: that is no network of images",
+        PICKLE.format(5) + "with a model of scikit-learn: that is not an image network, and cannot be imported",
     ),
     "another project": (
         "model.pkl",
@@ -227,7 +227,7 @@ def test_a_file_of_another_kind_is_called_what_it_is(tmp_path, kind, reader):
     with pytest.raises(WeightsError, match=message) as caught:
         reader(file)
     assert "\n" not in str(caught.value)
-    assert not re.search("torn|whole", str(caught.value))
+    assert not re.search("truncated|complete|broken", str(caught.value))
 
 
 @pytest.mark.parametrize("kind", ["hdf5", "onnx", "plain 4", "stylegan2-ada", "keras", "tensorflow index"])
@@ -246,10 +246,10 @@ def test_what_torch_wrote_is_left_to_torch(tmp_path):
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.99])
-def test_part_of_a_pickle_is_torn(tmp_path, share):
+def test_part_of_a_pickle_is_truncated(tmp_path, share):
     whole = pickle.dumps({"a": list(range(99))}, 4)
     (tmp_path / "x.pkl").write_bytes(whole[: int(share * len(whole))])
-    with pytest.raises(WeightsError, match=r"x\.pkl is torn"):
+    with pytest.raises(WeightsError, match=r"x\.pkl is truncated"):
         import_weights(tmp_path / "x.pkl")
 
 

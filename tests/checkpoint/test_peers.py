@@ -268,9 +268,9 @@ def test_the_one_network_of_a_training_checkpoint(saved, key):
 def test_several_networks_are_told_apart_by_a_key(saved):
     networks = {"G_A": peers.resnet(), "G_B": peers.resnet(num_blocks=3), "D": peers.patchgan()}
     file = saved({name: network.state_dict() for name, network in networks.items()})
-    with pytest.raises(WeightsError, match=r"holds several networks: choose one by --key, of G_A, G_B, D$"):
+    with pytest.raises(WeightsError, match=r"holds several networks: choose one with --key from G_A, G_B, D$"):
         import_weights(file)
-    with pytest.raises(WeightsError, match=r"has no network at --key G: choose of G_A, G_B, D$"):
+    with pytest.raises(WeightsError, match=r"has no network at --key G: choose from G_A, G_B, D$"):
         import_weights(file, key="G")
     for name, network in networks.items():
         imported, config = import_weights(file, key=name)
@@ -415,23 +415,21 @@ def test_half_a_file_is_refused(saved, share, old):
     file = saved(peers.resnet(), old=old)
     whole = file.read_bytes()
     file.write_bytes(whole[: int(len(whole) * share)])
-    with pytest.raises(WeightsError, match=r"latest_net_G\.pth is torn.*[Cc]opy or download it again$"):
+    with pytest.raises(WeightsError, match=r"latest_net_G\.pth is truncated.*[Cc]opy or download it again$"):
         import_weights(file)
 
 
 def test_values_that_are_not_in_the_file_are_refused(saved):
     state = peers.resnet().state_dict()
     state["model.1.weight"] = torch.zeros(1).expand(2**40, 3, 7, 7)
-    with pytest.raises(WeightsError, match=r"speaks of more values than it holds"):
+    with pytest.raises(WeightsError, match=r"declares more values than it holds"):
         import_weights(saved(state))
 
 
 def test_safetensors_under_another_name_are_refused(tmp_path):
     file = tmp_path / "latest_net_G.pth"
     save_file(peers.resnet().state_dict(), file)
-    with pytest.raises(
-        WeightsError, match=r"is a safetensors file, whatever its name says: rename it to latest_net_G\.saf"
-    ):
+    with pytest.raises(WeightsError, match=r"is a safetensors file despite its name: rename it to latest_net_G\.saf"):
         import_weights(file)
 
 
@@ -440,7 +438,7 @@ def test_half_of_safetensors_is_refused_and_a_pickle_of_that_name_opened(saved):
     assert import_weights(file)[1].network.width == 4
     save_file(peers.resnet().state_dict(), file)
     file.write_bytes(file.read_bytes()[:999])
-    with pytest.raises(WeightsError, match=r"is not a whole safetensors file: copy or download it again"):
+    with pytest.raises(WeightsError, match=r"is not a complete safetensors file: copy or download it again"):
         import_weights(file)
 
 
@@ -458,7 +456,7 @@ def test_our_own_weights_need_no_import(tiny_weights):
             r"x\.pth is text \(it starts with '<!DOCTYPE html>'\): copy or download it again",
         ),
         (b"\x00\x01\x02" * 99, r"not a file that torch\.save wrote, but something else"),
-        (b"\x80\x02garbage", r"is torn, or not a file that torch\.save wrote"),
+        (b"\x80\x02garbage", r"is truncated, or not a file that torch\.save wrote"),
         (pickle.dumps({"a": 1}), r"is a pickle that torch\.save did not write \(protocol \d\), with plain values"),
         (b"PK\x05\x06" + bytes(18), r"is a zip archive without files"),
     ],
@@ -514,7 +512,7 @@ def without(network: nn.Module, *keys: str) -> dict[str, Tensor]:
     [
         (
             without(peers.resnet(num_blocks=6), "model.23.bias"),
-            r"nearest is a ResNet generator with 6 blocks, but 1 of its 36 tensors is missing \(model\.23\.bias\)$",
+            r"closest is a ResNet generator with 6 blocks, but 1 of its 36 tensors is missing \(model\.23\.bias\)$",
         ),
         (
             without(peers.resnet(num_blocks=3), "model.4.weight", "model.11.conv_block.1.weight"),
@@ -522,19 +520,19 @@ def without(network: nn.Module, *keys: str) -> dict[str, Tensor]:
         ),
         (
             without(peers.unet(depth=6), "model.model.0.weight"),
-            r"nearest is a U-Net generator of depth 6, but 1 of its \d+ .* missing \(model\.model\.0\.weight\)$",
+            r"closest is a U-Net generator of depth 6, but 1 of its \d+ .* missing \(model\.model\.0\.weight\)$",
         ),
         (
             peers.patchgan().state_dict() | {"model.12.weight": torch.zeros(3), "extra": torch.zeros(1)},
-            r"nearest is a PatchGAN discriminator of 3 layers, but 2 in the file are not part of it \(extra, model\.12",
+            r"closest is a PatchGAN discriminator of 3 layers, but 2 in the file are not part of it \(extra, model\.12",
         ),
-        (without(peers.pixel(), "net.0.bias"), r"nearest is a pixel discriminator, but 1 of its 6 .*\(net\.0\.bias\)"),
+        (without(peers.pixel(), "net.0.bias"), r"closest is a pixel discriminator, but 1 of its 6 .*\(net\.0\.bias\)"),
         (
             {"conv1.weight": torch.zeros(8, 3, 7, 7), "fc.weight": torch.zeros(9, 8)},
-            r"none of its 2 tensors \(conv1.*by its kernels the nearest is a ResNet generator, which lacks .* model\.1",
+            r"none of its 2 tensors \(conv1.*by its kernels the closest is a ResNet generator, which lacks .* model\.1",
         ),
-        ({"net.first.weight": torch.zeros(8, 3, 1, 1)}, r"nearest is a pixel discriminator"),
-        ({"scale0.weight": torch.zeros(8, 3, 4, 4)}, r"nearest is a (U-Net generator|PatchGAN discriminator)"),
+        ({"net.first.weight": torch.zeros(8, 3, 1, 1)}, r"closest is a pixel discriminator"),
+        ({"scale0.weight": torch.zeros(8, 3, 4, 4)}, r"closest is a (U-Net generator|PatchGAN discriminator)"),
         ({"mlp_0.0.weight": torch.zeros(256, 3), "mlp_0.0.bias": torch.zeros(256)}, r"CUT's feature heads.*netG"),
     ],
     ids=["bias", "convolutions", "unet", "more", "pixel", "unknown", "unknown 1x1", "unknown 4x4", "feature heads"],
@@ -542,7 +540,7 @@ def without(network: nn.Module, *keys: str) -> dict[str, Tensor]:
 def test_keys_of_no_known_architecture_say_the_nearest(saved, state, message):
     with pytest.raises(WeightsError, match=message) as caught:
         import_weights(saved(state))
-    assert "latest_net_G.pth holds no network of a known architecture: " in str(caught.value)
+    assert "latest_net_G.pth contains no network of a known architecture: " in str(caught.value)
 
 
 def test_shapes_that_do_not_fit_are_named(saved):

@@ -81,13 +81,13 @@ def saved(tmp_path: Path) -> Path:
 def test_a_torn_state_is_refused_by_name(saved, share):
     whole = saved.read_bytes()
     saved.write_bytes(whole[: int(len(whole) * share)])
-    with pytest.raises(StateError, match=rf"{saved.name} is torn or unreadable"):
+    with pytest.raises(StateError, match=rf"{saved.name} is truncated or unreadable"):
         load_state(saved)
 
 
 def test_a_state_with_something_appended_is_refused(saved):
     saved.write_bytes(saved.read_bytes() + b"\0" * 8)
-    with pytest.raises(StateError, match="torn"):
+    with pytest.raises(StateError, match="truncated"):
         load_state(saved)
 
 
@@ -108,7 +108,7 @@ def test_a_state_of_another_version_is_refused(saved):
 
 def test_a_pickle_is_refused(saved):
     torch.save({"a": torch.zeros(2)}, saved)
-    with pytest.raises(StateError, match="torn or unreadable"):
+    with pytest.raises(StateError, match="truncated or unreadable"):
         load_state(saved)
 
 
@@ -139,7 +139,7 @@ def test_a_torn_newer_state_does_not_crowd_out_the_next_save(tmp_path, keep):
 def test_nothing_saved_and_nothing_readable_are_told_apart(tmp_path):
     assert latest_state(tmp_path / "nothing") is None
     (tmp_path / "0000000010.safetensors").write_bytes(b"torn")
-    with pytest.raises(StateError, match=r"0000000010\.safetensors is torn .*Remove .* to start over"):
+    with pytest.raises(StateError, match=r"0000000010\.safetensors is truncated .*Remove .* to start over"):
         latest_state(tmp_path)
 
 

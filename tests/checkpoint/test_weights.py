@@ -142,7 +142,7 @@ def test_a_torn_file_is_refused_by_name(tiny_weights, share, read):
     file = tiny_weights / MODEL_FILE
     whole = file.read_bytes()
     file.write_bytes(whole[: int(len(whole) * share)])
-    with pytest.raises(WeightsError, match=r"model\.safetensors is not a whole safetensors file .*copy or download"):
+    with pytest.raises(WeightsError, match=r"model\.safetensors is an incomplete safetensors file .*copy or download"):
         read(tiny_weights)
 
 
@@ -153,7 +153,7 @@ def test_a_pickle_under_another_name_is_not_opened(tiny_weights, form):
         file.write_bytes(pickle.dumps({"a": 1}))
     else:
         torch.save({"a": torch.zeros(2)}, file, _use_new_zipfile_serialization=form == "torch")
-    said = "that torch.save did not write" if form == "pickle" else "whatever its name says"
+    said = "that torch.save did not write" if form == "pickle" else "despite its name"
     with pytest.raises(WeightsError, match=rf"model\.safetensors is a pickle,? {said}"):
         load_weights(tiny_weights)
 
@@ -161,7 +161,7 @@ def test_a_pickle_under_another_name_is_not_opened(tiny_weights, form):
 def test_foreign_safetensors_are_refused(tmp_path):
     file = tmp_path / "foreign.safetensors"
     save_file({"a": torch.zeros(2)}, file)
-    with pytest.raises(WeightsError, match=r"foreign\.safetensors does not say what network it holds"):
+    with pytest.raises(WeightsError, match=r"foreign\.safetensors does not record its network"):
         load_weights(file)
 
 

@@ -145,12 +145,12 @@ def test_validate_checks_what_python_made():
         (
             lambda **values: Pix2PixConfig(data=DATA, run=RUN, **values),
             {"generator": "resnet", "depth": 3},
-            "--depth belongs to the U-Net: leave it out, or choose --generator unet",
+            "--depth belongs to the U-Net: omit it, or choose --generator unet",
         ),
         (
             lambda **values: Pix2PixConfig(data=DATA, run=RUN, **values),
             {"num_blocks": 3},
-            "--num-blocks belongs to the ResNet: leave it out, or choose --generator resnet",
+            "--num-blocks belongs to the ResNet: omit it, or choose --generator resnet",
         ),
         (
             lambda **values: Pix2PixConfig(data=DATA, run=RUN, **values),
@@ -160,12 +160,13 @@ def test_validate_checks_what_python_made():
         (
             lambda **values: SegmentationConfig(data=DATA, run=RUN, **values),
             {"palette": ((0, 0, 0),) * 3, "class_names": ("a", "b")},
-            "--palette has 3 colours and --class-names 2 names: give at least two classes, a colour and a name each",
+            "--palette has 3 colours and --class-names 2 names: "
+            "give at least two classes, with one colour and one name each",
         ),
         (
             lambda **values: dataclasses.replace(WEIGHTS, **values),
             {"network": PatchGANConfig()},
-            "a translator needs a generator network, not 'patchgan'",
+            "a translator needs a translation network, not 'patchgan'",
         ),
         (
             lambda **values: dataclasses.replace(WEIGHTS, **values),
@@ -204,7 +205,7 @@ def test_another_version_is_refused_and_says_what_to_do(version):
 
 @pytest.mark.parametrize("values", [None, [], "x", {}, {"kind": "translator"}])
 def test_what_is_no_weights_config_is_refused(values):
-    with pytest.raises(ConfigError, match=r"not a configuration that translate wrote"):
+    with pytest.raises(ConfigError, match=r"not a configuration written by translate"):
         weights_config(values)
 
 

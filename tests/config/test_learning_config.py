@@ -10,7 +10,7 @@ from translate.config import (
     AutoencoderConfig,
     ConfigError,
     ImageSetConfig,
-    LearningRunConfig,
+    RunConfig,
     VAEConfig,
     VQVAEConfig,
     WeightsConfig,
@@ -20,7 +20,7 @@ from translate.config import (
     weights_config,
 )
 
-PARTS = {"data": ImageSetConfig(root=Path("digits")), "run": LearningRunConfig(out=Path("run"))}
+PARTS = {"data": ImageSetConfig(root=Path("digits")), "run": RunConfig(out=Path("run"))}
 
 
 @pytest.mark.parametrize("network", [*NETWORKS.values(), AnomalyNetworkConfig(autoencoder=NETWORKS["ae"])])
@@ -41,8 +41,8 @@ REFUSED = [
     (AutoencoderConfig, {"body": "dense", "width": 8}, "--width belongs to --body conv"),
     (AutoencoderConfig, {"body": "dense", "norm": "batch"}, "--norm belongs to --body conv"),
     (AutoencoderConfig, {"hidden": (8,)}, "--hidden belongs to --body dense"),
-    (VAEConfig, {"likelihood": "gaussian", "binarise": "once"}, "--binarise makes black and white pixels"),
-    (VAEConfig, {"importance_samples": 5, "beta": 2.0}, "leave out --beta, --warm-up and --free-bits"),
+    (VAEConfig, {"likelihood": "gaussian", "binarise": "once"}, "--binarise makes pixels black or white"),
+    (VAEConfig, {"importance_samples": 5, "beta": 2.0}, "omit --beta, --warm-up and --free-bits"),
     (VAEConfig, {"importance_samples": 5, "free_bits": 0.5}, "one bound for both terms"),
     (VQVAEConfig, {"prior_width": 30}, "choose a multiple of 4"),
 ]

@@ -121,5 +121,5 @@ def test_a_folder_of_npz_files_is_a_set_of_images_or_one_set(tmp_path):
     np.savez(alone / "set.npz", images=values)
     assert find_images(alone).layout == "npz"
     np.savez(alone / "set.npz", values[0])
-    with pytest.raises(LayoutError, match="one image, and not a set"):
+    with pytest.raises(LayoutError, match="one image, not a set"):
         find_images(alone)

@@ -209,5 +209,5 @@ def test_nothing_is_derived_from_what_does_not_suit(folder, tmp_path):
     ],
 )
 def test_flags_of_pairs_are_refused(folder, tmp_path, given, flag):
-    with pytest.raises(ConfigError, match=f"{flag} does not go with --derive edges"):
+    with pytest.raises(ConfigError, match=f"{flag} cannot be used with --derive edges"):
         Pix2PixConfig(data=DataConfig(root=folder, **given), run=RunConfig(out=tmp_path), derive="edges")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from translate.data.doctor import Diagnosis, Method, examine
+from translate.data.doctor import Diagnosis, Verdict, examine
 from translate.data.layouts import LayoutError
 from translate.data.layouts_images import find_images
 from translate.data.problems import Problem
@@ -16,7 +16,8 @@ SIDE = 64
 NUM_TRAIN, NUM_TEST = 22, 4
 ALL = NUM_TRAIN + NUM_TEST
 
-LEARNERS = ["ae", "vae", "vqvae", "gan", "dcgan", "wgan", "wgan-gp", "hinge", "stylegan", "pix2pix --derive edges"]
+LEARNERS = ["ae", "vae", "vqvae", "gan", "dcgan", "wgan", "wgan-gp", "hinge", "stylegan"]
+DERIVED = "pix2pix --derive edges"
 PAINTED = "style --styles PAINTINGS"
 
 
@@ -83,7 +84,7 @@ def suiting(found: Diagnosis) -> list[str]:
     return [method.name for method in found.methods if method.suits]
 
 
-def method(found: Diagnosis, name: str) -> Method:
+def method(found: Diagnosis, name: str) -> Verdict:
     (one,) = [method for method in found.methods if method.name == name]
     return one
 
@@ -109,7 +110,7 @@ def test_healthy_pairs(tmp_path):
     found = examine(paired(tmp_path))
     assert (found.kind, found.layout, found.exit_code) == ("pairs", "split-ab-folders", 0)
     assert found.problems == ()
-    assert suiting(found) == ["pix2pix", "segmentation", "cyclegan", "cut", "fastcut"]
+    assert suiting(found) == ["pix2pix", "cyclegan", "cut", "fastcut", "segmentation"]
     assert method(found, "segmentation").flags == ""
     assert [domain.few_colours for domain in found.domains] == [False, True]
 
@@ -125,7 +126,7 @@ def test_label_maps_as_a_ask_for_the_other_direction(tmp_path):
 def test_pairs_of_photographs_are_not_for_segmentation(tmp_path):
     found = examine(paired(tmp_path, second=lambda number: photo(number + 3000)))
     assert suiting(found) == ["pix2pix", "cyclegan", "cut", "fastcut"]
-    assert method(found, "segmentation").reason.startswith("neither A nor B is like label maps")
+    assert method(found, "segmentation").reason.startswith("neither A nor B looks like label maps")
 
 
 def test_side_by_side(tmp_path):
@@ -261,7 +262,15 @@ def test_domains_of_other_channels(tmp_path):
         save(photo(number + 1000), tmp_path / "photos" / f"p{number}.png")
     found = examine(tmp_path)
     assert [domain.name for domain in found.domains] == ["photos", "sketches"]
-    assert suiting(found) == ["cyclegan", "cut", "fastcut", *LEARNERS, PAINTED, "classifier"]  # grey is read as RGB
+    assert suiting(found) == [
+        "cyclegan",
+        "cut",
+        "fastcut",
+        *LEARNERS,
+        "classifier",
+        DERIVED,
+        PAINTED,
+    ]  # grey is read as RGB
     assert method(found, "cyclegan").flags == ""
 
 
@@ -275,7 +284,7 @@ def test_unmatched_stems(tmp_path):
     assert {path.name for path in problem.files} == {"7.png", "8.png"}
     assert "--allow-unmatched" in problem.mend
     assert suiting(found) == ["cyclegan", "cut", "fastcut"]
-    assert method(found, "pix2pix").reason == "not before the errors are mended"
+    assert method(found, "pix2pix").reason == "fix the errors first"
 
 
 def test_names_that_meet_by_chance_are_no_problem(tmp_path):
@@ -346,7 +355,9 @@ def test_many_damaged_files_stop_a_run(tmp_path):
     assert "More than 5% of the training set: a run stops" in problem.what
 
 
-@pytest.mark.parametrize(("mode", "said"), [("L", "values from 0 to 4 of 255: class ids"), ("I;16", "uses 3 of the")])
+@pytest.mark.parametrize(
+    ("mode", "said"), [("L", "values from 0 to 4 of 255: probably class ids"), ("I;16", "uses 3 of the")]
+)
 def test_values_that_look_black(tmp_path, mode, said):
     def numbers(seed):
         pixels = np.asarray(label(seed)).astype(np.int64) @ [1, 7, 31] % 5
@@ -387,7 +398,7 @@ def test_one_set_of_images(tmp_path):
     (tmp_path / "train" / "bad.png").write_bytes(b"junk")
     found = examine(tmp_path)
     assert (found.kind, found.layout, found.exit_code) == ("image-set", "folder", 1)
-    assert suiting(found) == [*LEARNERS, PAINTED]
+    assert suiting(found) == [*LEARNERS, DERIVED, PAINTED]
     assert "one set of images, 27 files" in method(found, "cyclegan").reason
     assert "single images, not pairs" in method(found, "pix2pix").reason
     assert found.domains[0].counts == {"train": 26}
@@ -414,13 +425,13 @@ def test_sets_that_are_one_array(tmp_path):
     for root in (tmp_path, tmp_path / "set.npz"):
         found = examine(root)
         assert (found.kind, found.layout, found.exit_code) == ("image-set", "npz", 0)
-        assert suiting(found) == [*LEARNERS, "classifier"]
+        assert suiting(found) == [*LEARNERS, "classifier", DERIVED]
         assert found.domains[0].counts == {"train": 7, "test": 2}
         assert not found.problems
     (tmp_path / "set.npz").write_bytes(b"PK junk")
     found = examine(tmp_path)
     assert (found.kind, found.exit_code, suiting(found)) == ("image-set", 2, [])
-    assert "no whole .npz file" in only(found, "damaged").what
+    assert "is not a complete .npz file" in only(found, "damaged").what
 
 
 def test_an_array_that_is_refused_is_told_as_training_tells_it(tmp_path):
@@ -457,7 +468,7 @@ def test_folders_of_classes(tmp_path):
     assert (found.kind, found.layout, suiting(found)) == (
         "image-set",
         "class-folders",
-        [*LEARNERS, PAINTED, "classifier"],
+        [*LEARNERS, "classifier", DERIVED, PAINTED],
     )
 
 

@@ -229,7 +229,7 @@ def test_without_labels_the_two_colours_of_a_class_are_said(labelled):
     said = " ".join(opened(labelled).announcement)
     assert "2 of 4 files of A have a palette and the others grey values" in said
     plain = pairs(labelled.parent / "plain", ids, photo, (".png", ".png"))
-    assert any("A has values from 0 to 4 of 255: class ids, perhaps" in line for line in opened(plain).announcement)
+    assert any("A has values from 0 to 4 of 255: probably class ids" in line for line in opened(plain).announcement)
 
 
 def test_void_and_masks(tmp_path):
@@ -239,7 +239,7 @@ def test_void_and_masks(tmp_path):
         return values
 
     root = pairs(tmp_path / "void", void, photo, (".png", ".png"))
-    assert any("A has values from 0 to 4 of 255: class ids, perhaps" in line for line in opened(root).announcement)
+    assert any("A has values from 0 to 4 of 255: probably class ids" in line for line in opened(root).announcement)
     data = opened(root, labels=True)
     assert data.formats[0].channels == 5
     batch = fixed_batch(data.store("train", side=SIDE), indices=[0])["a"]
@@ -290,7 +290,7 @@ def test_ids_in_jpeg(tmp_path):
         return ImageSource(path=path, ids=True)
 
     encoding, said = label_encoding([masks(number) for number in range(4)])
-    assert (encoding.labels, encoding.values, said) == (2, (0, 255), "class ids, 0 and 255: 2 channels, one a class")
+    assert (encoding.labels, encoding.values, said) == (2, (0, 255), "class ids, 0 and 255: 2 channels, one per class")
     expected = np.kron(ids(0, 2), np.ones((4, 4), np.uint8))
     np.testing.assert_array_equal(class_ids(masks(0).read(), encoding)[..., 0], expected)
     with pytest.raises(LayoutError, match=r"4 of 4 label maps are JPEG .* which blurs class ids: \d+ values"):
@@ -305,7 +305,7 @@ def test_ids_far_apart_and_ids_of_floats(tmp_path):
             yield ImageSource(path=path, ids=True)
 
     _, said = label_encoding(list(sources(lambda values: values.astype(np.uint16) * 500, ".tif")))
-    assert "1001 channels, one a class; 3 of them occur" in said
+    assert "1001 channels, one per class; 3 of them occur" in said
     floats = list(sources(lambda values: np.where(values == 2, np.nan, values), ".npy"))
     encoding, said = label_encoding(floats)
     assert (encoding.labels, "255 is no class" in said) == (2, True)
@@ -382,9 +382,7 @@ def test_an_alpha_of_zero_everywhere_is_ignored(tmp_path):
     clear = np.concatenate([photo(0), np.zeros((SIDE, SIDE, 1), np.uint8)], axis=2)
     np.testing.assert_array_equal(read_image(save(tmp_path / "clear.png", clear)).pixels, photo(0))
     data = opened(pairs(tmp_path / "set", lambda _: clear, photo, (".png", ".png")))
-    assert any(
-        "4 of 4 images of A that were looked at have an alpha of 0 everywhere" in said for said in data.announcement
-    )
+    assert any("4 of 4 examined images of A have an alpha of 0 everywhere" in said for said in data.announcement)
     clear = clear.copy()
     clear[0, 0, 3] = 1
     assert read_image(save(tmp_path / "drawn.png", clear)).alpha is not None
@@ -398,5 +396,5 @@ def test_images_that_are_blank_over_white_are_named(tmp_path):
         save(tmp_path / "b" / f"{number}.png", photo(number))
     data = UnpairedImages(UnpairedDataConfig(root=tmp_path, size=SIDE))
     said = " ".join(data.announcement)
-    assert "4 of 4 images of A that were looked at are blank over white (white-0.png" in said.replace("of a ", "of A ")
+    assert "4 of 4 examined images of A are blank over white (white-0.png" in said.replace("of a ", "of A ")
     assert "--alpha keep" in said

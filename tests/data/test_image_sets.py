@@ -75,7 +75,7 @@ def test_classes_can_be_chosen(mnist):
 
 
 BROKEN = {
-    "magic": ({"head": b"\x89PNG"}, "is no idx file: it starts with 89 50 4e 47"),
+    "magic": ({"head": b"\x89PNG"}, "is not an idx file: it starts with 89 50 4e 47"),
     "type": ({"head": bytes([0, 0, 13, 3]) + struct.pack(">3I", 9, 12, 12)}, "values of type 0x0d"),
     "short": (
         {"head": bytes([0, 0, 8, 3]) + struct.pack(">3I", 10, 12, 12)},
@@ -83,7 +83,7 @@ BROKEN = {
     ),
     "long": ({"head": bytes([0, 0, 8, 3]) + struct.pack(">3I", 8, 12, 12)}, "and has more"),
     "huge": ({"head": bytes([0, 0, 8, 3]) + struct.pack(">3I", 2**31, 2**10, 2**10)}, "not read"),
-    "head": ({"head": bytes([0, 0, 8, 3, 0, 0])}, "is cut short: it ends within its head"),
+    "head": ({"head": bytes([0, 0, 8, 3, 0, 0])}, "is truncated: it ends within its header"),
 }
 
 
@@ -91,7 +91,7 @@ BROKEN = {
 @pytest.mark.parametrize("zipped", [False, True])
 def test_broken_idx_files_are_refused_in_a_line(mnist, given, said, zipped):
     path = mnist / "train-images-idx3-ubyte.gz"
-    values = np.zeros(0) if "cut" in said else digits(9)
+    values = np.zeros(0) if "truncated" in said else digits(9)
     write_idx(path, values, zipped=zipped, **given)
     with pytest.raises(ImageError, match=said) as caught:
         find_images(mnist)
@@ -137,7 +137,7 @@ def test_npz_files_that_will_not_do(tmp_path):
     with pytest.raises(ImageError, match="can run code and are not read"):
         find_images(path)
     path.write_bytes(path.read_bytes()[:40])
-    with pytest.raises(ImageError, match=r"no whole \.npz file"):
+    with pytest.raises(ImageError, match=r"is not a complete \.npz file"):
         find_images(path)
     np.savez(path, images=digits(3), labels=np.zeros((3, 2)))
     with pytest.raises(LayoutError, match="labels of 2 numbers each"):
@@ -145,7 +145,7 @@ def test_npz_files_that_will_not_do(tmp_path):
 
 
 ARRAYS = {
-    "channels first": (lambda pixels: pixels.transpose(0, 3, 1, 2), np.uint8, "channels first: they are put last"),
+    "channels first": (lambda pixels: pixels.transpose(0, 3, 1, 2), np.uint8, "channels first: moved last"),
     "floats in 0 to 1": (lambda pixels: pixels.astype(np.float32) / 255, np.uint8, r"read as in [0, 1], with 8 bits"),
     "halves in 0 to 1": (lambda pixels: (pixels / 255).astype(np.float64), np.uint8, r"read as in [0, 1], with 8 bits"),
     "floats in -1 to 1": (
@@ -215,7 +215,7 @@ def test_arrays_of_measured_values(tmp_path, change):
     low, high = (values.min(), values.max()) if change == "other units" else (0, 1)
     assert (data.format.encoding is None) == plain
     assert data.format.channels == values.shape[3]
-    assert any("lie beyond and are cut off" in line for line in data.announcement) == plain
+    assert any("lie outside and are clipped" in line for line in data.announcement) == plain
     expected = np.nan_to_num((np.clip(values, low, high) - low) / (high - low)) * 2 - 1
     np.testing.assert_allclose(data.images("train", [2, 5]).permute(0, 2, 3, 1), expected[[2, 5]], atol=1e-4)
     batch = next(data.batches(Wanted(batch_size=8)))["images"]
@@ -255,7 +255,7 @@ def test_dates_are_no_classes(tmp_path, names):
         write_images(tmp_path / "set" / name, 2)
     found = find_images(tmp_path / "set")
     assert (found.layout, len(found.splits["train"]), found.class_names) == ("folder", 2 * len(names), ())
-    assert "the folders are called after dates: all images are one set, without classes" in found.notes
+    assert "the folders are named after dates: all images are one set, without classes" in found.notes
 
 
 def test_numbers_are_classes(tmp_path):
@@ -294,7 +294,7 @@ def test_emnist_is_turned_upright(tmp_path):
     assert "EMNIST's files have rows and columns exchanged: the images are turned upright" in found.notes
     write_emnist(tmp_path, "digits")
     with pytest.raises(
-        LayoutError, match=r"files of 2 sets are here: emnist-digits, emnist-letters; move those of one"
+        LayoutError, match=r"files of 2 data sets are here: emnist-digits, emnist-letters; move those of one"
     ):
         find_images(tmp_path)
     found = find_images(tmp_path / "emnist-letters-train-images-idx3-ubyte.gz")
@@ -308,7 +308,7 @@ def test_mvtec_with_one_folder_in_test(tmp_path):
     found = find_images(tmp_path)
     assert found.class_names == ("good", "broken")
     assert {split: part.labels.tolist() for split, part in found.splits.items()} == {"train": [0] * 3, "test": [1] * 2}
-    assert any("ground_truth/ has masks of the faults in test/" in note for note in found.notes)
+    assert any("ground_truth/ has masks of the defects in test/" in note for note in found.notes)
     write_images(tmp_path / "test" / "good", 2)
     assert find_images(tmp_path).splits["test"].labels.tolist() == [1, 1, 0, 0]
 
@@ -545,7 +545,7 @@ def test_batches_that_cannot_be_are_refused():
         ArrayBatches(pixels, None, Wanted(batch_size=2), size=9)
     with pytest.raises(DataError, match="no images"):
         ArrayBatches(pixels[:0], None, Wanted(batch_size=2), size=8)
-    with pytest.raises(DataError, match="cannot be shared"):
+    with pytest.raises(DataError, match="cannot be split evenly across 2 processes"):
         ArrayBatches(pixels, None, Wanted(batch_size=3, world_size=2), size=8)
 
 
@@ -607,7 +607,7 @@ def test_several_sets_with_splits_of_their_own_are_refused(tmp_path):
 
 def test_an_array_of_images_by_itself_says_how_it_becomes_a_set(tmp_path):
     np.save(tmp_path / "digits.npy", np.zeros((4, 8, 8), np.uint8))
-    with pytest.raises(LayoutError, match=r"is one array, and an image set is an \.npz file") as caught:
+    with pytest.raises(LayoutError, match=r"is one array, and an image set needs an \.npz file") as caught:
         find_images(tmp_path / "digits.npy")
     assert "numpy.savez('set.npz', images=numpy.load('digits.npy'))" in caught.value.mend
     (reason,) = {method.reason for method in examine(tmp_path / "digits.npy").methods if method.name == "vae"}

@@ -105,7 +105,7 @@ def test_labels_that_cannot_be_told(tmp_path):
         find_images(tmp_path, label_column="height")
     assert find_images(tmp_path, label_column="weight").class_names == ("5", "6")
     table.write_text("file,caption\n1,a cat\n2,a dog\n10,an eel\n")
-    assert "another value, so that they are no classes" in find_images(tmp_path).notes[0]
+    assert "a different value, so they are not classes" in find_images(tmp_path).notes[0]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_labels_that_cannot_be_told(tmp_path):
     [
         ("file,label\n1,cat\n1.png,dog\n2,cat\n", "has two labels, cat and dog; keep one row"),
         ("file,label\n7,cat\n8,dog\n", "no column has the names of images below"),
-        ("file,label\n1,cat,3\n2,dog\n", "row 2 has not 2 values"),
+        ("file,label\n1,cat,3\n2,dog\n", "row 2 must have 2 values like the first"),
         ("file\n1\n", "has 1 columns"),
     ],
 )

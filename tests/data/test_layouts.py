@@ -304,7 +304,7 @@ def test_several_layouts_at_once(tmp_path: Path) -> None:
         find_pairs(tmp_path)
     assert len(find_pairs(tmp_path, layout="ab-folders").splits["train"]) == 3
     assert len(find_pairs(tmp_path, layout="side-by-side").splits["train"]) == 2
-    with pytest.raises(LayoutError, match="layout trainA-trainB is not there: it holds 2 images"):
+    with pytest.raises(LayoutError, match="layout trainA-trainB was not found: it holds 2 images"):
         find_pairs(tmp_path, layout="trainA-trainB")
     with pytest.raises(LayoutError, match="needs the folder of B as well"):
         find_pairs(tmp_path, layout="two-folders")

@@ -185,7 +185,7 @@ def test_a_domain_with_one_image(tmp_path, split):
     if split:
         fill(tmp_path / "summer" / "test", 5)
         fill(tmp_path / "winter" / "test", 5)
-    with pytest.raises(LayoutError, match=r"domain winter \(winter/\) has one image to train on; each .* two or more"):
+    with pytest.raises(LayoutError, match=r"domain winter \(winter/\) has one image to train on; each .* at least two"):
         find_domains(tmp_path)
 
 
@@ -214,7 +214,7 @@ def test_pairs_side_by_side_are_not_domains(tmp_path, folder):
 def test_one_set_of_images(tmp_path):
     fill(tmp_path / "train", 4)
     fill(tmp_path / "test", 4)
-    with pytest.raises(LayoutError, match=r"one set of images, 8 files, and two domains are wanted.*--root-b"):
+    with pytest.raises(LayoutError, match=r"one set of images, 8 files, and two domains are needed.*--root-b"):
         find_domains(tmp_path)
     fill(tmp_path / "x" / "photos", 4)
     with pytest.raises(LayoutError, match=r"holds no images and the folders photos/ \(4 images\).*--root-b"):
@@ -259,7 +259,7 @@ def test_several_layouts_at_once(tmp_path):
 def test_layouts_that_are_not_there(tmp_path):
     fill(tmp_path / "A")
     fill(tmp_path / "B")
-    with pytest.raises(LayoutError, match="layout trainA-trainB is not there: it holds no images and the folders A/"):
+    with pytest.raises(LayoutError, match="layout trainA-trainB was not found: it holds no images and the folders A/"):
         find_domains(tmp_path, layout="trainA-trainB")
     with pytest.raises(LayoutError, match="unknown layout 'side-by-side': expected auto or one of ab-folders"):
         find_domains(tmp_path, layout="side-by-side")

@@ -343,7 +343,7 @@ def test_numbers_that_meet_by_chance(tmp_path):
     data = find_pairs(tmp_path)
     assert len(data.splits["train"]) == 4
     assert data.by_number
-    assert "a number alone says which images of cats/ and dogs/ are pairs" in data.notes
+    assert "images of cats/ and dogs/ are paired by a number alone" in data.notes
     found = examine(tmp_path)
     assert found.kind == "unpaired"
     assert {method.name for method in found.methods if method.suits} >= {"cyclegan", "cut", "pix2pix", "classifier"}

@@ -66,7 +66,7 @@ def test_direction_decides_the_roles(tmp_path, direction):
     said = images.announcement
     assert "4 training pairs" in said[0]
     assert ("translating A (" in said[1]) == forward
-    assert said[1].endswith(f"--direction {'b2a' if forward else 'a2b'} is the other way")
+    assert said[1].endswith(f"--direction {'b2a' if forward else 'a2b'} is the reverse")
 
 
 @pytest.mark.parametrize("direction", ["a2b", "b2a"])
@@ -125,10 +125,10 @@ def test_alpha_of_the_source(tmp_path, alpha, channels):
 @pytest.mark.parametrize(
     ("size", "stride", "minimum", "message"),
     [
-        (40, 32, 32, "--size 40 is not a multiple of 32, the network's step: choose 32 or 64"),
-        (24, 32, 32, "--size 24 is not a multiple of 32, the network's step: choose 32"),
-        (40, 16, 48, "--size 40 is not a multiple of 16, the network's step: choose 48"),
-        (20, 16, 48, "--size 20 is not a multiple of 16, the network's step: choose 48"),
+        (40, 32, 32, "--size 40 is not a multiple of the network's stride 32: choose 32 or 64"),
+        (24, 32, 32, "--size 24 is not a multiple of the network's stride 32: choose 32"),
+        (40, 16, 48, "--size 40 is not a multiple of the network's stride 16: choose 48"),
+        (20, 16, 48, "--size 20 is not a multiple of the network's stride 16: choose 48"),
         (32, 16, 48, "--size 32 is smaller than the 48 px that these networks need: choose a larger size, or fewer"),
     ],
 )

@@ -35,7 +35,7 @@ def test_what_is_no_style(tmp_path):
     with pytest.raises(LayoutError, match="no such folder"):
         find_styles(tmp_path / "nowhere")
     (tmp_path / "nothing").mkdir()
-    with pytest.raises(LayoutError, match="no images of styles in it"):
+    with pytest.raises(LayoutError, match="no style images in it"):
         find_styles(tmp_path / "nothing")
     for name in ("same/A b.png", "same/a-b.jpg"):
         painting(tmp_path / name)

@@ -219,7 +219,7 @@ def test_size_is_that_of_the_smaller_domain(tmp_path):
     assert images.size == 32
     assert not any("enlarged" in line for line in images.announcement)
     assert any("(40x40) are enlarged to --size 64" in line for line in open_images(tmp_path, size=64).announcement)
-    with pytest.raises(ConfigError, match="--size 40 is not a multiple of 16"):
+    with pytest.raises(ConfigError, match="--size 40 is not a multiple of the network's stride 16"):
         open_images(tmp_path, size=40).check_size(stride=16, minimum=16)
 
 

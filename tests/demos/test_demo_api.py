@@ -55,7 +55,7 @@ def test_translates_as_python_does(demo, client, tmp_path: Path) -> None:
     assert Path(file).name.startswith("my")
     assert Path(file).name.endswith("-tiny.png")
     assert words.startswith("101 × 67 pixels in ")
-    assert words.endswith(" on the processor") or "graphics" in words
+    assert words.endswith(" on the CPU") or "GPU" in words
 
 
 def test_other_weights_give_another_picture(client, tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_drawing_is_snapped_and_brought_to_the_size_of_the_weights(demo, client)
 
 def test_no_image_is_said(client) -> None:
     message = failure(lambda: client.predict(None, "tiny", api_name="/translate"))
-    assert "There is no image yet" in message
+    assert "No image yet: drop one" in message
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_unreadable_files_are_said_by_name(client, tmp_path: Path, content: byte
 def test_too_large_is_said(client, tmp_path: Path) -> None:
     Image.new("1", (4000, 3000)).save(tmp_path / "large.png")
     message = failure(lambda: translate(client, tmp_path / "large.png"))
-    assert "large.png has 4000 × 3000 pixels, and this page takes up to 8 million" in message
+    assert "large.png has 4000 × 3000 pixels, and the limit here is 8 million pixels" in message
 
 
 def test_bad_drawings_are_said(client) -> None:
@@ -141,8 +141,8 @@ def test_bad_drawings_are_said(client) -> None:
     for drawing, words in (
         ("hello", "cannot be read"),
         (URL_HEADER + "AAAA", "cannot be read"),
-        (large, "over the limit"),
-        ("", "no drawing yet"),
+        (large, "exceeds the limit"),
+        ("", "No drawing yet"),
     ):
         assert words in failure(lambda drawing=drawing: client.predict(drawing, "tiny", api_name="/draw"))
 
@@ -152,7 +152,7 @@ def test_a_busy_port_is_said() -> None:
         taken.bind((HOST, 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(DemoError, match=f"port {port} is in use or not allowed: choose another with --port"):
+        with pytest.raises(DemoError, match=f"port {port} is in use or not permitted: choose another with --port"):
             choose_port(port)
 
 
@@ -164,7 +164,7 @@ def test_the_next_port_is_taken(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
         monkeypatch.setattr("translate.demos.app.FIRST_PORT", port)
         chosen = choose_port(None)
     assert port < chosen < port + 50
-    assert f"Port {port} is in use; taking {chosen}" in capsys.readouterr().out
+    assert f"Port {port} is in use; using {chosen} instead" in capsys.readouterr().out
 
 
 def test_no_weights_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,13 +209,13 @@ def test_there_and_back_again_says_what_is_lost(demo, client, tmp_path: Path) ->
     expected = load(demo.other)(Image.open(after))
     assert np.array_equal(Image.open(returned["value"] if isinstance(returned, dict) else returned), expected)
     lost = np.abs(np.asarray(expected, float) - np.asarray(image, float)).mean() / 255
-    assert f"pixels differ by {lost:.1%} of the range" in words
+    assert f"translated back, the mean absolute difference is {lost:.1%} of the range" in words
 
 
 def test_drawing_needs_weights_from_labels(demo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("translate.demos.catalogue.shipped_weights", dict)
     texts = [str(block["props"].get("value")) for block in build_app([demo.other]).config["components"]]
-    assert any("Drawing needs weights that turn labels into photos, sketches into" in text for text in texts)
+    assert any("Drawing needs weights that translate labels to photos, sketches to" in text for text in texts)
 
 
 def test_makes_images_as_python_does(demo, client) -> None:
@@ -226,7 +226,7 @@ def test_makes_images_as_python_does(demo, client) -> None:
     assert Path(kept).name == "shapes-7.png"
     assert words.startswith("24 images of 16 × 16 pixels in ")
     styled = client.predict("styles", [], 0.5, 7, api_name="/make")[0]
-    images = load(demo.styles).styled(psi=0.5).sample(24, seed=7)
+    images = load(demo.styles).styled(truncation=0.5).sample(24, seed=7)
     assert np.array_equal(Image.open(styled), contact_sheet(enlarged(images, least=96), columns=6))
 
 
@@ -242,7 +242,7 @@ def test_a_video_leads_back_to_where_it_began(client) -> None:
         (("nothing", [], 1.0, 0), "nothing is not in the list of choices"),
         (("shapes", [], -1.0, 0), "less than minimum value 0"),
         (("shapes", [], 1.0, 10**9), "greater than maximum value 1000000"),
-        (("shapes", [], 1.0, None), "give the draw a number"),
+        (("shapes", [], 1.0, None), "enter a seed"),
         (("shapes", ["moon"], 1.0, 0), "moon"),
     ],
 )
@@ -268,7 +268,7 @@ def test_a_sketch_becomes_a_picture(demo, client) -> None:
     expected = load(demo.sketcher)(drawing.resize((64, 64), Image.Resampling.LANCZOS)).convert("RGB")
     assert np.array_equal(Image.open(file), expected)
     assert words.startswith("64 × 64 pixels in ")
-    assert "There is no drawing yet" in failure(lambda: client.predict("", "lines", api_name="/sketch"))
+    assert "No drawing yet" in failure(lambda: client.predict("", "lines", api_name="/sketch"))
     assert "cannot be read" in failure(lambda: client.predict("data:image/png;base64,xx", "lines", api_name="/sketch"))
 
 
@@ -278,4 +278,4 @@ def test_an_icon_is_rendered(demo, client) -> None:
     expected = load(demo.renderer)(drawing.resize((64, 64), Image.Resampling.LANCZOS))
     assert np.array_equal(Image.open(file), expected)
     assert words.startswith("64 × 64 pixels in ")
-    assert "There is no drawing yet" in failure(lambda: client.predict("", "icons", api_name="/render"))
+    assert "No drawing yet" in failure(lambda: client.predict("", "icons", api_name="/render"))

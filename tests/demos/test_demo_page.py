@@ -102,7 +102,7 @@ def test_error_is_a_sentence(page: Page) -> None:
     page.get_by_role("button", name="Translate", exact=True).click()
     toast = page.locator(".toast-body")
     toast.wait_for()
-    assert "There is no image yet: drop one, paste one, or choose an example." in toast.inner_text()
+    assert "No image yet: drop one, paste one, or choose an example." in toast.inner_text()
 
 
 def test_other_weights_have_another_card_and_no_examples(page: Page) -> None:
@@ -152,7 +152,7 @@ def test_named_styles_are_chosen_from_a_strip_and_mixed(page: Page, demo, tmp_pa
 
 
 def test_a_detector_of_patches_takes_images_and_makes_none(page: Page, tmp_path: Path) -> None:
-    page.get_by_role("tab", name="Faults").click()
+    page.get_by_role("tab", name="Anomalies").click()
     page.locator("#faults-board").wait_for()
     page.locator("#faults-weights input").click()
     page.get_by_role("option", name="patches: 32 px").click()
@@ -162,7 +162,7 @@ def test_a_detector_of_patches_takes_images_and_makes_none(page: Page, tmp_path:
     shown(page, "#faults-heat img", 1)
     shown(page, "#faults-seen img", 1)
     page.locator("#faults-made").wait_for(state="hidden")
-    assert "Score" in page.locator("#faults-verdict").inner_text()
+    assert "Anomaly score" in page.locator("#faults-verdict").inner_text()
 
 
 def test_the_style_of_an_image_that_is_dropped(page: Page, demo, tmp_path: Path) -> None:
@@ -170,14 +170,14 @@ def test_the_style_of_an_image_that_is_dropped(page: Page, demo, tmp_path: Path)
     page.get_by_role("option", name="anything: photo → painting, 64 px").click()
     page.locator("#style-image").wait_for()
     page.locator("#style-strip").wait_for(state="hidden")
-    assert "of any style" in page.locator("#card").inner_text()
+    assert "for any style" in page.locator("#card").inner_text()
     house, style = draw_facade(STYLES[1]).crop((0, 0, 120, 80)), draw_facade(STYLES[2]).crop((60, 60, 190, 150))
     house.save(tmp_path / "house.png")
     page.set_input_files("#input input[type=file]", tmp_path / "house.png")
     shown(page, "#input img", 1)
     page.get_by_role("button", name="Translate", exact=True).click()
     page.locator(".toast-body").wait_for()
-    assert "There is no style yet: drop a painting" in page.locator(".toast-body").inner_text()
+    assert "No style image yet: drop one, for example a painting." in page.locator(".toast-body").inner_text()
     style.save(tmp_path / "style.png")
     page.set_input_files("#style-image input[type=file]", tmp_path / "style.png")
     shown(page, "#result img", 2)
@@ -264,15 +264,17 @@ def test_drawing(page: Page, tmp_path: Path) -> None:
 
 
 def test_new_images_and_ways_between_them(page: Page, tmp_path: Path) -> None:
-    page.get_by_role("tab", name="Make", exact=True).click()
-    page.get_by_role("button", name="Make others").click()
-    shown(page, "#made img", 1)
+    page.get_by_role("tab", name="Generate", exact=True).click()
+    shown(page, "#made img", 1)  # without a click
+    first = page.evaluate("() => document.querySelector('#made img').src")
+    page.get_by_role("button", name="Generate new images").click()
+    page.wait_for_function("src => document.querySelector('#made img')?.src !== src", arg=first)
     assert page.locator("#make-took").inner_text().startswith("24 images of 16 × 16 pixels")
     page.locator("#make-download:not([disabled])").wait_for()
     before = page.evaluate("() => document.querySelector('#made img').src")
     page.get_by_label("star").check()
     page.wait_for_function("src => document.querySelector('#made img')?.src !== src", arg=before)
-    page.get_by_role("button", name="From one to the next, as a video").click()
+    page.get_by_role("button", name="Interpolation video").click()
     page.wait_for_function("() => document.querySelector('#made img')?.src.endsWith('.webp')")
     with page.expect_download() as download:
         page.locator("#make-download").click()
@@ -281,7 +283,7 @@ def test_new_images_and_ways_between_them(page: Page, tmp_path: Path) -> None:
     page.screenshot(path=tmp_path / "make.png", full_page=True)
 
 
-def test_styles_are_chosen_changed_mixed_and_found(page: Page, tmp_path: Path) -> None:
+def test_styles_are_chosen_changed_mixed_and_found(page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def picture() -> str:
         return page.evaluate("() => document.querySelector('#styled img')?.src ?? ''")
 
@@ -294,41 +296,46 @@ def test_styles_are_chosen_changed_mixed_and_found(page: Page, tmp_path: Path) -
         return float(np.asarray(Image.open(io.BytesIO(page.request.get(picture()).body()))).mean())
 
     page.get_by_role("tab", name="Styles", exact=True).click()
-    page.get_by_role("button", name="Show others").click()
+    shown(page, "#styles-choice img", 12)  # without a click
+    first = page.evaluate("() => document.querySelector('#styles-choice img').src")
+    page.get_by_role("button", name="Show other images").click()
+    page.wait_for_function("src => document.querySelector('#styles-choice img')?.src !== src", arg=first)
     shown(page, "#styles-choice img", 12)
     act_and_wait(lambda: page.locator("#styles-choice button.thumbnail-item").nth(3).click())
     slider = page.locator("#change-0 input[type=range]")
     act_and_wait(lambda: (slider.focus(), slider.press("End")))
     act_and_wait(lambda: page.get_by_label("features (middle)").check())
     page.locator("#styles-download:not([disabled])").wait_for()
-    act_and_wait(lambda: page.get_by_label("what can be measured").check())
+    act_and_wait(lambda: page.get_by_label("measured attributes").check())
     before = brightness()
     bright = page.get_by_label("range slider for Brighter", exact=True)
     act_and_wait(lambda: (bright.focus(), bright.press("End")))
     assert brightness() > before
-    act_and_wait(lambda: page.get_by_label("what its images differ in").check())
-    page.get_by_label("range slider for Change 2").wait_for()
-    act_and_wait(lambda: page.get_by_label("Fine noise").uncheck())
-    page.get_by_role("button", name="How unusual each part may be").click()
+    act_and_wait(lambda: page.get_by_label("GANSpace (principal components)").check())
+    page.get_by_label("range slider for Direction 2").wait_for()
+    act_and_wait(lambda: page.get_by_label("Noise").uncheck())
+    page.get_by_role("button", name="Truncation per layer group").click()
     pull = page.locator("#styles-pull-1 input[type=range]")
     act_and_wait(lambda: (pull.focus(), pull.press("Home")))
     page.locator("#styles-film button").first.click()
-    page.get_by_role("button", name="Film the way to the other and back").click()
+    page.get_by_role("button", name="Interpolate to the second image and back").click()
     shown(page, "#styles-moving img", 1)
     frames = Image.open(io.BytesIO(page.request.get(page.locator("#styles-moving img").get_attribute("src")).body()))
     assert (frames.format, frames.n_frames, frames.size) == ("WEBP", 24, (384, 384))
-    page.get_by_role("button", name="Begin with an image of your own").click()
+    page.get_by_role("button", name="Start from your own image").click()
     draw_facade(STYLES[1], size=32).save(tmp_path / "mine.png")
     page.set_input_files("#styles-own input[type=file]", tmp_path / "mine.png")
     shown(page, "#styles-own img", 1)
     said = page.locator("#styles-said").inner_text()
-    page.get_by_role("button", name="Look for it").click()
-    page.locator("#styles-said").get_by_text("looking").wait_for()  # its progress
-    page.locator("#styles-give-up").click()
-    page.locator("#styles-said").get_by_text("looking").wait_for(state="hidden")
+    with monkeypatch.context() as endless:
+        endless.setattr("translate.demos.styles_tab.STEPS", 10**6)  # so that it cannot end before it is cancelled
+        page.get_by_role("button", name="Project", exact=True).click()
+        page.locator("#styles-said").get_by_text("projecting").wait_for()  # its progress
+        page.locator("#styles-give-up").click()
+        page.locator("#styles-said").get_by_text("projecting").wait_for(state="hidden")
     page.wait_for_function("said => document.querySelector('#styles-said').innerText === said", arg=said)
-    act_and_wait(lambda: page.get_by_role("button", name="Look for it").click())
-    assert "of the difference from the mean image are gone" in page.locator("#styles-said").inner_text()
+    act_and_wait(lambda: page.get_by_role("button", name="Project", exact=True).click())
+    assert "less than that of the mean image." in page.locator("#styles-said").inner_text()
     assert page.locator("#change-0 input[type=range]").input_value() == "0"  # another image begins anew
     assert pull.input_value() == "1"
     page.screenshot(path=tmp_path / "styles.png", full_page=True)
@@ -363,7 +370,7 @@ def test_the_plane_follows_the_mouse_and_images_have_ways(page: Page, tmp_path: 
     before = page.locator("#latents-way img").get_attribute("src")
     page.locator("#latents-two").click()
     page.wait_for_function("old => document.querySelector('#latents-way img').src !== old", arg=before)
-    page.get_by_role("button", name="A map of many images").click()
+    page.get_by_role("button", name="Map of many images").click()
     page.set_input_files("#latents-files input[type=file]", paths)
     page.locator("#latents-files").get_by_text("0.png").wait_for()
     page.locator("#latents-map-draw").click()
@@ -395,7 +402,7 @@ def test_an_icon_is_drawn(page: Page) -> None:
 
     shown(page, "#rendering img", 1)
     first = page.locator("#rendering img").get_attribute("src")
-    for name in ("Clear", "Red", "Disc"):
+    for name in ("Clear", "Red", "Ellipse"):
         board.get_by_role("button", name=name, exact=True).click()
     box = canvas.bounding_box()
     scale = box["width"] / SIDE
@@ -431,12 +438,16 @@ def test_a_sketch_is_drawn(page: Page) -> None:
 
 
 def test_a_drawing_is_judged(page: Page, demo, tmp_path: Path) -> None:
-    page.get_by_role("tab", name="Faults", exact=True).click()
+    page.get_by_role("tab", name="Anomalies", exact=True).click()
+    page.locator("#faults-verdict .verdict").wait_for()  # of an example, without a click
+    shown(page, "#faults-seen img", 1)
+    first = page.locator("#faults-seen img").get_attribute("src")
     box = page.locator("#faults-board canvas").bounding_box()
     page.mouse.move(box["x"] + 50, box["y"] + 50)
     page.mouse.down()
     page.mouse.move(box["x"] + 150, box["y"] + 180, steps=4)
     page.mouse.up()
+    page.wait_for_function("old => document.querySelector('#faults-seen img').src !== old", arg=first)
     for name in ("seen", "made", "heat"):
         shown(page, f"#faults-{name} img", 1)
     words = page.locator("#faults-verdict").inner_text()
@@ -445,14 +456,14 @@ def test_a_drawing_is_judged(page: Page, demo, tmp_path: Path) -> None:
     drawing = Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2])))
     assert np.asarray(drawing.convert("L")).max() == 255
     score = float(detector(Framing(config).prepared([drawing]))[0, 2])
-    assert f"Score {score:.1f}; the threshold is 0.0, which 5% of the usual ones exceed." in words
-    assert ("Unlike" in words) == (score > 0)
+    assert f"Anomaly score {score:.1f}; threshold 0.0, exceeded by 5% of normal images." in words
+    assert ("Anomalous" in words) == (score > 0)
     page.locator("#faults-board").get_by_role("button", name="Undo").click()
     page.wait_for_function("old => document.querySelector('#faults-verdict').innerText !== old", arg=words)
     before = page.locator("#faults-seen img").get_attribute("src")
     page.locator("#faults-example").click()
     page.wait_for_function("old => document.querySelector('#faults-seen img').src !== old", arg=before)
-    page.get_by_role("button", name="An image of your own").click()
+    page.get_by_role("button", name="Upload an image").click()
     before = page.locator("#faults-verdict").inner_text()
     draw_facade(STYLES[1], size=64).save(tmp_path / "mine.png")
     page.set_input_files("#faults-own input[type=file]", tmp_path / "mine.png")
@@ -470,7 +481,7 @@ def test_an_image_is_compressed_beside_jpeg(page: Page, demo, tmp_path: Path) ->
     shown(page, "#compress-jpeg img", 1)
     expected = Compressor(load_image_model(demo.codec, device="cpu")).compress(image)
     assert (
-        f"{8 * len(expected) / image.width / image.height:.3f} bits a pixel"
+        f"{8 * len(expected) / image.width / image.height:.3f} bits per pixel"
         in page.locator("#compress-said").inner_text()
     )
     before = page.locator("#compress-jpeg-said").inner_text()
@@ -486,16 +497,16 @@ def test_an_image_is_compressed_beside_jpeg(page: Page, demo, tmp_path: Path) ->
         before = page.locator("#compress-jpeg-said").inner_text()
         page.locator("#compress-example .thumbnail").click()
         page.wait_for_function("old => document.querySelector('#compress-jpeg-said').innerText !== old", arg=before)
-    page.get_by_role("button", name="Open a small file").click()
+    page.get_by_role("button", name="Decompress a file").click()
     page.set_input_files("#compress-file input[type=file]", tmp_path / "house.tvq")
-    page.locator("#compress-said").get_by_text("60 × 44 pixels of house.tvq").wait_for()
+    page.locator("#compress-said").get_by_text("60 × 44 pixels from house.tvq").wait_for()
 
 
 def test_many_images_at_once(page: Page, tmp_path: Path) -> None:
     for number in range(3):
         draw_facade(STYLES[number]).crop((0, 0, 40 + number, 30)).save(tmp_path / f"{number}.png")
     (tmp_path / "broken.png").write_bytes(b"no image")
-    page.get_by_role("button", name="Many images at once").click()
+    page.get_by_role("button", name="Batch translation").click()
     names = ["0.png", "1.png", "broken.png", "2.png"]
     page.set_input_files("#many-files input[type=file]", [tmp_path / name for name in names])
     page.locator("#many-files").get_by_text(
@@ -527,14 +538,14 @@ def test_training_is_begun_watched_stopped_and_used(
             archive.write(tmp_path / "one.png", f"{number}.png")
     page.get_by_role("tab", name="Train", exact=True).click()
     page.locator("#train-look").click()
-    page.locator(".toast-body").get_by_text("There are no images yet").wait_for()
+    page.locator(".toast-body").get_by_text("No images yet").wait_for()
     page.locator("#train-example").click()
     page.locator("#train-report").get_by_text("300 images, mostly 16 × 16 pixels").wait_for()
     page.set_input_files("#train-files input[type=file]", tmp_path / "houses.zip")
     page.locator("#train-files").get_by_text("houses.zip").wait_for()
     page.locator("#train-look").click()
     page.locator("#train-report").get_by_text("4 images, mostly 64 × 64 pixels").wait_for()
-    page.get_by_label("Colours for grey images").check()
+    page.get_by_label("Colourise grey images").check()
     page.locator("#train-start").click()
     shown(page, "#train-sample img", 1, seconds=120)  # its process begins with importing PyTorch
     page.locator("#train-status figure").first.wait_for()
@@ -543,7 +554,7 @@ def test_training_is_begun_watched_stopped_and_used(
     page.get_by_role("tab", name="Train", exact=True).click()
     page.locator("#train-stop:not([disabled])").click()
     page.locator("#train-use:not([disabled])").wait_for(timeout=60_000)
-    assert "Stopped, and kept" in page.locator("#train-status").inner_text()
+    assert "Stopped and saved" in page.locator("#train-status").inner_text()
     page.locator("#train-use").click()
     page.wait_for_function("() => document.querySelector('#weights input').value.startsWith('houses-colour: grey')")
     draw_facade(STYLES[1]).crop((0, 0, 70, 50)).save(tmp_path / "house.png")
@@ -587,18 +598,18 @@ def test_weights_are_described_brought_and_taken_away(page: Page, demo, tmp_path
     page.set_input_files("#input input[type=file]", tmp_path / "house.png")
     shown(page, "#input img", 1)
     page.get_by_role("button", name="Translate", exact=True).click()
-    page.locator(".toast-body").get_by_text("is not here any more").wait_for()
+    page.locator(".toast-body").get_by_text("is no longer available").wait_for()
 
 
 @pytest.mark.parametrize("width", [1440, 1024, 390])
 def test_nothing_is_wider_than_the_window(page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})
-    parts = {"Draw": "#board canvas", "Make": "#made", "Styles": "#styles-choice", "Translate": "#input"}
+    parts = {"Draw": "#board canvas", "Generate": "#made", "Styles": "#styles-choice", "Translate": "#input"}
     parts |= {
         "Train": "#train-files",
         "Weights": "#models-card",
         "Latents": "#plane",
-        "Faults": "#faults-board canvas",
+        "Anomalies": "#faults-board canvas",
         "Compress": "#compress-input",
     }
     for tab, part in parts.items():

@@ -48,12 +48,12 @@ def test_a_training_from_beginning_to_end(photos, tmp_path, small):
     folder = trainer.new_folder("training")
     trainer.start("colour", [photos], folder=folder, minutes=10, size=32)
     assert trainer.busy
-    with pytest.raises(TrainerError, match="Another training is running"):
+    with pytest.raises(TrainerError, match="Another training run is in progress"):
         trainer.start("colour", [photos], folder=trainer.new_folder("other"), minutes=1, size=32)
     wait(trainer, lambda found: found.sample is not None and len(found.losses.get("g_l1", ())) > 2)
     found = trainer.progress()
     assert found.state == "running"
-    assert found.words == "Colours for grey images"
+    assert found.words == "Colourise grey images"
     assert 0 < found.seconds < 90
     assert found.losses["g_l1"][0][0] < found.losses["g_l1"][-1][0] <= found.images
     trainer.stop()
@@ -99,7 +99,7 @@ def test_folders_that_are_no_trainings_are_left_alone(tmp_path):
         (tmp_path / "runs" / name).mkdir(parents=True)
         (tmp_path / "runs" / name / training.COMMAND_FILE).write_text(text)
         assert trainer.progress(tmp_path / "runs" / name) is None
-    with pytest.raises(TrainerError, match="not there any more"):
+    with pytest.raises(TrainerError, match="no longer exists"):
         trainer.go_on(tmp_path / "runs" / "torn", minutes=1)
 
 

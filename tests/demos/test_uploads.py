@@ -67,10 +67,10 @@ def test_images_become_one_folder(tmp_path):
 @pytest.mark.parametrize(
     ("files", "words"),
     [
-        ([], "There are no files yet"),
+        ([], "No files yet"),
         (["set.zip", "1.png"], "zip files and single images"),
         (["set.zip", "set.zip", "set.zip"], "3 zip files"),
-        (["words.zip"], "words.zip holds no images"),
+        (["words.zip"], "words.zip contains no images"),
         (["torn.zip"], "torn.zip cannot be unpacked"),
         (["fake.zip"], "fake.zip cannot be unpacked"),
         (["notes.txt"], "None of the 1 files is an image"),
@@ -108,5 +108,5 @@ def test_folders_without_end_are_left_out(tmp_path):
 
 
 def test_arrays_are_no_images(tmp_path):
-    with pytest.raises(UploadError, match="holds no images"):
+    with pytest.raises(UploadError, match="contains no images"):
         unpack([zipped(tmp_path / "set.zip", "data.npz")], tmp_path / "out")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,37 +13,13 @@ import torch
 from PIL import Image
 from rich.console import Console
 
-from translate.config import (
-    AutoencoderConfig,
-    CUTConfig,
-    CycleGANConfig,
-    DataConfig,
-    FastCUTConfig,
-    ImageSetConfig,
-    LearningRunConfig,
-    Pix2PixConfig,
-    RunConfig,
-    SegmentationConfig,
-    UnpairedDataConfig,
-    VAEConfig,
-    VQVAEConfig,
-)
+from translate.config import METHODS, configure
 from translate.data.paired import PairedImages
 from translate.engine import Display, Engine
 from translate.engine.distributed import World
 from translate.engine.train import initial_seed
 from translate.recipes import open_recipe
 
-METHODS: dict[str, Any] = {
-    "pix2pix": Pix2PixConfig,
-    "segmentation": SegmentationConfig,
-    "cyclegan": CycleGANConfig,
-    "cut": CUTConfig,
-    "fastcut": FastCUTConfig,
-    "ae": AutoencoderConfig,
-    "vae": VAEConfig,
-    "vqvae": VQVAEConfig,
-}
 LEARNERS = ("ae", "vae", "vqvae")
 PALETTE = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
 SIZE = 32
@@ -103,8 +78,7 @@ def make_config(pairs: Path, tmp_path: Path) -> Callable[..., Any]:
     """
 
     def make(method: str = "pix2pix", **given: Any) -> Any:
-        kind = METHODS[method]
-        data_kind = UnpairedDataConfig if method in ("cyclegan", "cut", "fastcut") else DataConfig
+        unpaired = METHODS[method].data == "domains"
         if method in LEARNERS:
             return learner(method, **given)
         values: dict[str, Any] = {
@@ -120,15 +94,14 @@ def make_config(pairs: Path, tmp_path: Path) -> Callable[..., Any]:
         values |= {"depth": 3} if method == "segmentation" else {"d_width": 4, "d_layers": 2}
         if method in ("cut", "fastcut"):
             values |= {"projection": 8, "num_patches": 8}
-        if data_kind is UnpairedDataConfig and given.get("generator", "resnet") == "resnet":
+        if unpaired and given.get("generator", "resnet") == "resnet":
             values |= {"num_blocks": 1}
         values |= given
-        if kind is Pix2PixConfig and values.get("generator", "unet") == "unet":
+        if method == "pix2pix" and values.get("generator", "unet") == "unet":
             # At depth 5 the innermost level is one pixel; enlarged to 2x2 and normalised, the middle weight of its
             # kernel has no effect: its gradient is rounding alone, which Adam makes steps of.
             values = {"depth": 4} | values
-        data, run = data_kind(**_taken(data_kind, values)), RunConfig(**_taken(RunConfig, values))
-        return kind(data=data, run=run, **values)
+        return configure(method, **values)
 
     def learner(method: str, **given: Any) -> Any:
         values: dict[str, Any] = {
@@ -148,15 +121,9 @@ def make_config(pairs: Path, tmp_path: Path) -> Callable[..., Any]:
         if given.get("body", "conv") == "conv":
             values["width"] = 4
         values |= given
-        data = ImageSetConfig(**_taken(ImageSetConfig, values))
-        run = LearningRunConfig(**_taken(LearningRunConfig, values))
-        return METHODS[method](data=data, run=run, **values)
+        return configure(method, **values)
 
     return make
-
-
-def _taken(group: type, values: dict[str, Any]) -> dict[str, Any]:
-    return {field.name: values.pop(field.name) for field in fields(group) if field.name in values}
 
 
 class Session:

@@ -80,7 +80,8 @@ def plant(function):
 
 
 @pytest.mark.parametrize(
-    ("kind", "words"), [("nothing", "does nothing"), ("inverted", "inverts"), ("collapsed", "one image")]
+    ("kind", "words"),
+    [("nothing", "hardly changes its inputs"), ("inverted", "inverts"), ("collapsed", "has collapsed")],
 )
 def test_planted_faults_of_a_generator_are_caught(train, kind, words):
     log, said = train(spoil=plant(FAULTS[kind]), images=300)
@@ -97,7 +98,7 @@ def test_a_discriminator_that_has_won_is_caught(train):
     """A generator that cannot move blurs, and the real images are noise: a discriminator soon tells them surely."""
     blur = plant(lambda images: F.avg_pool2d(images, 5, 1, 2))
     log, said = train(spoil=blur, d_width=16, learning_rate=5e-3, log_every=50)
-    assert any(line.startswith("d_b has won") for line in log[-1]["alarms"])
+    assert any(line.startswith("d_b dominates") for line in log[-1]["alarms"])
     assert "--r1-weight 1" in said
 
 
@@ -128,7 +129,7 @@ def test_an_alarm_ends_with_its_cause_and_may_come_again(train):
     recipe.guessing_losses = {"d": 0.25}
     detectors = Detectors(recipe)
     bad, good = {"d": 0.001}, {"d": 0.2}
-    said = [len(detectors.judge(means, broken=[])[1]) for means in (bad, bad, bad, good, bad, bad)]
+    said = [len(detectors.check(means, broken=[])[1]) for means in (bad, bad, bad, good, bad, bad)]
     assert said == [0, 1, 0, 0, 0, 1]
 
 

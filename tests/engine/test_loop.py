@@ -220,7 +220,7 @@ def test_minutes(make_config, capsys):
     train(config)
     images = log_entries(config.run.out)[-1]["images"]
     assert 0 < images < 100_000
-    assert "The same command again goes on from here" in " ".join(capsys.readouterr().out.split())
+    assert "Run the same command again to resume" in " ".join(capsys.readouterr().out.split())
     assert translate.load(config.run.out, device="cpu").config.training.images_seen == images
     train(make_config(images=images + 2))
     assert log_entries(config.run.out)[-1]["images"] == images + 2
@@ -242,7 +242,7 @@ def test_a_batch_that_processes_cannot_share_is_refused(make_config):
     config = make_config(batch_size=3)
     recipe, data = open_recipe(config)
     world = World(rank=0, size=2, device=torch.device("cpu"))
-    with pytest.raises(ConfigError, match="--batch-size 3 cannot be shared by 2 processes"):
+    with pytest.raises(ConfigError, match="--batch-size 3 cannot be split evenly across 2 processes"):
         Engine(recipe, data, config=config, world=world, display=Display(enabled=False))
     data.close()
 

@@ -144,7 +144,7 @@ def test_learners(make_config, open_session, given):
     if model.can_sample:
         assert model.sample(2, seed=1)[0].size == (16, 16)
     assert model.config.training.recipe == given["method"]
-    with pytest.raises(ValueError, match="makes images again"):
+    with pytest.raises(ValueError, match="holds an autoencoder, which reconstructs images"):
         translate.Translator(model.network, model.config)
 
 

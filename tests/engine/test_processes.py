@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from translate.checkpoint import load_state, saved_states
-from translate.config import ImageSetConfig, StyleGANConfig, StyleGANRunConfig, to_dict
+from translate.config import configure, to_dict
 
 WORKER = Path(__file__).with_name("train_worker.py")
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and torchrun as on Unix")
@@ -109,7 +109,7 @@ def test_two_processes_signalled_killed_and_resumed_equal_uninterrupted(long_con
     whole = elsewhere(long_config, "whole")
     finish(whole, processes=2)
     _, output = signal_in_the_midst(long_config, signal.SIGTERM, processes=2)
-    assert "The same command again goes on from here" in " ".join(output.split())
+    assert "Run the same command again to resume" in " ".join(output.split())
     code, output = signal_in_the_midst(long_config, signal.SIGKILL, processes=2)
     assert code != 0
     output = finish(long_config, processes=2)
@@ -162,14 +162,12 @@ def test_two_processes_grow_a_stylegan_as_one_does(tmp_path):
     """With R1, mixed styles, noise, and a size that fades in: one process takes the shares as micro-batches."""
     pixels = np.random.default_rng(0).integers(0, 256, (40, 16, 16), dtype=np.uint8)
     np.savez(tmp_path / "set.npz", images=pixels, labels=np.arange(40) % 3)
-    run = StyleGANRunConfig(
-        out=tmp_path / "one", images=112, batch_size=8, micro_batch=4, device="cpu", precision="fp32", keep=1
-    )
-    one = StyleGANConfig(
-        data=ImageSetConfig(root=tmp_path / "set.npz"), run=run, conditional=True, width=4, latent=6, style=7,
-        r1_weight=3.0, path_weight=0.0, stay_images=16, fade_images=48,
+    one = configure(
+        "stylegan", root=tmp_path / "set.npz", out=tmp_path / "one", images=112, batch_size=8, micro_batch=4,
+        device="cpu", precision="fp32", keep=1, conditional=True, width=4, latent=6, style=7, r1_weight=3.0,
+        path_weight=0.0, stay_images=16, fade_images=48,
     )  # fmt: skip
-    two = replace(one, run=replace(run, out=tmp_path / "two", micro_batch=None))
+    two = replace(one, run=replace(one.run, out=tmp_path / "two", micro_batch=None))
     finish(one)
     finish(two, processes=2)
     expected, found = final(one)[0], final(two)[0]

@@ -198,8 +198,8 @@ def test_a_torn_state_is_named_and_the_one_before_used(make_config, open_session
     newest = saved_states(config.run.out / "states")[-1]
     newest.write_bytes(newest.read_bytes()[:1000])
     session = open_session(config)
-    assert f"{newest} is torn or unreadable" in session.said
-    assert "going back to the state before it" in session.said
+    assert f"{newest} is truncated or unreadable" in session.said
+    assert "falling back to the previous state" in session.said
     assert session.engine.images == 4
     assert_equal(session.train().tensors(), whole.tensors())
     for path in saved_states(config.run.out / "states"):
@@ -283,7 +283,7 @@ def test_networks_that_make_their_output_otherwise_are_refused(make_config, open
     config = make_config(images=2)
     open_session(config).train()
     for source in (config.run.out, config.run.out / "weights"):
-        with pytest.raises(ConfigError, match=r"makes its output otherwise \(residual\)"):
+        with pytest.raises(ConfigError, match=r"computes its output differently \(residual\)"):
             open_session(make_config(start_from=source, out=tmp_path / "next", residual=True))
     whole = translate.engine.resume.network_configs
 
@@ -292,13 +292,13 @@ def test_networks_that_make_their_output_otherwise_are_refused(make_config, open
         return {**found, "g": {**found["g"], "colours": True}}
 
     monkeypatch.setattr("translate.engine.resume.network_configs", other)
-    with pytest.raises(ConfigError, match=r"begun by an earlier release.*\(colours\): give another --out"):
+    with pytest.raises(ConfigError, match=r"was started by an earlier release.*\(colours\): give another --out"):
         open_session(make_config(images=4))
 
 
 def test_start_from_another_network_is_refused(make_config, open_session, tmp_path):
     first = open_session(elsewhere(make_config(), "first")).train().engine
-    with pytest.raises(ConfigError, match=r"--start-from .*its network g is built otherwise .*--width"):
+    with pytest.raises(ConfigError, match=r"--start-from .*its network g has another architecture .*--width"):
         open_session(make_config(start_from=first.run.out, width=8))
     with pytest.raises(ValueError, match="does not exist"):
         open_session(make_config(start_from=tmp_path / "nowhere", out=tmp_path / "other"))

@@ -49,9 +49,9 @@ def test_a_code_decides_the_look_and_an_example_has_one(trained, picture):
 def test_previews_are_what_the_weights_make(trained):
     engine = trained.engine
     shown = engine.recipe.sample(engine.nets, engine.sample_batch, precision="fp32")
-    assert list(shown) == ["input", "output", "another", "like target", "target"]
+    assert list(shown) == ["input", "output", "other style", "target style", "target"]
     model = translate.load(trained.config.run.out, device="cpu", precision="fp32")
-    for name, seed in (("output", trained.config.run.seed), ("another", trained.config.run.seed + 1)):
+    for name, seed in (("output", trained.config.run.seed), ("other style", trained.config.run.seed + 1)):
         made = torch.cat([model.unit((image + 1) / 2, seed=seed) for image in shown["input"].split(1)])
         torch.testing.assert_close(made, (shown[name] / 2 + 0.5).clamp(0, 1), rtol=0, atol=1e-5)
 
@@ -134,25 +134,39 @@ def test_resume_is_exact(make_config, open_session, assert_equal):
     assert_equal(open_session(make_config(**STYLED)).train().tensors(), whole.tensors())
 
 
-def test_the_command_makes_several_looks_or_that_of_an_example(trained, picture, tmp_path, capsys):
+def test_the_command_makes_several_variants_or_that_of_a_reference(trained, picture, tmp_path, capsys):
     weights, source = str(trained.config.run.out), tmp_path / "house.png"
     picture.save(source)
-    assert main(["apply", weights, str(source), "-o", str(tmp_path / "looks"), "--looks", "3", "--seed", "4"]) == 0
-    assert sorted(path.name for path in (tmp_path / "looks").iterdir()) == [f"house-{n}.png" for n in (4, 5, 6)]
-    assert "1 of 1 translated, 3 times each" in capsys.readouterr().out
+    assert (
+        main(["apply", weights, str(source), "-o", str(tmp_path / "variants"), "--variants", "3", "--seed", "4"]) == 0
+    )
+    assert sorted(path.name for path in (tmp_path / "variants").iterdir()) == [f"house-{n}.png" for n in (4, 5, 6)]
+    assert "1 of 1 translated, 3 variants each" in capsys.readouterr().out
     model = translate.load(weights, device="cpu")
-    assert Image.open(tmp_path / "looks" / "house-5.png").tobytes() == model(picture, seed=5).tobytes()
+    assert Image.open(tmp_path / "variants" / "house-5.png").tobytes() == model(picture, seed=5).tobytes()
 
     example = picture.rotate(90, expand=True)
     example.save(tmp_path / "example.png")
     assert (
-        main(["apply", weights, str(source), "-o", str(tmp_path / "like.png"), "--like", str(tmp_path / "example.png")])
+        main(
+            [
+                "apply",
+                weights,
+                str(source),
+                "-o",
+                str(tmp_path / "like.png"),
+                "--reference",
+                str(tmp_path / "example.png"),
+            ]
+        )
         == 0
     )
     assert Image.open(tmp_path / "like.png").tobytes() == model(picture, code=model.encode(example)).tobytes()
 
     assert main(["info", weights]) == 0
-    assert "5 numbers: another --seed, another picture" in " ".join(capsys.readouterr().out.split())
+    assert "5 numbers: random by --seed, or taken from an image by --reference" in " ".join(
+        capsys.readouterr().out.split()
+    )
 
 
 def test_nothing_given_is_overwritten_and_a_bad_file_is_named_once(trained, picture, tmp_path, capsys):
@@ -162,16 +176,16 @@ def test_nothing_given_is_overwritten_and_a_bad_file_is_named_once(trained, pict
     picture.rotate(180).save(tmp_path / "like.png")
     example = (tmp_path / "like.png").read_bytes()
     given = ["apply", weights, str(folder / "a.png"), "-o"]
-    assert main([*given, str(tmp_path / "like.png"), "--like", str(tmp_path / "like.png")]) == 2
+    assert main([*given, str(tmp_path / "like.png"), "--reference", str(tmp_path / "like.png")]) == 2
     assert "is an input and would be overwritten" in capsys.readouterr().err
     assert (tmp_path / "like.png").read_bytes() == example
-    assert main([*given, str(folder), "--looks", "2"]) == 0  # beside the input, under names of their own
+    assert main([*given, str(folder), "--variants", "2"]) == 0  # beside the input, under names of their own
     assert {path.name for path in folder.iterdir()} == {"a.png", "a-0.png", "a-1.png"}
     (folder / "bad.png").write_bytes(b"no image")
-    assert main(["apply", weights, str(folder), "-o", str(tmp_path / "out"), "--looks", "2"]) == 1
+    assert main(["apply", weights, str(folder), "-o", str(tmp_path / "out"), "--variants", "2"]) == 1
     said = capsys.readouterr()
     assert said.err.count("bad.png") == 1
-    assert "3 of 4 translated, 2 times each" in said.out
+    assert "3 of 4 translated, 2 variants each" in said.out
 
 
 def test_a_size_below_what_the_encoder_takes_is_said(make_config, open_session):
@@ -198,12 +212,12 @@ def test_evaluation_gives_each_image_a_look_of_its_own(trained, pairs, tmp_path,
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--looks", "2", "--like", "x.png"], "--like is one look, and --looks asks for several"),
-        (["--looks", "2"], "makes one output of an image, whatever the seed"),
-        (["--like", "SOURCE"], "takes no style code: it was trained without --style-dim"),
+        (["--variants", "2", "--reference", "x.png"], "--reference fixes the style, and --variants varies it"),
+        (["--variants", "2"], "makes one output per image, whatever the seed"),
+        (["--reference", "SOURCE"], "takes no style code: it was trained without --style-dim"),
     ],
 )
-def test_looks_of_weights_that_have_none_are_refused(tiny_weights, picture, tmp_path, capsys, options, message):
+def test_variants_of_weights_that_have_none_are_refused(tiny_weights, picture, tmp_path, capsys, options, message):
     source = tmp_path / "house.png"
     picture.save(source)
     options = [str(source) if option == "SOURCE" else option for option in options]
@@ -214,8 +228,8 @@ def test_looks_of_weights_that_have_none_are_refused(tiny_weights, picture, tmp_
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"generator": "unet"}, "--style-dim modulates residual blocks, which a U-Net has not"),
-        ({"generator": "resnet", "noise": "always"}, "--noise always is dropout's"),
+        ({"generator": "unet"}, "--style-dim modulates residual blocks, and a U-Net has none"),
+        ({"generator": "resnet", "noise": "always"}, "--noise always and --style-dim both vary the output"),
         ({"generator": "resnet", "num_blocks": 0}, "--style-dim modulates residual blocks, and there are none"),
     ],
 )
@@ -229,7 +243,7 @@ def test_a_resnet_is_chosen_for_codes_unless_one_is_named(make_config):
     assert make_config().generator == "unet"  # as runs of earlier releases have recorded
 
 
-def test_onnx_has_the_middle_look(trained, tmp_path, picture, capsys):
+def test_onnx_has_the_middle_variant(trained, tmp_path, picture, capsys):
     pytest.importorskip("onnxruntime")
     file = tmp_path / "model.onnx"
     assert main(["export", str(trained.config.run.out), "-o", str(file)]) == 0
@@ -238,10 +252,10 @@ def test_onnx_has_the_middle_look(trained, tmp_path, picture, capsys):
         np.asarray(each, dtype=int) for each in (onnx(picture), model(picture, code=torch.zeros(1, STYLE)))
     )
     assert np.abs(made - expected).max() <= 1
-    with pytest.raises(InferenceError, match="is ONNX, and has no encoder"):
+    with pytest.raises(InferenceError, match="is ONNX without the style encoder"):
         onnx.encode(picture)
     picture.save(tmp_path / "house.png")
-    assert main(["apply", str(file), str(tmp_path / "house.png"), "-o", str(tmp_path / "out"), "--looks", "2"]) == 2
+    assert main(["apply", str(file), str(tmp_path / "house.png"), "-o", str(tmp_path / "out"), "--variants", "2"]) == 2
     assert main(["info", str(file)]) == 0
     assert "style code" not in capsys.readouterr().out
 

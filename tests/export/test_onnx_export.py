@@ -238,7 +238,7 @@ def test_the_source_is_not_overwritten(source, tmp_path):
 
 @pytest.mark.parametrize(("export", "name"), [(export_onnx, "again.onnx"), (export_safetensors, "again.safetensors")])
 def test_an_export_is_no_source(exported, tmp_path, export, name):
-    with pytest.raises(ExportError, match="was exported already: export from the weights that it was made of"):
+    with pytest.raises(ExportError, match="was exported already: export from the weights it was made from"):
         export(exported, tmp_path / name)
     assert not (tmp_path / name).exists()
 

@@ -66,7 +66,7 @@ def test_weights_of_the_same_name_in_the_working_folder_come_first(shipped, tiny
 def test_what_is_not_there_is_refused_by_name(shipped, name):
     with pytest.raises(WeightsError) as caught:
         find_weights(name)
-    assert str(caught.value).startswith(f"'{name}' is no file or folder")
+    assert str(caught.value).startswith(f"'{name}' is not a file or folder")
 
 
 @pytest.mark.parametrize(("name", "hint"), [("facade", "Did you mean facades?"), ("map", "Did you mean maps?")])
@@ -74,11 +74,11 @@ def test_a_near_name_is_suggested(shipped, name, hint):
     with pytest.raises(WeightsError) as caught:
         find_weights(name)
     assert str(caught.value).endswith(hint)
-    assert "(there are: facades, maps)" in str(caught.value)
+    assert "(available: facades, maps)" in str(caught.value)
 
 
 def test_a_far_name_is_refused_without_a_guess(shipped):
-    with pytest.raises(WeightsError, match=r"'zebra' is no file or folder.*facades, maps\)\.$"):
+    with pytest.raises(WeightsError, match=r"'zebra' is not a file or folder.*facades, maps\)\.$"):
         find_weights("zebra")
 
 
@@ -124,7 +124,7 @@ def test_devices():
     assert choose_device().type in ("cpu", "cuda", "mps")
     with pytest.raises(DeviceError, match=r"device 'gpu' is unknown: this machine has .*cpu"):
         choose_device("gpu")
-    with pytest.raises(DeviceError, match=r"device 'cuda:99' is not there: this machine has .*cpu"):
+    with pytest.raises(DeviceError, match=r"device 'cuda:99' is not available: this machine has .*cpu"):
         choose_device("cuda:99")
 
 

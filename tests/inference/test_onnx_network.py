@@ -232,8 +232,8 @@ def test_files_of_releases_whose_graphs_did_not_pad_still_work(older, size):
 def test_what_sides_other_programs_may_give_is_said(colour, older, capsys):
     assert describe(colour[0]).sides is None
     for file, sides, words in [
-        (colour[1], (1, 1), "other programs may give it images of any height and width"),
-        (older[1], (4, 4), "other programs must give it heights and widths that are multiples of 4, 4 at least"),
+        (colour[1], (1, 1), "takes images of any height and width in other programs"),
+        (older[1], (4, 4), "needs heights and widths that are multiples of 4, at least 4, in other programs"),
     ]:
         assert describe(file).sides == sides
         assert main(["info", str(file)]) == 0
@@ -315,21 +315,19 @@ def test_a_torn_file_is_refused(colour, tmp_path, share):
     whole = colour[1].read_bytes()
     torn = tmp_path / "torn.onnx"
     torn.write_bytes(whole[: int(share * len(whole))])
-    with pytest.raises(WeightsError, match=r"torn\.onnx is not a whole ONNX file \(.*\): copy or export it again"):
+    with pytest.raises(WeightsError, match=r"torn\.onnx is a broken ONNX file \(.*\): copy or export it again"):
         load(torn)
 
 
 def test_text_that_is_no_text_is_refused(colour, tmp_path):
     (tmp_path / "odd.onnx").write_bytes(colour[1].read_bytes().replace(b'"tiny"', b'"t\xff\xfey"'))
-    with pytest.raises(WeightsError, match=r"odd\.onnx is not a whole ONNX file \(.*decode"):
+    with pytest.raises(WeightsError, match=r"odd\.onnx is a broken ONNX file \(.*decode"):
         load(tmp_path / "odd.onnx")
 
 
 def test_a_file_of_another_format_is_refused(colour, tmp_path):
     (tmp_path / "renamed.onnx").write_bytes(colour[0].read_bytes())
-    with pytest.raises(
-        WeightsError, match=r"is a safetensors file, whatever its name says: rename it to renamed\.safe"
-    ):
+    with pytest.raises(WeightsError, match=r"is a safetensors file despite its name: rename it to renamed\.safe"):
         load(tmp_path / "renamed.onnx")
 
 

@@ -33,14 +33,14 @@ def model(weights) -> StyleModel:
 
 
 def test_psi_leads_to_the_mean_image(model):
-    (mean,) = model.styled(psi=0.0).sampled(1, seed=1)[0]
-    assert torch.equal(mean, model.styled(psi=0.0).sampled(1, seed=2)[0][0])
-    near, far = (model.styled(psi=psi).sampled(1, seed=1)[0][0] for psi in (0.3, 1.0))
+    (mean,) = model.styled(truncation=0.0).sampled(1, seed=1)[0]
+    assert torch.equal(mean, model.styled(truncation=0.0).sampled(1, seed=2)[0][0])
+    near, far = (model.styled(truncation=truncation).sampled(1, seed=1)[0][0] for truncation in (0.3, 1.0))
     assert (near - mean).abs().mean() < (far - mean).abs().mean()
-    assert torch.equal(model.styled(psi=[1.0] * 6).sampled(2)[0], model.sampled(2)[0])
+    assert torch.equal(model.styled(truncation=[1.0] * 6).sampled(2)[0], model.sampled(2)[0])
     # A layer by itself, and the model itself as it was.
-    assert not torch.equal(model.styled(psi=[1, 1, 1, 1, 1, 0]).sampled(2)[0], model.sampled(2)[0])
-    assert torch.equal(model.psi, torch.ones(6))
+    assert not torch.equal(model.styled(truncation=[1, 1, 1, 1, 1, 0]).sampled(2)[0], model.sampled(2)[0])
+    assert torch.equal(model.truncation, torch.ones(6))
 
 
 def test_noise_on_and_off(model):
@@ -101,13 +101,13 @@ def test_principal_components_have_the_deviation_of_styles(model):
 
 
 def test_styles_are_truncated_layer_by_layer_afterwards(model):
-    psi = [0.5] * 3 + [0.0] * (model.num_layers - 3)
+    truncation = [0.5] * 3 + [0.0] * (model.num_layers - 3)
     styles = model.seeded([7, 8])
-    torch.testing.assert_close(model.truncated(styles, psi), model.styled(psi=psi).seeded([7, 8]))
+    torch.testing.assert_close(model.truncated(styles, truncation), model.styled(truncation=truncation).seeded([7, 8]))
     torch.testing.assert_close(model.truncated(styles, [1.0]), styles)
     with pytest.raises(InferenceError, match="out of range"):
         model.truncated(styles, [9.0])
-    with pytest.raises(InferenceError, match="2 values of psi"):
+    with pytest.raises(InferenceError, match="2 truncation values were given, and 'style' has 6 layers"):
         model.truncated(styles, [1.0, 1.0])
 
 
@@ -152,18 +152,21 @@ def test_features_are_compared_too(model):
 
 
 @pytest.mark.parametrize(
-    ("psi", "match"),
-    [(2.5, "psi 2.5 is out of range: it is -2 to 2"), ([1.0, 0.5], "2 values of psi .* has 6 layers")],
+    ("truncation", "match"),
+    [
+        (2.5, "truncation 2.5 is out of range: it is -2 to 2"),
+        ([1.0, 0.5], "2 truncation values were given, and .* has 6 layers"),
+    ],
 )
-def test_wrong_psi(model, psi, match):
+def test_wrong_truncation(model, truncation, match):
     with pytest.raises(InferenceError, match=match):
-        model.styled(psi=psi)
+        model.styled(truncation=truncation)
 
 
 def test_what_means_nothing_is_refused(model, weights, tmp_path):
-    with pytest.raises(InferenceError, match="only the direction of its latents matters: give --psi"):
+    with pytest.raises(InferenceError, match="only the direction of its latents matters: use --truncation"):
         model.sample(1, temperature=0.7)
-    with pytest.raises(InferenceError, match="styles of one network mean nothing to another"):
+    with pytest.raises(InferenceError, match="styles of one network cannot be used with another"):
         model.mixed(torch.randn(1, 6, 6), torch.randn(1, 8, 6), layers=(0, 2))
     with pytest.raises(InferenceError, match="in 6 layers, numbered from 0: there are none from 7 on"):
         model.mixed(model.seeded([0]), model.seeded([1]), layers=(7, None))
@@ -186,8 +189,8 @@ def test_commands(weights, tmp_path, capsys):
         return capsys.readouterr().out
 
     for name, options in {
-        "psi": ["--psi", "0.5"],
-        "layers": ["--psi", "1", "1", "1", "0.5", "0.5", "0.5", "--noise", "none"],
+        "truncation": ["--truncation", "0.5"],
+        "layers": ["--truncation", "1", "1", "1", "0.5", "0.5", "0.5", "--noise", "none"],
         "ways": ["--count", "2", "--interpolate", "3", "--space", "w"],
     }.items():
         run("sample", str(weights), "-o", str(tmp_path / f"{name}.png"), *options)
@@ -212,19 +215,19 @@ def test_commands(weights, tmp_path, capsys):
 def test_commands_say_what_is_wrong(weights, tmp_path, capsys):
     gan = save_sampler(tmp_path / "gan", "gan")
     for arguments, match in (
-        (["sample", str(gan), "-o", "x.png", "--psi", "0.5"], "'gan' is no StyleGAN: leave out --psi"),
+        (["sample", str(gan), "-o", "x.png", "--truncation", "0.5"], "'gan' is not a StyleGAN: omit --truncation"),
         (["sample", str(weights), "-o", "x.png", "--mix", "fine", "--interpolate", "3"], "choose one"),
         (["sample", str(weights), "-o", str(tmp_path / "folder"), "--mix", "fine"], "name a .png"),
-        (["sample", str(weights), "-o", "x.png", "--psi", "7"], "psi 7 is out of range"),
-        (["directions", str(weights), "-o", "x.jpg"], "the sheet is a .png"),
+        (["sample", str(weights), "-o", "x.png", "--truncation", "7"], "truncation 7 is out of range"),
+        (["directions", str(weights), "-o", "x.jpg"], "the image grid must be a .png"),
         (
             ["directions", str(weights), "-o", "x.png", "--layers", "fine"],
             "in 6 layers, numbered from 0: there are none from 7 on",
         ),
-        (["directions", str(weights), "-o", "x.png", "--psi", "9"], "psi 9 is out of range"),
+        (["directions", str(weights), "-o", "x.png", "--truncation", "9"], "truncation 9 is out of range"),
         (["sample", str(weights), "-o", "x.png", "--space", "w"], "add --interpolate"),
-        (["sample", str(weights), "-o", "x.png", "--mix", "coarse", "--columns", "2"], "has columns of its own"),
-        (["directions", str(weights), "-o", "x.png", "--only", "9"], "has 6 directions"),
+        (["sample", str(weights), "-o", "x.png", "--mix", "coarse", "--columns", "2"], "--mix sets its own columns"),
+        (["directions", str(weights), "-o", "x.png", "--only", "9"], "has only 6 directions"),
         (["project", str(gan), "x.png", "-o", "out"], "has no styles"),
         (["project", str(weights), str(tmp_path / "none.png"), "-o", "out"], "none.png"),
     ):
@@ -262,7 +265,7 @@ def test_a_direction_towards_a_class(weights, tmp_path, capsys):
     given = ["--classifier", str(tmp_path / "classifier")]
     assert main([*command, *given, "--towards", "b"]) == 0
     assert "1 directions by --towards b, -2 to 2" in capsys.readouterr().out
-    for options, said in (([*given, "--towards", "d"], "knows no class 'd': choose among a, b, c"), (given, "both")):
+    for options, said in (([*given, "--towards", "d"], "has no class 'd': choose from a, b, c"), (given, "both")):
         assert main([*command, *options]) == 2
         assert said in " ".join(capsys.readouterr().err.split())
 
@@ -272,5 +275,5 @@ def test_features_of_other_images_are_refused(weights, tmp_path, capsys):
     Image.new("RGB", (16, 16)).save(tmp_path / "given.png")
     command = ["project", str(weights), str(tmp_path / "given.png"), "-o", str(tmp_path / "out"), "--device", "cpu"]
     assert main([*command, "--features", str(tmp_path / "classifier")]) == 2
-    assert "knows images of 16 px and 1 channels, and 'style' makes some of 16 px and 3" in capsys.readouterr().err
+    assert "was trained on images of 16 px and 1 channels, and 'style' generates 16 px and 3" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -25,12 +25,12 @@ def test_mixtures_are_read(text, expected):
 
 @pytest.mark.parametrize("text", ["", ":1", "red-fuji:", "red-fuji:x", "red-fuji:-1", "red-fuji:nan", "a:inf", "a,,b"])
 def test_what_is_no_mixture_is_refused(text):
-    with pytest.raises(ConfigError, match="is no style and weight: write NAME"):
+    with pytest.raises(ConfigError, match="is not a style and weight: write NAME"):
         parse_mixture(text)
 
 
 def test_a_style_that_is_named_twice_is_refused():
-    with pytest.raises(ConfigError, match="red-fuji is there twice"):
+    with pytest.raises(ConfigError, match="red-fuji is given twice"):
         parse_mixture("red-fuji:0.2,red-fuji:0.8")
 
 
@@ -45,11 +45,11 @@ def test_codes():
 def test_what_there_is_not():
     with pytest.raises(ConfigError, match=r"no style 'starry': did you mean starry-night\?"):
         mixed_code(CODES, NAMES, "starry")
-    with pytest.raises(ConfigError, match="no style 'cubism': choose among starry-night, red-fuji, low-tide"):
+    with pytest.raises(ConfigError, match="there is no style 'cubism': choose from starry-night, red-fuji, low-tide"):
         mixed_code(CODES, NAMES, "cubism")
     for weights in ({"red-fuji": 0.0}, {"red-fuji": 2.0, "low-tide": -1.0}):
-        with pytest.raises(ConfigError, match="add up to nothing"):
+        with pytest.raises(ConfigError, match="style weights must be 0 or more, and at least one above 0"):
             mixed_code(CODES, NAMES, weights)
     for strength in (-0.1, 3.0, float("nan")):
-        with pytest.raises(ConfigError, match=r"a strength is 0 to 1\.5"):
+        with pytest.raises(ConfigError, match=r"the strength must be 0 to 1\.5"):
             mixed_code(CODES, NAMES, "red-fuji", strength=strength)

@@ -84,9 +84,9 @@ def test_perceptual_loss_teaches_the_output_only():
 
 def test_perceptual_layers_must_meet():
     layer = torch.ones(1, 1, 2, 2)
-    with pytest.raises(ValueError, match="as many layers of both"):
+    with pytest.raises(ValueError, match="equal numbers of layers"):
         perceptual_loss([layer], [layer, layer])
-    with pytest.raises(ValueError, match="one at least"):
+    with pytest.raises(ValueError, match="at least one"):
         perceptual_loss([], [])
     with pytest.raises(ValueError, match="shape"):
         perceptual_loss([layer], [torch.ones(1, 1, 4, 4)])

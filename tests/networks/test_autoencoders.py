@@ -83,9 +83,9 @@ def test_vqvae_goes_through_codes():
 
 def test_parts_that_do_not_fit_are_refused():
     quantizer = QuantizerConfig(num_codes=6, code_dim=5)
-    with pytest.raises(ConfigError, match="codes of 4 numbers do not fit words of 5"):
+    with pytest.raises(ConfigError, match="vectors of dimension 4 do not fit codebook entries of dimension 5"):
         VQVAENetworkConfig(codec=CodecConfig(code_dim=4), quantizer=quantizer)
-    with pytest.raises(ConfigError, match="another square"):
+    with pytest.raises(ConfigError, match="the size of their grid"):
         VQVAENetworkConfig(
             codec=CodecConfig(size=16, code_dim=5), quantizer=quantizer, prior=CodePriorConfig(num_codes=6, side=7)
         )

@@ -110,12 +110,12 @@ def test_batches_do_not_matter_and_seeds_repeat():
 
 def test_what_cannot_be_fitted():
     config = PatchAnomalyConfig(channels=1, size=SIDE, num_patches=10_000, cells=2)
-    with pytest.raises(ConfigError, match="12 normal images to learn from and 40 others: 20 of each"):
+    with pytest.raises(ConfigError, match="12 normal training images and 40 held-out ones: at least 20 of each"):
         fit_patches(config, [textures(12)], textures(40), num_images=12)
     with pytest.raises(ConfigError, match="30 images have 1,920 patches, and 10,000 are to be kept: lower --patches"):
         fit_patches(config, [textures(30)], textures(40), num_images=30)
-    with pytest.raises(ConfigError, match="--size 100 is no multiple of 32: choose 96"):
+    with pytest.raises(ConfigError, match="--size 100 is not a multiple of 32: choose 96"):
         PatchAnomalyConfig(size=100)
-    with pytest.raises(ConfigError, match="3 cells a side do not divide the 32 patches"):
+    with pytest.raises(ConfigError, match="3 cells per side do not divide the 32 patches per side"):
         PatchAnomalyConfig(method="padim", cells=3)
     assert NUM_FEATURES == 152

@@ -6,23 +6,23 @@ import torch
 from translate.blocks.style import enlarged, halved
 from translate.config import ConfigError
 from translate.config.networks import StyleDiscriminatorConfig, StyleGeneratorConfig
-from translate.networks import StyleJudge, StyleSampler, build_network
+from translate.networks import StyleDiscriminator, StyleGenerator, build_network
 
 
-def sampler(*, noise: float = 0.3, **given) -> StyleSampler:
+def sampler(*, noise: float = 0.3, **given) -> StyleGenerator:
     torch.manual_seed(0)
     config = StyleGeneratorConfig(**{"size": 16, "widths": (12, 10, 8), "latent": 6, "style": 7} | given)
     network = build_network(config)
-    assert isinstance(network, StyleSampler)
+    assert isinstance(network, StyleGenerator)
     for name, parameter in network.named_parameters():
         if name.endswith("strength"):
             torch.nn.init.constant_(parameter, noise)
     return network.eval()
 
 
-def judge(**given) -> StyleJudge:
+def judge(**given) -> StyleDiscriminator:
     torch.manual_seed(0)
-    return StyleJudge(StyleDiscriminatorConfig(**{"size": 16, "widths": (12, 10, 8)} | given))
+    return StyleDiscriminator(StyleDiscriminatorConfig(**{"size": 16, "widths": (12, 10, 8)} | given))
 
 
 @pytest.mark.parametrize("styling", ["modulated", "adain"])
@@ -103,10 +103,10 @@ def test_truncation():
     network.mapping.average.normal_()
     latents = torch.randn(2, 6)
     full = network.styles(latents)
-    assert torch.equal(network.styles(latents, psi=1.0), full)
-    torch.testing.assert_close(network.styles(latents, psi=0.0), network.mapping.average.expand(2, 6, 7))
-    psi = torch.tensor([1.0, 1.0, 0.5, 0.5, 0.0, 0.0])
-    partly = network.styles(latents, psi=psi)
+    assert torch.equal(network.styles(latents, truncation=1.0), full)
+    torch.testing.assert_close(network.styles(latents, truncation=0.0), network.mapping.average.expand(2, 6, 7))
+    truncation = torch.tensor([1.0, 1.0, 0.5, 0.5, 0.0, 0.0])
+    partly = network.styles(latents, truncation=truncation)
     torch.testing.assert_close(partly[:, :2], full[:, :2])
     torch.testing.assert_close(partly[:, 2], (full[:, 2] + network.mapping.average) / 2)
 
@@ -149,7 +149,7 @@ def test_a_network_that_has_not_grown_up_makes_smaller_images():
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"size": 24, "widths": (8, 8, 8)}, "24 is no power of two: choose 16 or 32"),
+        ({"size": 24, "widths": (8, 8, 8)}, "24 is not a power of two: choose 16 or 32"),
         ({"size": 16, "widths": (8, 8)}, "2 widths for 16 px"),
     ],
 )

@@ -87,7 +87,9 @@ def test_onnx_is_two_files(run, folders, tmp_path, capsys):
     assert main(["apply", str(file), f"{folders}/photos/0.png", "-o", str(tmp_path / "made.png"),
                  "--style-image", f"{folders}/styles/0.png"]) == 0  # fmt: skip
     encoder.unlink()
-    with pytest.raises(WeightsError, match=r"any\.encoder\.onnx finds, and that is not beside it: copy it there"):
+    with pytest.raises(
+        WeightsError, match=r"needs the style encoder any\.encoder\.onnx, which is not beside it: copy it there"
+    ):
         translate.load(file).encode(style)
 
 
@@ -97,7 +99,9 @@ def test_any_size_shows_a_style(run, folders, tmp_path):
     assert model.encode(tall).shape == (1, 4)
     grey = Image.open(folders / "styles" / "0.png").convert("L")
     assert model.encode(grey).isfinite().all()
-    with pytest.raises(InferenceError, match="20x300 is too small to show a style: give an image of 64 px"):
+    with pytest.raises(
+        InferenceError, match="20x300 is too small to show a style: give an image of at least 64 px per side"
+    ):
         model.encode(Image.new("RGB", (20, 300)))
 
 
@@ -117,19 +121,19 @@ def test_what_is_refused(run, folders, tmp_path, capsys):
     photo, out = str(folders / "photos" / "0.png"), str(tmp_path / "no.png")
     style = str(folders / "styles" / "0.png")
     assert main(["apply", str(run), photo, "-o", out]) == 2
-    assert "'anything' needs a style: give an image of it, --style-image PAINTING.jpg" in err(capsys)
+    assert "'anything' needs a style image: --style-image PAINTING.jpg" in err(capsys)
     assert main(["apply", "paintings", photo, "-o", out, "--style-image", style]) == 2
-    assert "'paintings' does not paint in the style of an image: choose one of almond-blossom" in err(capsys)
+    assert "'paintings' cannot paint in the style of an image: choose --style from almond-blossom" in err(capsys)
     assert main(["apply", "facades", photo, "-o", out, "--style-image", style]) == 2
-    assert "'facades' does not paint in the style of an image: leave it out" in err(capsys)
+    assert "'facades' cannot paint in the style of an image: omit --style-image" in err(capsys)
     assert main(["apply", str(run), photo, "-o", out, "--style-image", style, "--style", "x"]) == 2
-    assert "--style names a style, and --style-image shows one" in err(capsys)
+    assert "--style and --style-image both set the style: give only one of them" in err(capsys)
     assert main(["apply", str(run), photo, "-o", out, "--style-image", str(tmp_path / "gone.png")]) == 2
     assert "gone.png" in err(capsys)
     assert main(["apply", str(run), photo, "-o", style, "--style-image", style]) == 2
     assert Image.open(style).size == (72, 64)
     assert main(["info", str(run)]) == 0
-    assert "that of any image: --style-image FILE" in capsys.readouterr().out
+    assert "any, taken from an image: --style-image FILE" in capsys.readouterr().out
     assert main(["export", str(run), "--dtype", "fp16", "-o", str(tmp_path / "half")]) == 0
     assert translate.load(tmp_path / "half", device="cpu").any_style
     model = translate.load(run, device="cpu")
@@ -145,5 +149,5 @@ def test_what_is_refused(run, folders, tmp_path, capsys):
 def test_too_few_images_are_refused(folders, tmp_path, capsys):
     words = ["train", "style", str(folders / "photos"), "--styles", str(folders / "photos"), "--any-style", *SMALL]
     assert main([*words, "--out", str(tmp_path / "run")]) == 2
-    assert "--any-style learns from many images" in err(capsys)
+    assert "--any-style needs many images" in err(capsys)
     assert not (tmp_path / "run").exists()

@@ -9,7 +9,8 @@ from PIL import Image
 from translate.checkpoint import load_weights
 from translate.config import ClassifierConfig, RunConfig, UnpairedDataConfig
 from translate.engine import Display, train
-from translate.recipes import Classification, open_recipe
+from translate.recipes import open_recipe
+from translate.recipes.classifier import Classification
 
 
 @pytest.fixture
@@ -113,7 +114,7 @@ def test_a_short_training_tells_them_apart_and_resumes(domains, tmp_path):
     train(config_for(domains, tmp_path / "run", images=120, **given), display=quiet)  # goes on
     network, config = load_weights(tmp_path / "run")
     assert config.training is not None
-    assert (config.training.recipe, config.training.images_seen) == ("classifier", 120)
+    assert (config.training.recipe, config.training.images_seen) == ("domain-classifier", 120)
     dark, bright = (
         torch.stack([torch.from_numpy(np.array(Image.open(path).convert("RGB"))) for path in folder.iterdir()])
         for folder in (domains / "dark", domains / "bright")

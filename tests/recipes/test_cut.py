@@ -1,13 +1,14 @@
 """CUT and FastCUT: their losses as the paper states them, and what runs how often."""
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
-from domains import MemoryDomains, data_config, engine_of, run_config
+from domains import MemoryDomains, engine_of
 
-from translate.config import ConfigError, CUTConfig, FastCUTConfig
+from translate.config import ConfigError, configure
 from translate.recipes import Progress
 from translate.recipes.cut import CUT
 
@@ -16,9 +17,10 @@ TINY = {"width": 4, "num_blocks": 2, "d_width": 4, "d_layers": 1, "projection": 
 
 @pytest.fixture
 def make(tmp_path):
-    def recipe(kind=CUTConfig, *, run=None, channels=(3, 3), **given):
+    def recipe(method="cut", *, run=None, channels=(3, 3), **given):
         torch.manual_seed(0)
-        config = kind(data=data_config(), run=run_config(tmp_path / "run", **(run or {})), **TINY | given)
+        run = {"out": tmp_path / "run", "images": 8, "device": "cpu", "precision": "fp32"} | (run or {})
+        config = configure(method, root=Path("noise"), **run | TINY | given)
         return CUT(config, MemoryDomains(channels=channels))
 
     return recipe
@@ -70,7 +72,7 @@ def test_a_short_batch_has_the_same_loss_an_image(make, monkeypatch):
 
 @pytest.mark.parametrize("mirrored", [True, False])
 def test_fastcut_compares_mirrored_outputs_mirrored_back(make, monkeypatch, mirrored):
-    recipe = make(FastCUTConfig)
+    recipe = make("fastcut")
     places = [torch.arange(6)] * 5
     monkeypatch.setattr("translate.recipes.cut.draw_places", lambda features, count: places)
     batch, scratch = recipe.data.batch(0, 1), {}
@@ -90,7 +92,7 @@ def test_fastcut_compares_mirrored_outputs_mirrored_back(make, monkeypatch, mirr
 
 
 def test_half_of_fastcuts_steps_are_mirrored_whatever_came_before(make):
-    recipe = make(FastCUTConfig)
+    recipe = make("fastcut")
     optimizers = recipe.optimizers()
 
     def decisions(numbers):
@@ -142,7 +144,7 @@ def test_features_go_on_to_the_output(make):
 
 
 def test_fastcut_differs_in_its_defaults_alone(make):
-    cut, fast = make(), make(FastCUTConfig)
+    cut, fast = make(), make("fastcut")
     assert (cut.name, fast.name) == ("cut", "fastcut")
     assert (fast.config.nce_weight, fast.config.identity_nce, fast.config.flip_equivariance) == (10.0, False, True)
 

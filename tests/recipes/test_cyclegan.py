@@ -152,7 +152,7 @@ def test_residual_generators_start_as_the_identity_and_learn(make, given):
     for number in range(3):
         engine.train_step(recipe.data.batch(number, 1))
     assert (recipe.g_ab(batch["a"]) - batch["a"] * 0.99).abs().max() > 1e-4
-    with pytest.raises(ConfigError, match="--residual changes an input into an output"):
+    with pytest.raises(ConfigError, match="--residual needs the same number of channels in input and output"):
         make(residual=True, channels=(1, 3), identity_weight=0.0, **given)
 
 

@@ -96,9 +96,9 @@ def test_what_is_there_is_kept_and_colours_of_holes_do_not_matter(config):
 
 
 def test_a_network_that_fills_is_given_one_channel_more():
-    with pytest.raises(ConfigError, match="fills holes has one input channel more"):
+    with pytest.raises(ConfigError, match="an inpainting network needs one input channel more than output channels"):
         UNetConfig(in_channels=3, out_channels=3, fills=True)
-    with pytest.raises(ConfigError, match="makes no change of its input"):
+    with pytest.raises(ConfigError, match="and cannot be residual: it has 4 and 3 channels"):
         ResNetConfig(in_channels=4, out_channels=3, fills=True, residual=True)
 
 
@@ -146,9 +146,9 @@ def test_grey_is_coloured_from_the_start_on(folder, tmp_path):
 
 
 def test_a_network_that_colours_has_one_input_and_three_outputs():
-    with pytest.raises(ConfigError, match="makes colours has one input channel and three outputs"):
+    with pytest.raises(ConfigError, match="a colourisation network needs one input channel and three output channels"):
         UNetConfig(in_channels=3, colours=True)
-    with pytest.raises(ConfigError, match="makes no other change"):
+    with pytest.raises(ConfigError, match="and cannot be residual: it has 1 and 3 channels"):
         ResNetConfig(in_channels=1, colours=True, residual=True)
 
 

@@ -10,9 +10,10 @@ from PIL import Image
 
 from translate.config import ConfigError, DataConfig, Pix2PixConfig, ResNetConfig, RunConfig, SegmentationConfig
 from translate.networks import build_network
-from translate.recipes import Pix2Pix, Progress, Segmentation, open_recipe
+from translate.recipes import Progress, open_recipe
 from translate.recipes.base import adam
-from translate.recipes.segmentation import nearest_class, to_palette
+from translate.recipes.pix2pix import Pix2Pix
+from translate.recipes.segmentation import Segmentation, nearest_class, to_palette
 
 PALETTE = ((255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255))
 
@@ -81,7 +82,7 @@ def test_noise_is_dropout_and_part_of_the_weights(pix2pix, noise):
 
 
 def test_a_size_that_does_not_suit_is_refused(pix2pix):
-    with pytest.raises(ConfigError, match="--size 24 is not a multiple of 16"):
+    with pytest.raises(ConfigError, match="--size 24 is not a multiple of the network's stride 16"):
         pix2pix(size=24, depth=4)
     with pytest.raises(ConfigError, match="--size 32 is smaller than the 48 px"):
         pix2pix(d_layers=4)

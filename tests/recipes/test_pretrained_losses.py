@@ -64,7 +64,7 @@ def test_bands_have_no_such_features(tmp_path, capsys):
             np.save(tmp_path / "pairs" / side / f"{number}.npy", np.random.default_rng(number).random((32, 32, 5)))
     words = ["train", "pix2pix", str(tmp_path / "pairs"), "--out", str(tmp_path / "run"), *SMALL]
     assert main([*words, "--perceptual-weight", "5"]) == 2
-    assert "--perceptual-weight is for outputs that are grey or RGB, and these have 5 channels" in " ".join(
+    assert "--perceptual-weight is for grey or RGB outputs, and these have 5 channels" in " ".join(
         capsys.readouterr().err.split()
     )
 

@@ -53,7 +53,7 @@ def test_photographs_are_painted_by_name(run, folders, tmp_path, capsys):
     photo = folders / "photos" / "0.png"
     capsys.readouterr()
     assert apply(run, photo, tmp_path / "first.png") == 0
-    assert "in the style of dots; --style takes another of dots, lines, waves" in capsys.readouterr().err
+    assert "style dots; choose another with --style, from dots, lines, waves" in capsys.readouterr().err
     model = translate.load(run, device="cpu", precision="fp32")
     assert model.styles == ("dots", "lines", "waves")
     assert model.config.network.num_styles == 3
@@ -121,11 +121,11 @@ def test_it_goes_on_as_if_it_had_not_stopped(folders, tmp_path, capsys):
     ("flags", "message"),
     [
         (["--style", "wave"], "no style 'wave': did you mean waves?"),
-        (["--style", "waves:0"], "add up to nothing"),
-        (["--style", "waves:x"], "no style and weight"),
+        (["--style", "waves:0"], "style weights must be 0 or more, and at least one above 0"),
+        (["--style", "waves:x"], "'waves:x' is not a style and weight"),
         (["--strength", "3"], "must be at most 1.5"),
-        (["--looks", "2"], "makes one output of an image"),
-        (["--like", "x.png"], "no such file"),
+        (["--variants", "2"], "makes one output per image"),
+        (["--reference", "x.png"], "no such file"),
     ],
 )
 def test_what_there_is_not(run, folders, tmp_path, capsys, flags, message):

@@ -13,12 +13,12 @@ from rich.console import Console
 import translate
 from translate.blocks.keyed import keyed_normal, sample_keys
 from translate.blocks.style import enlarged, halved
-from translate.config import ConfigError, ImageSetConfig, StyleGANConfig, StyleGANRunConfig
+from translate.config import ConfigError, StyleGANConfig, configure
 from translate.engine import Display, Engine, train
 from translate.engine.distributed import World
 from translate.inference import GeneratorModel
-from translate.recipes import Progress, StyleGAN, open_recipe
-from translate.recipes.stylegan import widths
+from translate.recipes import Progress, open_recipe
+from translate.recipes.stylegan import StyleGAN, widths
 
 SIZE = 16
 
@@ -37,10 +37,8 @@ def labelled(tmp_path_factory):
 
 def make(root, out, **given) -> StyleGANConfig:
     run = {"out": out, "device": "cpu", "precision": "fp32", "images": 32, "batch_size": 4, "ema_half_life": 8.0}
-    run |= {name: given.pop(name) for name in list(given) if name in StyleGANRunConfig.__dataclass_fields__}
-    data = {name: given.pop(name) for name in list(given) if name in ImageSetConfig.__dataclass_fields__}
     small = {"width": 4, "latent": 6, "style": 7, "mapping_layers": 2, "stay_images": 8, "fade_images": 16}
-    return StyleGANConfig(data=ImageSetConfig(root=root, **data), run=StyleGANRunConfig(**run), **small | given)
+    return configure("stylegan", root=root, **run | small | given)
 
 
 def open_engine(config) -> Engine:
@@ -247,19 +245,19 @@ def test_sizes_are_made_powers_of_two_aloud(tmp_path):
     assert engine.data.size == 16
     said = " ".join(engine.recipe.announcement)
     assert "trained at 16 px, a power of two; the images have 36x28" in said
-    assert "5 images will be learned by heart" in said
+    assert "5 images will be memorised" in said
 
 
 @pytest.mark.parametrize(
     ("given", "match"),
     [
-        ({"size": 12}, "12 is no power of two: choose 8 or 16"),
-        ({"size": 4}, "--size 4: 8 at least, and 1024 at most"),
-        ({"size": 2048}, "--size 2048: 8 at least, and 1024 at most"),
+        ({"size": 12}, "--size 12 is not a power of two: choose 8 or 16"),
+        ({"size": 4}, "--size 4: it must be 8 to 1024"),
+        ({"size": 2048}, "--size 2048: it must be 8 to 1024"),
         ({"init": "orthogonal"}, "--init orthogonal"),
         ({"grow_from": 32}, "--grow-from 32 is larger than the images of 16 px"),
-        ({"grow_from": 12}, "--grow-from 12 is no power of two"),
-        ({"ada_target": 0.6, "augment": ("colour",)}, "two ways to the same end"),
+        ({"grow_from": 12}, "--grow-from 12 is not a power of two"),
+        ({"ada_target": 0.6, "augment": ("colour",)}, "--augment and --ada-target both augment the images"),
     ],
     ids=str,
 )

@@ -49,15 +49,15 @@ def fit(
     """
     network = model.network
     if not isinstance(network, Autoencoder):
-        raise ConfigError(f"'{model.config.name}' has a codebook: anomalies are found with an ae or a vae")
+        raise ConfigError(f"'{model.config.name}' has a codebook: anomaly detection needs an ae or a vae")
     if min(len(learned), len(held_back)) < FEWEST:
         raise ConfigError(
-            f"{len(learned)} normal images that it learned from and {len(held_back)} others: {FEWEST} of each are "
-            "needed at least"
+            f"{len(learned)} normal training images and {len(held_back)} held-out ones: at least {FEWEST} of each "
+            "are needed"
         )
     sides = [side for side in (SMOOTHINGS if smoothing is None else (smoothing,)) if side < model.size]
     if not sides:
-        raise ConfigError(f"--smoothing {smoothing} is no less than the {model.size} px of the images")
+        raise ConfigError(f"--smoothing {smoothing} must be smaller than the image size of {model.size} px")
     latents = model.encoded(learned).double()
     centre = latents.mean(dim=0)
     covariance = torch.cov(latents.T).reshape(latents.shape[1], -1)

@@ -23,9 +23,9 @@ from torch import Tensor
 
 from translate.applications.image_classifier import ImageClassifier, trained_classifier
 from translate.checkpoint.atomic import make_folder
-from translate.config.autoencoders import LearningRunConfig
 from translate.config.base import ConfigError
 from translate.config.classifiers import ImageClassifierConfig
+from translate.config.methods import run_config
 from translate.config.training import ImageSetConfig
 from translate.data.image_set import ImageSet
 from translate.inference import GeneratorModel
@@ -36,8 +36,8 @@ MOST_COMPARED = 2_000  # training images whose distances from each other are mea
 DATA_FILE = "data.sha256"
 TRIES = 20  # samples made at most for one that is missing
 COPY = 0.01  # share of training images that are nearer to another than a sample may be
-AS_IS, REPEATED, CHANGED = "as it is", "images repeated", "images repeated and changed"
-FILLED, FILLED_CHANGED = "filled with samples", "filled with samples and changed"
+AS_IS, REPEATED, CHANGED = "unbalanced", "oversampled", "oversampled and augmented"
+FILLED, FILLED_CHANGED = "filled with samples", "filled with samples and augmented"
 T_95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365, 9: 2.306, 10: 2.262}
 """97.5 % quantiles of Student's t for so many runs."""
 
@@ -85,7 +85,7 @@ def check_classes(data: ImageSet, model: GeneratorModel) -> None:
         raise ConfigError(f"{root} has no training images of class {missing[0]!r}: add some")
     if data.format.channels != model.format.channels:
         raise ConfigError(
-            f"'{model.config.name}' makes images of {model.format.channels} channels, and those of {root} have "
+            f"'{model.config.name}' generates images of {model.format.channels} channels, and those of {root} have "
             f"{data.format.channels}: train one on {root}"
         )
     if not model.class_names:
@@ -94,7 +94,7 @@ def check_classes(data: ImageSet, model: GeneratorModel) -> None:
         )
     if unseen := [name for name in data.class_names if name not in model.class_names]:
         raise ConfigError(
-            f"'{model.config.name}' was never shown class {unseen[0]!r}; it knows {', '.join(model.class_names)}"
+            f"'{model.config.name}' was not trained on class {unseen[0]!r}, only on {', '.join(model.class_names)}"
         )
 
 
@@ -114,7 +114,7 @@ def real_images(data: ImageSet) -> tuple[Tensor, Tensor]:
     if len(images) != len(part):
         raise ConfigError(
             f"{len(part) - len(images)} images of {data.config.root} cannot be read: remove them (translate doctor "
-            "names them)"
+            "lists them)"
         )
     return images, torch.from_numpy(part.labels.astype(np.int64))
 
@@ -124,7 +124,7 @@ def fill(
     labels: Tensor,
     class_names: Sequence[str],
     model: GeneratorModel,
-    judge: ImageClassifier,
+    evaluator: ImageClassifier,
     *,
     size: int | None = None,
     seed: int = 0,
@@ -137,7 +137,7 @@ def fill(
         labels: Their classes.
         class_names: Of the numbers.
         model: A conditional generator that knows these classes.
-        judge: A classifier of them.
+        evaluator: A classifier of them.
         size: Images that every class is to have; as many as the largest has unless given.
         seed: Of the samples.
         on_class: Called with the name of each class before its samples are made.
@@ -160,7 +160,7 @@ def fill(
             if found >= missing:
                 break
             samples = model.generated(chosen, asked[: len(chosen)])
-            right = judge.logits(samples).argmax(dim=1) == number
+            right = evaluator.logits(samples).argmax(dim=1) == number
             misnamed += int((~right).sum())
             samples = samples[right]
             if len(own) and len(samples):
@@ -220,7 +220,7 @@ class Gain:
     def sentence(self) -> str:
         worth = "gain" if self.low > 0 else "loss" if self.high < 0 else "no gain"
         points = f"{100 * self.mean:+.2f} points ({100 * self.low:+.2f} to {100 * self.high:+.2f})"
-        return f"{worth} of '{self.name}' beside '{self.beside}': {points}"
+        return f"{worth} of '{self.name}' over '{self.beside}': {points}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,7 +229,7 @@ class Measured:
 
     arms: tuple[Arm, ...]
     seeds: int
-    looks: int
+    images_seen: int
     gains: tuple[Gain, ...] = ()
     """Of each way with samples beside each without."""
 
@@ -251,12 +251,12 @@ def measure(
     folder: Path,
     *,
     seeds: int = 5,
-    looks: int = 50_000,
+    images_seen: int = 50_000,
     device: torch.device | str = "cpu",
     console: Console | None = None,
     on_run: Callable[[str, int], None] | None = None,
 ) -> Measured:
-    """Train classifiers in five ways, each with as many looks, and test them on real images.
+    """Train classifiers in five settings, each with as many images seen, and test them on real images.
 
     Args:
         images: Training images, uint8 [N, C, S, S].
@@ -265,7 +265,7 @@ def measure(
         test: Real test images [M, C, S, S] in [-1, 1] and their classes.
         folder: For the runs, which are gone on with after an interruption; removed afterwards.
         seeds: Runs of each way; the same seeds for all of them.
-        looks: Images that each training sees, repetitions counted.
+        images_seen: Images that each training sees, repetitions counted.
         device: Where they are trained.
         console: Where progress is said.
         on_run: Called with the way and the seed before each run.
@@ -275,8 +275,8 @@ def measure(
         ClassifierError: a training was interrupted.
     """
     if seeds not in T_95:
-        raise ConfigError(f"{seeds} seeds: give 2 to 10, for an interval")
-    console = console or Console(stderr=True, highlight=False)
+        raise ConfigError(f"{seeds} seeds: a confidence interval needs 2 to 10")
+    console = console or Console(emoji=False, stderr=True, highlight=False)
     real = images, labels
     together = torch.cat([images, filled.images]), torch.cat([labels, filled.labels])
     # What is still missing after the samples is repeated, too.
@@ -287,9 +287,9 @@ def measure(
         _Way(name=FILLED, shown=together, with_samples=True),
         _Way(name=FILLED_CHANGED, shown=together, with_samples=True, changed=True),
     )
-    belongs = f"{looks} {_digest(images, labels, filled.images, filled.labels)}"
+    belongs = f"{images_seen} {_digest(images, labels, filled.images, filled.labels)}"
     record = folder / DATA_FILE
-    if not record.is_file() or record.read_text(encoding="utf-8") != belongs:  # of other samples or looks
+    if not record.is_file() or record.read_text(encoding="utf-8") != belongs:  # of other data
         shutil.rmtree(folder, ignore_errors=True)
         make_folder(folder)
         record.write_text(belongs, encoding="utf-8")
@@ -305,24 +305,25 @@ def measure(
             config = ImageClassifierConfig(
                 data=ImageSetConfig(root=file, enlarge=1.15 if way.changed else 1.0, class_balanced=way.class_balanced),
                 augment=("translation",) if way.changed else (),
-                run=LearningRunConfig(
+                run=run_config(
+                    "classifier",
                     out=folder / f"{place}-{seed}",
-                    images=looks,
+                    images=images_seen,
                     batch_size=64,
                     learning_rate=2e-3,
                     device=str(device),
                     seed=seed,
                     keep=1,
-                    log_every=looks,
-                    sample_every=looks,
-                    checkpoint_every=looks,
+                    log_every=images_seen,
+                    sample_every=images_seen,
+                    checkpoint_every=images_seen,
                 ),
             )
-            judge = trained_classifier(config, device=torch.device(str(device)), console=console)
-            accuracies.append(class_mean_accuracy(judge.logits(test[0]).argmax(dim=1), test[1]))
+            evaluator = trained_classifier(config, device=torch.device(str(device)), console=console)
+            accuracies.append(class_mean_accuracy(evaluator.logits(test[0]).argmax(dim=1), test[1]))
         arms.append(Arm(name=way.name, with_samples=way.with_samples, accuracies=tuple(accuracies)))
     shutil.rmtree(folder, ignore_errors=True)
-    return compared(arms, looks=looks)
+    return compared(arms, images_seen=images_seen)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -345,8 +346,8 @@ def _digest(*tensors: Tensor) -> str:
     return found.hexdigest()
 
 
-def compared(arms: Sequence[Arm], *, looks: int) -> Measured:
-    """The gains of the ways with samples over those without."""
+def compared(arms: Sequence[Arm], *, images_seen: int) -> Measured:
+    """The gains of the arms with samples over those without."""
     number = len(arms[0].accuracies)
     gains = []
     for arm in arms:
@@ -355,7 +356,7 @@ def compared(arms: Sequence[Arm], *, looks: int) -> Measured:
                 differences = np.subtract(arm.accuracies, other.accuracies)
                 mean, reach = float(differences.mean()), float(T_95[number] * differences.std(ddof=1) / number**0.5)
                 gains.append(Gain(name=arm.name, beside=other.name, mean=mean, low=mean - reach, high=mean + reach))
-    return Measured(arms=tuple(arms), seeds=number, looks=looks, gains=tuple(gains))
+    return Measured(arms=tuple(arms), seeds=number, images_seen=images_seen, gains=tuple(gains))
 
 
 def class_mean_accuracy(called: Tensor, labels: Tensor) -> float:

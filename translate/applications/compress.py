@@ -83,7 +83,7 @@ class Compressor:
         picture = image if isinstance(image, Picture) else from_pil(image)
         width, height = picture.size
         if max(width, height) > LARGEST_SIDE:
-            raise ConfigError(f"{width}x{height} is too large for this format: {LARGEST_SIDE} pixels a side at most")
+            raise ConfigError(f"{width}x{height} is too large for this format: at most {LARGEST_SIDE} pixels per side")
         codes = self._codes(picture)
         coder = self._coder.stream.queue.RangeEncoder()
 
@@ -118,7 +118,7 @@ class Compressor:
     def _decompressed(self, data: bytes, max_pixels: int) -> Tensor:
         """[1, C, H, W] in [-1, 1]."""
         if len(data) < HEAD.size or data[:4] != MAGIC:
-            raise CompressedError("is no file that translate compress wrote")
+            raise CompressedError("was not written by translate compress")
         _, weights_id, width, height, checksum = HEAD.unpack_from(data)
         if weights_id != self.weights_id:
             raise CompressedError(
@@ -126,10 +126,10 @@ class Compressor:
                 f"{self.weights_id.hex()})"
             )
         if width * height > max_pixels:
-            raise CompressedError(f"says it holds {width}x{height} pixels, and the limit is {max_pixels:,}")
+            raise CompressedError(f"claims to hold {width}x{height} pixels, and the limit is {max_pixels:,}")
         body = data[HEAD.size :]
         if len(body) % 4 or not width or not height:
-            raise CompressedError("is cut short or damaged: copy it again")
+            raise CompressedError("is truncated or damaged: copy it again")
         grid = self._grid(width, height)
         decoder = self._coder.stream.queue.RangeDecoder(np.frombuffer(body, "<u4").astype(np.uint32))
 
@@ -144,10 +144,10 @@ class Compressor:
             AssertionError,
             RuntimeError,
         ) as error:  # what constriction raises of bytes that fit nothing
-            raise CompressedError(f"is cut short or damaged ({error}): copy it again") from None
+            raise CompressedError(f"is truncated or damaged ({error}): copy it again") from None
         codes = _joined(squares, grid, self.side)
         if _checksum(codes) != checksum:
-            raise CompressedError("is cut short or damaged, or was written on a machine that rounds otherwise")
+            raise CompressedError("is truncated or damaged, or was written on a machine that rounds differently")
         return self._made(codes, width, height)
 
     def reconstruct(self, image: Image.Image | Picture) -> Image.Image:
@@ -329,7 +329,7 @@ class Comparison:
 
     Args:
         compressor: What compressed them.
-        rivals: The other formats; each gets as many bytes as the codes take, heads not counted.
+        rivals: The other formats; each gets as many bytes as the codes take, excluding headers.
     """
 
     def __init__(self, compressor: Compressor, *, rivals: Sequence[Format] = ()) -> None:

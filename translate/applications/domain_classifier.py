@@ -86,7 +86,7 @@ class DomainClassifier:
 
     def __init__(self, network: nn.Module, config: WeightsConfig, *, device: torch.device) -> None:
         if config.kind != "classifier" or not isinstance(config.network, ClassifierNetworkConfig):
-            raise WeightsError(f"'{config.name}' is a {config.kind}: telling domains apart needs a classifier")
+            raise WeightsError(f"'{config.name}' is a {config.kind}: distinguishing domains needs a classifier")
         self.network, self.config, self.device = network.to(device).eval(), config, device
         self.domains = tuple(name for name in config.classes if name != NO_CLASS)
         self.num_features, self.size = config.network.num_features, config.network.size
@@ -139,7 +139,7 @@ def open_classifier(
         ClassifierError: its training was interrupted.
     """
     if "train" not in found.splits:
-        raise ConfigError(f"{found.root} has no training images to learn the domains from: {found.describe()}")
+        raise ConfigError(f"{found.root} has no training images for the domain classifier: {found.describe()}")
     belongs = {"domains": list(names), "images": _digest(found)}
     record = folder / DATA_FILE
     if record.is_file() or (folder / "states").is_dir():
@@ -154,14 +154,14 @@ def open_classifier(
     total = images if images is not None else min(MOST_IMAGES, max(FEWEST_IMAGES, EPOCHS * count))
     if not _is_finished(folder, total):
         console.print(
-            f"training a classifier of {names[0]} and {names[1]}, once: a minute or two; it is kept in {folder}",
+            f"training a classifier of {names[0]} and {names[1]} once (1-2 minutes); it is kept in {folder}",
             markup=False,
             soft_wrap=True,
         )
         config = _training(found, folder, names, root_b, device=device, seed=seed, images=total)
         train(config, display=QuietDisplay(console=console))
         if not _is_finished(folder, total):
-            raise ClassifierError("the domain classifier is not finished: the same command again goes on with it")
+            raise ClassifierError("the domain classifier is unfinished: run the same command again to resume")
     network, said = load_weights(folder)
     return DomainClassifier(network, said, device=device)
 

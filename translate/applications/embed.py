@@ -24,7 +24,7 @@ FEWEST = 4  # images on a map
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
-    """How well classes are told by a representation: shares from 0 to 1 of the test images."""
+    """Linear-probe and k-NN accuracy of a representation: shares from 0 to 1 of the test images."""
 
     name: str
     num_values: int
@@ -100,14 +100,14 @@ def tellable(train_labels: np.ndarray, test_labels: np.ndarray, class_names: Seq
     known = np.unique(train_labels)
     if len(known) < 2:
         every = f"all {len(train_labels)} training images are" if len(train_labels) > 1 else "the one training image is"
-        why = f"{every} of the class {class_names[int(known[0])]!r}, and telling takes two"
-        return Tellable(rows=np.arange(0), lines=[f"how well classes are told is not measured: {why}"])
+        why = f"{every} of the class {class_names[int(known[0])]!r}, and two are needed"
+        return Tellable(rows=np.arange(0), lines=[f"linear-probe and k-NN accuracy are not measured: {why}"])
     is_known = np.isin(test_labels, known)
     lines = []
     if missing := [class_names[int(label)] for label in np.unique(test_labels[~is_known])]:
         named = ", ".join(missing[:6]) + (", ..." if len(missing) > 6 else "")
         left = f"{int((~is_known).sum())} of {len(test_labels)} test images"
-        lines.append(f"how well classes are told is not measured on {left}: no training image is of {named}")
+        lines.append(f"linear-probe and k-NN accuracy exclude {left}: no training image is of {named}")
     if len(train_labels) < NEIGHBOURS and is_known.any():
         lines.append(f"{NEIGHBOURS}-NN is not measured: there are {len(train_labels)} training images")
     return Tellable(rows=np.flatnonzero(is_known), lines=lines)
@@ -145,7 +145,7 @@ def flattened(latents: np.ndarray, *, seed: int = 0) -> dict[str, np.ndarray]:
     """
     if len(latents) < FEWEST:
         raise ConfigError(
-            f"a map of {len(latents)} images shows nothing: give four at least, and hundreds to see groups"
+            f"a map needs at least {FEWEST} images, and hundreds to show clusters: {len(latents)} were given"
         )
     if (latents == latents[0]).all():  # images of one latent are one point, and t-SNE would divide by zero
         return {name: np.full((len(latents), 2), 0.5) for name in ("t-SNE", "PCA")}

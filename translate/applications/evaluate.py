@@ -105,7 +105,7 @@ def evaluate(
         >>> found.scores["translation"]["ssim"].value
     """
     out = Path(EVALUATIONS) / (Path(root).resolve().name or "data") if out is None else Path(out)
-    console = console or Console(stderr=True, highlight=False)
+    console = console or Console(emoji=False, stderr=True, highlight=False)
     translator = (
         weights if isinstance(weights, Translator) else load_translator(weights, device=device, precision=precision)
     )
@@ -119,13 +119,13 @@ def evaluate(
     candidates = Candidates(translator, data, size=size, seed=seed)
     if data.paired:
         if features is not None or classifier is not None:
-            raise ConfigError("--features and --classifier are for sets without pairs: leave them out, or --unpaired")
+            raise ConfigError("--features and --classifier are for unpaired sets: leave them out, or add --unpaired")
         perceptual = open_lpips(*lpips, device=translator.device) if lpips is not None else None
         make_folder(out)
         scored = score_pairs(candidates, lpips=perceptual, seed=seed, on_done=on_done)
     else:
         if lpips is not None:
-            raise ConfigError("--lpips compares with a target, and these images have none: leave it out")
+            raise ConfigError("--lpips needs targets, and these images have none: leave it out")
         network = open_features(*features, device=translator.device) if features is not None else None
         make_folder(out)
         assert isinstance(found, UnpairedData)
@@ -234,5 +234,5 @@ def _scale_notes(translator: Translator, data: EvaluationData, size: int | None)
         return []
     return [
         f"'{translator.config.name}' was trained at {trained} px, and these images are scored at {side}: "
-        f"--size {trained} scores them at the scale that it knows"
+        f"--size {trained} scores them at the training size"
     ]

@@ -70,7 +70,7 @@ MOST = 10_000
 """Images of a folder that are compared unless given otherwise, and of the real ones that the classifier learns from."""
 FEATURES_FOLDER, LEARNED_FILE = "features", "real.npz"
 """The classifier's folder within the evaluation's, and in it, while it is trained, the images that it learns from."""
-FEWEST_LOOKS, MOST_LOOKS, EPOCHS = 2_000, 20_000, 10
+FEWEST_IMAGES, MOST_IMAGES, EPOCHS = 2_000, 20_000, 10
 """Images that the classifier's training sees. So few that it knows the images it learned from no better than others,
 which an honest distance of new images from them needs."""
 PATCH_IMAGES, NEIGHBOURS, CHUNK = 2_000, 5, 8
@@ -120,7 +120,7 @@ def evaluate_folders(
     features: tuple[str, Path] | None = None,
     lpips: tuple[Path, Path] | None = None,
     classifier: Path | None = None,
-    looks: int | None = None,
+    images_seen: int | None = None,
     seed: int = 0,
     device: str = "auto",
     console: Console | None = None,
@@ -143,7 +143,7 @@ def evaluate_folders(
             distances; a classifier of the real images' quarter turns unless given.
         lpips: Two files: torchvision's weights of AlexNet, VGG-16 or SqueezeNet, and the LPIPS authors' heads.
         classifier: Folder in which the classifier is kept; ``features/`` in `out` unless given.
-        looks: Images that the classifier's training sees; from their number unless given.
+        images_seen: Images that the classifier's training sees; from their number unless given.
         seed: Of all that is drawn: the images, halves, intervals, the classifier's training.
         device: cuda, mps, cpu or auto.
         console: Where the classifier's training is said; standard error unless given.
@@ -164,11 +164,11 @@ def evaluate_folders(
         >>> found = evaluate_folders("samples", "photos", out="scores")
         >>> found.scores["made"]["frechet"].value, found.scores["real"]["frechet"].value
     """
-    console, say = console or Console(stderr=True, highlight=False), on_step or (lambda _: None)
+    console, say = console or Console(emoji=False, stderr=True, highlight=False), on_step or (lambda _: None)
     out = Path(EVALUATIONS) / (Path(real).resolve().name or "images") if out is None else Path(out)
     if features is not None and classifier is not None:
-        raise ConfigError("--features and --classifier both say where features come from: give one of them")
-    say("looking for images")
+        raise ConfigError("--features and --classifier are alternative sources of features: give one of them")
+    say("listing images")
     made_folder, real_folder = folders = open_folders(Path(made), Path(real), out=out)
     fmt, notes = common(*folders)
     notes = [*made_folder.notes, *real_folder.notes, *notes]
@@ -180,8 +180,8 @@ def evaluate_folders(
         raise ConfigError("--lpips compares pairs, and these are two sets: leave it out")
     if not pairs and (few := next((side for side in folders if len(side.files) < 2), None)) is not None:
         raise EvaluationError(
-            f"{few.folder} holds one readable image, and a set has two at least: add images, or give it the name of "
-            "the real image that it is to be compared with"
+            f"{few.folder} holds one readable image, and a set needs at least two: add images, or give it the name "
+            "of the real image to compare it with"
         )
     device_ = choose_device(device)
     perceptual = open_lpips(*lpips, device=device_) if lpips is not None else None
@@ -189,7 +189,7 @@ def evaluate_folders(
     files = [_drawn(side.files, num_images or MOST, seed=seed) for side in folders]
     for side, some in zip(folders, files, strict=True):
         if len(some) < len(side.files):
-            notes.append(f"{len(some):,} of the {len(side.files):,} images of {side.name} are drawn")
+            notes.append(f"{len(some):,} of the {len(side.files):,} images of {side.name} are sampled")
     make_folder(out)
     found = []
     if pairs:
@@ -204,12 +204,12 @@ def evaluate_folders(
             device=device_,
             console=console,
             seed=seed,
-            looks=looks,
+            images_seen=images_seen,
             say=say,
         )
         found.append(_score_sets(folders, files, fmt, describe, seed=seed, say=say))
     else:
-        notes.append("one image is no set: the distances between sets are left out")
+        notes.append("a single image is not a set: set distances are omitted")
     return _written(folders, files[0], found, notes, out=out, size=size, seed=seed)
 
 
@@ -267,21 +267,21 @@ def _score_pairs(
     notes = left_out({name: values[name] for name in scores}, MADE) if MADE in scores else []
     if resized:
         notes.append(
-            f"{resized} of {len(files)} images of {made.name} {have(resized)} another size than the real image of the "
-            f"same name: resized to it"
+            f"{resized} of {len(files)} images of {made.name} {have(resized)} a different size from the real image of "
+            "the same name: resized to it"
         )
     if apart:
         notes.append(
-            f"{len(apart)} of {len(files)} images of {made.name} {have(len(apart))} other proportions than the real "
-            f"image of the same name: not compared with it ({first_names(apart)})"
+            f"{len(apart)} of {len(files)} images of {made.name} {have(len(apart))} a different aspect ratio from the "
+            f"real image of the same name: not compared with it ({first_names(apart)})"
         )
     if REAL in scores:
-        notes.append(f"of pairs, '{REAL}' is of real images and others that do not belong to them, which is chance")
+        notes.append(f"for pairs, '{REAL}' compares real images with unrelated real images (chance level)")
         own, chance = scores[MADE]["l1"].value, scores[REAL]["l1"].value
         if own is not None and chance is not None and own >= chance:
             notes.append(
-                "by L1, pairs are no more alike than images that do not belong together: if their names meet by "
-                "accident, --unpaired compares the sets alone"
+                "by L1, pairs are no more similar than unrelated images: if their names match by accident, --unpaired "
+                "compares the sets only"
             )
     return _Found(
         scores=scores,
@@ -359,7 +359,7 @@ def _describer(
     device: torch.device,
     console: Console,
     seed: int,
-    looks: int | None,
+    images_seen: int | None,
     say: Callable[[str], None],
 ) -> _Describer:
     """The network of a file, or else a classifier of the real images' quarter turns."""
@@ -379,18 +379,20 @@ def _describer(
             return torch.cat([_through(network, network.squeeze(part), device) for part in squares.split(CHUNK)])
 
         return _Describer(side, features, network, space, device)
-    judge = _classifier(real, side, folder=folder, device=device, console=console, seed=seed, looks=looks, say=say)
-    config = judge.config.network
+    evaluator = _classifier(
+        real, side, folder=folder, device=device, console=console, seed=seed, images_seen=images_seen, say=say
+    )
+    config = evaluator.config.network
     assert isinstance(config, ClassifierNetworkConfig)
     space = FeatureSpace(
-        name=f"a classifier of the quarter turns of {real.name}",
+        name=f"a classifier of 90-degree rotations of {real.name}",
         num_features=config.num_features,
-        file=Path(judge.file).name,
-        sha256=judge.sha256,
+        file=Path(evaluator.file).name,
+        sha256=evaluator.sha256,
         num_outputs=0,
         num_targets=0,
     )
-    return _Describer(side, judge.features, None, space, device)
+    return _Describer(side, evaluator.features, None, space, device)
 
 
 def _classifier(
@@ -401,7 +403,7 @@ def _classifier(
     device: torch.device,
     console: Console,
     seed: int,
-    looks: int | None,
+    images_seen: int | None,
     say: Callable[[str], None],
 ) -> ImageClassifier:
     """The classifier that is kept in a folder, or a new one of all real images, whatever is drawn of them."""
@@ -425,11 +427,13 @@ def _classifier(
         return open_image_classifier(
             data,
             folder,
-            name=f"the quarter turns of {real.name}",
+            name=f"90-degree rotations of {real.name}",
             device=device,
             console=console,
             seed=seed,
-            looks=looks if looks is not None else min(MOST_LOOKS, max(FEWEST_LOOKS, EPOCHS * len(rows))),
+            images_seen=images_seen
+            if images_seen is not None
+            else min(MOST_IMAGES, max(FEWEST_IMAGES, EPOCHS * len(rows))),
         )
     finally:
         file.unlink(missing_ok=True)
@@ -445,7 +449,7 @@ def _score_sets(
     say: Callable[[str], None],
 ) -> _Found:
     """Compare the made images with the real ones, half of the real ones with the others, and a Gaussian with them."""
-    say("describing the images")
+    say("extracting features")
     made, kept = describe(folders[0], files[0], fmt)
     real, kept_real = describe(folders[1], files[1], fmt)
     say("comparing sets")
@@ -462,25 +466,25 @@ def _score_sets(
     space = replace(describe.space, num_outputs=len(made), num_targets=len(real))
     if not space.enough:
         notes.append(
-            f"{len(made)} made and {len(real)} real images are few for {space.num_features} features: the Frechet "
-            "distance says more of their number than of the images. Go by the kernel distance"
+            f"{len(made)} generated and {len(real)} real images are few for {space.num_features} features: the Frechet "
+            "distance is biased by the number of images. Use the kernel distance"
         )
     if half >= 2:
         count = min(half, len(made))
         few = made.features[torch.randperm(len(made), generator=torch.Generator().manual_seed(seed))[:count]]
         value = frechet_distance(few, real.features[order[half:]])
         notes.append(
-            f"as a set, '{REAL}' is {half} of the real images against the other {len(real) - half}. A Frechet "
-            f"distance is the larger, the fewer images it is of: of {count} images of {folders[0].name} against those "
-            f"it is {value:.4g}"
+            f"as sets, '{REAL}' compares {half} of the real images with the other {len(real) - half}. The Frechet "
+            f"distance grows as the number of images shrinks: for {count} images of {folders[0].name} against the "
+            f"latter it is {value:.4g}"
         )
     if min(len(made), len(real)) <= NEIGHBOURS:
-        notes.append(f"precision, recall, density and coverage need more than {NEIGHBOURS} images of each")
+        notes.append(f"precision, recall, density and coverage need more than {NEIGHBOURS} images on each side")
     distance = nearest_distances(made.squares, real.squares)
     if copies := int((distance < 1 / 255).sum()):
         notes.append(
-            f"{copies} of {len(made)} images of {folders[0].name} {be(copies)} the same as a real one, as far as "
-            f"{describe.size} px show"
+            f"{copies} of {len(made)} images of {folders[0].name} {be(copies)} identical to a real image at "
+            f"{describe.size} px"
         )
     near = torch.cdist(made.features, real.features).min(dim=1)
     count = len(files[0])

@@ -56,12 +56,12 @@ MEASURES: dict[str, Measure] = {
     "frechet": Measure(title="Frechet distance", better="lower", digits=2),
     "kernel": Measure(title="kernel distance", better="lower", digits=2),
     **{name: SHARED[name] for name in ("precision", "recall", "density", "coverage", "sliced_wasserstein")},
-    "asked": Measure(title="classified as asked", better="higher", digits=4),
-    "cas": Measure(title="classifier of samples alone", better="higher", digits=4),
+    "asked": Measure(title="conditional accuracy", better="higher", digits=4),
+    "cas": Measure(title="classification accuracy score", better="higher", digits=4),
     "likeness": SHARED["likeness"],
-    "nearest": replace(SHARED["nearest"], title="nearest training image"),
+    "nearest": replace(SHARED["nearest"], title="NN distance to training"),
 }
-"""All scores, in the order in which they are told."""
+"""All scores, in the order in which they are reported."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +131,7 @@ def evaluate_samples(
     out: str | Path,
     num_images: int = 10_000,
     classifier: Path | None = None,
-    looks: int | None = None,
+    images_seen: int | None = None,
     cas: bool = True,
     attribute: str | None = None,
     seed: int = 0,
@@ -146,7 +146,7 @@ def evaluate_samples(
         out: Folder for what is written, the classifier among it.
         num_images: Samples, and training images, at most.
         classifier: Folder in which the classifier is kept; ``classifier/`` in `out` unless given.
-        looks: Images that its training sees; from their number unless given.
+        images_seen: Images that its training sees; from their number unless given.
         cas: Of a conditional model, also train a classifier on samples alone and test it on real images, as often as
             there are training images.
         attribute: Of CelebA, what the two classes differ in.
@@ -159,37 +159,37 @@ def evaluate_samples(
         ClassifierError: a training was interrupted.
         WriteError: `out` cannot be written.
     """
-    out, console = Path(out), console or Console(stderr=True, highlight=False)
+    out, console = Path(out), console or Console(emoji=False, stderr=True, highlight=False)
     say = on_step or (lambda _: None)
     data, notes = open_trained_set(model.config, Path(root), attribute=attribute), []
     if not len(data.part("test")) and not len(data.part("val")):
         data = ImageSet(replace(data.config, hold_out=0.1))
         if model.config.training is not None:
             notes.append(
-                "there are no test images: every tenth training image stands for them, though it was learned from"
+                "there are no test images: every tenth training image is used instead, though it was trained on"
             )
     split = "test" if len(data.part("test")) else "val"
     if data.format.channels != model.format.channels:
         raise ConfigError(
-            f"'{model.config.name}' makes images of {model.format.channels} channels, and those of {root} have "
-            f"{data.format.channels}: give the set that it was trained on"
+            f"'{model.config.name}' generates images of {model.format.channels} channels, and those of {root} have "
+            f"{data.format.channels}: give the data set that it was trained on"
         )
     conditional = isinstance(model, GeneratorModel) and bool(model.class_names)
     if conditional and data.class_names and data.class_names != model.config.classes:
         raise ConfigError(
-            f"'{model.config.name}' knows the classes {', '.join(model.config.classes)}, and {root} has "
-            f"{', '.join(data.class_names)}: give the set that it was trained on"
+            f"'{model.config.name}' has the classes {', '.join(model.config.classes)}, and {root} has "
+            f"{', '.join(data.class_names)}: give the data set that it was trained on"
         )
     if num_images < FEWEST:
-        raise ConfigError(f"--num-images {num_images} is too few to compare sets: {FEWEST} at least")
+        raise ConfigError(f"--num-images {num_images} is too few to compare sets: give at least {FEWEST}")
     if min(len(data.part(name)) for name in ("train", split)) < FEWEST:
-        raise ConfigError(f"{root} has too few images to compare sets: {FEWEST} of train and of {split} at least")
+        raise ConfigError(f"{root} has too few images to compare sets: at least {FEWEST} train and {FEWEST} {split}")
     make_folder(out)
     say("reading")
     learned, _ = data.labelled("train", spread(len(data.part("train")), num_images))
     held_back, truth = data.labelled(split, spread(len(data.part(split)), num_images))
-    judge = open_image_classifier(
-        data, classifier or out / "classifier", device=model.device, console=console, seed=seed, looks=looks
+    evaluator = open_image_classifier(
+        data, classifier or out / "classifier", device=model.device, console=console, seed=seed, images_seen=images_seen
     )
     say("sampling")
     made, labels = _sampled(model, num_images, seed=seed)
@@ -200,26 +200,26 @@ def evaluate_samples(
         REAL: held_back[:count],
         GAUSSIAN: gaussian_images(learned, count, seed=seed),
     }
-    reference = judge.features(learned)
+    reference = evaluator.features(learned)
     scores, intervals = {}, {}
     for name, images in candidates.items():
         say(f"scoring {name}")
-        scores[name] = compared(images, judge.features(images), learned, reference, seed=seed)
-    known = judge.right(held_back, truth).float()
-    if conditional and not judge.by_turns:
-        right = judge.right(made, labels).float()
+        scores[name] = compared(images, evaluator.features(images), learned, reference, seed=seed)
+    known = evaluator.right(held_back, truth).float()
+    if conditional and not evaluator.by_turns:
+        right = evaluator.right(made, labels).float()
         scores[SAMPLES]["asked"], scores[REAL]["asked"] = float(right.mean()), float(known.mean())
         intervals["asked"] = bootstrap_interval(right.numpy(), seed=seed)
         if cas:
             assert isinstance(model, GeneratorModel)
             assert truth is not None
-            say("training a classifier on samples alone")
-            taught = trained_on_samples(model, data, out / "cas", seed=seed, looks=looks, console=console)
+            say("training a classifier on samples only")
+            taught = trained_on_samples(model, data, out / "cas", seed=seed, images_seen=images_seen, console=console)
             right = taught.right(held_back, truth).float()
             scores[SAMPLES]["cas"], scores[REAL]["cas"] = float(right.mean()), float(known.mean())
             intervals["cas"] = bootstrap_interval(right.numpy(), seed=seed)
     stem = re.sub(r"[^\w.-]+", "-", model.config.name).strip("-.") or "weights"
-    what = "quarter turns" if judge.by_turns else f"{len(data.class_names)} classes"
+    what = "90-degree rotations" if evaluator.by_turns else f"{len(data.class_names)} classes"
     found = Generation(
         weights=model.config.name,
         data=data.description,
@@ -229,7 +229,7 @@ def evaluate_samples(
         num_learned=len(learned),
         split=split,
         seed=seed,
-        classifier=f"{what}, {judge.file}, sha256 {judge.sha256[:8]}",
+        classifier=f"{what}, {evaluator.file}, sha256 {evaluator.sha256[:8]}",
         accuracy=float(known.mean()),
         scores=scores,
         intervals=intervals,
@@ -288,7 +288,7 @@ def _sampled(model: GeneratorModel | ImageModel, count: int, *, seed: int) -> tu
 
 
 def trained_on_samples(
-    model: GeneratorModel, data: ImageSet, folder: Path, *, seed: int, looks: int | None, console: Console
+    model: GeneratorModel, data: ImageSet, folder: Path, *, seed: int, images_seen: int | None, console: Console
 ) -> ImageClassifier:
     """A classifier that has seen nothing but samples, as many as there are training images (Ravuri and Vinyals, 2019).
 
@@ -297,7 +297,7 @@ def trained_on_samples(
         data: The real images, whose number counts.
         folder: For the samples and the run; removed afterwards.
         seed: Of the samples and of the training.
-        looks: Images that the training sees.
+        images_seen: Images that the training sees.
         console: Where progress is said.
     """
     shutil.rmtree(folder, ignore_errors=True)  # left by a run that was interrupted
@@ -313,7 +313,7 @@ def trained_on_samples(
         has_labels=True,
         device=str(model.device),
         seed=seed,
-        looks=looks,
+        images_seen=images_seen,
     )
     taught = trained_classifier(config, device=model.device, console=console)
     shutil.rmtree(folder, ignore_errors=True)

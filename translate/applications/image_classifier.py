@@ -18,9 +18,9 @@ from torch import Tensor
 from translate.applications.domain_classifier import ClassifierError, QuietDisplay
 from translate.checkpoint.atomic import written_beside
 from translate.checkpoint.weights import WeightsError, load_weights, weights_file
-from translate.config.autoencoders import LearningRunConfig
 from translate.config.base import ConfigError
 from translate.config.classifiers import ImageClassifierConfig
+from translate.config.methods import run_config
 from translate.config.training import ImageSetConfig
 from translate.config.weights import WeightsConfig, image_set_of
 from translate.data.image_set import ImageSet
@@ -30,7 +30,7 @@ from translate.recipes.image_classifier import turned
 
 DATA_FILE = "data.json"
 AT_ONCE = 500  # images
-LOOKS, FEWEST_LOOKS, EPOCHS = 300_000, 20_000, 10
+MOST_IMAGES, FEWEST_IMAGES, EPOCHS = 300_000, 20_000, 10
 """Images that a training sees at most and at least, and how often each unless that is too much or too little."""
 
 
@@ -88,7 +88,14 @@ def open_trained_set(weights: WeightsConfig, root: Path, *, attribute: str | Non
 
 
 def classifier_training(
-    data: ImageSetConfig, out: Path, *, num_images: int, has_labels: bool, device: str, seed: int, looks: int | None
+    data: ImageSetConfig,
+    out: Path,
+    *,
+    num_images: int,
+    has_labels: bool,
+    device: str,
+    seed: int,
+    images_seen: int | None,
 ) -> ImageClassifierConfig:
     """The training that was found to name 99 % of MNIST's test digits right.
 
@@ -99,14 +106,15 @@ def classifier_training(
         has_labels: It learns turns where there are none.
         device: Where it is trained.
         seed: Of its weights and of the order of the images.
-        looks: Images to see, repetitions counted; from their number unless given.
+        images_seen: Images to see, repetitions counted; from their number unless given.
     """
-    total = looks if looks is not None else min(LOOKS, max(FEWEST_LOOKS, EPOCHS * num_images))
+    total = images_seen if images_seen is not None else min(MOST_IMAGES, max(FEWEST_IMAGES, EPOCHS * num_images))
     return ImageClassifierConfig(
         # Shifts by a few pixels; turns of a mirrored image are turns the other way. Rare classes count as much.
         data=replace(data, enlarge=1.15, flip=False, class_balanced=has_labels),
         task="classes" if has_labels else "rotations",
-        run=LearningRunConfig(
+        run=run_config(
+            "classifier",
             out=out,
             images=total,
             batch_size=64,
@@ -127,7 +135,7 @@ def open_image_classifier(
     device: torch.device,
     console: Console,
     seed: int = 0,
-    looks: int | None = None,
+    images_seen: int | None = None,
     name: str | None = None,
 ) -> ImageClassifier:
     """The classifier kept in a folder, or else a new one, trained on the data's training images and kept there.
@@ -140,7 +148,7 @@ def open_image_classifier(
         device: Where it is trained and used.
         console: Where its training is shown.
         seed: Of its training.
-        looks: As for `classifier_training`.
+        images_seen: As for `classifier_training`.
         name: What it is said to be of; the data's name unless given.
 
     Raises:
@@ -154,7 +162,7 @@ def open_image_classifier(
         has_labels=len(data.class_names) > 1,
         device=str(device),
         seed=seed,
-        looks=looks,
+        images_seen=images_seen,
     )
     belongs = {"classes": list(data.class_names), "size": data.size, "images": digest(data)}
     record = folder / DATA_FILE
@@ -167,7 +175,7 @@ def open_image_classifier(
     if not _is_finished(folder, config):
         name = name or data.config.root.resolve().name
         console.print(
-            f"training a classifier of {name}, once: some minutes; it is kept in {folder}",
+            f"training a classifier of {name} once (several minutes); it is kept in {folder}",
             markup=False,
             soft_wrap=True,
         )
@@ -184,7 +192,7 @@ def trained_classifier(config: ImageClassifierConfig, *, device: torch.device, c
     if not _is_finished(folder, config):
         train(config, display=QuietDisplay(console=console))
         if not _is_finished(folder, config):
-            raise ClassifierError("interrupted: the classifier is not finished. The same command again goes on")
+            raise ClassifierError("interrupted: the classifier is unfinished. Run the same command again to resume")
     return read_classifier(folder, device=device)
 
 
@@ -196,7 +204,7 @@ def read_classifier(folder: Path, *, device: torch.device) -> ImageClassifier:
     """
     network, config = load_weights(folder)
     if not isinstance(network, Classifier):
-        raise WeightsError(f"'{config.name}' is a {config.kind}: scores are taken with a classifier")
+        raise WeightsError(f"'{config.name}' is a {config.kind}: scoring needs a classifier")
     file = weights_file(folder)
     sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
     return ImageClassifier(

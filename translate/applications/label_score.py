@@ -62,9 +62,7 @@ class LabelScorer:
         if config.kind != "segmenter":
             raise WeightsError(f"'{config.name}' is a {config.kind}: the label score needs a segmenter")
         if len(palette) != len(config.classes):
-            raise WeightsError(
-                f"'{config.name}' knows {len(config.classes)} classes, and the palette has {len(palette)}"
-            )
+            raise WeightsError(f"'{config.name}' has {len(config.classes)} classes, and the palette has {len(palette)}")
         self.network, self.config, self.precision = network, config, precision
         self.palette = to_palette(tuple(palette))
 

@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 from translate.inference.grid import on_screen
 
 SIDE, MARGIN = 1200, 40
-# After Paul Tol's qualitative colours, told apart by colour-blind people as well.
+# After Paul Tol's qualitative colours, distinguishable by colour-blind people as well.
 COLOURS = (
     "#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE", "#AA3377", "#8C564B", "#009988", "#999999", "#332288",
     "#AACC00", "#EE7733",

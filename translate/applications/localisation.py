@@ -72,7 +72,7 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judgement:
+class DetectionReport:
     """How well a detector does, and baselines beside it."""
 
     rows: tuple[Row, ...]
@@ -123,9 +123,9 @@ def find_ground_truth(
     there = _masks_by_key(folder)
     keys = [None if image.path is None else _key(image.path, root) for image in images]
     stems = Counter(key[1] for key, wrong in zip(keys, abnormal.tolist(), strict=True) if key is not None and wrong)
-    left: dict[str, list[str]] = {"no mask": [], "a mask that is black all over": []}
-    outside = "the fault outside the middle square, which is all that is looked at"
-    small = f"a fault too small for {framing.size} px"
+    left: dict[str, list[str]] = {"no mask": [], "an empty (all-black) mask": []}
+    outside = "the defect outside the central square, which is all that is scored"
+    small = f"a defect too small for {framing.size} px"
     spotted, broken = [], []
     for number, (image, key, wrong) in enumerate(zip(images, keys, abnormal.tolist(), strict=True)):
         found = [] if key is None else _masks_of(key, there, alone=wrong and stems[key[1]] == 1)
@@ -137,7 +137,7 @@ def find_ground_truth(
         if not wrong:
             spotted += [image.name] if mask is not None and mask.any() else []
         elif mask is None or not mask.any():
-            left["no mask" if mask is None else "a mask that is black all over"].append(image.name)
+            left["no mask" if mask is None else "an empty (all-black) mask"].append(image.name)
         else:
             masks[number] = framing.framed(mask)
             known[number] = bool(masks[number].any())
@@ -153,10 +153,10 @@ def find_ground_truth(
     for why, names in left.items():
         if names:
             which = f"{len(names)} of {total} abnormal images {have(len(names))} {why}"
-            lines.append(f"{which}: not in the measures of pixels ({_some(names)})")
+            lines.append(f"{which}: excluded from the pixel metrics ({_some(names)})")
     if spotted:
         which = f"{len(spotted)} of {len(images) - total} normal images {have(len(spotted))} a mask that is not black"
-        lines.append(f"{which}: taken as normal ({_some(spotted)})")
+        lines.append(f"{which}: treated as normal ({_some(spotted)})")
     lines += [f"failed: {line}" for line in broken]
     return GroundTruth(masks=masks, known=known, lines=tuple(lines))
 
@@ -276,7 +276,7 @@ def judgement(
     scores: Tensor,
     abnormal: Tensor,
     truth: GroundTruth | None,
-) -> Judgement:
+) -> DetectionReport:
     """How well a detector and the baselines tell abnormal images, and find where they are.
 
     Args:
@@ -304,7 +304,7 @@ def judgement(
     if learned is None:
         lines = (
             *lines,
-            "no baselines: they learn from normal images of a train split, apart from those that are scored",
+            "no baselines: they need normal images of a train split, separate from those that are scored",
         )
     counts = int((~abnormal).sum()), int(abnormal.sum())
-    return Judgement(rows=rows, truth=truth, counts=counts, lines=lines)
+    return DetectionReport(rows=rows, truth=truth, counts=counts, lines=lines)

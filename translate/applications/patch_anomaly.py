@@ -50,8 +50,8 @@ def fit_patches(
     """
     if min(num_images, len(held_back)) < FEWEST:
         raise ConfigError(
-            f"{num_images} normal images to learn from and {len(held_back)} others: {FEWEST} of each are needed at "
-            "least (--hold-out keeps more apart)"
+            f"{num_images} normal training images and {len(held_back)} held-out ones: at least {FEWEST} of each are "
+            "needed (--hold-out holds out more)"
         )
     detector = PatchDetector(config)
     detector.features.load_state_dict(pretrained_features(num_blocks=len(detector.features.blocks)).state_dict())
@@ -73,7 +73,7 @@ def fit_patches(
             else:
                 chosen += [row[torch.randperm(places, generator=generator)[:taken]] for row in found.flatten(1, 2)]
     if count < FEWEST * places:
-        raise ConfigError(f"{count // places} normal images to learn from can be read, and {FEWEST} are needed")
+        raise ConfigError(f"only {count // places} normal training images can be read, and {FEWEST} are needed")
     usual = sums / count
     spread = (squares / count - usual.square()).clamp_min(0).sqrt()
     spread = spread.clamp_min(0.01 * float(spread.mean()))  # a feature that never varies would be infinitely telling
@@ -95,7 +95,7 @@ def fit_patches(
         detector.memory.copy_(patches[farthest(patches @ projection, config.num_patches)])
     set_thresholds(detector, held_back, false_alarms=false_alarms)
     if float(detector.deviations[0]) < LEAST_DEVIATION:
-        raise ConfigError("the normal images are all the same, and nothing can be told by them: give others")
+        raise ConfigError("the normal images are all identical, so nothing can be learned from them: give others")
     return detector.requires_grad_(False)
 
 

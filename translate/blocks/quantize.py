@@ -1,10 +1,10 @@
-"""A codebook, whose words follow a moving average of the vectors that are given them (van den Oord et al., 2017).
+"""A codebook, whose entries follow a moving average of the vectors assigned to them (van den Oord et al., 2017).
 
-The average is kept as two parameters, how many vectors a word was given (``usage``) and their sum (``total``); a word
+The average is kept as two parameters, how many vectors an entry has (``usage``) and their sum (``total``); an entry
 is ``total / usage``. What a step adds to them is given as their gradient by `codebook_loss`, and `MovingAverage` takes
 the step: so it is averaged over micro-batches and processes, saved and resumed as everything else is.
 
-Shapes: N batch, D numbers of a word, H height, W width, K words, M = N H W vectors.
+Shapes: N batch, D numbers of an entry, H height, W width, K entries, M = N H W vectors.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch.optim import Optimizer
 
 from translate.config.networks import QuantizerConfig
 
-DEAD = 0.03  # of an even share: a word that is given less has no use
+DEAD = 0.03  # of an even share: an entry that is given less is unused
 
 
 def in_float32(device: torch.device) -> AbstractContextManager[object]:
@@ -29,10 +29,10 @@ def in_float32(device: torch.device) -> AbstractContextManager[object]:
 
 
 class Quantizer(nn.Module):
-    """Vectors in, the nearest words of the codebook and their numbers out.
+    """Vectors in, the nearest entries of the codebook and their numbers out.
 
     Args:
-        config: Words, and numbers of a word.
+        config: Number of entries, and numbers of an entry.
     """
 
     def __init__(self, config: QuantizerConfig) -> None:
@@ -47,20 +47,20 @@ class Quantizer(nn.Module):
         return self.total.float() / self.usage.float().clamp_min(1e-6)[:, None]
 
     def codes(self, vectors: Tensor) -> Tensor:
-        """The number of the nearest word: [N, D, H, W] -> int64 [N, H, W]."""
+        """The number of the nearest entry: [N, D, H, W] -> int64 [N, H, W]."""
         flat = vectors.float().permute(0, 2, 3, 1)  # [N, H, W, D]
         words = self.words
         with in_float32(vectors.device):
-            # |v - w|^2 without |v|^2, which is the same for all words.
+            # |v - w|^2 without |v|^2, which is the same for all entries.
             distances = words.square().sum(dim=1) - 2 * flat @ words.T  # [N, H, W, K]
         return distances.argmin(dim=-1)
 
     def look_up(self, codes: Tensor) -> Tensor:
-        """The words of codes: int64 [N, H, W] -> [N, D, H, W]."""
+        """The entries of codes: int64 [N, H, W] -> [N, D, H, W]."""
         return F.embedding(codes, self.words).permute(0, 3, 1, 2).contiguous()
 
     def forward(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
-        """The words in place of vectors [N, D, H, W], with their gradient (straight-through), and the codes."""
+        """The entries in place of vectors [N, D, H, W], with their gradient (straight-through), and the codes."""
         with torch.no_grad():
             codes = self.codes(vectors)
             words = self.look_up(codes)
@@ -71,7 +71,7 @@ class Quantizer(nn.Module):
 def codebook_loss(quantizer: Quantizer, vectors: Tensor, codes: Tensor, *, decay: float) -> Tensor:
     """What has for gradient what a step adds to the averages of a codebook: counts [K], sums of vectors [K, D].
 
-    A word that few vectors are given is offered one of the batch by chance, as if it stood for an even share of it; so
+    An entry that few vectors are given gets one of the batch by chance, as if it stood for an even share of it; so
     the codebook starts, too.
 
     Args:
@@ -125,7 +125,7 @@ class MovingAverage(Optimizer):
 
 
 def perplexity(codes: Tensor, *, num_codes: int) -> Tensor:
-    """How many words are in use: exp of the entropy of their shares; from 1 to the size of the codebook.
+    """How many entries are in use: exp of the entropy of their shares; from 1 to the size of the codebook.
 
     Args:
         codes: int64, any shape.

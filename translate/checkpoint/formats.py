@@ -1,6 +1,6 @@
 """What a file is that holds no weights of this kind, and the way from there to weights that can be imported.
 
-Told by its content first and by its name where the content says nothing. Nothing in a file is run: of a pickle, the
+Recognised by content first and by name where the content says nothing. Nothing in a file is run: of a pickle, the
 instructions are read and not followed.
 """
 
@@ -31,7 +31,7 @@ _STATE_DICT = (
     "in the project that wrote it, save the network's state dict: torch.save(network.state_dict(), 'G.pth'), then "
     "translate import G.pth -o weights/G"
 )
-_SOURCE = "take the weights that it was made from: a PyTorch or safetensors file"
+_SOURCE = "use the weights it was converted from: a PyTorch or safetensors file"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ def recognise(path: Path) -> Foreign | None:
         return None
     if head[8:9] == b"{" and 8 + int.from_bytes(head[:8], "little") <= size:
         rename = f"rename it to {path.with_suffix('.safetensors').name}"
-        return Foreign(kind="safetensors", what="a safetensors file, whatever its name says", way=rename)
+        return Foreign(kind="safetensors", what="a safetensors file despite its name", way=rename)
     if head[:2] == b"PK":
         return _zip(path) if zipfile.is_zipfile(path) else None
     if head[:1] == b"\x80":
@@ -119,7 +119,7 @@ def read_pickle(file: IO[bytes], *, parts: int = 1) -> Pickled:
         for _ in range(parts):
             found.extend(_names(file, protocols))
         whole = True
-    except Exception:  # a pickle need not make sense; what was read of it until then is told
+    except Exception:  # a pickle need not make sense; what was read of it until then is reported
         whole = False
     return Pickled(protocol=max(protocols, default=0), names=tuple(dict.fromkeys(found)), whole=whole)
 
@@ -173,7 +173,7 @@ def _pickle(path: Path) -> Foreign | None:
     opened = "joblib.load(sys.argv[1])" if by_joblib else "pickle.load(open(sys.argv[1], 'rb'))"
     trusted = "if you trust it, since opening it can run code, "
     if found.holds("sklearn"):
-        return saying("with a model of scikit-learn", "that is no network of images, and cannot be imported")
+        return saying("with a model of scikit-learn", "that is not an image network, and cannot be imported")
     if found.holds("torch"):
         modules = [name for name in found.names if not name.startswith(("torch._", "torch.storage.", "collections."))]
         state = f"{opened}.state_dict()" if any(name.startswith("torch.nn.") for name in modules) else opened
@@ -328,7 +328,7 @@ _OLD_PICKLE = re.compile(rb"\([dlp]|c[\w.]+\n\w+\n")  # protocols 0 and 1, which
 _IMAGE = _saying("image", "an image", "give the weights first, then images: translate apply WEIGHTS IMAGES -o OUT")
 _MAGIC: tuple[tuple[int, bytes, Callable[[Path], Foreign]], ...] = (
     *((offset, b"\x89HDF\r\n\x1a\n", _hdf5) for offset in (0, 512, 1024, 2048)),
-    (4, b"TFL3", _saying("tflite", "a TensorFlow Lite model, made for telephones")),
+    (4, b"TFL3", _saying("tflite", "a TensorFlow Lite model, for mobile devices")),
     (4, b"ORTM", _saying("ort", "a model in onnxruntime's own format", "take the ONNX file that it was made from")),
     (0, b"GGUF", _saying("gguf", "a GGUF file, as llama.cpp and stable-diffusion.cpp read them")),
     (0, b"\x93NUMPY", _saying("npy", "one NumPy array (.npy)", f"a network has many: {_STATE_DICT}")),

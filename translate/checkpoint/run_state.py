@@ -90,7 +90,7 @@ def load_state(path: Path) -> RunState:
             metadata = opened.metadata() or {}
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (safe_open has no iter)
     except (SafetensorError, OSError) as error:
-        raise StateError(f"{path} is torn or unreadable ({error})") from None
+        raise StateError(f"{path} is truncated or unreadable ({error})") from None
     try:
         values = json.loads(metadata[METADATA_KEY])
         version = values.pop("version")

@@ -139,7 +139,7 @@ def read_config(path: Path) -> WeightsConfig:
         metadata = opened.metadata() or {}
     if METADATA_KEY not in metadata:
         raise WeightsError(
-            f"{file} does not say what network it holds: it was not written by translate. {_how_to_import(file)}"
+            f"{file} does not record its network: it was not written by translate. {_how_to_import(file)}"
         )
     try:
         values = json.loads(metadata[METADATA_KEY])
@@ -226,9 +226,8 @@ def _opened(file: Path) -> safe_open:
             head = handle.read(4)
         if head[:2] == b"PK" or (head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05"):
             raise WeightsError(
-                f"{file} is a pickle, whatever its name says; pickles can run code and are not opened. "
-                f"{_how_to_import(file)}"
+                f"{file} is a pickle despite its name; pickles can run code and are not opened. {_how_to_import(file)}"
             ) from None
-        raise WeightsError(f"{file} is not a whole safetensors file ({error}): copy or download it again") from None
+        raise WeightsError(f"{file} is an incomplete safetensors file ({error}): copy or download it again") from None
     except OSError as error:
         raise WeightsError(f"{file} cannot be opened: {error.strerror or error}") from None

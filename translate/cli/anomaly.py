@@ -17,7 +17,7 @@ from translate.config.base import Config, ConfigError, validate
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from translate.applications.localisation import Judgement
+    from translate.applications.localisation import DetectionReport
     from translate.data.image_inputs import NamedPicture
     from translate.inference.image_model import Framing
     from translate.networks import AnomalyDetector
@@ -32,80 +32,83 @@ METHODS = ("patchcore", "padim")
 
 @dataclass(frozen=True, kw_only=True)
 class Fit(Config):
-    """Make a detector of normal images: by the patches of them, or by an autoencoder (ae or vae) that learned them.
+    """Fit an anomaly detector to normal images: to their patches, or to the errors of an autoencoder (ae or vae).
 
-    patchcore and padim compare patches by features of a pretrained network, and need no training. PatchCore keeps a
-    choice of normal patches: for textures, and objects in any place. PaDiM keeps a Gaussian for each part of the image:
-    for objects that always lie alike. An autoencoder is fitted to the images that it learned from and to those that
-    --hold-out kept from it.
+    patchcore and padim compare patches in the features of a pretrained network and need no training. PatchCore keeps a
+    memory bank of normal patches: for textures, and for objects in any position. PaDiM keeps one Gaussian per cell of a
+    grid over the image: for objects that are always aligned. An autoencoder is calibrated on the images it was trained
+    on and on those that --hold-out kept from it.
     """
 
     weights: Annotated[Positional[str], arg(metavar="patchcore|padim|WEIGHTS")]
-    """patchcore, padim, or an autoencoder: a run folder, a weights folder, or a .safetensors file."""
+    """Method (patchcore or padim), or an autoencoder: a run folder, a weights folder or a .safetensors file."""
     root: Annotated[Positional[Path], arg(metavar="DATA")]
-    """An image set of normal images; of an autoencoder, the one that it was trained on."""
+    """Image set of normal images; for an autoencoder, the set that it was trained on."""
     out: Annotated[Path, arg(aliases=["-o"])]
-    """A folder, or a .safetensors file."""
+    """Output: a folder or a .safetensors file."""
     false_alarms: Annotated[float, Gt(0.0), Lt(1.0)] = 0.05
-    """Share of normal images that may be called abnormal; decides the threshold."""
+    """Target false-positive rate on normal images, 0-1; sets the threshold."""
     smoothing: Annotated[int, Ge(1)] | None = None
-    """Of an autoencoder, pixels that errors are averaged over, odd; unless given, what tells planted anomalies best."""
+    """Side in pixels (odd) of the window over which an autoencoder's errors are averaged; default: 1, 3 or 5, whichever
+    detects synthetic anomalies best."""
     normal: tuple[str, ...] = ()
-    """Of patchcore and padim: the classes of DATA that are normal; all unless given."""
+    """Classes of DATA that are normal (patchcore and padim only); default: all."""
     size: Annotated[int, Ge(32), Le(1024)] | None = None
-    """Of patchcore and padim: side of the squares that images are brought to, a multiple of 32; 256 unless given."""
+    """Side in pixels of the squares that images are resized to, a multiple of 32 (patchcore and padim only); default:
+    256."""
     fit: Literal["stretch", "cover"] | None = None
-    """Of patchcore and padim: see the whole image, squashed to a square (stretch, unless given), or its middle square
-    in its proportions (cover)."""
+    """Framing (patchcore and padim only): squash the whole image to a square (stretch, the default), or keep its aspect
+    ratio and crop the central square (cover)."""
     hold_out: Annotated[float, Gt(0.0), Lt(1.0)] | None = None
-    """Of patchcore and padim: share of the images that the threshold is taken from, where there is no validation split;
-    a tenth, or 20 images at least, unless given."""
+    """Share of the images, 0-1, held out to set the threshold where there is no validation split (patchcore and padim
+    only); default: 0.1, but at least 20 images."""
     patches: Annotated[int, Ge(1), Le(1_000_000)] | None = None
-    """Of patchcore: how many are kept; 4,000 unless given."""
+    """Patches kept in PatchCore's memory bank; default: 4,000, or all there are if fewer."""
     seed: Annotated[int, Ge(0), Lt(2**63)] = 0
-    """Of what patchcore chooses from."""
+    """Seed for drawing the patches that PatchCore selects from."""
     device: str = "auto"
-    """cuda, mps or cpu; the best there is unless given."""
+    """Device: cuda, mps, cpu, or auto for the best one available."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Score(Config):
-    """Score images: how unlike the normal ones, and where.
+    """Score images: how anomalous each one is, and where.
 
-    Of a labelled set with --normal, also how well abnormal images are told from normal ones (AUROC), beside what the
-    pixels alone would do; and with masks of the faults, as MVTec AD has them in ground_truth/, how well the heat maps
-    find the pixels (pixel AUROC) and the regions (PRO, per-region overlap up to 30 % false positives).
+    On a labelled set with --normal, also measure how well abnormal images are separated from normal ones (AUROC),
+    beside baselines on raw pixels; and with ground-truth masks, as in the ground_truth/ of MVTec AD, how well the heat
+    maps find abnormal pixels (pixel AUROC) and regions (PRO, per-region overlap up to 30 % false positives).
     """
 
     weights: Positional[str]
-    """What `translate anomaly fit` made."""
+    """Detector written by `translate anomaly fit`."""
     inputs: Positional[tuple[str, ...]]
-    """Images, folders, patterns; or an image set."""
+    """Images, folders or glob patterns; or an image set."""
     out: Annotated[Path | None, arg(aliases=["-o"])] = None
-    """A folder for scores.csv, the heat maps of the least normal images, and a sheet of them; with --normal also
-    measures.csv. Known faults are outlined."""
+    """Output folder for scores.csv, heat maps of the most anomalous images, and an image grid of them; with --normal
+    also measures.csv. Ground-truth anomalies are outlined. Default: print the scores only, of up to 40 images."""
     recursive: Annotated[bool, arg(aliases=["-r"])] = False
-    """Search the folders in folders, too; heat maps lie in such folders again."""
+    """Search sub-folders as well; heat maps keep the same sub-folders."""
     by: Literal["both", "error", "distance"] | None = None
-    """Which score of an autoencoder is compared with its threshold; both unless given."""
+    """Score of an autoencoder that is compared with its threshold: reconstruction error, latent distance, or both (the
+    default)."""
     normal: tuple[str, ...] = ()
-    """Of a labelled set, the classes that are normal."""
+    """Classes of a labelled set that are normal; needed to measure the AUROC."""
     masks: Path | None = None
-    """With --normal: a folder of masks of the faults, CLASS/NAME_mask.png or CLASS/NAME.png; found unless given where
-    it is called ground_truth or masks. What is not black is a fault."""
+    """Folder of ground-truth masks, CLASS/NAME_mask.png or CLASS/NAME.png, black where normal (with --normal); default:
+    a folder of the data set called ground_truth or masks, if there is one."""
     split: Literal["train", "val", "test"] | None = None
-    """Of an image set; test, or else val or train, unless given."""
+    """Split of an image set to use; default: test, else val, else train."""
     count: Annotated[int, Ge(1)] | None = None
-    """Images at most, evenly spread."""
+    """Maximum number of images, evenly spaced; default: all."""
     maps: Annotated[int, Ge(0)] = 16
-    """Heat maps at most, of the least normal images."""
+    """Maximum number of heat maps, of the most anomalous images."""
     device: str = "auto"
-    """cuda, mps or cpu; the best there is unless given."""
+    """Device: cuda, mps, cpu, or auto for the best one available."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Anomaly:
-    """Find what is unlike normal images."""
+    """Detect images that differ from normal ones."""
 
     action: Annotated[
         Annotated[OmitArgPrefixes[Fit], subcommand("fit")] | Annotated[OmitArgPrefixes[Score], subcommand("score")],
@@ -114,6 +117,7 @@ class Anomaly:
 
 
 def anomaly(command: Anomaly) -> int:
+    """Run ``translate anomaly``; the exit code."""
     return _fit(command.action) if isinstance(command.action, Fit) else _score(command.action)
 
 
@@ -129,7 +133,7 @@ def _fit(command: Fit) -> int:
 
     names_a_file(command.out, (".safetensors",))
     if command.out.resolve() == command.root.resolve():
-        raise ConfigError(f"--out {command.out} is the folder that is read: name another")
+        raise ConfigError(f"--out {command.out} is the input folder: choose another")
     if command.weights in METHODS:
         return _fit_patches(command)
     if not Path(command.weights).exists() and (close := get_close_matches(command.weights.lower(), METHODS, n=1)):
@@ -137,11 +141,11 @@ def _fit(command: Fit) -> int:
     for name in ("normal", "size", "fit", "hold_out", "patches"):
         if getattr(command, name) not in (None, ()):
             flag = name.replace("_", "-")
-            raise ConfigError(f"--{flag} is for patchcore and padim, and an autoencoder has its own: leave it out")
+            raise ConfigError(f"--{flag} applies to patchcore and padim only: omit it for an autoencoder")
     model = load_image_model(command.weights, device=command.device)
     drawn = image_set_of(model.config, command.root)
     if drawn is None:
-        raise ConfigError(f"{command.weights} does not say which images it learned from: train it with translate train")
+        raise ConfigError(f"{command.weights} does not record its training images: train it with translate train")
     images = ImageSet(drawn)
     learned = images.images("train", [int(index) for index in spread(len(images.part("train")), MOST)])
     num_held_back = len(images.part("val"))
@@ -149,14 +153,14 @@ def _fit(command: Fit) -> int:
         held_back = images.images("val", range(num_held_back))
     else:
         held_back = learned
-        print("no images were held back in training (--hold-out 0.1): the threshold will give more false alarms")
+        print("no images were held out in training (--hold-out 0.1): the false-positive rate will exceed the target")
     detector = fit(model, learned, held_back, false_alarms=command.false_alarms, smoothing=command.smoothing)
     file = save_weights(detector, detector_config(model, detector, false_alarms=command.false_alarms), command.out)
     above = (measured(detector, held_back) > detector.thresholds.cpu()).float().mean(dim=0)
     said = ", ".join(f"{name} {share:.1%}" for name, share in zip(detector.scores, above.tolist(), strict=True))
-    print(f"fitted to {len(learned):,} normal images; above the threshold of {len(held_back):,} normal ones: {said}")
+    print(f"fitted to {len(learned):,} normal images; false-positive rate on {len(held_back):,} normal images: {said}")
     told = told_from_planted(detector, held_back)
-    print(f"errors averaged over {detector.config.smoothing} px; AUROC on faults planted in them: {told:.3f}")
+    print(f"errors averaged over {detector.config.smoothing} px; AUROC on synthetic anomalies: {told:.3f}")
     print(f"{file}. Try it: translate anomaly score {command.out} IMAGES -o OUT")
     return 0
 
@@ -182,9 +186,9 @@ def _fit_patches(command: Fit) -> int:
     from translate.recipes.base import preprocessing
 
     if command.smoothing is not None:
-        raise ConfigError(f"--smoothing is for autoencoders, and {command.weights} has its own: leave it out")
+        raise ConfigError(f"--smoothing applies to autoencoders only: omit it for {command.weights}")
     if command.patches is not None and command.weights != "patchcore":
-        raise ConfigError(f"--patches is of patchcore's memory, and {command.weights} has none: leave it out")
+        raise ConfigError(f"--patches sets the size of patchcore's memory bank: omit it for {command.weights}")
     size, fit = command.size or 256, command.fit or "stretch"
     images = ImageSet(ImageSetConfig(root=command.root, classes=command.normal, size=size, fit=fit))
     if len(images.found.class_names) > 1 and not command.normal:
@@ -193,8 +197,8 @@ def _fit_patches(command: Fit) -> int:
         )
     if images.format.channels not in (1, 3):
         raise ConfigError(
-            f"pretrained features are of grey or RGB images, and these have {images.format.channels} channels: train "
-            "an autoencoder (translate train ae), and fit that"
+            f"pretrained features need grey or RGB images, and these have {images.format.channels} channels: train an "
+            "autoencoder (translate train ae) and fit that"
         )
     chosen, split = tuple(range(len(images.part("train")))), "val"
     others = tuple(range(len(images.part("val"))))
@@ -203,16 +207,16 @@ def _fit_patches(command: Fit) -> int:
         (chosen, others), split = held_out(chosen, share), "train"
     if min(len(chosen), len(others)) < FEWEST:
         whole = len(chosen) + len(others)
-        advice = "give more" if whole < 2 * FEWEST else f"--hold-out {FEWEST / whole:.2g} keeps enough apart"
+        advice = "add more" if whole < 2 * FEWEST else f"--hold-out {FEWEST / whole:.2g} holds out enough"
         raise ConfigError(
-            f"{command.root}: {len(chosen)} normal images to learn from and {len(others)} to set the threshold by, and "
+            f"{command.root}: {len(chosen)} normal images to fit and {len(others)} to set the threshold, but at least "
             f"{FEWEST} of each are needed: {advice}"
         )
     chosen = tuple(chosen[index] for index in spread(len(chosen), MOST))
     others = tuple(others[index] for index in spread(len(others), MOST_HELD_BACK))
     available = most_patches(len(chosen), size=size)
     if command.patches is not None and command.patches > available:
-        raise ConfigError(f"--patches {command.patches}: {len(chosen)} images have {available:,} to choose from")
+        raise ConfigError(f"--patches {command.patches}: {len(chosen)} images provide only {available:,} patches")
     config = PatchAnomalyConfig(
         method=command.weights,  # type: ignore[arg-type]
         channels=1 if images.format.channels == 1 else 3,
@@ -259,8 +263,8 @@ def _fit_patches(command: Fit) -> int:
     )
     if len(unread) > MOST_UNREAD * (len(chosen) + len(others)):
         raise ConfigError(
-            f"{len(unread)} of {len(chosen) + len(others)} images of {command.root} cannot be read, and are named "
-            "above: take them out"
+            f"{len(unread)} of {len(chosen) + len(others)} images of {command.root} cannot be read (listed above): "
+            "remove them"
         )
     learned = len(chosen) + len(others) - len(unread) - len(held_back)
     record = TrainingRecord(
@@ -275,15 +279,15 @@ def _fit_patches(command: Fit) -> int:
     file = save_weights(detector, replace(weights, training=record), command.out)
     above = float((measured(detector, held_back)[:, 0] > detector.thresholds.cpu()[0]).float().mean())
     print(
-        f"fitted to {learned:,} normal images; {above:.1%} of {len(held_back):,} other normal ones are above the "
-        "threshold"
+        f"fitted to {learned:,} normal images; false-positive rate {above:.1%} on {len(held_back):,} other normal "
+        "images"
     )
     if command.false_alarms * len(held_back) < 1:
-        print(f"{len(held_back)} images cannot show fewer false alarms than {1 / len(held_back):.1%}: hold out more")
+        print(f"{len(held_back)} images cannot show a false-positive rate under {1 / len(held_back):.1%}: add images")
     told = told_from_planted(detector, held_back)
-    print(f"AUROC on faults planted in them: {told:.3f}")
+    print(f"AUROC on synthetic anomalies: {told:.3f}")
     if told < USEFUL:
-        print("that is little better than chance: are the normal images alike, and large enough?", file=sys.stderr)
+        print("that is little better than chance: are the normal images similar, and large enough?", file=sys.stderr)
     print(f"{file}. Try it: translate anomaly score {command.out} IMAGES -o OUT")
     return 0
 
@@ -300,13 +304,13 @@ def _score(command: Score) -> int:
     if command.out is not None:
         names_a_file(command.out, ())
         if any(command.out.resolve() == Path(given).resolve() for given in command.inputs):
-            raise ConfigError(f"--out {command.out} is a folder that is read: name another")
+            raise ConfigError(f"--out {command.out} is an input folder: choose another")
     if command.masks is not None and not command.normal:
-        raise ConfigError("--masks needs to know which classes are normal: --normal CLASS")
+        raise ConfigError("--masks needs the names of the normal classes: --normal CLASS")
     detector, config = load_detector(command.weights, device=command.device)
     by = command.by or detector.scores[-1]
     if by not in detector.scores:
-        raise ConfigError(f"'{config.name}' has no {by}, but {', '.join(detector.scores)}: leave --by out")
+        raise ConfigError(f"'{config.name}' has no score '{by}', only {', '.join(detector.scores)}: omit --by")
     framing = Framing(config)
     found = named_inputs(
         command.inputs,
@@ -324,8 +328,8 @@ def _score(command: Score) -> int:
     grey = sum(one.picture.channels < 3 for one in named)
     if grey and framing.format.channels == 3 and framing.format.encoding is None:
         print(
-            f"{grey} of {len(named)} images are grey, and '{config.name}' knows images in colour: that alone may count "
-            "as abnormal",
+            f"{grey} of {len(named)} images are grey, and '{config.name}' was fitted to colour images: that alone may "
+            "make them abnormal",
             file=sys.stderr,
         )
     images = framing.prepared([one.picture for one in named])
@@ -333,20 +337,20 @@ def _score(command: Score) -> int:
     column = detector.scores.index(by)
     threshold = float(detector.thresholds[column])
     abnormal = scores[:, column] > threshold
-    judge = _judge(command, detector, images, scores, named, framing) if command.normal else None
+    report = _report(command, detector, images, scores, named, framing) if command.normal else None
     if command.out is not None:
-        _write(command, detector, images, scores, abnormal, named, judge, framing, by=by)
+        _write(command, detector, images, scores, abnormal, named, report, framing, by=by)
     elif len(named) <= 40:
         for one, score, wrong in zip(named, scores[:, column].tolist(), abnormal.tolist(), strict=True):
             print(f"{one.name:30} {score:8.2f}  {'abnormal' if wrong else 'normal'}")
     share = float(abnormal.float().mean())
-    alarms = f", which {100 * config.false_alarms:.2g}% of normal images exceed" if config.false_alarms else ""
+    alarms = f", exceeded by {100 * config.false_alarms:.2g}% of normal images" if config.false_alarms else ""
     print(
-        f"{int(abnormal.sum())} of {len(named)} images ({share:.1%}) are abnormal by {by}: above "
+        f"{int(abnormal.sum())} of {len(named)} images ({share:.1%}) are abnormal: score '{by}' above "
         f"{threshold:.2f}{alarms}"
     )
-    if judge is not None:
-        _print_judge(command, judge)
+    if report is not None:
+        _print_report(command, report)
     return EXIT_PARTLY if found.failed else 0
 
 
@@ -357,7 +361,7 @@ def _write(
     scores: Tensor,
     abnormal: Tensor,
     named: Sequence[NamedPicture],
-    judge: Judgement | None,
+    report: DetectionReport | None,
     framing: Framing,
     *,
     by: str,
@@ -381,14 +385,14 @@ def _write(
         table.writerow(["image", *detector.scores, "abnormal"])
         for one, row, wrong in zip(named, scores.tolist(), abnormal.tolist(), strict=True):
             table.writerow([one.name, *(f"{value:.4f}" for value in row), int(wrong)])
-    if judge is not None:
+    if report is not None:
         with (
             written_beside(command.out / "measures.csv") as beside,
             beside.open("w", newline="", encoding="utf-8") as file,
         ):
             table = csv.writer(file)
             table.writerow(["score", "auroc", "pixel_auroc", "pro"])
-            for row in judge.rows:
+            for row in report.rows:
                 pixels = (row.localised.pixel_auroc, row.localised.pro) if row.localised is not None else (None, None)
                 table.writerow([row.name, *("" if value is None else f"{value:.6f}" for value in (row.auroc, *pixels))])
     column = detector.scores.index(by)
@@ -399,22 +403,22 @@ def _write(
         shown = images[worst].to(detector.device)
         heat, made = detector.heat(shown).cpu(), detector.again(shown[:8])
     overlays = heat_overlay(images[worst], heat, scale=detector.heat_scale)
-    if judge is not None and judge.truth is not None:
-        overlays = outlined(overlays, judge.truth.masks[worst])
+    if report is not None and report.truth is not None:
+        overlays = outlined(overlays, report.truth.masks[worst])
     for number, index in enumerate(worst.tolist()):
         own = heat_on(
             framing.seen(named[index].picture),
             heat[number : number + 1],
             scale=detector.heat_scale,
-            mask=judge.truth.masks[index] if judge is not None and judge.truth is not None else None,
+            mask=report.truth.masks[index] if report is not None and report.truth is not None else None,
         )
         with written_beside(maps[index]) as beside:
             own.save(beside, format="PNG")
     few = slice(0, 8)
     columns = {"image": to_images(images[worst][few])}
     if made is not None:
-        columns["again"] = to_images(made.cpu())
-    columns["heat"] = overlays[few]
+        columns["reconstruction"] = to_images(made.cpu())
+    columns["heat map"] = overlays[few]
     with written_beside(command.out / "worst.png") as beside:
         image_grid({heading: enlarged(row, least=96) for heading, row in columns.items()}).save(beside, format="PNG")
 
@@ -429,15 +433,15 @@ def _forget(out: Path, *, keep: Sequence[Path]) -> None:
             file.unlink(missing_ok=True)
 
 
-def _judge(
+def _report(
     command: Score,
     detector: AnomalyDetector,
     images: Tensor,
     scores: Tensor,
     named: Sequence[NamedPicture],
     framing: Framing,
-) -> Judgement:
-    """How well abnormal images, and where there are masks abnormal pixels, are told; and how well by the baselines."""
+) -> DetectionReport:
+    """How well abnormal images (and, with masks, abnormal pixels) are separated from normal ones, beside baselines."""
     import torch
 
     from translate.applications.localisation import find_ground_truth, judgement
@@ -446,9 +450,9 @@ def _judge(
 
     found = find_images(command.inputs[0])
     if not found.class_names:
-        raise ConfigError(f"{found.root} has no classes, of which --normal names the normal ones: leave it out")
+        raise ConfigError(f"{found.root} has no classes that --normal could name: omit it")
     if missing := [name for name in command.normal if name not in found.class_names]:
-        raise ConfigError(f"{found.root} has no class {missing[0]!r}: choose among {', '.join(found.class_names)}")
+        raise ConfigError(f"{found.root} has no class {missing[0]!r}: choose from {', '.join(found.class_names)}")
     normal = torch.tensor([found.class_names.index(name) for name in command.normal])
     abnormal = ~torch.isin(torch.tensor([-1 if one.label is None else one.label for one in named]), normal)
     if bool(abnormal.all()) or not bool(abnormal.any()):
@@ -463,25 +467,25 @@ def _judge(
     return judgement(detector, learned, images, scores, abnormal, truth)
 
 
-def _print_judge(command: Score, judge: Judgement) -> None:
+def _print_report(command: Score, report: DetectionReport) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    normal, abnormal = judge.counts
+    normal, abnormal = report.counts
     table = Table(
         title=f"{normal:,} normal ({', '.join(command.normal)}), {abnormal:,} abnormal",
         title_justify="left",
     )
     table.add_column("score")
-    for heading in ("AUROC", "pixel AUROC", "PRO")[: 3 if judge.truth is not None else 1]:
+    for heading in ("AUROC", "pixel AUROC", "PRO")[: 3 if report.truth is not None else 1]:
         table.add_column(heading, justify="right")
-    for row in judge.rows:
+    for row in report.rows:
         pixels = row.localised
         values = (row.auroc, pixels.pixel_auroc if pixels else None, pixels.pro if pixels else None)
         table.add_row(
             row.name, *("-" if value is None else f"{value:.4f}" for value in values[: len(table.columns) - 1])
         )
-    console = Console(width=80, highlight=False)
+    console = Console(emoji=False, width=80, highlight=False)
     console.print(table)
-    for line in judge.lines:
+    for line in report.lines:
         console.print(line, markup=False, soft_wrap=True)

@@ -19,56 +19,58 @@ EXIT_PARTLY = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Apply(Config):
-    """Translate images: a file, several, a folder, or a pattern. Every output has its input's size, times --scale."""
+    """Translate images: files, folders or glob patterns. Each output has the size of its input, times --scale."""
 
     weights: Positional[str]
-    """A name (such as facades), a weights folder, a run folder, or a .safetensors file."""
+    """Weights: a name (such as facades), a weights folder, a run folder or a .safetensors file."""
     inputs: Positional[tuple[str, ...]]
-    """Images, folders, patterns."""
+    """Images, folders or glob patterns."""
     out: Annotated[Path, arg(aliases=["-o"])]
-    """A folder; or a file, for a single image: its suffix decides the format."""
+    """Output folder; or, for a single image, a file whose suffix sets the format."""
     recursive: Annotated[bool, arg(aliases=["-r"])] = False
-    """Search the folders in folders, too; outputs lie in such folders again."""
+    """Search sub-folders as well; outputs keep the same sub-folders."""
     format: Literal["png", "jpg", "webp", "tif", "avif", "npy"] | None = None
-    """Format of the files in a folder; png unless given, or tif where the weights make measured values or bands."""
+    """Format of the files in the output folder; default: png, or tif for measured values or bands."""
     quality: Annotated[int, Ge(1), Le(100)] | None = None
-    """Of JPEG, WebP and AVIF (WebP is lossless unless given, AVIF within a few levels)."""
+    """JPEG, WebP and AVIF quality, 1-100; default: 95 for JPEG, lossless for WebP, 100 for AVIF (exact to within a few
+    levels)."""
     batch_size: Annotated[int, Ge(1)] = 8
-    """Most images in one pass; neighbours of equal size go together."""
+    """Maximum number of images per forward pass; consecutive images of equal size are batched."""
     device: str = "auto"
-    """cuda, mps or cpu; the best there is unless given."""
+    """Device: cuda, mps, cpu, or auto for the best one available."""
     precision: Precision = "auto"
-    """bf16 where the device is fast at it, else fp32."""
+    """Precision: fp32, bf16, fp16, or auto for bf16 where the device is fast at it, else fp32."""
     seed: Annotated[int, Ge(0), Lt(2**63)] = 0
-    """Of the noise, for weights that keep their dropout on; of the look, for weights that were trained with
-    --style-dim."""
-    looks: Annotated[int, Ge(1), Le(1000)] = 1
-    """Of such weights: so many outputs of each image, of the seed and those after it, named NAME-SEED."""
-    like: Path | None = None
-    """Of such weights: an image whose look is taken over."""
+    """Seed of the noise, for weights that keep dropout on; of the style code, for weights trained with --style-dim."""
+    variants: Annotated[int, Ge(1), Le(1000)] = 1
+    """Outputs per image, from --seed and the seeds after it, named NAME-SEED (weights trained with --style-dim or
+    --noise always)."""
+    reference: Path | None = None
+    """Reference image whose style code is used (weights trained with --style-dim); default: a random code."""
     style: str | None = None
-    """Of weights with named styles: one of them, or several and their shares, as starry-night:0.6,red-fuji:0.4; the
-    first unless given."""
+    """Named style, or a weighted mixture such as starry-night:0.6,red-fuji:0.4 (weights with named styles); default:
+    the first style."""
     style_image: Path | None = None
-    """Of weights that paint in any style: an image of that style, such as a painting."""
+    """Style image, such as a painting (weights that paint in any style)."""
     strength: Annotated[float, Ge(0.0), Le(MOST_STRENGTH)] = 1.0
-    """Of the style: 1 as it was learned, less for more of the photograph."""
+    """Style strength, 0-1.5: 1 as trained, lower to keep more of the photograph."""
     keep_colours: bool = False
-    """Take the colours of the input, and only light and dark of what is made of it."""
+    """Keep the colours of the input, and take only the luminance of the output."""
     values: tuple[float, float] | None = None
-    """LOW HIGH: the values of the files that become black and white; as the weights were trained unless given, or else
-    found in all the files that are named."""
+    """LOW HIGH: file values that are mapped to black and white; default: as in training, or else the range found in all
+    input files."""
     bands: tuple[Annotated[int, Ge(1)], ...] = ()
-    """Channels of the files to take, counted from 1, such as 4 3 2; as the weights were trained unless given."""
+    """Channels of the files to use, counted from 1, such as 4 3 2; default: as in training."""
     labels: bool = False
-    """The files hold class ids (grey values or palette indices), and the weights take one-hot classes."""
+    """Read the files as class ids (grey values or palette indices), for weights that take one-hot classes."""
     pages: bool = False
-    """Translate every page of a TIFF and every frame of an animation, each to a file of its own."""
+    """Translate every page of a TIFF and every frame of an animation, each to its own file; else only the first."""
     scale: Annotated[int, Ge(1), Le(8)] = 1
-    """Enlarge the images so many times first, for weights that were trained with --derive low-res."""
+    """Factor, 1-8, by which images are enlarged first, for weights trained with --derive low-res."""
 
 
 def apply(command: Apply) -> int:
+    """Run ``translate apply``; the exit code."""
     validate(command)
     from translate.checkpoint.atomic import make_folder
     from translate.data.image_inputs import further_pages
@@ -80,7 +82,7 @@ def apply(command: Apply) -> int:
     from translate.inference.styles import parse_mixture
     from translate.inference.translator import InferenceError
 
-    errors = Console(stderr=True, highlight=False)
+    errors = Console(emoji=False, stderr=True, highlight=False)
 
     def say(line: str) -> None:
         errors.print(line, markup=False, soft_wrap=True)
@@ -90,19 +92,19 @@ def apply(command: Apply) -> int:
     for line in found.passed_over:
         say(line)
     if command.style is not None and command.style_image is not None:
-        raise ConfigError("--style names a style, and --style-image shows one: give one of them")
-    if command.like is not None and command.style_image is not None:
-        raise ConfigError("--like and --style-image both show what the output should look like: give one of them")
-    if command.like is not None and command.looks > 1:
-        raise ConfigError("--like is one look, and --looks asks for several: give one of them")
-    if one_file and command.looks > 1:
-        raise ConfigError(f"--out {command.out} is one file, and --looks makes {command.looks}: name a folder")
+        raise ConfigError("--style and --style-image both set the style: give only one of them")
+    if command.reference is not None and command.style_image is not None:
+        raise ConfigError("--reference and --style-image both set the style: give only one of them")
+    if command.reference is not None and command.variants > 1:
+        raise ConfigError("--reference fixes the style, and --variants varies it: give only one of them")
+    if one_file and command.variants > 1:
+        raise ConfigError(f"--out {command.out} is one file, and --variants makes {command.variants}: name a folder")
     translator = load_translator(command.weights, device=command.device, precision=command.precision)
     several = (translator.style and not translator.styles) or translator.config.noise == "always"
-    if command.looks > 1 and not several:
+    if command.variants > 1 and not several:
         raise ConfigError(
-            f"'{translator.config.name}' makes one output of an image, whatever the seed: --looks is for weights that "
-            "were trained with --style-dim, or with --noise always"
+            f"'{translator.config.name}' makes one output per image, whatever the seed: --variants is for weights that "
+            "were trained with --style-dim or --noise always"
         )
     if command.values is not None or command.bands or command.labels:
         translator.read_as(
@@ -120,24 +122,23 @@ def apply(command: Apply) -> int:
         say(f"{ranged.describe()}. --values LOW HIGH sets another range")
     in_units = translator.target is not None or values is not None
     suffix = f".{command.format or ('tif' if in_units else 'png')}"
-    seeds = range(command.seed, command.seed + command.looks)
-    marks = [f"-{seed}" for seed in seeds] if command.looks > 1 else [""]
-    looks = [outputs_for(named, command.out, suffix=suffix, single=WRITABLE_SUFFIXES, mark=mark) for mark in marks]
-    if command.like is not None:
-        refuse_overwriting([command.like], looks[0])
-    if in_units and looks[0][0].suffix.lower() not in KEEP_VALUES:
-        say(f"measured values are written as black to white; {' and '.join(KEEP_VALUES)} keep them in their units")
+    seeds = range(command.seed, command.seed + command.variants)
+    marks = [f"-{seed}" for seed in seeds] if command.variants > 1 else [""]
+    outputs_of = [outputs_for(named, command.out, suffix=suffix, single=WRITABLE_SUFFIXES, mark=mark) for mark in marks]
+    if command.reference is not None:
+        refuse_overwriting([command.reference], outputs_of[0])
+    if in_units and outputs_of[0][0].suffix.lower() not in KEEP_VALUES:
+        kept = f"{' and '.join(KEEP_VALUES)} files keep their units"
+        say(f"measured values are mapped to the range black to white; {kept}")
     if command.style_image is not None:
         if not translator.any_style:
-            ways = f"choose one of {', '.join(translator.styles)} by --style" if translator.styles else "leave it out"
-            raise ConfigError(f"'{translator.config.name}' does not paint in the style of an image: {ways}")
-        refuse_overwriting([command.style_image], looks[0])
-    code = None if command.like is None else translator.encode(read_image(command.like))
+            ways = f"choose --style from {', '.join(translator.styles)}" if translator.styles else "omit --style-image"
+            raise ConfigError(f"'{translator.config.name}' cannot paint in the style of an image: {ways}")
+        refuse_overwriting([command.style_image], outputs_of[0])
+    code = None if command.reference is None else translator.encode(read_image(command.reference))
     if translator.any_style:
         if command.style_image is None:
-            raise ConfigError(
-                f"'{translator.config.name}' needs a style: give an image of it, --style-image PAINTING.jpg"
-            )
+            raise ConfigError(f"'{translator.config.name}' needs a style image: --style-image PAINTING.jpg")
         try:
             code = translator.style_code(read_image(command.style_image), strength=command.strength)
         except InferenceError as error:
@@ -146,14 +147,14 @@ def apply(command: Apply) -> int:
         mixture = parse_mixture(command.style) if command.style is not None else None
         code = translator.style_code(mixture, strength=command.strength)
     elif len(translator.styles) > 1:
-        say(f"in the style of {translator.styles[0]}; --style takes another of {', '.join(translator.styles)}")
+        say(f"style {translator.styles[0]}; choose another with --style, from {', '.join(translator.styles)}")
     make_folder(command.out.parent if one_file else command.out)
 
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("translating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as progress:
-        task = progress.add_task("", total=command.looks * len(sources))
+        task = progress.add_task("", total=command.variants * len(sources))
 
         def on_done(source: Path, reason: str | None) -> None:
             progress.advance(task)
@@ -162,7 +163,7 @@ def apply(command: Apply) -> int:
 
         failed: set[Path] = set()
         done, further = 0, {}
-        for number, outputs in enumerate(looks):
+        for number, outputs in enumerate(outputs_of):
             jobs = [job for job in zip(sources, outputs, strict=True) if job[0].path not in failed]
             summary = translate_files(
                 translator,
@@ -180,8 +181,8 @@ def apply(command: Apply) -> int:
             failed |= set(summary.failed)
             done, further = len(summary.written), summary.further
     for line in further_pages({path.name: count for path, count in further.items()}):
-        say(f"{line}: --pages reads them")
-    where = looks[0][0] if len(sources) == command.looks == 1 else command.out
-    times = f", {command.looks} times each," if command.looks > 1 else ""
+        say(f"{line}: --pages reads them as well")
+    where = outputs_of[0][0] if len(sources) == command.variants == 1 else command.out
+    times = f", {command.variants} variants each," if command.variants > 1 else ""
     print(f"{done} of {len(sources)} translated{times}" + (f" to {where}" if done else ""))
     return EXIT_PARTLY if failed else 0

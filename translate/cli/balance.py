@@ -25,37 +25,38 @@ TRAIN, REPORT = "train", "balance.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Balance(Config):
-    """Fill the small classes of a labelled set with samples of a conditional GAN, and measure whether that helps.
+    """Fill up the small classes of a labelled set with samples of a conditional GAN, and measure whether that helps.
 
-    Samples that a classifier takes for another class, and copies of training images, are left out. Classifiers are
-    then trained without and with the samples, beside repeating images and changing them.
+    Samples that a classifier assigns to another class, and near-copies of training images, are discarded. Classifiers
+    are then trained with and without the samples, and compared with oversampling and augmenting the real images.
     """
 
     root: Positional[Path]
-    """A labelled set: folders of classes, idx or .npz files with labels, CelebA with --attribute."""
+    """Labelled image set: class folders, idx or .npz files with labels, or CelebA with --attribute."""
     weights: Positional[str]
-    """A conditional GAN that was trained on it."""
+    """Conditional GAN that was trained on this set: a name, a weights folder, a run folder or a .safetensors file."""
     out: Annotated[Path, arg(aliases=["-o"])]
-    """A folder, which gets one folder a class, real images and samples, and balance.json."""
+    """Output folder for balance.json and train/, with one folder per class of real images and samples."""
     size: Annotated[int, Ge(1)] | None = None
-    """Images that every class is to have; as many as the largest has unless given."""
+    """Number of images to fill every class up to; default: the size of the largest class."""
     measure: bool = True
-    """Train classifiers in five ways and test them on real images; minutes."""
+    """Train classifiers in five settings and test them on real images; takes minutes."""
     seeds: Annotated[int, Ge(2), Le(10)] = 5
-    """Classifiers of each way."""
-    looks: Annotated[int, Ge(1)] = 50_000
-    """Images that each of them sees, repetitions counted."""
+    """Classifiers per setting, 2-10, each with its own seed."""
+    images: Annotated[int, Ge(1)] = 50_000
+    """Training images that each classifier sees, repetitions included."""
     classifier: Path | None = None
-    """Folder of the classifier that judges samples; classifier/ in --out unless given."""
+    """Folder of the classifier that filters the samples; default: classifier/ in --out."""
     attribute: str | None = None
-    """Of CelebA, what the two classes differ in."""
+    """CelebA attribute that defines the two classes, such as Smiling."""
     seed: Annotated[int, Ge(0), Lt(2**31)] = 0
-    """Of the samples."""
+    """Seed of the samples."""
     device: str = "auto"
-    """cuda, mps or cpu; the best there is unless given."""
+    """Device: cuda, mps, cpu, or auto for the best one available."""
 
 
 def balance(command: Balance) -> int:
+    """Run ``translate balance``; the exit code."""
     validate(command)
     import json
 
@@ -70,24 +71,22 @@ def balance(command: Balance) -> int:
     names_a_file(command.out, ())
     model = load(command.weights, device=command.device)
     if not isinstance(model, GeneratorModel):
-        raise ConfigError(f"{command.weights} makes nothing of random numbers: give a GAN trained with --conditional")
+        raise ConfigError(f"{command.weights} is not a GAN: give one trained with --conditional")
     out, root = command.out.resolve(), command.root.resolve()
     if out == root or out in root.parents or root in out.parents:
-        raise ConfigError(
-            f"--out {command.out} and the images in {command.root} lie in each other: name another folder"
-        )
+        raise ConfigError(f"--out {command.out} and the data set {command.root} overlap: choose another folder")
     if (out / TRAIN).exists() and not (out / REPORT).is_file():
-        raise ConfigError(f"{command.out} has a folder {TRAIN}/ that this command did not write: name another folder")
+        raise ConfigError(f"{command.out} has a folder {TRAIN}/ that this command did not write: choose another folder")
     data = open_trained_set(model.config, command.root, attribute=command.attribute)
     check_classes(data, model)
     folders = {name: class_folder(name) for name in data.class_names}
     split = next((name for name in ("test", "val") if len(data.part(name))), None)
     if command.measure and split is None:
-        raise ConfigError(f"{command.root} has no test images to measure with: add a split test/, or --no-measure")
-    errors = Console(stderr=True, highlight=False)
+        raise ConfigError(f"{command.root} has no test images to measure on: add a split test/, or use --no-measure")
+    errors = Console(emoji=False, stderr=True, highlight=False)
     make_folder(command.out)
     images, labels = real_images(data)
-    judge = open_image_classifier(
+    evaluator = open_image_classifier(
         data, command.classifier or command.out / "classifier", device=model.device, console=errors
     )
     with errors.status("sampling") as status:
@@ -96,7 +95,7 @@ def balance(command: Balance) -> int:
             labels,
             data.class_names,
             model,
-            judge,
+            evaluator,
             size=command.size,
             seed=command.seed,
             on_class=lambda name: status.update(f"sampling {name}"),
@@ -117,7 +116,7 @@ def balance(command: Balance) -> int:
 
     report()
     _write(command.out, data, folders, filled, images, labels)
-    print(f"{len(filled.images):,} samples beside {len(images):,} real images: {command.out / TRAIN}")
+    print(f"{len(filled.images):,} samples and {len(images):,} real images: {command.out / TRAIN}")
     if command.measure and len(filled.images):
         assert split is not None
         pictures, truth = data.labelled(split, range(len(data.part(split))))
@@ -131,10 +130,10 @@ def balance(command: Balance) -> int:
                 test,
                 command.out / "measuring",
                 seeds=command.seeds,
-                looks=command.looks,
+                images_seen=command.images,
                 device=model.device,
                 console=errors,
-                on_run=lambda name, seed: status.update(f"a classifier of the set {name}, seed {seed}"),
+                on_run=lambda name, seed: status.update(f"training a classifier ({name}, seed {seed})"),
             )
         _print_measured(found, len(test[1]))
         report()
@@ -143,7 +142,7 @@ def balance(command: Balance) -> int:
 
 
 def _write(out: Path, data: ImageSet, folders: dict[str, str], filled: Filled, images: Tensor, labels: Tensor) -> None:
-    """One folder a class under ``train/``: real images as they were, or as PNG where they were an array; samples.
+    """One folder per class under ``train/``: real images as they were, or as PNG where they were an array; samples.
 
     Written beside and renamed, in the place of what an earlier call wrote.
     """
@@ -181,27 +180,27 @@ def _print_filled(filled: Filled) -> None:
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", show_edge=False)
-    for heading in ("class", "real", "missing", "made", "misnamed", "copies"):
+    for heading in ("class", "real", "missing", "added", "misclassified", "near-copies"):
         table.add_column(heading, justify="left" if heading == "class" else "right")
     for row in filled.classes:
         numbers = (row.real, row.missing, row.made, row.misnamed, row.copies)
         table.add_row(row.name, *(f"{number:,}" for number in numbers))
-    Console(width=WIDTH, highlight=False).print(table)
+    Console(emoji=False, width=WIDTH, highlight=False).print(table)
     if short := [row for row in filled.classes if row.made < row.missing]:
         names = ", ".join(row.name for row in short[:5])
-        print(f"not all could be made of {names}: the samples are taken for other classes, or are copies")
+        print(f"too few usable samples of {names}: the others were misclassified, or near-copies")
 
 
 def _print_measured(found: Measured, num_test: int) -> None:
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", show_edge=False)
-    for heading in ("a classifier of the set", "mean class accuracy", "lowest", "highest"):
-        table.add_column(heading, justify="left" if heading.startswith("a") else "right")
+    for heading in ("training set", "mean class accuracy", "lowest", "highest"):
+        table.add_column(heading, justify="left" if heading.startswith("training") else "right")
     for arm in found.arms:
         values = (arm.mean, min(arm.accuracies), max(arm.accuracies))
         table.add_row(arm.name, *(f"{100 * value:.2f} %" for value in values))
-    console = Console(width=WIDTH, highlight=False)
-    console.print(f"\n{found.seeds} seeds each, {found.looks:,} looks, {num_test:,} real test images\n")
+    console = Console(emoji=False, width=WIDTH, highlight=False)
+    console.print(f"\n{found.seeds} seeds each, {found.images_seen:,} images seen, {num_test:,} real test images\n")
     console.print(table)
     console.print(f"\n{found.verdict[0].upper()}{found.verdict[1:]}", markup=False)

@@ -17,44 +17,45 @@ EXIT_PARTLY = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Compress(Config):
-    """Make small files of images, with the codebook of a VQ-VAE; lossy, and only its weights open them again."""
+    """Compress images with the codebook of a VQ-VAE; lossy, and the same weights are needed to decompress them."""
 
     weights: Positional[str]
-    """A name (such as vqvae-faces), a weights folder, a run folder, or a .safetensors file."""
+    """Weights: a name (such as vqvae-faces), a weights folder, a run folder or a .safetensors file."""
     inputs: Positional[tuple[str, ...]]
-    """Images, folders, patterns; or an image set."""
+    """Images, folders or glob patterns; or an image set."""
     out: Annotated[Path, arg(aliases=["-o"])]
-    """A folder; or a .tvq file, for a single image."""
+    """Output folder; or a .tvq file, for a single image."""
     recursive: Annotated[bool, arg(aliases=["-r"])] = False
-    """Search the folders in folders, too; outputs lie in such folders again."""
+    """Search sub-folders as well; outputs keep the same sub-folders."""
     split: Literal["train", "val", "test"] | None = None
-    """Of an image set; test, or else val or train, unless given."""
+    """Split of an image set to use; default: test, else val, else train."""
     count: Annotated[int, Ge(1)] | None = None
-    """Images at most, evenly spread."""
+    """Maximum number of images, evenly spaced; default: all."""
     compare: bool = False
-    """Also set JPEG and WebP beside it, at an equal number of bytes without heads."""
+    """Compare with JPEG and WebP at the same number of bytes, excluding headers."""
     device: str = "auto"
-    """cuda, mps or cpu; the best there is unless given."""
+    """Device: cuda, mps, cpu, or auto for the best one available."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Decompress(Config):
-    """Make images of compressed files again."""
+    """Decompress .tvq files to images."""
 
     weights: Positional[str]
-    """The weights that they were compressed with."""
+    """Weights that the files were compressed with."""
     inputs: Positional[tuple[str, ...]]
-    """.tvq files, folders of them, patterns."""
+    """Compressed files (.tvq), folders of them, or glob patterns."""
     out: Annotated[Path, arg(aliases=["-o"])]
-    """A folder, for PNG, or TIFF where the weights were trained on measured values or bands; or a .png, .tif or .npy,
-    for a single file."""
+    """Output folder, for PNG, or TIFF where the weights were trained on measured values or bands; or a .png, .tif or
+    .npy file, for a single input."""
     recursive: Annotated[bool, arg(aliases=["-r"])] = False
-    """Search the folders in folders, too; outputs lie in such folders again."""
+    """Search sub-folders as well; outputs keep the same sub-folders."""
     device: str = "auto"
-    """cuda, mps or cpu; the best there is unless given."""
+    """Device: cuda, mps, cpu, or auto for the best one available."""
 
 
 def compress(command: Compress) -> int:
+    """Run ``translate compress``; the exit code."""
     validate(command)
     from translate.applications.compress import SUFFIX, Comparison, Compressor
     from translate.checkpoint.atomic import WriteError, written_beside
@@ -85,8 +86,8 @@ def compress(command: Compress) -> int:
     ]
     if empty:
         print(
-            f"{len(empty)} of {len(named)} images have pixels without data, which a {SUFFIX} file cannot say: they "
-            f"become values ({', '.join(empty[:3])}{', ...' if len(empty) > 3 else ''})",
+            f"{len(empty)} of {len(named)} images have no-data pixels, which a {SUFFIX} file cannot represent: they "
+            f"become ordinary values ({', '.join(empty[:3])}{', ...' if len(empty) > 3 else ''})",
             file=sys.stderr,
         )
     comparison = Comparison(compressor, rivals=("JPEG", "WEBP") if command.compare else ())
@@ -109,19 +110,20 @@ def compress(command: Compress) -> int:
     from rich.table import Table
 
     table = Table(title=f"{done} images", title_justify="left")
-    for heading in ("", "bits a pixel", "without heads", "PSNR, dB"):
+    for heading in ("", "bits per pixel", "excluding headers", "PSNR, dB"):
         table.add_column(heading, justify="left" if not heading else "right")
     for rate in comparison.rates():
         table.add_row(rate.name, f"{rate.bits:.3f}", f"{rate.bits_without_heads:.3f}", f"{rate.psnr:.2f}")
-    Console(width=80, highlight=False).print(table)
+    Console(emoji=False, width=80, highlight=False).print(table)
     parameters = sum(tensor.numel() for tensor in compressor.network.state_dict().values())
-    print(f"The decoder itself: {parameters:,} values, {parameters * 2 / 1e6:.1f} MB in fp16, counted in none of these")
+    print(f"Not counted above, the decoder's weights: {parameters:,} values, {parameters * 2 / 1e6:.1f} MB in fp16")
     in_folders = any(target.parent not in (command.out, command.out.parent) for target in targets)
-    print(f"{done} compressed to {command.out}{', in folders: decompress them with -r' if in_folders else ''}")
+    print(f"{done} compressed to {command.out}{', in sub-folders: decompress with -r' if in_folders else ''}")
     return EXIT_PARTLY if failed else 0
 
 
 def decompress(command: Decompress) -> int:
+    """Run ``translate decompress``; the exit code."""
     validate(command)
     from translate.applications.compress import SUFFIX, CompressedError, Compressor
     from translate.checkpoint.atomic import make_folder
@@ -153,6 +155,6 @@ def decompress(command: Decompress) -> int:
         write_image(target, picture)
         done += 1
     if done and measured and command.out.suffix.lower() == ".png":
-        print("measured values are written as black to white", file=sys.stderr)
-    print(f"{done} of {len(found.files)} made again" + (f" to {command.out}" if done else ""))
+        print("measured values are mapped to the range black to white", file=sys.stderr)
+    print(f"{done} of {len(found.files)} decompressed" + (f" to {command.out}" if done else ""))
     return 0 if done == len(found.files) else EXIT_PARTLY

@@ -14,30 +14,31 @@ from translate.config.base import Config, ConfigError, validate
 
 @dataclass(frozen=True, kw_only=True)
 class Demo(Config):
-    """Open the demo in the browser; nothing leaves this machine, and nobody else sees it unless --host says so."""
+    """Open the demo in the browser. No data leaves this machine, and only this machine can open it (but see --host)."""
 
     weights: Annotated[UseAppendAction[tuple[str, ...]], arg(aliases=["-w"])] = ()
-    """Your own weights, beside those that ship; may be given several times."""
+    """Additional weights, beside the bundled ones."""
     port: Annotated[int, Ge(1), Le(65535)] | None = None
-    """Port; the first free one from 7860 unless given."""
+    """Port to serve on, 1-65535; default: the first free one from 7860."""
     browser: bool = True
     """Open a browser window."""
     host: str = "127.0.0.1"
-    """The address to serve at, such as 0.0.0.0 for all of a network; this computer alone unless given. Behind a proxy
-    or a tunnel give --auth as well: only this computer's own people may name its folders."""
+    """Address to serve on, such as 0.0.0.0 for the whole network; by default only this computer. Behind a proxy or a
+    tunnel, also give --auth: only users of this computer itself may enter paths of its folders."""
     auth: str | None = None
-    """user:password, without which nothing is shown; over a network, the Train tab needs it."""
+    """Login as user:password, required to open the page; over a network, the Train tab needs it. Default: no login."""
     max_size: Annotated[int, Ge(1), Le(100_000)] = 200
-    """Megabytes that a file may have which somebody brings."""
+    """Maximum size of an uploaded file, in megabytes."""
     runs: Path = Path("runs/demo")
-    """Where what is trained on the page is kept."""
+    """Folder for the runs that are trained on the page."""
 
 
 def demo(command: Demo) -> int:
+    """Run ``translate demo``; the exit code."""
     validate(command)
     user, colon, password = (command.auth or "").partition(":")
     if command.auth is not None and not (user and colon and password):
-        raise ConfigError("--auth is user:password, both of one character at least")
+        raise ConfigError("--auth must be user:password, neither of them empty")
     print("Starting the demo ...", flush=True)  # importing takes seconds
     from translate.inference.library import find_weights
 

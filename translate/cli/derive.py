@@ -19,23 +19,25 @@ SINGLE = (".png",)
 
 @dataclass(frozen=True, kw_only=True)
 class Derive(Config):
-    """Compute the inputs of networks that were trained with --derive: sketches, grey or blurred images, holes.
+    """Compute the inputs of networks trained with --derive: edges, grey, blurred or low-resolution images, holes.
 
-    Weights are scored with them: translate evaluate RUN OUT --root-b INPUT --direction a2b.
+    To score weights on them: translate evaluate RUN OUT --root-b INPUT --direction a2b.
     """
 
     kind: Positional[Derivation]
+    """Kind of input: edges, grey images, blurred images, low-resolution images, or images with holes (mask)."""
     inputs: Positional[tuple[str, ...]]
-    """Images, folders, patterns."""
+    """Images, folders or glob patterns."""
     out: Annotated[Path, arg(aliases=["-o"])]
-    """A folder; or a .png, for a single image."""
+    """Output folder; or a .png file, for a single image."""
     recursive: Annotated[bool, arg(aliases=["-r"])] = False
-    """Search the folders in folders, too; outputs lie in such folders again."""
+    """Search sub-folders as well; outputs keep the same sub-folders."""
     seed: Annotated[int, Ge(0), Lt(2**63)] = 0
-    """Of holes; each image has others."""
+    """Seed of the holes, which differ from image to image."""
 
 
 def derive(command: Derive) -> int:
+    """Run ``translate derive``; the exit code."""
     validate(command)
     from translate.checkpoint.atomic import make_folder
     from translate.data.image_inputs import further_pages
@@ -45,7 +47,7 @@ def derive(command: Derive) -> int:
     from translate.inference.files import names_a_file, outputs_for, translate_files
     from translate.inference.measured import found_values
 
-    errors = Console(stderr=True, highlight=False)
+    errors = Console(emoji=False, stderr=True, highlight=False)
     one_file = names_a_file(command.out, SINGLE)
     found = list_inputs(command.inputs, recursive=command.recursive, out=command.out)
     inputs = [one.path for one in found.files]

@@ -24,40 +24,41 @@ WIDTH = 80
 _STYLES = {"error": "bold red", "warning": "yellow", "hint": "cyan"}
 _KINDS = {
     "pairs": "pairs",
-    "unpaired": "two domains without pairs",
+    "unpaired": "two unpaired domains",
     "image-set": "an image set",
-    "images": "images, in no layout that a method takes",
+    "images": "images, in a layout that no method supports",
     "nothing": "no images",
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Doctor(Config):
-    """Say what a data set is good for and what is wrong with it, with the mend; every image is decoded.
+    """Check which methods a data set suits and what is wrong with it, with a fix for each problem; decodes every image.
 
-    The exit code is 0 where nothing is wrong, 1 where training would survive it, 2 where it would not start.
+    The exit code is 0 if nothing is wrong, 1 if training can run despite the problems, 2 if it cannot start.
     """
 
     root: Positional[Path]
-    """The data set's folder, or its .npz or idx file; or domain A of two folders."""
+    """Data set: a folder, a .npz file or an idx file; or the folder of domain A, with --root-b."""
     root_b: Path | None = None
-    """Domain B, where A and B are two folders given by hand."""
+    """Folder of domain B, where the two domains are separate folders."""
     values: tuple[float, float] | None = None
-    """LOW HIGH: the values of the files that become black and white; found unless given."""
+    """LOW HIGH: file values that are mapped to black and white; default: the range found in the files."""
     bands: tuple[Annotated[int, Ge(1)], ...] = ()
-    """Channels of the files to take, counted from 1, such as 4 3 2; all unless given."""
+    """Channels of the files to use, counted from 1, such as 4 3 2; default: all."""
     pages: bool = False
-    """Take every page of a TIFF and every frame of an animation as an image."""
+    """Take every page of a TIFF and every frame of an animation as an image; otherwise only the first."""
     json: bool = False
-    """As JSON, with all the files of each problem."""
+    """Print JSON, with all files of each problem."""
 
 
 def doctor(command: Doctor) -> int:
+    """Run ``translate doctor``; the exit code."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from translate.data.doctor import examine
 
-    errors = Console(stderr=True, highlight=False)
+    errors = Console(emoji=False, stderr=True, highlight=False)
     columns = (TextColumn("reading"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as progress:
         task = progress.add_task("", total=None)
@@ -80,7 +81,7 @@ def _print(found: Diagnosis) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False)
+    console = Console(emoji=False, highlight=False)
     console.width = min(console.width, WIDTH)
     name = found.root.resolve().name
     layout = f", {found.layout}" if found.layout else ""
@@ -132,7 +133,7 @@ def _domains(found: Diagnosis) -> Table:
             _without_root(domain.where, found),
             *(f"{domain.counts.get(split, 0):,}" for split in splits),
             size if smallest == largest else f"mostly {size}, {smallest} to {largest}",
-            colours + (", few and flat" if domain.few_colours else ""),
+            colours + (", few flat colours" if domain.few_colours else ""),
         )
     return table
 
@@ -157,12 +158,12 @@ def _without_root(text: str, found: Diagnosis) -> Text:
 def _verdict(found: Diagnosis) -> str:
     files = f"{found.num_files:,} file{'s' * (found.num_files != 1)}"
     wrong = sum(problem.severity != "hint" for problem in found.problems)
-    problems = f"{wrong} problem{'s' * (wrong != 1)} in {files}" if wrong else f"Nothing is wrong in {files}"
+    problems = f"{wrong} problem{'s' * (wrong != 1)} in {files}" if wrong else f"No problems in {files}"
     if found.exit_code == 2 and any(method.suits for method in found.methods):
-        return f"{problems}: mend the errors before training on {_KINDS[found.kind]}."
+        return f"{problems}: fix the errors before training on {_KINDS[found.kind]}."
     if found.exit_code == 2:
         return f"No method can train on this: {problems}." if wrong else f"No method can train on this ({files})."
-    return f"{problems}{', which training would survive' if wrong else ''}."
+    return f"{problems}{', but training can run' if wrong else ''}."
 
 
 def _next_command(found: Diagnosis) -> str | None:

@@ -22,43 +22,43 @@ WRITTEN = ("latents.npz", "tsne.png", "pca.png", "map.html", "probes.json")
 
 @dataclass(frozen=True, kw_only=True)
 class Embed(Config):
-    """Turn images into latents, or into features of a pretrained network: a file of them, a map, and what they tell of
-    the classes.
+    """Encode images as latents, or as features of a pretrained network; map them and probe them for the classes.
 
-    Writes latents.npz, map.html (which one moves about in), tsne.png and pca.png; with labels, also how well classes
-    are told from the latents, beside principal components and raw pixels.
+    Writes latents.npz, map.html (interactive), tsne.png and pca.png; with labels, also the linear-probe and k-NN
+    accuracy of the latents, beside that of principal components and raw pixels (probes.json).
     """
 
     weights: Positional[str]
-    """A name (such as vae-mnist), a weights folder, a run folder, or a .safetensors file; or a feature network:
-    efficientnet_lite0 (of the extra "features"), or one of torchvision with its file, as resnet50=FILE.pth."""
+    """Weights: a name (such as vae-mnist), a weights folder, a run folder or a .safetensors file; or a feature network:
+    efficientnet_lite0 (needs the extra "features"), or a torchvision network and its file, as resnet50=FILE.pth."""
     root: Positional[Path]
-    """An image set: a folder, folders of classes, a folder with a .csv of labels, idx files, .npz, CelebA."""
+    """Image set: a folder, class folders, a folder with a .csv of labels, idx files, .npz, or CelebA."""
     out: Annotated[Path, arg(aliases=["-o"])]
-    """A folder."""
+    """Output folder."""
     split: Literal["train", "val", "test"] | None = None
-    """Which images; test, or else val or train, unless given."""
+    """Split to encode; default: test, else val, else train."""
     attribute: str | None = None
-    """Of CelebA, what the two classes differ in."""
+    """CelebA attribute that defines the two classes, such as Smiling."""
     labels_csv: Path | None = None
-    """A .csv file with a column of file names and one of labels; found in the folder unless given."""
+    """CSV file with a column of file names and one of labels; default: the one found in the folder."""
     label_column: str | None = None
-    """Of such a file, the column of the labels, where it has several."""
+    """Column of the CSV file that holds the labels, needed where it has several."""
     count: Annotated[int, Ge(4)] | None = None
-    """Images at most, evenly spread."""
+    """Maximum number of images, evenly spaced; default: all."""
     map_count: Annotated[int, Ge(0)] = 2_000
-    """Images on the map at most; 0 for no map."""
+    """Maximum number of images on the map; 0 for no map."""
     show: Literal["images", "reconstructions"] = "images"
-    """On the map, the images themselves or what the model makes of them."""
+    """Thumbnails on the map: the images themselves, or their reconstructions."""
     probe_count: Annotated[int, Ge(10)] = 10_000
-    """Training images that classes are learned from at most."""
+    """Maximum number of training images for the linear probe and k-NN."""
     seed: Annotated[int, Ge(0), Lt(2**32)] = 0
-    """Of the t-SNE."""
+    """Seed of the t-SNE."""
     device: str = "auto"
-    """cuda, mps or cpu; the best there is unless given."""
+    """Device: cuda, mps, cpu, or auto for the best one available."""
 
 
 def embed(command: Embed) -> int:
+    """Run ``translate embed``; the exit code."""
     validate(command)
     import json
     from difflib import get_close_matches
@@ -89,7 +89,7 @@ def embed(command: Embed) -> int:
     model: ImageModel | FeatureModel
     if command.weights == EfficientNetLite0.name or ("=" in command.weights and not Path(command.weights).exists()):
         if command.show == "reconstructions":
-            raise ConfigError("--show reconstructions is of autoencoders, and features are no images: leave it out")
+            raise ConfigError("--show reconstructions needs an autoencoder: omit it for a feature network")
         name, weights_file = named_features(command.weights)
         device = choose_device(command.device)
         model = FeatureModel(open_features(name, weights_file, device=device), device=device)
@@ -142,11 +142,11 @@ def embed(command: Embed) -> int:
         arrays |= {"labels": labels, "class_names": np.array(found.class_names)}
     with written_beside(command.out / "latents.npz") as beside, beside.open("wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]  # keyword arrays of any type
-    print(f"{len(latents)} latents of {latents.shape[1]} values: {command.out / 'latents.npz'}")
+    print(f"{len(latents)} latents of dimension {latents.shape[1]}: {command.out / 'latents.npz'}")
 
     chosen = spread(len(latents), command.map_count)
     if command.map_count and len(chosen) < FEWEST:
-        print(f"no map: of {len(chosen)} images it shows nothing; give four at least, and hundreds to see groups")
+        print(f"no map: {len(chosen)} images are too few; give at least four, and hundreds to see clusters")
     elif command.map_count:
         maps = flattened(latents[chosen], seed=command.seed)
         shown_pixels = torch.from_numpy(pixels[chosen].astype(np.float32)) / half - 1
@@ -185,8 +185,8 @@ def embed(command: Embed) -> int:
                 beside.write_text(json.dumps([vars(row) for row in rows], indent=2) + "\n", encoding="utf-8")
             _print(rows, train=len(train_latents), test=len(told.rows))
     else:
-        lacks = "a train split and another" if found.class_names else "labels of both splits"
-        print(f"how well classes are told is not measured: that takes {lacks}")
+        lacks = "a train split and another one" if found.class_names else "labels in both splits"
+        print(f"linear-probe and k-NN accuracy are not measured: that needs {lacks}")
     return 0
 
 
@@ -194,8 +194,8 @@ def _print(rows: list[Probe], *, train: int, test: int) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"Classes told from {train:,} training images, of {test:,} others", title_justify="left")
-    for heading in ("", "values", "5-NN", "linear"):
+    table = Table(title=f"Probe accuracy: {train:,} training images, {test:,} test images", title_justify="left")
+    for heading in ("", "dimension", "5-NN", "linear"):
         table.add_column(heading, justify="left" if not heading else "right")
     for row in rows:
         low, high = row.linear_interval
@@ -208,4 +208,4 @@ def _print(rows: list[Probe], *, train: int, test: int) -> None:
             near,
             f"{row.linear:.3f} ({low:.3f}-{high:.3f})",
         )
-    Console(width=80, highlight=False).print(table)
+    Console(emoji=False, width=80, highlight=False).print(table)

@@ -1,4 +1,4 @@
-"""``translate evaluate WEIGHTS DATA`` and ``translate evaluate --folders MADE REAL``."""
+"""``translate evaluate WEIGHTS DATA`` and ``translate evaluate --folders OUTPUTS REAL``."""
 
 from __future__ import annotations
 
@@ -25,64 +25,71 @@ WIDTH = 80
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluate(Config):
-    """Score translations on a test split, beside the untouched inputs and histogram matching; or samples of a GAN, VAE
-    or VQ-VAE, beside real images and a Gaussian; or, with --folders, images of any origin against real ones.
+    """Score translations on a test split, beside the unchanged inputs and histogram matching; or samples of a GAN, VAE
+    or VQ-VAE, beside real images and a Gaussian; or, with --folders, any images against real ones.
 
-    Pairs are compared with their targets; two sets without pairs as sets, with a classifier of the two domains that is
-    trained once and kept. Samples are compared with the training images, by a classifier of them.
+    Paired outputs are compared with their targets; unpaired ones with the target domain as sets, in the features of a
+    domain classifier that is trained once and kept. Samples are compared with the training images, in the features of a
+    classifier of these.
     """
 
     weights: Annotated[Positional[str | None], arg(metavar="WEIGHTS")] = None
-    """A name (such as facades), a weights folder, a run folder, or a file of weights."""
+    """Weights: a name (such as facades), a weights folder, a run folder or a weights file."""
     root: Annotated[Positional[Path | None], arg(metavar="DATA")] = None
-    """The data set: pairs or two sets, found by looking; or domain A of two folders; or an image set, for samples."""
-    folders: Annotated[tuple[Path, Path] | None, arg(metavar="MADE REAL")] = None
-    """In place of WEIGHTS and DATA: score the images of one folder against those of another, all sub-folders included.
-    As sets: kernel and Frechet distance, precision, recall, density, coverage, sliced Wasserstein distance; and image
-    by image where the file names meet: L1, PSNR, SSIM, MS-SSIM, edges, luminance, LPIPS with --lpips. Takes --out,
-    --unpaired, --num-images, --size (of pairs), --features, --lpips, --classifier, --seed and --device."""
+    """Data set: pairs or two domains (detected automatically); or the folder of domain A, with --root-b; or an image
+    set, for samples."""
+    folders: Annotated[tuple[Path, Path] | None, arg(metavar="OUTPUTS REAL")] = None
+    """Score the images of one folder against those of another, sub-folders included, instead of WEIGHTS and DATA. As
+    sets: kernel and Frechet distance, precision, recall, density, coverage, sliced Wasserstein distance; and image by
+    image where file names match: L1, PSNR, SSIM, MS-SSIM, edges, luminance, and LPIPS with --lpips. Accepts --out,
+    --unpaired, --num-images, --size (for pairs), --features, --lpips, --classifier, --seed and --device."""
     out: Annotated[Path | None, arg(aliases=["-o"])] = None
-    """Folder for the scores (JSON), a sheet of images and the classifier, which the next weights are scored with as
-    well; evaluations/ and the name of the data set unless given."""
+    """Output folder for the scores (JSON), an image grid, and the classifier, which later evaluations reuse; default:
+    evaluations/ plus the name of the data set."""
     root_b: Path | None = None
-    """Domain B, where A and B are two folders given by hand."""
+    """Folder of domain B, where the two domains are separate folders."""
     layout: Layout = "auto"
-    """How the folder is laid out; found by looking unless given."""
+    """Layout of the data set folder; auto detects it."""
     names: tuple[str, str] | None = None
-    """What A and B show, in a word or two each: ``--names photos labels``."""
+    """Names of domains A and B, such as ``--names photos labels``; default: as found in the data set."""
     unpaired: bool = False
-    """Compare as sets alone, even where the file names of both sides are the same."""
+    """Compare as sets only, even where the file names of both sides match."""
     direction: Direction | None = None
-    """Which domain is translated; found where the weights name their domains as the data does."""
+    """Direction of translation; default: the one in which the domain names of the weights match those of the data."""
     split: Literal["train", "val", "test"] | None = None
-    """Which images; test, or else val, unless given."""
+    """Split to score; default: test, else val."""
     num_images: Annotated[int, Ge(2)] | None = None
-    """Score so many images at most, drawn with the seed; 10,000 samples, or images of each folder, unless given."""
+    """Maximum number of images to score, drawn with --seed; default: 10,000 samples, 10,000 images of each folder, or
+    the whole split for translations."""
     size: Annotated[int, Ge(8), Le(4096)] | None = None
-    """Resize the shorter side to this first; images keep their own size unless given."""
+    """Length in pixels to which the shorter side is resized first; default: no resizing."""
     features: str | None = None
-    """Take distances in the features of efficientnet_lite0 (of the extra "features"), of a torchvision network,
-    ``inception_v3=FILE.pth``, or of the Inception of published FIDs, ``inception_fid=FILE.pth``; of the classifier
-    unless given."""
+    """Feature network for the distances: efficientnet_lite0 (needs the extra "features"), a torchvision network, such
+    as ``inception_v3=FILE.pth``, or the Inception of published FIDs, ``inception_fid=FILE.pth``; default: the
+    classifier."""
     lpips: tuple[Path, Path] | None = None
-    """LPIPS for pairs: torchvision's file of AlexNet, VGG-16 or SqueezeNet, and the authors' file of its heads."""
+    """LPIPS for pairs: torchvision's weights file of AlexNet, VGG-16 or SqueezeNet, and the authors' file of linear
+    heads; default: no LPIPS."""
     classifier: Path | None = None
-    """Folder of the classifier, to share it between evaluations; in --out unless given."""
+    """Folder of the classifier, to share it between evaluations; default: in --out."""
     cas: bool = True
-    """Of a conditional GAN, also train a classifier on samples alone and test it on real images."""
+    """Measure the classification accuracy score of a conditional GAN: train a classifier on samples only and test it on
+    real images."""
     attribute: str | None = None
-    """Of CelebA, for samples: what the two classes differ in."""
+    """CelebA attribute that defines the two classes, such as Smiling (for samples)."""
     seed: Annotated[int, Ge(0), Lt(2**63)] = 0
-    """Of all that is drawn: histogram references, intervals, the classifier, the weights' noise."""
+    """Seed of everything random: histogram references, confidence intervals, the classifier, the noise of the
+    weights."""
     device: str = "auto"
-    """cuda, mps or cpu; the best there is unless given."""
+    """Device: cuda, mps, cpu, or auto for the best one available."""
     precision: Precision = "auto"
-    """Of the weights: bf16 where the device is fast at it, else fp32."""
+    """Precision of the weights: fp32, bf16, fp16, or auto for bf16 where the device is fast at it, else fp32."""
     json: bool = False
-    """Print the JSON in place of the table."""
+    """Print JSON instead of the table."""
 
 
 def evaluate(command: Evaluate) -> int:
+    """Run ``translate evaluate``; the exit code."""
     validate(command)
     from translate.inference.files import names_a_file
 
@@ -93,7 +100,7 @@ def evaluate(command: Evaluate) -> int:
     if command.weights is None or command.root is None:
         raise ConfigError(
             "expected weights and a data set, or two folders: translate evaluate WEIGHTS DATA, or translate evaluate "
-            "--folders MADE REAL"
+            "--folders OUTPUTS REAL"
         )
     from translate.checkpoint.weights import read_config, weights_file
     from translate.inference.library import find_weights
@@ -106,7 +113,7 @@ def evaluate(command: Evaluate) -> int:
 
     from translate.applications.evaluate import evaluate
 
-    errors = Console(stderr=True, highlight=False)
+    errors = Console(emoji=False, stderr=True, highlight=False)
     columns = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     progress = Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal)
     task = progress.add_task("", total=None)
@@ -152,17 +159,17 @@ def _evaluate_folders(command: Evaluate, made: Path, real: Path) -> int:
     import json
 
     if command.weights is not None or command.root is not None:
-        raise ConfigError("--folders MADE REAL stands in place of WEIGHTS and DATA: give one or the other")
+        raise ConfigError("--folders OUTPUTS REAL replaces WEIGHTS and DATA: give one or the other")
     for name in ("root_b", "names", "direction", "split", "attribute"):
         if getattr(command, name) is not None:
-            raise ConfigError(f"--{name.replace('_', '-')} is for weights, and --folders scores images as they are")
+            raise ConfigError(f"--{name.replace('_', '-')} applies to weights only: omit it with --folders")
     if command.layout != "auto":
-        raise ConfigError("--layout is for data sets: --folders takes every image in two folders and below them")
+        raise ConfigError("--layout applies to data sets only: --folders takes all images in and below two folders")
     features = _features(command.features)
 
     from translate.applications.evaluate_folders import evaluate_folders
 
-    errors = Console(stderr=True, highlight=False)
+    errors = Console(emoji=False, stderr=True, highlight=False)
     with errors.status("scoring") as status:
         found = evaluate_folders(
             made,
@@ -195,8 +202,8 @@ def _evaluate_samples(command: Evaluate, weights: str, root: Path) -> int:
 
     for name in ("root_b", "names", "direction", "split", "size", "features", "lpips"):
         if getattr(command, name) is not None:
-            raise ConfigError(f"--{name.replace('_', '-')} is for translations, and these weights make samples")
-    errors = Console(stderr=True, highlight=False)
+            raise ConfigError(f"--{name.replace('_', '-')} applies to translations, and these weights sample images")
+    errors = Console(emoji=False, stderr=True, highlight=False)
     with errors.status("scoring") as status:
         found = evaluate_samples(
             load_sampler(weights, device=command.device),
@@ -223,7 +230,7 @@ def _print_samples(found: Generation) -> None:
 
     from translate.applications.generation import MEASURES, SAMPLES
 
-    console = Console(highlight=False)
+    console = Console(emoji=False, highlight=False)
     console.width = min(console.width, WIDTH)
     console.print(
         Text.assemble((found.weights, "bold"), f": {found.num_images:,} samples, {found.num_real:,} real {found.split}")
@@ -248,8 +255,8 @@ def _print_samples(found: Generation) -> None:
     console.print("", table, "", sep="\n")
     console.print(
         Text(
-            f"Distances of {found.num_compared:,} each from {found.num_learned:,} training images, in the features of "
-            f"a classifier: {found.classifier}, right on {found.accuracy:.1%} of the real {found.split} images",
+            f"Distances: {found.num_compared:,} images each from {found.num_learned:,} training images, in features of "
+            f"a classifier: {found.classifier}, accuracy {found.accuracy:.1%} on the real {found.split} images",
             "dim",
         )
     )
@@ -267,7 +274,7 @@ def _features(given: str | None) -> tuple[str, Path] | None:
 def _print(found: Evaluation) -> None:
     from rich.text import Text
 
-    console = Console(highlight=False)
+    console = Console(emoji=False, highlight=False)
     console.width = min(console.width, WIDTH)
     from translate.applications.evaluation.result import REAL, TRANSLATION
 
@@ -283,7 +290,7 @@ def _print(found: Evaluation) -> None:
     console.print(Text(found.data, "dim"))
     headings = {TRANSLATION: found.weights, REAL: f"real {found.target}"}
     console.print("", _table(found.scores, headings), sep="\n")
-    console.print(Text("Below each value its 95 % interval; bold is the best that is not real.\n", "dim"))
+    console.print(Text("Below each value: its 95 % interval. Bold: the best value, real images aside.\n", "dim"))
     if found.features is not None:
         console.print(_space(found.features, outputs="outputs"))
     if (right := found.classifier) is not None:
@@ -291,7 +298,7 @@ def _print(found: Evaluation) -> None:
         low, high = right.interval
         console.print(
             Text(
-                f"Domain classifier: right on {right.accuracy:.2f} ({low:.2f} to {high:.2f}) of "
+                f"Domain classifier: accuracy {right.accuracy:.2f} ({low:.2f} to {high:.2f}) on "
                 f"{sum(right.num_images.values())} real {found.split} images ({by_domain})"
             )
         )
@@ -305,17 +312,17 @@ def _print_folders(found: FolderEvaluation) -> None:
 
     from translate.applications.evaluation.result import MADE
 
-    console = Console(highlight=False)
+    console = Console(emoji=False, highlight=False)
     console.width = min(console.width, WIDTH)
-    pairs = f", {found.num_pairs:,} of them in pairs" if found.num_pairs else ""
+    pairs = f", {found.num_pairs:,} of them paired" if found.num_pairs else ""
     console.print(
         Text.assemble(
-            (found.made, "bold"), f": {found.num_made:,} images{pairs}, against {found.num_real:,} of {found.real}"
+            (found.made, "bold"), f": {found.num_made:,} images{pairs}, against {found.num_real:,} from {found.real}"
         )
     )
     console.print("", _table(found.scores, {MADE: found.made}), "", sep="\n")
     console.print(
-        Text("Below a value its 95 % interval, where it has one; bold is the best that is not real.\n", "dim")
+        Text("Below a value: its 95 % interval, where it has one. Bold: the best, real images aside.\n", "dim")
     )
     if found.features is not None:
         console.print(_space(found.features, outputs="images"))

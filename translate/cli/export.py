@@ -17,21 +17,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Export(Config):
-    """Write weights as one self-describing file, safetensors or ONNX, checked against its source."""
+    """Export weights as one self-describing file, safetensors or ONNX, and check it against its source."""
 
     weights: Positional[str]
-    """A name, a weights folder, a run folder, or a .safetensors file."""
+    """Weights: a name, a weights folder, a run folder or a .safetensors file."""
     out: Annotated[Path, arg(aliases=["-o"])]
-    """A .safetensors file, a folder, or an .onnx file."""
+    """Output: a .safetensors file, a folder, or an .onnx file."""
     format: Literal["safetensors", "onnx"] | None = None
-    """onnx is for onnxruntime, often the faster one on a CPU; by the suffix of --out unless given."""
+    """Export format; onnx runs in onnxruntime, which is often faster on a CPU. Default: by the suffix of --out."""
     dtype: Literal["fp32", "fp16", "bf16"] | None = None
-    """Of safetensors, fp16 unless given, which halves the size; ONNX is fp32."""
+    """Number type of safetensors; default: fp16, which halves the size. ONNX is always fp32."""
     name: str | None = None
-    """What the weights are called from now on."""
+    """New name of the weights; default: unchanged."""
 
 
 def export(command: Export) -> int:
+    """Run ``translate export``; the exit code."""
     validate(command)
     suffix = command.out.suffix.lower()
     if command.format == "onnx" or (command.format is None and suffix == ".onnx"):
@@ -50,20 +51,21 @@ def _export_onnx(command: Export) -> int:
     if command.out.suffix.lower() != ".onnx":
         raise ConfigError(f"--out {command.out}: ONNX is one file, so give a name that ends in .onnx")
     if command.dtype not in (None, "fp32"):
-        raise ConfigError(f"--dtype {command.dtype} belongs to safetensors, and ONNX is fp32: leave --dtype out")
+        raise ConfigError(f"--dtype {command.dtype} is for safetensors only, and ONNX is fp32: omit --dtype")
     from translate.export import export_onnx
     from translate.inference.library import find_weights
 
     _say(export_onnx(find_weights(command.weights), command.out, name=command.name), "fp32")
-    print("it takes images of any height and width: the graph pads them to what the network needs, and crops")
+    print("it takes images of any height and width: the graph pads them for the network and crops the output")
     return 0
 
 
 def _say(written: Exported, dtype: str) -> None:
     said = f"{' and '.join(map(str, (written.file, *written.others)))} ({written.file_bytes / 1e6:.1f} MB, {dtype})"
     if not isnan(written.mean_difference):
-        scale = "relative" if written.relative else "of a range of 2"
+        scale = "relative" if written.relative else "on a range of 2"
         said += (
-            f"; against its source, {scale}: mean {written.mean_difference:.2g}, at most {written.max_difference:.2g}"
+            f"; difference from its source, {scale}: mean {written.mean_difference:.2g}, maximum "
+            f"{written.max_difference:.2g}"
         )
     print(said)

@@ -18,32 +18,35 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Import(Config):
-    """Open weights of pytorch-CycleGAN-and-pix2pix, CUT or stylegan2-pytorch: what the network is, the file says;
-    nothing of it is run."""
+    """Import weights from pytorch-CycleGAN-and-pix2pix, CUT or stylegan2-pytorch. The architecture is read from the
+    file, and no code in it is executed."""
 
     file: Positional[Path]
-    """The .pth file, such as latest_net_G.pth."""
+    """Weights file (.pth), such as latest_net_G.pth."""
     out: Annotated[Path, arg(aliases=["-o"])]
-    """A folder, such as weights/horse2zebra; or a .safetensors file."""
+    """Output: a folder, such as weights/horse2zebra, or a .safetensors file."""
     name: str | None = None
-    """What the weights are called; as the folder unless given."""
+    """Name of the weights; default: the name of the output folder or file."""
     source: str = "input"
-    """What the generator takes, in a word or two."""
+    """Name of the generator's input domain, in a word or two."""
     target: str = "output"
-    """What it makes."""
+    """Name of the generator's output domain."""
     value_range: tuple[float, float] = (-1.0, 1.0)
-    """What the darkest and the brightest value of an image become for the network."""
+    """LOW HIGH: network values that the darkest and the brightest pixel value are mapped to."""
     size: Annotated[int, Ge(1)] | None = None
-    """Side in pixels that it was trained at; 256, or as the U-Net's depth says, unless given."""
+    """Training size: side of the images in pixels; default: 256, or what the depth of a U-Net implies."""
     statistics: Literal["running", "image"] = "running"
-    """Of batch norm: the training's running averages (their test.py --eval), or each image's own (without it)."""
+    """Batch-norm statistics: the running averages of training (their test.py --eval), or each image's own (without
+    it)."""
     noise: Noise = "training"
-    """When dropout is on: while training, also when translating (their test.py without --eval), or never."""
+    """Dropout: on in training only (training), also when translating (always; their test.py without --eval), or
+    never."""
     key: str | None = None
-    """Which network of a file that holds several, such as netG_A."""
+    """Network to import from a file that holds several, such as netG_A."""
 
 
 def import_weights(command: Import) -> int:
+    """Run ``translate import``; the exit code."""
     validate(command)
     from translate.checkpoint import peers
     from translate.checkpoint.weights import MODEL_FILE
@@ -68,7 +71,7 @@ def import_weights(command: Import) -> int:
     if assumed := _assumed(command, config):
         print(f"assumed: {'; '.join(assumed)}")
     if config.kind == "discriminator":
-        print("A discriminator judges images and makes none.")
+        print("A discriminator scores images and cannot translate or generate any.")
     return 0
 
 
@@ -85,8 +88,8 @@ def _assumed(command: Import, config: WeightsConfig) -> list[str]:
     if command.size is None:
         lines.append(f"trained at {size} px (--size)")
     if getattr(network, "norm", None) == "batch":
-        lines.append("batch norm by its running averages (--statistics image: by each image's own)")
+        lines.append("batch norm with its running averages (--statistics image uses each image's own)")
     if config.noise == "training":
         where = ", if it has any," if network.type == "unet" else ""  # whose files do not say
-        lines.append(f"dropout{where} off when translating (--noise always)")
+        lines.append(f"dropout{where} off when translating (--noise always keeps it on)")
     return lines

@@ -18,15 +18,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Info(Config):
-    """Say what weights are: network, sizes, FLOPs, how they were trained."""
+    """Inspect weights: network, sizes, FLOPs, how they were trained."""
 
     weights: Positional[str]
-    """A name, a weights folder, a run folder, or a .safetensors file."""
+    """Weights: a name, a weights folder, a run folder or a .safetensors file."""
     json: bool = False
-    """As JSON."""
+    """Print JSON."""
 
 
 def info(command: Info) -> int:
+    """Run ``translate info``; the exit code."""
     from translate.config.base import to_dict
     from translate.inference.describe import describe
     from translate.inference.library import find_weights
@@ -67,34 +68,34 @@ def _print(found: Description) -> None:
         "FLOPs": f"{found.flops / 1e9:.3g} G for {side}x{side}",
         "images": f"{config.preprocessing.bits}-bit, trained at {side}x{side} px, "
         + {
-            "autoencoder": f"others {framed} to that",
-            "anomaly": f"others {framed} to that",
-            "generator": "made at that size",
-        }.get(config.kind, "any size translated"),
+            "autoencoder": f"other sizes are {framed} to that",
+            "anomaly": f"other sizes are {framed} to that",
+            "generator": "generated at that size",
+        }.get(config.kind, "any size can be translated"),
     }
     for name, encoding in (("inputs", config.preprocessing.source), ("outputs", config.preprocessing.target)):
         if encoding is not None:
             rows[name] = _numbers(encoding)
     if config.kind == "translator":
         rows["dropout"] = {
-            "always": "on when translating: another seed, another picture",
-            "training": "while training only",
+            "always": "on when translating: each seed gives a different output",
+            "training": "in training only",
             "never": "none",
         }[config.noise]
         if isinstance(network, ResNetConfig) and network.style and not is_onnx(found.file):
-            rows["style code"] = f"{network.style} numbers: another --seed, another picture; or --like an example"
+            rows["style code"] = f"{network.style} numbers: random by --seed, or taken from an image by --reference"
     if found.sides is not None:
         multiple, least = found.sides
         rows["ONNX"] = (
-            "other programs may give it images of any height and width"
+            "takes images of any height and width in other programs"
             if multiple == least == 1
-            else f"other programs must give it heights and widths that are multiples of {multiple}, {least} at least; "
-            "exported again it takes any"
+            else f"needs heights and widths that are multiples of {multiple}, at least {least}, in other programs; "
+            "export it again to support any size"
         )
     if config.styles:
         rows["styles"] = ", ".join(config.styles)
     if isinstance(network, ConditionalResNetConfig) and network.style_size:
-        rows["styles"] = "that of any image: --style-image FILE"
+        rows["styles"] = "any, taken from an image: --style-image FILE"
     if config.classes:
         rows["classes"] = ", ".join(config.classes)
     if (origin := config.origin) is not None:
@@ -102,7 +103,7 @@ def _print(found: Description) -> None:
         rows["imported"] = f"{origin.file}{inside} (SHA-256 {origin.sha256[:12]}...)"
     if (record := config.training) is not None:
         rows["trained"] = f"{record.recipe}, {record.images_seen:,} images, {record.hours:.2f} h, {record.precision}"
-        rows["on"] = record.device
+        rows["device"] = record.device
         rows["data"] = record.data
         if record.losses:
             rows["last losses"] = ", ".join(f"{term} {value:.3g}" for term, value in record.losses.items())
@@ -111,13 +112,13 @@ def _print(found: Description) -> None:
     table.add_column(overflow="fold")
     for name, value in rows.items():
         table.add_row(Text(name), Text(value))  # plain text: names may hold what rich reads as markup
-    Console(highlight=False).print(table)
+    Console(emoji=False, highlight=False).print(table)
 
 
 def _numbers(encoding: Encoding) -> str:
-    """What the numbers of files mean, in words."""
+    """The meaning of the numbers in files, as text."""
     if encoding.labels:
-        return f"class ids 0 to {encoding.labels - 1}, a channel each"
+        return f"class ids 0 to {encoding.labels - 1}, one channel each"
     bands = f"bands {' '.join(map(str, encoding.bands))}, " if encoding.bands else ""
     if encoding.values is None:
         return f"{bands}{encoding.dtype}"
@@ -126,7 +127,7 @@ def _numbers(encoding: Encoding) -> str:
 
 
 def _made_of(network: Any) -> str:
-    """A network's configuration in words: "unet: width 24, depth 7", parts of it in brackets."""
+    """A network's configuration as text: "unet: width 24, depth 7", parts of it in brackets."""
     fields = []
     for field, value in vars(network).items():
         if field in ("type", "in_channels", "out_channels") or value is None:

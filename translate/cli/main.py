@@ -26,6 +26,7 @@ from translate.cli.evaluate import Evaluate, evaluate
 from translate.cli.export import Export, export
 from translate.cli.import_ import Import, import_weights
 from translate.cli.info import Info, info
+from translate.cli.options import OPTIONS
 from translate.cli.reconstruct import Reconstruct, reconstruct
 from translate.cli.sample import Sample, sample
 from translate.cli.style import Directions, Project, directions, project
@@ -80,7 +81,7 @@ _RUN: dict[type, Callable[[Any], int]] = {
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit code: 0 done, 1 some images failed, 2 nothing could be done.
 
-    What a user can mend is said in a line, without a traceback; TRANSLATE_TRACEBACK=1 shows it.
+    An error that a user can fix is printed as one line, without a traceback; TRANSLATE_TRACEBACK=1 shows it.
     """
     if (sys.argv[1:] if arguments is None else arguments) == ["--version"]:
         from importlib.metadata import version
@@ -91,9 +92,10 @@ def main(arguments: list[str] | None = None) -> int:
         command = tyro.cli(
             Command,  # type: ignore[arg-type]
             prog="translate",
-            description="Translate images, learn and make them, train on your own folders, export safetensors.",
+            description="Translate, reconstruct and generate images; train on your own folders; export weights.",
             args=arguments,
             config=(OmitSubcommandPrefixes,),
+            registry=OPTIONS,
         )
         return _RUN[type(command)](command)
     except KeyboardInterrupt:
@@ -106,5 +108,7 @@ def main(arguments: list[str] | None = None) -> int:
         if os.environ.get("TRANSLATE_TRACEBACK"):
             raise
         if os.environ.get("RANK", "0") == "0":  # processes of one run fail alike
-            Console(stderr=True, highlight=False).print(f"translate: {error}", markup=False, soft_wrap=True)
+            Console(emoji=False, stderr=True, highlight=False).print(
+                f"translate: {error}", markup=False, soft_wrap=True
+            )
         return EXIT_FAILED

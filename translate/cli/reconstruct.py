@@ -17,26 +17,27 @@ EXIT_PARTLY = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Reconstruct(Config):
-    """Put images through an autoencoder: what it makes of them, and how near that is."""
+    """Reconstruct images with an autoencoder, and measure how close the reconstructions are."""
 
     weights: Positional[str]
-    """A name (such as vae-mnist), a weights folder, a run folder, or a .safetensors file."""
+    """Weights: a name (such as vae-mnist), a weights folder, a run folder or a .safetensors file."""
     inputs: Positional[tuple[str, ...]]
-    """Images, folders, patterns; or an image set (idx files, .npz, folders of classes)."""
+    """Images, folders or glob patterns; or an image set (idx files, .npz, class folders)."""
     out: Annotated[Path, arg(aliases=["-o"])]
-    """A .png for one sheet, each image with what is made of it to its right; or a folder, for a file each: PNG, or TIFF
-    where the weights were trained on measured values or bands."""
+    """Output: a .png for one image grid, each image with its reconstruction to its right; or a folder, for one file per
+    image: PNG, or TIFF where the weights were trained on measured values or bands."""
     recursive: Annotated[bool, arg(aliases=["-r"])] = False
-    """Search the folders in folders, too; outputs lie in such folders again."""
+    """Search sub-folders as well; outputs keep the same sub-folders."""
     split: Literal["train", "val", "test"] | None = None
-    """Of an image set; test, or else val or train, unless given."""
+    """Split of an image set to use; default: test, else val, else train."""
     count: Annotated[int, Ge(1)] | None = None
-    """Images at most, evenly spread; 40 on a sheet unless given."""
+    """Maximum number of images, evenly spaced; default: 40 in an image grid, else all."""
     device: str = "auto"
-    """cuda, mps or cpu; the best there is unless given."""
+    """Device: cuda, mps, cpu, or auto for the best one available."""
 
 
 def reconstruct(command: Reconstruct) -> int:
+    """Run ``translate reconstruct``; the exit code."""
     validate(command)
     from translate.checkpoint.atomic import make_folder, written_beside
     from translate.data.image_inputs import named_inputs

@@ -20,52 +20,56 @@ if TYPE_CHECKING:
 
 
 VIDEOS = (".gif", ".webp")
-MOST_TOGETHER = 10_000  # images in memory at once: of a sheet, of ways, of a video
+MOST_TOGETHER = 10_000  # images in memory at once: of an image grid, of interpolations, of a video
 MOST_MIXED = 30  # images above, and on the left
 MILLISECONDS = 80  # of a video's image
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sample(Config):
-    """Make new images: a sheet, a folder, ways between images, or a map of the latents."""
+    """Generate new images: an image grid, a folder, interpolations between images, or a map of the latents."""
 
     weights: Positional[str]
-    """A name (such as gan-mnist or vae-mnist), a weights folder, a run folder, or a .safetensors file."""
+    """Weights: a name (such as gan-mnist or vae-mnist), a weights folder, a run folder or a .safetensors file."""
     out: Annotated[Path, arg(aliases=["-o"])]
-    """A .png for one sheet; a .gif or .webp for a video, with --interpolate; or a folder for a file each, PNG, or
-    TIFF where the weights were trained on measured values or bands; of a conditional GAN in one folder a class."""
+    """Output: a .png for one image grid; a .gif or .webp for a video, with --interpolate; or a folder for one file per
+    image, PNG, or TIFF where the weights were trained on measured values or bands (for a conditional GAN, one
+    sub-folder per class)."""
     count: Annotated[int, Ge(1), Le(1_000_000)] = 64
-    """Images; or ways, with --interpolate."""
+    """Number of images; or of interpolations, with --interpolate."""
     seed: Annotated[int, Ge(0), Lt(2**63)] = 0
-    """The same seed makes the same images."""
+    """Seed of the samples: the same seed gives the same images."""
     classes: tuple[str, ...] = ()
-    """Of a conditional GAN, those that are asked for in turn; all of them unless given."""
+    """Classes of a conditional GAN to generate in turn; default: all."""
     temperature: Annotated[float, Ge(0.0), Le(10.0)] = 1.0
-    """Below 1 for likelier and less varied images."""
+    """Sampling temperature, 0-10; below 1 for more typical and less varied images."""
     interpolate: Annotated[int, Ge(2), Le(1000)] | None = None
-    """Images from each drawn one to the next, along a great circle of the latents."""
+    """Number of images, 2-1000, per spherical interpolation between the latents of two samples; default: none."""
     between: tuple[Path, Path] | None = None
-    """With --interpolate: from this image to that one, in place of drawn ones."""
+    """Two images to interpolate between, instead of samples (with --interpolate)."""
     map: Annotated[int, Ge(2), Le(100)] | None = None
-    """A square of so many by so many images over two latents."""
-    reach: Annotated[float, Gt(0.0)] = 2.0
-    """Of the map, in deviations of the latents."""
-    psi: tuple[float, ...] = ()
-    """Of a StyleGAN: truncation, 1 as learned, below for likelier images, 0 for the mean one; or one for each layer."""
+    """Side N, 2-100, of a map: a grid of N x N images over two latent directions; default: no map."""
+    map_range: Annotated[float, Gt(0.0)] = 2.0
+    """Range of the map to either side of the mean, in standard deviations of the latents."""
+    truncation: tuple[float, ...] = ()
+    """Truncation (psi) of a StyleGAN, -2 to 2, one value or one per layer: 1 as trained, lower for more typical images,
+    0 for the mean image; default: 1."""
     noise: Literal["fixed", "random", "none"] = "fixed"
-    """Of a StyleGAN: what makes hair fall and freckles lie as they do."""
+    """Noise inputs of a StyleGAN, which decide fine detail such as strands of hair: fixed, random or none."""
     space: Literal["z", "w"] = "z"
-    """Of a StyleGAN: --interpolate along great circles of the latents, or straight between styles."""
+    """Space in which --interpolate runs in a StyleGAN: z, spherical interpolation of the latents, or w, linear
+    interpolation of the styles."""
     mix: Literal["coarse", "middle", "fine"] | None = None
-    """Of a StyleGAN: a square sheet, --count by --count; these styles are those of the image above, the others those of
-    the image on the left."""
+    """Style mixing of a StyleGAN: an image grid, --count by --count, in which these layers take the styles of the image
+    above and the others those of the image on the left; default: no mixing."""
     columns: Annotated[int, Ge(1)] | None = None
-    """Of a sheet; nearly a square unless given, or a column a class."""
+    """Columns of the image grid; default: a nearly square grid, or one column per class."""
     device: str = "auto"
-    """cuda, mps or cpu; the best there is unless given."""
+    """Device: cuda, mps, cpu, or auto for the best one available."""
 
 
 def sample(command: Sample) -> int:
+    """Run ``translate sample``; the exit code."""
     validate(command)
     from translate.checkpoint.atomic import make_folder, written_beside
     from translate.inference.files import names_a_file
@@ -90,36 +94,37 @@ def sample(command: Sample) -> int:
     else:
         made = _folder(command, model)
     if model.config.preprocessing.source is not None and (on_sheet or is_video or not _is_drawn(command)):
-        print("measured values are written as black to white, and of many bands three", file=sys.stderr)
-    print(f"{made:,} images made, seed {command.seed}: {command.out}")
+        note = "measured values are mapped to the range black to white, and three of many bands are shown"
+        print(note, file=sys.stderr)
+    print(f"{made:,} images generated, seed {command.seed}: {command.out}")
     return 0
 
 
 def _check(command: Sample, *, is_video: bool, on_sheet: bool) -> None:
     if command.between is not None and command.interpolate is None:
-        raise ConfigError("--between goes with --interpolate: say how many images there should be, such as 10")
+        raise ConfigError("--between needs a number of images, such as --interpolate 10")
     pictures = {"--map": command.map, "--interpolate": command.interpolate, "--mix": command.mix}
     given = [name for name, value in pictures.items() if value is not None]
     if len(given) > 1:
-        raise ConfigError(f"{' and '.join(given)} are {len(given)} pictures: choose one")
+        raise ConfigError(f"{' and '.join(given)} exclude each other: choose one")
     if command.space == "w" and command.interpolate is None:
-        raise ConfigError("--space w is where ways lead: add --interpolate")
+        raise ConfigError("--space w is for interpolations: add --interpolate")
     if command.mix is not None and (command.temperature != 1.0 or command.columns is not None):
-        raise ConfigError("--mix has columns of its own, and takes --psi in place of --temperature: leave these out")
+        raise ConfigError("--mix sets its own columns, and uses --truncation: omit --columns and --temperature")
     if command.mix is not None and (not on_sheet or command.count > MOST_MIXED):
-        raise ConfigError(f"--mix makes a sheet of --count by --count images: name a .png, and {MOST_MIXED} at most")
+        raise ConfigError(f"--mix makes a grid of --count by --count images: name a .png, --count {MOST_MIXED} at most")
     if is_video and (command.interpolate is None or command.between is not None):
         raise ConfigError(
-            f"--out {command.out} is a video, of ways from one drawn image to the next: add --interpolate"
+            f"--out {command.out} is a video of interpolations between samples: add --interpolate, omit --between"
         )
     together = command.count * (command.interpolate or 1) if command.map is None else command.map**2
     if together > MOST_TOGETHER and (on_sheet or is_video or command.interpolate is not None):
         raise ConfigError(
-            f"{together:,} images are too many for one picture or for ways ({MOST_TOGETHER:,} at most): lower --count, "
-            "or name a folder"
+            f"{together:,} images are too many for an image grid, a video or interpolations ({MOST_TOGETHER:,} at "
+            "most): lower --count, or name a folder"
         )
     if not on_sheet and not is_video and command.out.is_dir() and any(command.out.iterdir()):
-        raise ConfigError(f"{command.out} holds files already, which would be mixed with these: name a new folder")
+        raise ConfigError(f"{command.out} already holds files: name a new folder, so that they are not mixed")
 
 
 def _styled(command: Sample, model: ImageModel | GeneratorModel) -> ImageModel | GeneratorModel:
@@ -127,10 +132,12 @@ def _styled(command: Sample, model: ImageModel | GeneratorModel) -> ImageModel |
     from translate.inference import StyleModel
 
     if isinstance(model, StyleModel):
-        return model.styled(psi=command.psi or 1.0, noise=command.noise, space=command.space, seed=command.seed)
-    given = {"--psi": command.psi, "--mix": command.mix, "--noise": command.noise != "fixed"}
+        return model.styled(
+            truncation=command.truncation or 1.0, noise=command.noise, space=command.space, seed=command.seed
+        )
+    given = {"--truncation": command.truncation, "--mix": command.mix, "--noise": command.noise != "fixed"}
     if wrong := [name for name, value in {**given, "--space": command.space != "z"}.items() if value]:
-        raise ConfigError(f"'{model.config.name}' is no StyleGAN: leave out {wrong[0]}")
+        raise ConfigError(f"'{model.config.name}' is not a StyleGAN: omit {wrong[0]}")
     return model
 
 
@@ -160,7 +167,7 @@ def _drawn(command: Sample, model: ImageModel | GeneratorModel) -> dict[str, Any
     if isinstance(model, GeneratorModel):
         return {**drawn, "classes": command.classes}
     if command.classes:
-        raise ConfigError(f"'{model.config.name}' was trained without classes: leave out --classes")
+        raise ConfigError(f"'{model.config.name}' was trained without classes: omit --classes")
     return drawn
 
 
@@ -178,11 +185,11 @@ def _pictures(
     if isinstance(model, GeneratorModel):
         if command.map is not None or command.between is not None:
             raise ConfigError(
-                f"'{model.config.name}' is a GAN, which has no way from an image to its latents and no latents that "
-                "matter more than others: --map and --between are for a vae"
+                f"'{model.config.name}' is a GAN, which cannot encode images and whose latents have no leading "
+                "directions: --map and --between are for a vae"
             )
     elif command.map is not None:
-        return model.plane(steps=command.map, reach=command.reach), command.map
+        return model.plane(steps=command.map, reach=command.map_range), command.map
     elif command.between is not None:
         assert command.interpolate is not None
         first, last = model.pictures(model.prepared([read_image(path) for path in command.between]))

@@ -23,58 +23,61 @@ FOR_SCORES = 2_000  # images by which a direction is learned
 
 @dataclass(frozen=True, kw_only=True)
 class Directions(Config):
-    """Show in which directions the styles of a StyleGAN lead: a sheet, a row a direction, further and further."""
+    """Show what directions in the style space of a StyleGAN change: an image grid with one row per direction."""
 
     weights: Positional[str]
-    """A name, a weights folder, a run folder, or a .safetensors file."""
+    """Weights: a name, a weights folder, a run folder or a .safetensors file."""
     out: Annotated[Path, arg(aliases=["-o"])]
-    """The sheet, a .png."""
+    """Output image grid, a .png."""
     kind: Literal["sefa", "pca"] = "sefa"
-    """By the weights alone (SeFa), or the principal components of styles (GANSpace)."""
+    """Method: from the weights alone (sefa), or the principal components of the styles (pca, as in GANSpace)."""
     count: Annotated[int, Ge(1), Le(50)] = 6
-    """Directions."""
+    """Number of directions, 1-50."""
     only: Annotated[int, Ge(0)] | None = None
-    """Only this one, counted from 0."""
+    """Index of the only direction to show, counted from 0; default: all of --count."""
     steps: Annotated[int, Ge(2), Le(50)] = 7
-    """Images of each."""
+    """Images per direction, 2-50."""
     towards: str | None = None
-    """One direction in place of those: in which images become more of this class of --classifier."""
+    """Class of --classifier; shows one direction instead, along which images come closer to this class."""
     classifier: Path | None = None
-    """A run of `translate train classifier` on such images, by which --towards is learned."""
+    """Run folder of `translate train classifier` on images of this kind, from which --towards is learned."""
     reach: Annotated[float, Gt(0.0)] | None = None
-    """How far, both ways; 3 along SeFa's, and 2 deviations along the others unless given."""
+    """Distance to either side; default: 3 along SeFa directions, which have length 1, else 2 standard deviations."""
     layers: Literal["all", "coarse", "middle", "fine"] = "all"
-    """Where the styles are moved."""
+    """Layers whose styles are moved."""
     seed: Annotated[int, Ge(0), Lt(2**63)] = 0
-    """Of the image that is changed."""
+    """Seed of the image that is edited."""
     styles: Path | None = None
-    """A styles.safetensors of `translate project`, whose image is changed in place of a drawn one."""
-    psi: float = 0.7
-    """Truncation of a drawn image."""
+    """File styles.safetensors of `translate project`, whose image is edited; default: a random image, by --seed."""
+    truncation: float = 0.7
+    """Truncation (psi) of the random image, -2 to 2: 1 as trained, 0 for the mean image."""
     device: str = "auto"
-    """cuda, mps or cpu; the best there is unless given."""
+    """Device: cuda, mps, cpu, or auto for the best one available."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Project(Config):
-    """Find styles whose image comes near to a given one; then `translate directions --styles` changes it."""
+    """Find the styles that best reproduce a given image, to edit it with `translate directions --styles`."""
 
     weights: Positional[str]
-    """A name, a weights folder, a run folder, or a .safetensors file."""
+    """Weights: a name, a weights folder, a run folder or a .safetensors file."""
     image: Positional[Path]
-    """Of any size; its middle square is taken."""
+    """Image of any size; its central square is used."""
     out: Annotated[Path, arg(aliases=["-o"])]
-    """A folder, which gets the given image beside the found one, and its styles."""
+    """Output folder for the styles, and for the given image beside its reproduction."""
     steps: Annotated[int, Ge(1), Le(100_000)] = 300
-    """Of the optimisation."""
+    """Optimisation steps."""
     features: Path | None = None
-    """A run of `translate train classifier` on such images, whose features are compared, too."""
+    """Run folder of `translate train classifier` on images of this kind, whose features are compared as well as pixels;
+    default: pixels only."""
     seed: Annotated[int, Ge(0), Lt(2**63)] = 0
+    """Seed of the optimisation."""
     device: str = "auto"
-    """cuda, mps or cpu; the best there is unless given."""
+    """Device: cuda, mps, cpu, or auto for the best one available."""
 
 
 def directions(command: Directions) -> int:
+    """Run ``translate directions``; the exit code."""
     validate(command)
     import torch
 
@@ -84,10 +87,10 @@ def directions(command: Directions) -> int:
     from translate.inference.style_model import PARTS, read_styles
 
     if command.out.suffix.lower() != ".png":
-        raise ConfigError(f"--out {command.out}: the sheet is a .png")
+        raise ConfigError(f"--out {command.out}: the image grid must be a .png")
     model = load_style_model(command.weights, device=command.device)
     layers = (0, None) if command.layers == "all" else PARTS[command.layers]
-    styled = model.styled(psi=command.psi)
+    styled = model.styled(truncation=command.truncation)
     kind: str = command.kind
     if command.towards is not None or command.classifier is not None:
         kind, found = f"--towards {command.towards}", _learned(command, model)[None]
@@ -95,7 +98,7 @@ def directions(command: Directions) -> int:
         count = command.count if command.only is None else command.only + 1
         found = model.factorised(count, layers=layers) if command.kind == "sefa" else model.components(count)
         if len(found) < count:
-            raise ConfigError(f"'{model.config.name}' has {len(found)} directions, numbered from 0")
+            raise ConfigError(f"'{model.config.name}' has only {len(found)} directions, counted from 0")
         if command.only is not None:
             found = found[command.only :]
     styles = styled.seeded([command.seed]) if command.styles is None else read_styles(command.styles, model)[:1]
@@ -121,32 +124,35 @@ def _classifier(folder: Path, model: StyleModel) -> ImageClassifier:
     """
     from translate.applications.image_classifier import read_classifier
 
-    judge = read_classifier(folder, device=model.device)
-    channels, size = judge.config.network.in_channels, judge.config.preprocessing.size
+    evaluator = read_classifier(folder, device=model.device)
+    channels, size = evaluator.config.network.in_channels, evaluator.config.preprocessing.size
     if (channels, size) != (model.format.channels, model.size):
         raise ConfigError(
-            f"{folder} knows images of {size} px and {channels} channels, and '{model.config.name}' makes some of "
-            f"{model.size} px and {model.format.channels}: give a classifier of such images"
+            f"{folder} was trained on images of {size} px and {channels} channels, and '{model.config.name}' generates "
+            f"{model.size} px and {model.format.channels} channels: give a classifier of such images"
         )
-    return judge
+    return evaluator
 
 
 def _learned(command: Directions, model: StyleModel) -> Tensor:
     """The direction of a class, as long as the styles' deviation along it: [D]."""
     if command.towards is None or command.classifier is None:
         raise ConfigError("--towards names a class of --classifier: give both, or neither")
-    judge = _classifier(command.classifier, model)
-    if command.towards not in judge.config.classes:
+    evaluator = _classifier(command.classifier, model)
+    if command.towards not in evaluator.config.classes:
         raise ConfigError(
-            f"{command.classifier} knows no class {command.towards!r}: choose among "
-            f"{', '.join(judge.config.classes) or 'none, it tells turns'}"
+            f"{command.classifier} has no class {command.towards!r}: choose from "
+            f"{', '.join(evaluator.config.classes) or 'none (it was trained on rotations)'}"
         )
-    place = judge.config.classes.index(command.towards)
-    found = model.learned(lambda images: {"class": judge.logits(images)[:, place]}, count=FOR_SCORES, seed=command.seed)
+    place = evaluator.config.classes.index(command.towards)
+    found = model.learned(
+        lambda images: {"class": evaluator.logits(images)[:, place]}, count=FOR_SCORES, seed=command.seed
+    )
     return found["class"]
 
 
 def project(command: Project) -> int:
+    """Run ``translate project``; the exit code."""
     validate(command)
     from rich.console import Console
 
@@ -160,13 +166,13 @@ def project(command: Project) -> int:
     names_a_file(command.out, ())
     model = load_style_model(command.weights, device=command.device)
     picture = read_image(command.image)
-    judge = None if command.features is None else _classifier(command.features, model)
+    evaluator = None if command.features is None else _classifier(command.features, model)
     make_folder(command.out)
-    with Console(stderr=True, highlight=False).status("projecting") as status:
+    with Console(emoji=False, stderr=True, highlight=False).status("projecting") as status:
         found = model.project(
             picture,
             steps=command.steps,
-            features=None if judge is None else lambda images: [judge.network.features(images)],
+            features=None if evaluator is None else lambda images: [evaluator.network.features(images)],
             seed=command.seed,
             on_step=lambda step, distance: status.update(f"step {step} of {command.steps}, distance {distance:.4f}"),
         )
@@ -174,10 +180,10 @@ def project(command: Project) -> int:
     with written_beside(command.out / SHEET) as beside:
         given = model.pictures(model.prepared([picture]))
         contact_sheet([*given, found.image], columns=2).save(beside, format="PNG")
-    named = "" if judge is None else f", features of {judge.file}, sha256 {judge.sha256[:8]}"
+    named = "" if evaluator is None else f", features of {evaluator.file}, sha256 {evaluator.sha256[:8]}"
     print(
-        f"distance {found.distance:.4f}, of the mean image {found.began:.4f} (pixels at all sizes{named})\n"
-        f"{command.out / SHEET}; change it with: translate directions {command.weights} --styles "
+        f"distance {found.distance:.4f}, down from {found.began:.4f} of the mean image (pixels at all scales{named})\n"
+        f"{command.out / SHEET}; edit it with: translate directions {command.weights} --styles "
         f"{command.out / STYLES} -o OUT.png"
     )
     return 0

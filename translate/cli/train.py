@@ -2,51 +2,50 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, fields
+from functools import reduce
+from operator import or_
+from typing import Annotated, Any, get_type_hints
 
+from tyro import MISSING
 from tyro.conf import OmitArgPrefixes, arg, subcommand
 
-from translate.config.autoencoders import AutoencoderConfig, VAEConfig, VQVAEConfig
 from translate.config.base import validate
-from translate.config.classifiers import ImageClassifierConfig
-from translate.config.gans import DCGANConfig, GANConfig, HingeConfig, WGANConfig, WGANGPConfig
-from translate.config.style_transfer import StyleTransferConfig
-from translate.config.stylegan import StyleGANConfig
-from translate.config.training import CUTConfig, CycleGANConfig, FastCUTConfig, Pix2PixConfig, SegmentationConfig
+from translate.config.methods import METHODS, PARTS, default_options
+
+
+def _blank(kind: Any, options: dict[str, Any]) -> Any:
+    """A configuration whose required options are still missing; no valid one, so nothing of it is checked."""
+    blank = object.__new__(kind)
+    for field in fields(kind):
+        if field.name in PARTS:
+            value = _blank(get_type_hints(kind)[field.name], options)
+        else:
+            value = options.get(field.name, MISSING)
+        object.__setattr__(blank, field.name, value)
+    return blank
+
+
+def _command(name: str) -> Any:
+    """A method's subcommand, whose options are those of its configuration, with its own defaults."""
+    method = METHODS[name]
+    default = _blank(method.config, default_options(name))
+    named = subcommand(name, description=method.description, default=default)
+    return Annotated[OmitArgPrefixes[method.config], named]  # type: ignore[misc, name-defined]
+
+
+_METHOD: Any = reduce(or_, [_command(name) for name, method in METHODS.items() if method.is_command])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Train:
     """Train on your own folders."""
 
-    method: Annotated[
-        Annotated[OmitArgPrefixes[Pix2PixConfig], subcommand("pix2pix", description=Pix2PixConfig.__doc__)]
-        | Annotated[OmitArgPrefixes[CycleGANConfig], subcommand("cyclegan", description=CycleGANConfig.__doc__)]
-        | Annotated[OmitArgPrefixes[CUTConfig], subcommand("cut", description=CUTConfig.__doc__)]
-        | Annotated[OmitArgPrefixes[FastCUTConfig], subcommand("fastcut", description=FastCUTConfig.__doc__)]
-        | Annotated[OmitArgPrefixes[StyleTransferConfig], subcommand("style", description=StyleTransferConfig.__doc__)]
-        | Annotated[OmitArgPrefixes[AutoencoderConfig], subcommand("ae", description=AutoencoderConfig.__doc__)]
-        | Annotated[OmitArgPrefixes[VAEConfig], subcommand("vae", description=VAEConfig.__doc__)]
-        | Annotated[OmitArgPrefixes[VQVAEConfig], subcommand("vqvae", description=VQVAEConfig.__doc__)]
-        | Annotated[OmitArgPrefixes[GANConfig], subcommand("gan", description=GANConfig.__doc__)]
-        | Annotated[OmitArgPrefixes[DCGANConfig], subcommand("dcgan", description=DCGANConfig.__doc__)]
-        | Annotated[OmitArgPrefixes[WGANConfig], subcommand("wgan", description=WGANConfig.__doc__)]
-        | Annotated[OmitArgPrefixes[WGANGPConfig], subcommand("wgan-gp", description=WGANGPConfig.__doc__)]
-        | Annotated[OmitArgPrefixes[HingeConfig], subcommand("hinge", description=HingeConfig.__doc__)]
-        | Annotated[OmitArgPrefixes[StyleGANConfig], subcommand("stylegan", description=StyleGANConfig.__doc__)]
-        | Annotated[
-            OmitArgPrefixes[ImageClassifierConfig],
-            subcommand("classifier", description=ImageClassifierConfig.__doc__),
-        ]
-        | Annotated[
-            OmitArgPrefixes[SegmentationConfig], subcommand("segmentation", description=SegmentationConfig.__doc__)
-        ],
-        arg(name=""),
-    ]
+    method: Annotated[_METHOD, arg(name="")]
 
 
 def train(command: Train) -> int:
+    """Run ``translate train``; the exit code."""
     validate(command.method)
     from translate.engine import train
     from translate.inference.files import names_a_file

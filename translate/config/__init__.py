@@ -1,21 +1,10 @@
-"""Configurations: what networks are made of, what a run does, what a file of weights says of itself. No torch here."""
+"""Configurations of networks, of training runs, and of weights files. No torch here."""
 
-from translate.config.autoencoders import AutoencoderConfig, LearningRunConfig, VAEConfig, VQVAEConfig
+from translate.config.autoencoders import AutoencoderConfig, VAEConfig, VQVAEConfig
 from translate.config.base import Config, ConfigError, differences, from_dict, to_dict, validate
 from translate.config.classifiers import ImageClassifierConfig
-from translate.config.gans import (
-    GAN_METHODS,
-    DCGANConfig,
-    GANConfig,
-    GANRunConfig,
-    HingeConfig,
-    HingeRunConfig,
-    WGANConfig,
-    WGANGPConfig,
-    WGANGPRunConfig,
-    WGANRunConfig,
-)
-from translate.config.methods import TrainConfig
+from translate.config.gans import GANConfig
+from translate.config.methods import METHODS, Method, configure, method_name, run_config
 from translate.config.networks import (
     AnomalyNetworkConfig,
     ClassifierNetworkConfig,
@@ -28,12 +17,12 @@ from translate.config.networks import (
     DenseDiscriminatorConfig,
     DenseGeneratorConfig,
     GeneratorConfig,
+    LatentGeneratorConfig,
     NetworkConfig,
     PatchGANConfig,
     PatchHeadsConfig,
     QuantizerConfig,
     ResNetConfig,
-    SamplerConfig,
     StyleDiscriminatorConfig,
     StyleGeneratorConfig,
     UNetConfig,
@@ -41,15 +30,15 @@ from translate.config.networks import (
     VQVAENetworkConfig,
     unet_depth,
 )
-from translate.config.stylegan import StyleGANConfig, StyleGANRunConfig
+from translate.config.stylegan import StyleGANConfig
 from translate.config.training import (
     ClassifierConfig,
     CUTConfig,
     CycleGANConfig,
     DataConfig,
-    FastCUTConfig,
     FolderConfig,
     ImageSetConfig,
+    MethodConfig,
     Pix2PixConfig,
     RunConfig,
     SegmentationConfig,
@@ -67,7 +56,7 @@ from translate.config.weights import (
 
 __all__ = [
     "FORMAT_VERSION",
-    "GAN_METHODS",
+    "METHODS",
     "AnomalyNetworkConfig",
     "AutoencoderConfig",
     "CUTConfig",
@@ -81,22 +70,19 @@ __all__ = [
     "ConvDiscriminatorConfig",
     "ConvGeneratorConfig",
     "CycleGANConfig",
-    "DCGANConfig",
     "DataConfig",
     "DenseAutoencoderConfig",
     "DenseDiscriminatorConfig",
     "DenseGeneratorConfig",
     "Domains",
-    "FastCUTConfig",
     "FolderConfig",
     "GANConfig",
-    "GANRunConfig",
     "GeneratorConfig",
-    "HingeConfig",
-    "HingeRunConfig",
     "ImageClassifierConfig",
     "ImageSetConfig",
-    "LearningRunConfig",
+    "LatentGeneratorConfig",
+    "Method",
+    "MethodConfig",
     "NetworkConfig",
     "PatchGANConfig",
     "PatchHeadsConfig",
@@ -105,13 +91,10 @@ __all__ = [
     "QuantizerConfig",
     "ResNetConfig",
     "RunConfig",
-    "SamplerConfig",
     "SegmentationConfig",
     "StyleDiscriminatorConfig",
     "StyleGANConfig",
-    "StyleGANRunConfig",
     "StyleGeneratorConfig",
-    "TrainConfig",
     "TrainingRecord",
     "UNetConfig",
     "UnpairedDataConfig",
@@ -119,14 +102,13 @@ __all__ = [
     "VQVAEConfig",
     "VQVAENetworkConfig",
     "VectorAutoencoderConfig",
-    "WGANConfig",
-    "WGANGPConfig",
-    "WGANGPRunConfig",
-    "WGANRunConfig",
     "WeightsConfig",
+    "configure",
     "differences",
     "from_dict",
     "image_set_of",
+    "method_name",
+    "run_config",
     "to_dict",
     "unet_depth",
     "validate",

@@ -19,7 +19,7 @@ C = TypeVar("C", bound="Config")
 
 
 class ConfigError(TranslateError, ValueError):
-    """A configuration that cannot be used; the message names the field, what was expected, and the mend."""
+    """A configuration that cannot be used; the message names the field, what was expected, and the fix."""
 
 
 class Config:

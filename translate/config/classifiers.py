@@ -7,34 +7,34 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Le, Lt
 
-from translate.config.autoencoders import LearningRunConfig
-from translate.config.base import Config
 from translate.config.networks import Norm
-from translate.config.training import Augmentation, ImageSetConfig
+from translate.config.training import Augmentation, ImageSetConfig, MethodConfig
 
 ClassifierTask = Literal["classes", "rotations"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageClassifierConfig(Config):
-    """A small network that names the class of an image, and describes it by a few numbers.
+class ImageClassifierConfig(MethodConfig):
+    """A small network that classifies images and describes them by feature vectors.
 
-    Without labels it can learn by how many quarter turns an image was rotated (Gidaris et al., 2018), for its features.
+    Without labels, it can learn features by predicting how many quarter turns an image was rotated (Gidaris et al.,
+    2018).
     """
 
     data: ImageSetConfig
-    run: LearningRunConfig
     task: ClassifierTask = "classes"
-    """Name the class of an image, or tell by how much it was turned."""
+    """Training task: predict the class of an image, or by how many quarter turns it was rotated."""
     width: Annotated[int, Ge(1)] = 32
-    """Channels after the first convolution."""
+    """Channels after the first convolution; doubled twice."""
     num_features: Annotated[int, Ge(1)] = 64
-    """Values that describe an image."""
+    """Dimension of the feature vector that describes an image."""
     norm: Norm = "batch"
+    """Normalisation of the convolutions."""
     dropout: Annotated[float, Ge(0.0), Lt(1.0)] = 0.2
-    """Probability of dropping a feature."""
+    """Dropout probability of the features, 0-1."""
     label_smoothing: Annotated[float, Ge(0.0), Lt(1.0)] = 0.0
-    """Probability that another class is given."""
+    """Label smoothing, 0-1: share of the target probability that is spread evenly over all classes."""
     weight_decay: Annotated[float, Ge(0.0), Le(1.0)] = 0.01
+    """Weight decay of the optimiser, 0-1."""
     augment: tuple[Augmentation, ...] = ()
-    """What changes the images by chance: colour, translation, cutout."""
+    """Random augmentations: colour, translation, cutout; default: none."""

@@ -20,12 +20,12 @@ class Reading(Config):
     """How image files are read: what a user may say of their values, bands and pages."""
 
     values: tuple[float, float] | None = None
-    """LOW HIGH: the values of files that become black and white, for every image alike. Unless given, the full range of
-    8-bit and 16-bit files, and one range found in the whole set for floats, signed and 32-bit files."""
+    """LOW HIGH: file values that are mapped to black and white, in every image alike. Default: the full range of 8-bit
+    and 16-bit files; for floating-point, signed and 32-bit files, one range found in the whole data set."""
     bands: tuple[Band, ...] = ()
-    """Channels to take, counted from 1, such as 4 3 2; all of them unless given. Of a file of grey pages, pages."""
+    """Channels to use, counted from 1, such as 4 3 2 (pages, in a file of grey pages); default: all."""
     pages: bool = False
-    """Take every page of a TIFF and every frame of an animation as an image; only the first unless given."""
+    """Take every page of a TIFF and every frame of an animation as an image; otherwise only the first."""
 
     def __post_init__(self) -> None:
         check_values(self.values)
@@ -35,15 +35,15 @@ class Reading(Config):
 
 @dataclass(frozen=True, kw_only=True)
 class Encoding(Config):
-    """How the numbers of one domain's files become a network's input or are made of its output.
+    """How the numbers in one domain's files become a network's input, or are computed from its output.
 
     Its images are arrays of any number of channels, none of which is transparency, and no colour profile applies.
     """
 
     values: tuple[float, float] | None = None
-    """The values that become the two ends of the network's range; the full range of the integers unless given."""
+    """Values that are mapped to the two ends of the network's range; default: the full range of the integers."""
     bands: tuple[Band, ...] = ()
-    """Channels of the files that are taken, counted from 1; all of them unless given."""
+    """Channels of the files that are used, counted from 1; default: all."""
     dtype: NumberType = "uint8"
     """Number type of the files, and of what is written."""
     labels: Annotated[int, Ge(0)] = 0

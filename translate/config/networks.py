@@ -1,4 +1,4 @@
-"""What a network is made of: one frozen configuration each, from which it is built and by which it is saved."""
+"""Architectures of networks: one frozen configuration each, from which a network is built and by which it is saved."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ResNetConfig(Config):
     in_channels: Annotated[int, Ge(1)] = 3
     out_channels: Annotated[int, Ge(1)] = 3
     width: Annotated[int, Ge(1)] = 64
-    """Channels after the first convolution; doubled by each down-sampling."""
+    """Channels after the first convolution; doubled at each downsampling."""
     num_blocks: Annotated[int, Ge(0), Le(MOST_LAYERS)] = 9
     """Residual blocks: 6 up to 128 px, 9 above."""
     num_downsamplings: Annotated[int, Ge(0), Le(6)] = 2
@@ -37,16 +37,16 @@ class ResNetConfig(Config):
     upsampling: Upsampling = "resize"
     downsampling: Downsampling = "strided"
     dropout: Annotated[float, Ge(0.0), Lt(1.0)] = 0.0
-    """Probability of dropping a channel's value inside each residual block."""
+    """Dropout probability inside each residual block, 0-1."""
     style: Annotated[int, Ge(0)] = 0
-    """Numbers of a code that decides the look of the output: the residual blocks are modulated by it, and an encoder
-    finds it in an example; 0 for none."""
+    """Dimension of a style code that modulates the residual blocks, and that an encoder infers from a reference image;
+    0 for none."""
     residual: bool = False
-    """The network makes a change of its input instead of its output."""
+    """The network predicts a residual that is added to its input."""
     fills: bool = False
-    """The last input channel says how much of a pixel is there: what is there is kept, and the rest is made."""
+    """Inpainting: the last input channel is a mask of known pixels, which are kept; the network fills in the rest."""
     colours: bool = False
-    """The input is grey and the luma of the output, which is kept; the network makes the colours."""
+    """Colourisation: the grey input is kept as the luma of the output; the network predicts the colours."""
 
     def __post_init__(self) -> None:
         _check_output(self)
@@ -60,23 +60,23 @@ class ConditionalResNetConfig(Config):
     in_channels: Literal[3] = 3
     out_channels: Literal[3] = 3
     widths: tuple[Annotated[int, Ge(1)], Annotated[int, Ge(1)], Annotated[int, Ge(1)]] = (16, 40, 80)
-    """Channels at full, half and quarter size."""
+    """Channels at full, half and a quarter of the size."""
     packed: bool = False
-    """Go to quarter size in one step, where squares of 4x4 pixels become the channels of one; else by strided
-    convolutions, which take longer."""
+    """Downsample to a quarter of the size in one step, where 4x4 pixels become the channels of one; otherwise by
+    strided convolutions, which are slower."""
     num_blocks: Annotated[int, Ge(0), Le(MOST_LAYERS)] = 4
-    """Residual blocks, at quarter size."""
+    """Residual blocks, at a quarter of the size."""
     code: Annotated[int, Ge(1)] = 32
-    """Numbers of the code of a style, of which every norm's scales and shifts are made."""
+    """Dimension of a style code, from which the scales and shifts of every norm are computed."""
     num_styles: Annotated[int, Ge(0), Le(10_000)] = 1
-    """Styles that it holds a code of; 0 for a network that finds the code of any image."""
+    """Number of styles with a stored code; 0 for a network that infers the code from any image."""
     style_size: Annotated[int, Ge(0), Le(2048)] = 0
-    """The shorter side, in pixels, that an image is resized to before the code of its style is found; 0 for a network
-    with named styles only, which has no encoder."""
+    """Length in pixels to which the shorter side of a style image is resized before its code is inferred; 0 for a
+    network with named styles only, which has no encoder."""
 
     def __post_init__(self) -> None:
         if not self.num_styles and not self.style_size:
-            raise ConfigError("a network for styles has named ones, or an encoder that finds them in images")
+            raise ConfigError("a style network needs named styles, or an encoder that infers them from images")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,24 +87,24 @@ class UNetConfig(Config):
     in_channels: Annotated[int, Ge(1)] = 3
     out_channels: Annotated[int, Ge(1)] = 3
     width: Annotated[int, Ge(1)] = 64
-    """Channels of the outermost level; doubled inwards up to 8 times this."""
+    """Channels of the outermost level; doubled inwards up to 8 times as many."""
     depth: Annotated[int, Ge(1), Le(10)] = 8
-    """Halvings: the input is padded to a multiple of ``2 ** depth``; 8 for 256 px as published."""
+    """Halvings of the size: the input is padded to a multiple of ``2 ** depth``; 8 for 256 px as published."""
     norm: Norm = "instance"
     padding: Padding = "zeros"
-    """How borders are filled: zeros as published; ``reflect`` leaves no lines along the borders."""
+    """Padding of the convolutions: zeros as published; ``reflect`` leaves no lines along the borders."""
     upsampling: Upsampling = "resize"
     downsampling: Downsampling = "strided"
     dropout: Annotated[float, Ge(0.0), Lt(1.0)] = 0.5
-    """Probability of dropping a value in the inner up-blocks, three of them at depth 8 as in the paper."""
+    """Dropout probability in the inner up-blocks, 0-1; three of them at depth 8, as in the paper."""
     output: Literal["tanh", "linear"] = "tanh"
-    """``tanh`` for images in [-1, 1]; ``linear`` for logits, as in segmentation."""
+    """Output activation: ``tanh`` for images in [-1, 1]; ``linear`` for logits, as in segmentation."""
     residual: bool = False
-    """The network makes a change of its input instead of its output."""
+    """The network predicts a residual that is added to its input."""
     fills: bool = False
-    """The last input channel says how much of a pixel is there: what is there is kept, and the rest is made."""
+    """Inpainting: the last input channel is a mask of known pixels, which are kept; the network fills in the rest."""
     colours: bool = False
-    """The input is grey and the luma of the output, which is kept; the network makes the colours."""
+    """Colourisation: the grey input is kept as the luma of the output; the network predicts the colours."""
 
     def __post_init__(self) -> None:
         _check_output(self)
@@ -115,13 +115,13 @@ class UNetConfig(Config):
 def _check_output(config: ResNetConfig | UNetConfig) -> None:
     if config.fills and (config.in_channels != config.out_channels + 1 or config.residual):
         raise ConfigError(
-            "a network that fills holes has one input channel more than outputs, and makes no change of its input: it "
-            f"has {config.in_channels} and {config.out_channels} channels"
+            "an inpainting network needs one input channel more than output channels, and cannot be residual: it has "
+            f"{config.in_channels} and {config.out_channels} channels"
         )
     if config.colours and (config.in_channels != 1 or config.out_channels != 3 or config.residual):
         raise ConfigError(
-            "a network that makes colours has one input channel and three outputs, and makes no other change of its "
-            f"input: it has {config.in_channels} and {config.out_channels} channels"
+            "a colourisation network needs one input channel and three output channels, and cannot be residual: it has "
+            f"{config.in_channels} and {config.out_channels} channels"
         )
 
 
@@ -131,15 +131,15 @@ class PatchGANConfig(Config):
 
     type: Literal["patchgan"] = "patchgan"
     in_channels: Annotated[int, Ge(1)] = 6
-    """Input and output channels together when it is conditional."""
+    """Input and output channels together if it is conditional."""
     width: Annotated[int, Ge(1)] = 64
     num_layers: Annotated[int, Ge(0), Le(8)] = 3
-    """Strided stages: 3 sees 70x70 pixels, 0 is the pixel discriminator (1x1)."""
+    """Strided stages: 3 gives a receptive field of 70x70 pixels, 0 the pixel discriminator (1x1)."""
     num_scales: Annotated[int, Ge(1), Le(5)] = 1
-    """Copies at full, half, quarter ... resolution, as in pix2pixHD (Wang et al., 2018)."""
+    """Number of discriminators, at full, half, quarter ... resolution, as in pix2pixHD (Wang et al., 2018)."""
     norm: Norm = "instance"
     downsampling: Literal["strided", "blur-after"] = "strided"
-    """``strided`` as published with pix2pix; ``blur-after`` as with CUT."""
+    """Downsampling: ``strided`` as published with pix2pix; ``blur-after`` as with CUT."""
 
     def __post_init__(self) -> None:
         if self.num_layers == 0 and self.num_scales > 1:
@@ -148,35 +148,35 @@ class PatchGANConfig(Config):
 
 @dataclass(frozen=True, kw_only=True)
 class PatchHeadsConfig(Config):
-    """What CUT compares features by (Park et al., 2020): two linear layers for each layer of the generator."""
+    """The projection heads of CUT (Park et al., 2020): two linear layers for each chosen layer of the generator."""
 
     type: Literal["patch-heads"] = "patch-heads"
     channels: tuple[int, ...]
-    """Of each layer's features."""
+    """Channels of each layer's features."""
     projection: Annotated[int, Ge(1)] = 256
-    """Channels in which they are compared."""
+    """Dimension of the projected features in which patches are compared."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifierNetworkConfig(Config):
-    """A small convolutional network that names the class of a whole image, and describes it by a few features."""
+    """A small convolutional network that classifies whole images and describes them by feature vectors."""
 
     type: Literal["classifier"] = "classifier"
     in_channels: Annotated[int, Ge(1)] = 3
     num_classes: Annotated[int, Ge(2)] = 2
     size: Annotated[int, Ge(16)] = 64
-    """Side in pixels of the square to which every image is squeezed."""
+    """Side, in pixels, of the square to which every image is resized."""
     width: Annotated[int, Ge(1)] = 32
     """Channels after the first convolution; doubled twice."""
     num_features: Annotated[int, Ge(1)] = 64
-    """Values that describe an image: few, so that small sets can be compared by them."""
+    """Dimension of the feature vector: small, so that small sets of images can be compared."""
     norm: Norm = "batch"
     dropout: Annotated[float, Ge(0.0), Lt(1.0)] = 0.2
-    """Probability of dropping a feature while training."""
+    """Dropout probability of the features in training, 0-1."""
 
 
 class SameChannels(Config):
-    """Of networks that make images of the kind that they take."""
+    """Base of networks whose outputs have as many channels as their inputs."""
 
     channels: int
 
@@ -196,33 +196,33 @@ class DenseAutoencoderConfig(SameChannels):
     type: Literal["dense-autoencoder"] = "dense-autoencoder"
     channels: Annotated[int, Ge(1)] = 1
     size: Annotated[int, Ge(1)] = 28
-    """Side in pixels of the square images."""
+    """Side of the square images, in pixels."""
     latent: Annotated[int, Ge(1)] = 32
     hidden: tuple[Annotated[int, Ge(1)], ...] = (256,)
     """Units between image and latent."""
     likelihood: Likelihood = "bernoulli"
-    """Whether an output is the logit of a white pixel, or a value in [-1, 1]."""
+    """Meaning of an output: the logit of a white pixel (bernoulli), or a value in [-1, 1] (gaussian)."""
     variational: bool = False
-    """The encoder gives a mean and a log-variance."""
+    """The encoder outputs a mean and a log-variance."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConvAutoencoderConfig(SameChannels):
-    """Strided convolutions to a latent vector, and enlarging ones back."""
+    """Strided convolutions to a latent vector, and upsampling ones back."""
 
     type: Literal["conv-autoencoder"] = "conv-autoencoder"
     channels: Annotated[int, Ge(1)] = 1
     size: Annotated[int, Ge(1)] = 28
-    """Side in pixels of the square images, a multiple of ``2 ** num_downsamplings``."""
+    """Side of the square images, in pixels, a multiple of ``2 ** num_downsamplings``."""
     latent: Annotated[int, Ge(1)] = 32
     width: Annotated[int, Ge(1)] = 32
-    """Channels of the first convolution, doubled by each halving up to 4 times."""
+    """Channels of the first convolution, doubled at each halving of the size, up to 4 times as many."""
     num_downsamplings: Annotated[int, Ge(0), Le(8)] = 2
     norm: Norm = "group"
     likelihood: Likelihood = "bernoulli"
-    """Whether an output is the logit of a white pixel, or a value in [-1, 1]."""
+    """Meaning of an output: the logit of a white pixel (bernoulli), or a value in [-1, 1] (gaussian)."""
     variational: bool = False
-    """The encoder gives a mean and a log-variance."""
+    """The encoder outputs a mean and a log-variance."""
 
     def __post_init__(self) -> None:
         if self.size % 2**self.num_downsamplings:
@@ -231,12 +231,12 @@ class ConvAutoencoderConfig(SameChannels):
 
 @dataclass(frozen=True, kw_only=True)
 class CodePriorConfig(Config):
-    """A transformer that says which code comes next, row by row."""
+    """A transformer that predicts the next code, row by row."""
 
     type: Literal["code-prior"] = "code-prior"
     num_codes: Annotated[int, Ge(2)] = 256
     side: Annotated[int, Ge(1)] = 7
-    """Of the square of codes."""
+    """Side of the square grid of codes."""
     width: Annotated[int, Ge(4)] = 128
     num_layers: Annotated[int, Ge(1), Le(MOST_LAYERS)] = 4
     num_heads: Annotated[int, Ge(1)] = 4
@@ -254,12 +254,12 @@ class QuantizerConfig(Config):
 
 @dataclass(frozen=True, kw_only=True)
 class CodecConfig(Config):
-    """The two halves around a codebook: images to vectors at a coarser grid, and back."""
+    """The encoder and the decoder around a codebook: images to vectors on a coarser grid, and back."""
 
     type: Literal["codec"] = "codec"
     channels: Annotated[int, Ge(1)] = 3
     size: Annotated[int, Ge(1)] = 96
-    """Side in pixels of the square images."""
+    """Side of the square images, in pixels."""
     width: Annotated[int, Ge(1)] = 64
     num_downsamplings: Annotated[int, Ge(1), Le(5)] = 3
     num_blocks: Annotated[int, Ge(0), Le(MOST_LAYERS)] = 2
@@ -272,7 +272,7 @@ class CodecConfig(Config):
 
     @property
     def side(self) -> int:
-        """Of the square of codes."""
+        """Side of the square grid of codes."""
         return self.size // 2**self.num_downsamplings
 
 
@@ -287,10 +287,13 @@ class VQVAENetworkConfig(Config):
 
     def __post_init__(self) -> None:
         if self.codec.code_dim != self.quantizer.code_dim:
-            raise ConfigError(f"codes of {self.codec.code_dim} numbers do not fit words of {self.quantizer.code_dim}")
+            raise ConfigError(
+                f"vectors of dimension {self.codec.code_dim} do not fit codebook entries of dimension "
+                f"{self.quantizer.code_dim}"
+            )
         prior = self.prior
         if prior is not None and (prior.num_codes, prior.side) != (self.quantizer.num_codes, self.codec.side):
-            raise ConfigError("the prior is of another number or another square of codes than the codebook")
+            raise ConfigError("the prior differs from the codebook in the number of codes or the size of their grid")
 
     @property
     def in_channels(self) -> int:
@@ -306,16 +309,16 @@ VectorAutoencoderConfig = DenseAutoencoderConfig | ConvAutoencoderConfig
 
 @dataclass(frozen=True, kw_only=True)
 class AnomalyNetworkConfig(Config):
-    """An autoencoder of normal images, with what is known of its errors and latents."""
+    """An autoencoder of normal images, with the statistics of its errors and latents."""
 
     type: Literal["anomaly"] = "anomaly"
     autoencoder: Annotated[VectorAutoencoderConfig, Field(discriminator="type")]
     smoothing: Annotated[int, Ge(1), Le(31)] = 3
-    """Side, in pixels, of the squares that an error is averaged over before it is squared; odd."""
+    """Side, in pixels, of the window over which errors are averaged before they are squared; odd."""
 
     def __post_init__(self) -> None:
         if self.smoothing % 2 == 0:
-            raise ConfigError(f"a smoothing of {self.smoothing} pixels has no middle: choose an odd number")
+            raise ConfigError(f"--smoothing {self.smoothing} is an even number of pixels: choose an odd one")
 
     @property
     def in_channels(self) -> int:
@@ -328,27 +331,30 @@ class AnomalyNetworkConfig(Config):
 
 @dataclass(frozen=True, kw_only=True)
 class PatchAnomalyConfig(SameChannels):
-    """What is known of the patches of normal images, by the features of a pretrained network."""
+    """A model of the patches of normal images, in the features of a pretrained network."""
 
     type: Literal["patch-anomaly"] = "patch-anomaly"
     method: Literal["patchcore", "padim"] = "patchcore"
-    """A memory of patches (Roth et al., 2022), or a Gaussian for each part of the image (Defard et al., 2021)."""
+    """Method: a memory bank of patches (patchcore; Roth et al., 2022), or one Gaussian per cell of a grid over the
+    image (padim; Defard et al., 2021)."""
     channels: Literal[1, 3] = 3
     size: Annotated[int, Ge(32), Le(1024)] = 256
-    """Side in pixels of the square images; a multiple of 32."""
+    """Side of the square images, in pixels; a multiple of 32."""
     num_patches: Annotated[int, Ge(1), Le(1_000_000)] | None = None
-    """Of PatchCore's memory; 4,000 unless given."""
+    """Number of patches in PatchCore's memory bank; default: 4,000."""
     cells: Annotated[int, Ge(1), Le(64)] | None = None
-    """Of PaDiM: parts a side, each with a Gaussian of its own; a divisor of an eighth of the size, 8 unless given."""
+    """Cells per side of PaDiM's grid, each with its own Gaussian; a divisor of an eighth of the size, default: 8."""
 
     def __post_init__(self) -> None:
         if self.size % 32:
-            raise ConfigError(f"--size {self.size} is no multiple of 32: choose {max(32, self.size // 32 * 32)}")
+            raise ConfigError(f"--size {self.size} is not a multiple of 32: choose {max(32, self.size // 32 * 32)}")
         kept = self.method == "patchcore"  # what the other method would have is taken away
         object.__setattr__(self, "num_patches", (self.num_patches or NUM_PATCHES) if kept else None)
         object.__setattr__(self, "cells", None if kept else self.cells or 8)
         if self.cells is not None and self.size // 8 % self.cells:
-            raise ConfigError(f"{self.cells} cells a side do not divide the {self.size // 8} patches of {self.size} px")
+            raise ConfigError(
+                f"{self.cells} cells per side do not divide the {self.size // 8} patches per side of {self.size} px"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -358,29 +364,29 @@ class DenseGeneratorConfig(SameChannels):
     type: Literal["dense-generator"] = "dense-generator"
     channels: Annotated[int, Ge(1)] = 1
     size: Annotated[int, Ge(1)] = 28
-    """Side in pixels of the square images."""
+    """Side of the square images, in pixels."""
     latent: Annotated[int, Ge(1)] = 100
     hidden: tuple[Annotated[int, Ge(1)], ...] = (256, 512)
     """Units between latent and image."""
     num_classes: Annotated[int, Ge(0)] = 0
-    """Of which one is asked for; 0 for none."""
+    """Number of classes of a conditional generator; 0 for an unconditional one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConvGeneratorConfig(SameChannels):
-    """Latents to images by enlarging convolutions (DCGAN; Radford et al., 2015)."""
+    """Latents to images by upsampling convolutions (DCGAN; Radford et al., 2015)."""
 
     type: Literal["conv-generator"] = "conv-generator"
     channels: Annotated[int, Ge(1)] = 3
     size: Annotated[int, Ge(1)] = 64
-    """Side in pixels of the square images, a multiple of ``2 ** num_upsamplings``."""
+    """Side of the square images, in pixels, a multiple of ``2 ** num_upsamplings``."""
     latent: Annotated[int, Ge(1)] = 100
     width: Annotated[int, Ge(1)] = 64
-    """Channels before the last convolution, doubled inwards up to 8 times."""
+    """Channels before the last convolution, doubled inwards up to 8 times as many."""
     num_upsamplings: Annotated[int, Ge(1), Le(8)] = 4
     norm: Norm = "batch"
     num_classes: Annotated[int, Ge(0)] = 0
-    """Of which one is asked for; 0 for none."""
+    """Number of classes of a conditional generator; 0 for an unconditional one."""
 
     def __post_init__(self) -> None:
         if self.size % 2**self.num_upsamplings:
@@ -406,7 +412,7 @@ class ConvDiscriminatorConfig(SameChannels):
     channels: Annotated[int, Ge(1)] = 3
     size: Annotated[int, Ge(1)] = 64
     width: Annotated[int, Ge(1)] = 64
-    """Channels of the first convolution, doubled inwards up to 8 times."""
+    """Channels of the first convolution, doubled inwards up to 8 times as many."""
     num_downsamplings: Annotated[int, Ge(1), Le(8)] = 4
     norm: Literal["none", "batch", "group", "instance", "instance-affine", "spectral"] = "batch"
     num_classes: Annotated[int, Ge(0)] = 0
@@ -419,19 +425,19 @@ class StyleGeneratorConfig(SameChannels):
     type: Literal["style-generator"] = "style-generator"
     channels: Annotated[int, Ge(1)] = 3
     size: Annotated[int, Ge(8), Le(1024)] = 64
-    """Side in pixels of the square images, a power of two."""
+    """Side of the square images, in pixels, a power of two."""
     grown: Annotated[int, Ge(4)] | None = None
-    """Side up to which a training that was not finished had grown; it makes images of this size."""
+    """Side, in pixels, that an unfinished training had grown to; images are generated at this size."""
     widths: tuple[Annotated[int, Ge(1)], ...]
-    """Channels at 4, 8, 16 ... px, up to the size."""
+    """Channels at 4, 8, 16 ... px, up to the image size."""
     latent: Annotated[int, Ge(1)] = 128
     style: Annotated[int, Ge(1)] = 128
-    """Numbers of a style."""
+    """Dimension of a style vector."""
     mapping_layers: Annotated[int, Ge(1), Le(MOST_LAYERS)] = 8
     styling: Literal["modulated", "adain"] = "modulated"
-    """Modulated convolutions (StyleGAN2), or adaptive instance normalisation (StyleGAN)."""
+    """Style mechanism: modulated convolutions (StyleGAN2), or adaptive instance normalisation (adain, StyleGAN)."""
     num_classes: Annotated[int, Ge(0)] = 0
-    """Of which one is asked for; 0 for none."""
+    """Number of classes of a conditional generator; 0 for an unconditional one."""
 
     def __post_init__(self) -> None:
         check_sides(self.size, self.widths)
@@ -445,9 +451,9 @@ class StyleDiscriminatorConfig(SameChannels):
     channels: Annotated[int, Ge(1)] = 3
     size: Annotated[int, Ge(8), Le(1024)] = 64
     widths: tuple[Annotated[int, Ge(1)], ...]
-    """Channels at 4, 8, 16 ... px, up to the size."""
+    """Channels at 4, 8, 16 ... px, up to the image size."""
     group: Annotated[int, Ge(1)] = 4
-    """Images whose differences from each other are one of the features."""
+    """Group size, in images, of the minibatch standard deviation."""
     num_classes: Annotated[int, Ge(0)] = 0
 
     def __post_init__(self) -> None:
@@ -455,22 +461,22 @@ class StyleDiscriminatorConfig(SameChannels):
 
 
 def check_sides(size: int, widths: tuple[int, ...]) -> None:
-    """Refuse a size that is no power of two, or other than its widths say.
+    """Refuse a size that is not a power of two, or that does not match the widths.
 
     Raises:
-        ConfigError: says which would do.
+        ConfigError: names the sizes that are possible.
     """
     if size & (size - 1):
         below = 2 ** (size.bit_length() - 1)
-        raise ConfigError(f"--size {size} is no power of two: choose {below} or {2 * below}")
+        raise ConfigError(f"--size {size} is not a power of two: choose {below} or {2 * below}")
     if len(widths) != size.bit_length() - 2:
-        raise ConfigError(f"{len(widths)} widths for {size} px: there is one for each of 4, 8, 16 ... {size}")
+        raise ConfigError(f"{len(widths)} widths for {size} px: give one for each of 4, 8, 16 ... {size} px")
 
 
-SamplerConfig = DenseGeneratorConfig | ConvGeneratorConfig | StyleGeneratorConfig
-"""Networks that make images of random numbers."""
-JudgeConfig = DenseDiscriminatorConfig | ConvDiscriminatorConfig
-"""Networks that tell whether a whole image is real."""
+LatentGeneratorConfig = DenseGeneratorConfig | ConvGeneratorConfig | StyleGeneratorConfig
+"""Networks that generate images from random latents."""
+DiscriminatorConfig = DenseDiscriminatorConfig | ConvDiscriminatorConfig
+"""Discriminators of whole images."""
 GeneratorConfig = ResNetConfig | UNetConfig
 NetworkConfig = (
     ResNetConfig
@@ -487,7 +493,7 @@ NetworkConfig = (
     | ConvGeneratorConfig
     | StyleGeneratorConfig
 )
-"""What a file of weights may hold."""
+"""Networks that a weights file may hold."""
 
 
 def unet_depth(size: int) -> int:

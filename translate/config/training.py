@@ -39,28 +39,28 @@ Derivation = Literal["edges", "gray", "blur", "low-res", "mask"]
 
 @dataclass(frozen=True, kw_only=True)
 class FolderConfig(Reading):
-    """Which images, and how they are read and drawn; what all kinds of data share."""
+    """Which images to use, and how to read and sample them; shared by all kinds of data."""
 
     root: Positional[Path]
-    """The data set's folder, laid out in one of the known ways; or domain A of two folders."""
+    """Data set: a folder in one of the known layouts; or the folder of domain A, with --root-b."""
     size: Annotated[int, Ge(8), Le(4096)] | None = None
-    """Side of the square training crop in pixels; the images' own size, at most 256, unless given."""
+    """Side of the square training crop, in pixels; default: the size of the images, at most 256."""
     enlarge: Annotated[float, Ge(1.0), Le(32.0)] = 286 / 256
-    """The shorter side is resized to this times the size before a random crop (286 for 256, as in the papers)."""
+    """Factor: the shorter side is resized to this times --size before a random crop (286 for 256 as in the papers)."""
     fit: Literal["cover", "stretch"] = "cover"
-    """Keep the aspect ratio and crop (cover), or squash to a square (stretch, as published)."""
+    """Framing: keep the aspect ratio and crop (cover), or squash to a square (stretch, as published)."""
     flip: bool = True
-    """Mirror half of the samples."""
+    """Mirror half of the images at random."""
     alpha: Literal["composite", "keep"] = "composite"
-    """Transparent images: over white, or as a fourth channel."""
+    """Transparency: composite over white, or keep as a fourth channel."""
     cache_gb: Annotated[float, Ge(0.0)] = 4.0
-    """Decoded images are kept on disk beside the run up to this size; 0 decodes them each time."""
+    """Disk cache for decoded images beside the run, in GB at most; 0 decodes them each time."""
     workers: Annotated[int, Ge(1), Le(64)] | None = None
-    """Decoding threads; chosen from the machine unless given."""
+    """Decoding threads, 1-64; default: chosen for the machine."""
     hold_out: Annotated[float, Ge(0.0), Lt(1.0)] = 0.0
-    """Share of the training images kept apart for validation, where there is no such split."""
+    """Share of the training images, 0-1, held out for validation where there is no validation split."""
     max_bad: Annotated[float, Ge(0.0), Le(1.0)] = 0.05
-    """Share of unreadable files above which a run stops."""
+    """Maximum share of unreadable files, 0-1; above it the run stops."""
 
     @property
     def reading(self) -> Reading:
@@ -73,116 +73,125 @@ class DataConfig(FolderConfig):
     """Pairs of images."""
 
     root_b: Path | None = None
-    """Domain B, where A and B are two folders given by hand."""
+    """Folder of domain B, where the two domains are separate folders."""
     layout: Layout = "auto"
-    """How the folder is laid out; found by looking unless given."""
+    """Layout of the data set folder; auto detects it."""
     allow_unmatched: bool = False
-    """Leave out files without a partner instead of refusing them."""
+    """Skip files without a partner instead of stopping."""
     values_b: tuple[float, float] | None = None
-    """Domain B's own --values, where the two differ."""
+    """Range as in --values for domain B, where it differs; default: that of --values."""
     direction: Direction = "a2b"
-    """Which half is translated into which."""
+    """Direction of translation: A to B (a2b) or B to A (b2a)."""
     names: tuple[str, str] = ("A", "B")
-    """What the two domains show, in a word or two each: ``--names photos labels``."""
+    """Names of the two domains, in a word or two each, such as ``--names photos labels``."""
     labels: bool = False
-    """The label maps hold class ids (grey values or palette indices): read them as one-hot classes, a channel each."""
+    """Read label maps as class ids (grey values or palette indices) and encode them as one-hot channels."""
     colour_jitter: Annotated[float, Ge(0.0), Le(1.0)] = 0.0
-    """Strength of brightness, contrast and saturation changes; inputs only."""
+    """Strength, 0-1, of random changes of brightness, contrast and saturation; inputs only."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.labels and self.colour_jitter:
-            raise ConfigError("--colour-jitter changes colours, and --labels has none: leave one out")
+            raise ConfigError("--colour-jitter changes colours, and class ids (--labels) have none: omit one of them")
 
 
 @dataclass(frozen=True, kw_only=True)
 class UnpairedDataConfig(FolderConfig):
-    """Two sets of images, of any counts and sizes."""
+    """Two unpaired sets of images, of any number and size."""
 
     root_b: Path | None = None
-    """Domain B, where A and B are two folders given by hand."""
+    """Folder of domain B, where the two domains are separate folders."""
     layout: UnpairedLayout = "auto"
-    """How the folder is laid out; found by looking unless given."""
+    """Layout of the data set folder; auto detects it."""
     values_b: tuple[float, float] | None = None
-    """Domain B's own --values, where the two differ."""
+    """Range as in --values for domain B, where it differs; default: that of --values."""
     names: tuple[str, str] | None = None
-    """What the two domains show, in a word or two each; the names of their folders unless given."""
+    """Names of the two domains, in a word or two each; default: the names of their folders."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageSetConfig(FolderConfig):
-    """Images of one kind, with labels or without."""
+    """One set of images, with or without labels."""
 
     root: Positional[Path]
-    """A folder of images, of one folder a class, with a .csv of labels, of idx files, CelebA; an .npz or idx file."""
+    """Image set: a folder of images, class folders, a folder with a .csv of labels or of idx files, or CelebA; or an
+    .npz or idx file."""
     enlarge: Annotated[float, Ge(1.0), Le(32.0)] = 1.0
-    """The shorter side is resized to this times the size before a random crop."""
+    """Factor: the shorter side is resized to this times --size before a random crop; 1 for no enlargement."""
     flip: bool = False
-    """Mirror half of the samples; not for digits and letters."""
+    """Mirror half of the images at random; not for digits and letters."""
     layout: ImageSetLayout = "auto"
-    """How the images are kept; found by looking unless given."""
+    """Layout of the image set; auto detects it."""
     classes: tuple[str, ...] = ()
-    """Of a labelled set, only the images of these classes."""
+    """Classes of a labelled set whose images are used; default: all."""
     class_balanced: bool = False
-    """Draw the images of every class of a labelled set as often as those of the largest."""
+    """Sample the images of every class of a labelled set as often as those of the largest."""
     attribute: str | None = None
-    """Of CelebA, what the two classes differ in: ``--attribute Smiling``."""
+    """CelebA attribute that defines the two classes, such as ``--attribute Smiling``."""
     labels_csv: Path | None = None
-    """A .csv file with a column of file names and one of labels; found in the folder unless given."""
+    """CSV file with a column of file names and one of labels; default: the one found in the folder."""
     label_column: str | None = None
-    """Of such a file, the column of the labels, where it has several."""
+    """Column of the CSV file that holds the labels, needed where it has several."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig(Config):
-    """How long, how fast, on what, and where it is written."""
+    """Training length, optimiser, device and output folder."""
 
     out: Path
-    """The run's folder: log, samples, states, and at the end ``weights/``. The same command again resumes."""
+    """Run folder for the log, samples, checkpoints, and finally ``weights/``. Repeat the command to resume."""
     epochs: Annotated[float, Gt(0.0)] = 200.0
-    """Times that each image is seen."""
+    """Passes over the training images."""
     images: Annotated[int, Ge(1)] | None = None
-    """Images to see in all, in place of --epochs."""
+    """Total number of images to train on, instead of --epochs."""
     minutes: Annotated[float, Gt(0.0)] | None = None
-    """Stop (and save, and export) after this many minutes of this session; the same command again goes on."""
+    """Time limit of this session in minutes, after which it saves, exports and stops; repeat the command to continue.
+    Default: no limit."""
     batch_size: Annotated[int, Ge(1)] = 1
-    """Images of one step, over all processes."""
+    """Images per step, over all processes."""
     micro_batch: Annotated[int, Ge(1)] | None = None
-    """Images of one pass, to fit in memory; gradients are averaged up to --batch-size."""
+    """Images per forward pass, to fit in memory; gradients are accumulated up to --batch-size. Default: the whole
+    batch."""
     learning_rate: Annotated[float, Gt(0.0)] = 2e-4
+    """Learning rate of the optimiser."""
     beta1: Annotated[float, Ge(0.0), Lt(1.0)] = 0.5
+    """Decay of Adam's first moment, 0-1."""
     beta2: Annotated[float, Ge(0.0), Lt(1.0)] = 0.999
+    """Decay of Adam's second moment, 0-1."""
     schedule: Schedule = "linear"
-    """The learning rate over images: constant, then falling to 0 in a line or a cosine."""
+    """Learning-rate schedule: constant, or constant up to --decay-from and then falling to 0 (linear or cosine)."""
     decay_from: Annotated[float, Ge(0.0), Lt(1.0)] = 0.5
-    """Share of the images after which the learning rate starts to fall."""
+    """Share of the training, 0-1, after which the learning rate starts to fall."""
     ema_half_life: Annotated[float, Ge(0.0)] = 0.0
-    """Half-life, in images, of an average of the generator's weights that is exported in its place; 0 is off."""
+    """Half-life, in images, of the moving average of the generator's weights that is exported; 0 turns it off."""
     ema_ramp_up: Annotated[float, Ge(0.0), Le(1.0)] = 0.0
-    """Share of the images seen that the half-life is at most; 0 is no bound."""
+    """Upper bound of the EMA half-life, as a share (0-1) of the images seen so far; 0 for no bound."""
     init: Initialisation = "normal"
-    """How weights start: normal with deviation 0.02, Xavier, Kaiming, or orthogonal."""
+    """Weight initialisation: normal (standard deviation 0.02), xavier, kaiming or orthogonal."""
     start_from: Path | None = None
-    """A run folder whose networks this run starts from, as for a larger size or new data."""
+    """Run folder from whose networks this run starts, for example at a larger size or on new data; default: from
+    scratch."""
     precision: Precision = "auto"
-    """bf16 where the device is fast at it, else fp32; fp16 with a gradient scaler."""
+    """Precision: fp32, bf16, fp16 (with a gradient scaler), or auto for bf16 where the device is fast at it, else
+    fp32."""
     device: str = "auto"
-    """cuda, mps or cpu; the best there is unless given."""
+    """Device: cuda, mps, cpu, or auto for the best one available."""
     channels_last: bool | None = None
-    """Memory layout; on for CUDA unless given."""
+    """Channels-last memory layout; default: on for CUDA, off elsewhere."""
     compile: bool = False
-    """Compile the networks: minutes of waiting, then faster steps on a GPU."""
+    """Compile the networks with torch.compile: a few minutes' wait, then faster steps on a GPU."""
     seed: Annotated[int, Ge(0), Lt(2**63)] = 0
+    """Seed of everything random in the run."""
     deterministic: bool = False
-    """Refuse operations whose result varies from run to run."""
+    """Refuse operations whose results vary from run to run."""
     log_every: Annotated[int, Ge(1)] | None = None
-    """Images between two lines of the log; 100 on a CPU, 1000 on a GPU unless given."""
+    """Interval between log lines, in images; auto: 100 on a CPU; 100 batches, but at most 1,000 images, on a GPU."""
     sample_every: Annotated[int, Ge(1)] | None = None
-    """Images between two sample grids; once an epoch (of 200 to 5,000 images) unless given."""
+    """Interval between sample grids, in images; auto: one epoch, but 200 to 5,000 images."""
     checkpoint_every: Annotated[int, Ge(1)] | None = None
-    """Images between two saved states; every five epochs (1,000 to 20,000 images) unless given."""
+    """Interval between checkpoints, in images; auto: five epochs, but 1,000 to 20,000 images."""
     keep: Annotated[int, Ge(1)] = 2
-    """Saved states that are kept."""
+    """Number of recent checkpoints to keep."""
 
     def __post_init__(self) -> None:
         if self.micro_batch is not None and self.batch_size % self.micro_batch:
@@ -193,29 +202,39 @@ class RunConfig(Config):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TranslatorConfig(Config):
-    """The networks of a translator in training: a generator and a PatchGAN against it."""
+class MethodConfig(Config):
+    """Base of the configurations of training methods: what to learn from, how to train, and what each method adds."""
 
+    data: FolderConfig
     run: RunConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslatorConfig(MethodConfig):
+    """The networks of a translator in training: a generator and a PatchGAN discriminator."""
+
     width: Annotated[int, Ge(1)] = 64
     """Channels of the generator's outermost level."""
     num_blocks: Annotated[int, Ge(0)] | None = None
-    """Residual blocks of a ResNet; 6 up to 128 px, 9 above unless given."""
+    """Residual blocks of a ResNet; default: 6 up to 128 px, 9 above."""
     norm: Norm = "instance"
+    """Normalisation of the convolutions."""
     padding: Padding = "reflect"
-    """How the generator's convolutions fill the border; zeros leave lines along it."""
+    """Padding of the generator's convolutions; zeros leave lines along the border."""
     upsampling: Upsampling = "resize"
+    """Upsampling in the generator."""
     downsampling: Downsampling = "strided"
+    """Downsampling in the generator."""
     residual: bool = False
-    """The generator learns what to change of its input instead of all of its output; for short trainings."""
+    """Predict a residual that is added to the input instead of the whole output; for short trainings."""
     d_width: Annotated[int, Ge(1)] = 64
     """Channels of the discriminator's first stage."""
     d_layers: Annotated[int, Ge(0), Le(8)] = 3
-    """Strided stages of the discriminator: 3 sees 70x70 pixels, 0 single pixels."""
+    """Strided stages of the discriminator: 3 gives a receptive field of 70x70 pixels, 0 of single pixels."""
     d_scales: Annotated[int, Ge(1), Le(5)] = 1
-    """Discriminators at full, half, quarter ... size (pix2pixHD)."""
+    """Number of discriminators, at full, half, quarter ... size (pix2pixHD)."""
     r1_weight: Annotated[float, Ge(0.0)] = 0.0
-    """Weight gamma of the R1 penalty on real images, taken every 16 steps."""
+    """Weight gamma of the R1 penalty on real images, applied every 16 steps; 0 turns it off."""
 
     def __post_init__(self) -> None:
         if self.d_layers == 0 and self.d_scales > 1:
@@ -228,29 +247,33 @@ class Pix2PixConfig(TranslatorConfig):
 
     data: DataConfig
     generator: Literal["unet", "resnet"] | None = None
-    """unet unless given; resnet with --style-dim."""
+    """Generator architecture; default: unet, or resnet with --style-dim."""
     depth: Annotated[int, Ge(1), Le(10)] | None = None
-    """U-Net halvings; chosen from the size unless given."""
+    """Number of times a U-Net halves the size, 1-10; default: chosen from the training size."""
     derive: Derivation | None = None
-    """The folder has single images, and the input is computed from each: a sketch (edges), grey, out of focus (blur),
-    a lower resolution, or with holes (mask)."""
+    """Compute the input from each single image in the folder: edges, grey, blurred, at a lower resolution, or with
+    holes (mask). Default: the folder has pairs."""
     noise: Noise = "training"
-    """When dropout is on: while training, also when translating (the paper's noise), or never."""
+    """Dropout: on in training only (training), also when translating (always; the noise of the paper), or never."""
     adversarial: Adversarial = "vanilla"
+    """Adversarial loss."""
     reconstruction: Reconstruction = "l1"
+    """Reconstruction loss, between output and target."""
     reconstruction_weight: Annotated[float, Ge(0.0)] = 100.0
+    """Weight of the reconstruction loss."""
     feature_matching_weight: Annotated[float, Ge(0.0)] = 0.0
-    """Weight of the distance between discriminator features; pix2pixHD's 10 is 40 here, a mean over layers."""
+    """Weight of the feature-matching loss, between discriminator features; a mean over layers, so that pix2pixHD's 10
+    is 40 here; 0 turns it off."""
     perceptual_weight: Annotated[float, Ge(0.0)] = 0.0
-    """Weight of the distance between features of a pretrained network (EfficientNet-Lite0), such as 20; grey and RGB
-    outputs only. Needs the extra "features"."""
+    """Weight of the perceptual loss, between features of a pretrained network (EfficientNet-Lite0), such as 20; grey
+    and RGB outputs only. Needs the extra "features"; 0 turns it off."""
     style_dim: Annotated[int, Ge(0)] = 0
-    """Numbers of a code that decides the look of an output, drawn at random or found in an example (BicycleGAN), such
-    as 64, of a ResNet: one input, many outputs; 0 is one output."""
+    """Dimension of a style code, random or encoded from a reference image, so that one input has many outputs
+    (BicycleGAN; ResNet only), such as 64; 0 for one output per input."""
     kl_weight: Annotated[float, Ge(0.0)] = 0.01
-    """With --style-dim: how strongly the codes of examples are kept like random ones."""
+    """Weight of the KL divergence that keeps encoded style codes close to random ones (with --style-dim)."""
     code_weight: Annotated[float, Ge(0.0)] = 0.5
-    """With --style-dim: how strongly a random code must be found again in the output."""
+    """Weight of the loss for recovering a random style code from the output (with --style-dim)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -259,7 +282,7 @@ class Pix2PixConfig(TranslatorConfig):
         _check_generator(self)
         self._check_derived()
         if self.style_dim and self.noise == "always":
-            raise ConfigError("--noise always is dropout's, and --style-dim has codes in its place: give one of them")
+            raise ConfigError("--noise always and --style-dim both vary the output: give only one of them")
 
     def _check_derived(self) -> None:
         if self.derive is None:
@@ -273,34 +296,36 @@ class Pix2PixConfig(TranslatorConfig):
             "--colour-jitter": data.colour_jitter > 0,
         }
         if wrong := [flag for flag, is_given in given.items() if is_given]:
-            raise ConfigError(f"{wrong[0]} does not go with --derive {self.derive}: leave it out")
+            raise ConfigError(f"{wrong[0]} cannot be used with --derive {self.derive}: omit it")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CycleGANConfig(TranslatorConfig):
-    """Unpaired translation, both directions (Zhu et al., 2017): two GANs, and there and back again is the same."""
+    """Unpaired translation in both directions (Zhu et al., 2017): two GANs with a cycle-consistency loss."""
 
     data: UnpairedDataConfig
     generator: Literal["resnet", "unet"] = "resnet"
+    """Generator architecture."""
     depth: Annotated[int, Ge(1), Le(10)] | None = None
-    """U-Net halvings; chosen from the size unless given."""
+    """Number of times a U-Net halves the size, 1-10; default: chosen from the training size."""
     adversarial: Adversarial = "lsgan"
+    """Adversarial loss."""
     cycle_weight: Annotated[float, Ge(0.0)] = 10.0
-    """Of the L1 distance between an image and its way there and back."""
+    """Weight of the cycle-consistency loss, the L1 distance of an image from its translation there and back."""
     identity_weight: Annotated[float, Ge(0.0)] = 0.5
-    """Of the L1 distance between an image and its translation into its own domain, times the cycle weight. With 0, grey
-    images beside RGB ones stay grey; else they are read as RGB."""
+    """Weight of the identity loss, the L1 distance of an image from its translation into its own domain, relative to
+    --cycle-weight. With 0, a grey domain beside an RGB one stays grey; otherwise it is read as RGB."""
     pool_size: Annotated[int, Ge(0)] = 50
-    """Earlier translations that the discriminators go on seeing."""
+    """Size of the pool of earlier translations that the discriminators are also trained on, in images; 0 for none."""
     augment: tuple[Augmentation, ...] = ()
-    """What changes all that the discriminators see, real or not (DiffAugment), for small sets."""
+    """Augmentations of all images the discriminators see, real and generated (DiffAugment), for small data sets."""
     style_dim: Annotated[int, Ge(0)] = 0
-    """Numbers of a code that decides the look of a translation, drawn at random or found in an example, such as 8, of
-    ResNets: one input, many outputs; 0 is one output."""
+    """Dimension of a style code, random or encoded from a reference image, so that one input has many outputs (ResNet
+    only), such as 8; 0 for one output per input."""
     kl_weight: Annotated[float, Ge(0.0)] = 0.01
-    """With --style-dim: how strongly the codes of examples are kept like random ones."""
+    """Weight of the KL divergence that keeps encoded style codes close to random ones (with --style-dim)."""
     code_weight: Annotated[float, Ge(0.0)] = 1.0
-    """With --style-dim: how strongly a random code must be found again in the output."""
+    """Weight of the loss for recovering a random style code from the output (with --style-dim)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -309,95 +334,92 @@ class CycleGANConfig(TranslatorConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class CUTConfig(TranslatorConfig):
-    """Unpaired translation, one direction (Park et al., 2020): patches stay closer to their origin than to others."""
+    """Unpaired translation in one direction (Park et al., 2020): a GAN with a patchwise contrastive loss."""
 
     data: UnpairedDataConfig
     direction: Direction = "a2b"
-    """Which domain is translated into which."""
+    """Direction of translation: A to B (a2b) or B to A (b2a)."""
     adversarial: Adversarial = "lsgan"
+    """Adversarial loss."""
     nce_weight: Annotated[float, Ge(0.0)] = 1.0
-    """Of the contrastive loss."""
+    """Weight of the contrastive loss."""
     identity_nce: bool = True
-    """Take the contrastive loss of the target domain's images too; it counts as much."""
+    """Apply the contrastive loss to images of the target domain as well, with equal weight."""
     flip_equivariance: bool = False
-    """Mirror half of the steps' inputs and compare the features mirrored back."""
+    """Mirror the inputs in half of the steps, and compare the features mirrored back."""
     temperature: Annotated[float, Gt(0.0)] = 0.07
+    """Temperature of the contrastive loss."""
     num_patches: Annotated[int, Ge(2)] = 256
-    """Places compared in each layer."""
+    """Patches compared in each layer."""
     projection: Annotated[int, Ge(1)] = 256
-    """Channels in which they are compared."""
+    """Dimension of the projected features in which patches are compared."""
     augment: tuple[Augmentation, ...] = ()
-    """What changes all that the discriminator sees, real or not (DiffAugment), for small sets."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class FastCUTConfig(CUTConfig):
-    """CUT with less to compute (Park et al., 2020): no identity, a heavier contrastive loss, mirrored inputs."""
-
-    nce_weight: Annotated[float, Ge(0.0)] = 10.0
-    identity_nce: bool = False
-    flip_equivariance: bool = True
+    """Augmentations of all images the discriminator sees, real and generated (DiffAugment), for small data sets."""
 
 
 def _check_generator(config: Pix2PixConfig | CycleGANConfig) -> None:
     unet, resnet = config.generator == "unet", config.generator == "resnet"
     if unet and config.style_dim:
-        raise ConfigError("--style-dim modulates residual blocks, which a U-Net has not: choose --generator resnet")
+        raise ConfigError("--style-dim modulates residual blocks, and a U-Net has none: choose --generator resnet")
     if config.num_blocks == 0 and config.style_dim:
         raise ConfigError("--style-dim modulates residual blocks, and there are none: give --num-blocks 1 or more")
     if resnet and config.depth is not None:
-        raise ConfigError("--depth belongs to the U-Net: leave it out, or choose --generator unet")
+        raise ConfigError("--depth belongs to the U-Net: omit it, or choose --generator unet")
     if unet and config.num_blocks is not None:
-        raise ConfigError("--num-blocks belongs to the ResNet: leave it out, or choose --generator resnet")
+        raise ConfigError("--num-blocks belongs to the ResNet: omit it, or choose --generator resnet")
 
 
 @dataclass(frozen=True, kw_only=True)
-class SegmentationConfig(Config):
-    """A U-Net that names the class of every pixel of domain A, learned from the label maps of domain B."""
+class SegmentationConfig(MethodConfig):
+    """Semantic segmentation: a U-Net that classifies every pixel of domain A, trained on the label maps of domain B."""
 
     data: DataConfig
-    run: RunConfig
     palette: tuple[tuple[int, int, int], ...] = ()
-    """The colours of the classes in the label maps; each pixel is snapped to the nearest. --labels is for class ids."""
+    """Colours of the classes in the label maps, as R G B each; every pixel is assigned the nearest. Use --labels for
+    class ids."""
     class_names: tuple[str, ...] = ()
-    """One for each class; with --labels 0, 1, 2 and so on unless given."""
+    """Names of the classes, one each; default with --labels: 0, 1, 2 and so on."""
     width: Annotated[int, Ge(1)] = 32
+    """Channels of the outermost level; doubled inwards up to 8 times as many."""
     depth: Annotated[int, Ge(1), Le(10)] = 5
+    """Number of times the U-Net halves the size, 1-10."""
     norm: Norm = "group"
+    """Normalisation of the convolutions."""
     dropout: Annotated[float, Ge(0.0), Lt(1.0)] = 0.5
+    """Dropout probability in the inner up-blocks, 0-1."""
 
     def __post_init__(self) -> None:
         if self.data.labels:
             if self.palette:
                 raise ConfigError(
-                    "--palette is for label maps of colours, and --labels for class ids: give one of them"
+                    "--palette is for colour label maps, and --labels for class ids: give only one of them"
                 )
             return
         if len(self.palette) < 2 or len(self.palette) != len(self.class_names):
             raise ConfigError(
                 f"--palette has {len(self.palette)} colours and --class-names {len(self.class_names)} names: "
-                "give at least two classes, a colour and a name each"
+                "give at least two classes, with one colour and one name each"
             )
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassifierConfig(Config):
-    """A small network that tells domains apart, and whose features describe images; for scores of translations."""
+class ClassifierConfig(MethodConfig):
+    """A small network that classifies images by domain, and whose features describe them; for scoring translations."""
 
     data: UnpairedDataConfig
-    run: RunConfig
     width: Annotated[int, Ge(1)] = 32
-    """Channels after the first convolution."""
+    """Channels after the first convolution; doubled twice."""
     num_features: Annotated[int, Ge(1)] = 64
-    """Values that describe an image."""
+    """Dimension of the feature vector that describes an image."""
     norm: Norm = "batch"
     dropout: Annotated[float, Ge(0.0), Lt(1.0)] = 0.2
-    """Probability of dropping a feature."""
+    """Dropout probability of the features, 0-1."""
     colour_jitter: Annotated[float, Ge(0.0), Le(1.0)] = 0.1
-    """Strength of brightness, contrast and saturation changes."""
+    """Strength, 0-1, of random changes of brightness, contrast and saturation."""
     outliers: Annotated[float, Ge(0.0), Le(1.0)] = 0.25
-    """Share of the images that are shown once more, distorted until they are of no class, which then is one of its own:
-    what failed is not taken for one of the others."""
+    """Share of the images, 0-1, that are shown once more, distorted beyond recognition and labelled as an extra class,
+    so that failed translations are not assigned to a domain."""
     label_smoothing: Annotated[float, Ge(0.0), Lt(1.0)] = 0.1
-    """Probability that the other classes are given, so that the features do not grow without bound."""
+    """Label smoothing, 0-1: share of the target probability spread evenly over all classes, which bounds the
+    features."""
     weight_decay: Annotated[float, Ge(0.0)] = 0.02

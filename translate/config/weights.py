@@ -1,4 +1,4 @@
-"""What a file of weights says of itself: the same JSON lies in ``config.json`` and in the safetensors metadata."""
+"""The metadata of a weights file: the same JSON lies in ``config.json`` and in the safetensors metadata."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ class Preprocessing(Config):
     """How an image becomes the network's input, and its output an image again."""
 
     size: Annotated[int, Ge(1), Le(4096)] = 256
-    """Side in pixels of the squares it was trained on; any other size is translated as it is."""
+    """Side, in pixels, of the squares it was trained on; any other size is translated as it is."""
     value_range: tuple[float, float] = (-1.0, 1.0)
-    """What the darkest and the brightest value become."""
+    """Network values that the darkest and the brightest pixel value are mapped to."""
     fit: Literal["cover", "stretch"] = "cover"
-    """What becomes of other proportions where a network takes squares only: cropped (cover) or squashed (stretch)."""
+    """Framing of other aspect ratios where a network takes squares only: cropped (cover) or squashed (stretch)."""
     bits: Literal[8, 16] = 8
-    """Depth of the images it was trained on."""
+    """Bit depth of the images it was trained on."""
     alpha: Literal["composite", "keep"] = "composite"
     source: Encoding | None = None
-    """How the numbers of its inputs are read, where they are not plain grey or RGB."""
+    """Encoding of the input files, where they are not plain grey or RGB."""
     target: Encoding | None = None
-    """How the numbers of what it makes are written, where they are not plain grey or RGB."""
+    """Encoding of the output files, where they are not plain grey or RGB."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Domains(Config):
-    """What the network takes and what it makes, in a word or two each."""
+    """Names of the network's input and output domains, in a word or two each."""
 
     source: str = "input"
     target: str = "output"
@@ -46,7 +46,7 @@ class Domains(Config):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingRecord(Config):
-    """How the weights were made; for people, and for doing it again."""
+    """How the weights were trained; for reference, and for reproducing it."""
 
     recipe: str
     images_seen: Annotated[int, Ge(0)]
@@ -56,7 +56,7 @@ class TrainingRecord(Config):
     device: str = ""
     precision: str = ""
     losses: dict[str, float] = field(default_factory=dict)
-    """Last logged mean of each term."""
+    """Last logged mean of each loss term."""
     validation: dict[str, float] = field(default_factory=dict)
     """Scores on the validation split, lower for better, where there is one."""
     versions: dict[str, str] = field(default_factory=dict)
@@ -69,11 +69,11 @@ class Origin(Config):
     """The file of another project that weights were imported from."""
 
     file: str
-    """Its name."""
+    """Name of the file."""
     sha256: str
-    """Of its bytes, in hexadecimal."""
+    """SHA-256 of its bytes, in hexadecimal."""
     key: str = ""
-    """Where in it the network was, for a file that held more."""
+    """Key of the network in a file that held several."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +82,7 @@ class WeightsConfig(Config):
 
     format_version: int = FORMAT_VERSION
     kind: Literal["translator", "segmenter", "discriminator", "classifier", "autoencoder", "anomaly", "generator"]
-    """What the network is for; a command that needs another kind says so."""
+    """Purpose of the network; commands refuse weights of another kind."""
     name: Annotated[str, Len(1)]
     network: Annotated[NetworkConfig, Field(discriminator="type")]
     preprocessing: Preprocessing = Preprocessing()
@@ -90,11 +90,11 @@ class WeightsConfig(Config):
     noise: Noise = "training"
     """Whether dropout stays on when translating (``always``)."""
     classes: tuple[str, ...] = ()
-    """Class names: of a segmenter or a classifier in the order of its logits, of a conditional generator."""
+    """Class names, of a segmenter or a classifier in the order of its logits, or of a conditional generator."""
     styles: tuple[str, ...] = ()
-    """Names of the styles that the network has codes of, in their order."""
+    """Names of the styles that the network has codes for, in their order."""
     false_alarms: Annotated[float, Ge(0.0), Lt(1.0)] | None = None
-    """Share of normal images that an anomaly detector's threshold calls abnormal."""
+    """False-positive rate on normal images at which an anomaly detector's threshold was set."""
     training: TrainingRecord | None = None
     origin: Origin | None = None
 
@@ -102,14 +102,14 @@ class WeightsConfig(Config):
         if self.kind == "translator" and not isinstance(
             self.network, ResNetConfig | UNetConfig | ConditionalResNetConfig
         ):
-            raise ConfigError(f"a translator needs a generator network, not '{self.network.type}'")
+            raise ConfigError(f"a translator needs a translation network, not '{self.network.type}'")
         low, high = self.preprocessing.value_range
         if not low < high:
             raise ConfigError(f"value_range {low, high}: the first must be smaller than the second")
 
 
 def image_set_of(config: WeightsConfig, root: Path) -> ImageSetConfig | None:
-    """The image set at `root`, drawn as it was when these weights were trained; None where they do not say how.
+    """The image set at `root`, sampled as it was when these weights were trained; None where that is not recorded.
 
     Classes, attribute, frame, transparency, values, bands and what was held out are those of the training.
     """
@@ -125,13 +125,13 @@ def image_set_of(config: WeightsConfig, root: Path) -> ImageSetConfig | None:
 
 
 def weights_config(values: Any) -> WeightsConfig:
-    """Read the JSON of a file of weights.
+    """Read the JSON of a weights file.
 
     Raises:
         ConfigError: an unknown format version, an unknown key, or a value out of range.
     """
     if not isinstance(values, dict) or "format_version" not in values:
-        raise ConfigError("no format_version: not a configuration that translate wrote")
+        raise ConfigError("no format_version: not a configuration written by translate")
     version = values["format_version"]
     if version != FORMAT_VERSION:
         raise ConfigError(

@@ -58,7 +58,7 @@ class ArrayBatches(Iterator[Batch]):
         if size > min(self.height, self.width):
             raise DataError(f"a crop of {size} px does not fit into images of {self.width}x{self.height} px")
         if batch_size % world_size:
-            raise DataError(f"a batch of {batch_size} images cannot be shared by {world_size} processes")
+            raise DataError(f"a batch of {batch_size} images cannot be split evenly across {world_size} processes")
         self.device = torch.device(wanted.device)
         self.pixels = torch.from_numpy(pixels if pixels.flags.writeable else pixels.copy()).to(self.device)
         self.labels = None if labels is None else torch.from_numpy(labels.astype(np.int64)).to(self.device)

@@ -74,7 +74,7 @@ def open_array(path: str | os.PathLike[str]) -> StoredArray | None:
             if len(names) != 1:
                 raise ValueError(
                     f"an .npz file of {len(names)} arrays ({', '.join(name[:-4] for name in names[:4])}): as an image "
-                    "it has one; as an image set give it by itself"
+                    "it has one; give an image set by itself"
                 )
             member = names[0]
         shape, dtype = _header(_opened(path, member, stack))

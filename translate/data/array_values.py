@@ -1,4 +1,4 @@
-"""Arrays of images and of labels as people save them, brought to what image sets are made of.
+"""Arrays of images and of labels as people save them, converted to what image sets are made of.
 
 Shapes: N images, H height, W width, C channels.
 """
@@ -53,7 +53,7 @@ def to_pixels(arrays: Mapping[str, np.ndarray], *, where: str, problems: Problem
         split: (np.clip(array.astype(np.float32), bottom, top) - bottom) * (255 / (top - bottom))
         for split, array in shaped.items()
     }
-    cut = f"; {found.outside:.2%} lie beyond and are cut off" if found.outside else ""
+    cut = f"; {found.outside:.2%} lie outside and are clipped" if found.outside else ""
     whole = all(np.abs(values - np.rint(values)).max() <= _WHOLE for values in levels.values())
     problems.note(
         "array",
@@ -74,14 +74,14 @@ def _channels_last(array: np.ndarray, *, where: str, problems: Problems) -> np.n
     """[N, H, W] and [N, C, H, W] as [N, H, W, C]; of bands the channels are the shortest axis."""
     if array.ndim == 3 and array.shape[-1] in (3, 4) and min(array.shape[:2]) > 4:
         raise LayoutError(
-            f"{where} has shape {_shape(array)}: that is one image, and not a set",
+            f"{where} has shape {_shape(array)}: that is one image, not a set",
             "save all images as one array [N, H, W, C], or each in a file of its own",
         )
     if array.ndim == 3:
         array = array[..., None]
     first = array.ndim == 4 and (array.shape[1] in _CHANNELS or array.shape[1] < min(array.shape[2:]))
     if first and array.shape[-1] not in _CHANNELS:
-        what = f"{where} is {_shape(array)}, channels first: they are put last"
+        what = f"{where} is {_shape(array)}, channels first: moved last"
         problems.note("array", what, "nothing to do", severity="hint")
         array = np.ascontiguousarray(np.moveaxis(array, 1, -1))
     if array.ndim != 4 or 0 in array.shape or array.shape[-1] > max(4, *array.shape[1:3]):
@@ -105,7 +105,7 @@ def to_labels(labels: np.ndarray, *, count: int, where: str, problems: Problems)
             ((labels == 0) | (labels == 1)).all() and (labels.sum(1) == 1).all()
         ):
             raise LayoutError(
-                f"{where}: labels of {labels.shape[1]} numbers each", "expected one an image, or one-hot: one 1, else 0"
+                f"{where}: labels of {labels.shape[1]} numbers each", "expected one per image, or one-hot: a 1, else 0"
             )
         what = f"{where}: labels are one-hot, of {labels.shape[1]} classes"
         problems.note("array", what, "nothing to do", severity="hint")

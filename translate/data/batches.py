@@ -196,7 +196,7 @@ class PairBatches(Iterator[Batch]):
         if len(store) == 0:
             raise DataError(f"there are no {store.noun} to make batches of")
         if batch_size % world_size:
-            raise DataError(f"a batch of {batch_size} images cannot be shared by {world_size} processes")
+            raise DataError(f"a batch of {batch_size} images cannot be split evenly across {world_size} processes")
         self.store, self.size, self.seed, self.report = store, size, wanted.seed, wanted.report
         self.mirror, self.colour_jitter, self.jitter_domain = mirror, colour_jitter, jitter_domain
         self.max_bad, self.device = max_bad, torch.device(wanted.device)
@@ -250,7 +250,7 @@ class PairBatches(Iterator[Batch]):
                 named = "; ".join(list(self.bad.values())[:3])
                 raise DataError(
                     f"{len(self.bad)} of {len(self.store)} {self.store.noun} cannot be read, more than the "
-                    f"{self.max_bad:.0%} that --max-bad allows: {named}. Mend or remove them, or raise --max-bad"
+                    f"{self.max_bad:.0%} that --max-bad allows: {named}. Fix or remove them, or raise --max-bad"
                 )
 
     def _load_several(self, positions: Sequence[int]) -> list[Prepared]:

@@ -31,9 +31,9 @@ NAMES: dict[Derivation, tuple[str, str]] = {
 }
 WORDS: dict[Derivation, str] = {
     "edges": "sketches are drawn from the images",
-    "gray": "the images are made grey",
+    "gray": "the images are converted to grey",
     "blur": "the images are blurred",
-    "low-res": "the images are made coarse",
+    "low-res": "the images are downsampled",
     "mask": "holes are cut into the images",
 }
 SHOWN_SEED = 2**62  # of what is shown and scored: another stream than a run's own
@@ -69,7 +69,7 @@ class DerivedPairs:
         if target.channels in (2, 4):
             raise ConfigError("--derive is for images without transparency: leave out --alpha keep")
         if kind == "gray" and target.channels == 1:
-            raise ConfigError(f"{config.root} has grey images, and --derive gray needs colours to make again")
+            raise ConfigError(f"{config.root} has grey images, and --derive gray needs colours to restore")
         if target.channels not in (1, 3):
             raise ConfigError(
                 f"--derive is for grey and RGB, and these images have {target.channels} bands: take one or three of "
@@ -87,7 +87,7 @@ class DerivedPairs:
 
     @property
     def formats(self) -> tuple[Format, ...]:
-        """What the images of each domain are brought to."""
+        """What the images of each domain are converted to."""
         return (self.source_format, self.target_format)
 
     @property

@@ -1,6 +1,6 @@
 """What a data set is good for and what is wrong with it: every file decoded, every problem told with its mend.
 
-The folders are looked at by the same `find_pairs` and `find_domains` that training uses, told to collect what they
+The folders are looked at by the same `find_pairs` and `find_domains` that training uses, set to collect what they
 would refuse, and the images are read by the same `Pair.read` and `ImageSource.read`.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from translate.config.encoding import Reading
-from translate.config.gans import GAN_METHODS
+from translate.config.methods import METHODS, DataKind
 from translate.data.doctor_checks import Subject, run_checks
 from translate.data.doctor_images import (
     Example,
@@ -42,7 +42,7 @@ _Data = TypeVar("_Data", PairedData, UnpairedData, ImageSetData)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Method:
+class Verdict:
     """Whether a method can train on a data set."""
 
     name: str
@@ -89,7 +89,7 @@ class Diagnosis:
     num_files: int
     """Image files that were looked at."""
     domains: tuple[DomainReport, ...]
-    methods: tuple[Method, ...]
+    methods: tuple[Verdict, ...]
     problems: tuple[Problem, ...]
     """The gravest first."""
 
@@ -193,15 +193,7 @@ def examine(
         layout=found.layout if found is not None else None,
         num_files=len({source.path for example in examples for source in example.sources}) or int(bool(reports)),
         domains=reports,
-        methods=(
-            *_paired_methods(pairs, kind, reports, problems),
-            *_unpaired_methods(unpaired, kind, problems),
-            *(
-                _learners(images, kind, problems)
-                if kind not in ("pairs", "unpaired") or (kind == "unpaired" and _are_classes(unpaired, images))
-                else ()
-            ),
-        ),
+        methods=_verdicts(pairs, unpaired, images, kind=kind, reports=reports, problems=problems),
         problems=tuple(sorted(problems.found, key=lambda problem: _SEVERITIES.index(problem.severity))),
     )
 
@@ -338,30 +330,6 @@ def _format(look: Look) -> str:
     return Kind(channels=_colours(look) + look.transparent, bits=look.bits, dtype=look.dtype).describe()
 
 
-def _paired_methods(
-    pairs: _Attempt[PairedData], kind: str, reports: Sequence[DomainReport], problems: Problems
-) -> tuple[Method, ...]:
-    reason = _reason(pairs, problems, told=kind == "pairs")
-    labels = [domain for domain, report in enumerate(reports) if report.few_colours]
-    no_labels = "" if labels else "neither A nor B is like label maps: flat areas of a few colours"
-    ids = bool(labels) and all(reports[domain].channels != 3 for domain in labels)
-    flags = [*(["--direction b2a"] if labels == [0] else []), *(["--labels"] if ids else [])]
-    return (
-        Method(name="pix2pix", suits=not reason, reason=reason),
-        Method(
-            name="segmentation",
-            suits=not (reason or no_labels),
-            reason=reason or no_labels,
-            flags=" ".join(flags),
-        ),
-    )
-
-
-def _unpaired_methods(unpaired: _Attempt[UnpairedData], kind: str, problems: Problems) -> tuple[Method, ...]:
-    reason = _reason(unpaired, problems, told=kind == "unpaired")
-    return tuple(Method(name=name, suits=not reason, reason=reason) for name in ("cyclegan", "cut", "fastcut"))
-
-
 def _are_classes(unpaired: _Attempt[UnpairedData], images: _Attempt[ImageSetData]) -> bool:
     """Two domains in two folders, called neither A nor B, are a set of two classes as well."""
     if unpaired.found is None or images.found is None or unpaired.found.layout != "two-folders" or images.refused:
@@ -369,24 +337,52 @@ def _are_classes(unpaired: _Attempt[UnpairedData], images: _Attempt[ImageSetData
     return len(images.found.class_names) == 2
 
 
-def _learners(images: _Attempt[ImageSetData], kind: str, problems: Problems) -> tuple[Method, ...]:
-    """The methods that learn images of one kind."""
+def _verdicts(
+    pairs: _Attempt[PairedData],
+    unpaired: _Attempt[UnpairedData],
+    images: _Attempt[ImageSetData],
+    *,
+    kind: str,
+    reports: Sequence[DomainReport],
+    problems: Problems,
+) -> tuple[Verdict, ...]:
+    """What every method of `METHODS` can do with a data set, by the kind of data that it learns from."""
+    why: dict[DataKind, str] = {"pairs": _reason(pairs, problems, told=kind == "pairs")}
+    labels = [domain for domain, report in enumerate(reports) if report.few_colours]
+    ids = bool(labels) and all(reports[domain].channels != 3 for domain in labels)
+    flags = [*(["--direction b2a"] if labels == [0] else []), *(["--labels"] if ids else [])]
+    no_labels = "" if labels else "neither A nor B looks like label maps: flat areas of few colours"
+    why["label maps"] = why["pairs"] or no_labels
+    why["domains"] = _reason(unpaired, problems, told=kind == "unpaired")
+    if kind not in ("pairs", "unpaired") or (kind == "unpaired" and _are_classes(unpaired, images)):
+        why |= _why_not_images(images, kind, problems)
+    found: list[Verdict] = []
+    further: list[Verdict] = []
+    for name, method in METHODS.items():
+        if not method.is_command:
+            continue
+        if (reason := why.get(method.data)) is not None:
+            needs = flags if method.data == "label maps" else []
+            called = f"{name} {method.needs}".rstrip()
+            verdict = Verdict(name=called, suits=not reason, reason=reason, flags=" ".join(needs))
+            (further if method.needs else found).append(verdict)
+        if method.from_images and (reason := why.get("images")) is not None:
+            further.append(Verdict(name=f"{name} {method.from_images}", suits=not reason, reason=reason))
+    return (*found, *further)
+
+
+def _why_not_images(images: _Attempt[ImageSetData], kind: str, problems: Problems) -> dict[DataKind, str]:
+    """Why what learns images of one kind cannot."""
     reason = _reason(images, problems, told=kind == "image-set")
     if not reason and images.found is not None and len(images.found.splits["train"]) < 2:
         reason = "there is one training image"
     labelled = images.found is not None and len(images.found.class_names) > 1
     rgb = images.found is not None and images.found.channels == 3 and images.found.dtype is None
-    no_photos = reason or ("" if rgb else "it is for photographs in RGB")
-    unlabelled = reason or ("" if labelled else "there are no labels, or one class")
-    return (
-        *(
-            Method(name=name, suits=not reason, reason=reason)
-            for name in ("ae", "vae", "vqvae", *GAN_METHODS, "stylegan")
-        ),
-        Method(name="pix2pix --derive edges", suits=not reason, reason=reason),
-        Method(name="style --styles PAINTINGS", suits=not no_photos, reason=no_photos),
-        Method(name="classifier", suits=not unlabelled, reason=unlabelled),
-    )
+    return {
+        "images": reason,
+        "photographs": reason or ("" if rgb else "it needs RGB photographs"),
+        "classes": reason or ("" if labelled else "there are no labels, or one class"),
+    }
 
 
 def _reason(attempt: _Attempt[Any], problems: Problems, *, told: bool) -> str:
@@ -395,4 +391,4 @@ def _reason(attempt: _Attempt[Any], problems: Problems, *, told: bool) -> str:
         first = attempt.refused[0]
         return f"{first.what}; {first.mend}" if first.mend else first.what
     errors = [problem for problem in problems.refused if told or problem.kind == "damaged"]
-    return "not before the errors are mended" if errors else ""
+    return "fix the errors first" if errors else ""

@@ -88,10 +88,10 @@ def _decoding(subject: Subject) -> None:
         bad = sum(example.fault is not None for example in members)
         if len(subject.names) == 2 and bad > MAX_CORRUPT_SHARE * len(members):
             what += f". More than {MAX_CORRUPT_SHARE:.0%} of the training set: a run stops"
-            subject.problems.refuse("damaged", what, "mend or remove them, or raise --max-bad", files=files)
+            subject.problems.refuse("damaged", what, "fix or remove them, or raise --max-bad", files=files)
             return
     skipped = " Training skips such files" if subject.trainable else ""
-    subject.problems.note("damaged", f"{what}.{skipped}", "mend or remove them", files=files)
+    subject.problems.note("damaged", f"{what}.{skipped}", "fix or remove them", files=files)
 
 
 def _pairs(subject: Subject) -> None:
@@ -102,7 +102,7 @@ def _pairs(subject: Subject) -> None:
     same = [pair.path for pair, a, b in pairs if a.fingerprint.digest == b.fingerprint.digest]
     if same:
         what = f"the same image is A and B in {len(same)} of {len(pairs)} pairs ({subject.named(same)})"
-        subject.problems.note("same-halves", what, "remove them: they teach to do nothing", files=same)
+        subject.problems.note("same-halves", what, "remove them: they teach the network the identity", files=same)
     unequal = [pair.path for pair, a, b in pairs if a.size != b.size]
     if unequal and not any(problem.kind == "unequal-pairs" for problem in subject.problems.found):
         what = f"A and B differ in size in {len(unequal)} of {len(pairs)} pairs ({subject.named(unequal)})"
@@ -110,7 +110,7 @@ def _pairs(subject: Subject) -> None:
 
 
 def _narrow(subject: Subject) -> None:
-    """Images so narrow that their shorter side cannot be brought to the training size."""
+    """Images so narrow that their shorter side cannot be resized to the training size."""
     side = round(subject.size * ENLARGED)
     files = []
     for domain in range(len(subject.names)):
@@ -148,8 +148,8 @@ def _tell_duplicates(subject: Subject, pairs: Sequence[tuple[Example, Example]],
         count = len({other.path for _, other in found})
         images = f"{count} images are" if count > 1 else "one image is"
         what, mend = {
-            "domains": (f"both in {first} and in {second}", "remove it from one: nothing there tells the two apart"),
-            "splits": (f"both in {first} and in {second}", f"remove it from one, or scores on {second} will flatter"),
+            "domains": (f"both in {first} and in {second}", "remove it from one: nothing distinguishes the two there"),
+            "splits": (f"both in {first} and in {second}", f"remove it from one, or {second} scores will be too good"),
             "twice": (f"in {first if first != 'images' else 'the folder'} more than once", "keep one copy"),
         }[kind]
         equals = " ~ " if nearly else " = "
@@ -168,7 +168,7 @@ def _counts(subject: Subject) -> None:
     trained = [example for example in subject.examples if example.looks and example.split == "train"]
     if subject.paired and len(trained) < FEW_PAIRS:
         what = f"only {len(trained)} pairs to train on"
-        subject.problems.note("few", what, f"expect them to be learned by heart; {2 * FEW_PAIRS} or more do better")
+        subject.problems.note("few", what, f"expect them to be memorised; {2 * FEW_PAIRS} or more are better")
     for domain, name in enumerate(subject.names if not subject.paired else ()):
         count = sum(example.domains == (domain,) for example in trained)
         if count < FEW_IMAGES:
@@ -194,7 +194,7 @@ def _depth(subject: Subject) -> None:
 def _transparency(subject: Subject) -> None:
     """Transparent pixels; an alpha channel that is full everywhere does no harm, and only its header shows it."""
     subject.problems.found = [problem for problem in subject.problems.found if problem.kind != "transparent"]
-    mend = "leave them to be laid over white, or keep them so with --alpha keep"
+    mend = "leave them to be composited over white, or keep the alpha with --alpha keep"
     for domain in range(len(subject.names)):
         _tell_some(subject, domain, lambda look: look.transparent, "transparent", "partly transparent", mend)
 
@@ -209,7 +209,7 @@ def _blank(subject: Subject) -> None:
 def _small(subject: Subject) -> None:
     """Images much smaller than the training size, which is made for most."""
     size = subject.size
-    mend = f"remove them, or train at a smaller --size: to {size} px they are enlarged, and blurred"
+    mend = f"remove them, or train at a smaller --size: enlarging them to {size} px blurs them"
     for domain in (0, 1):
         _tell_some(
             subject, domain, lambda look: 2 * min(look.size) < size, "small", f"smaller than {size // 2} px", mend
@@ -223,7 +223,7 @@ def _small(subject: Subject) -> None:
 def _shapes(subject: Subject) -> None:
     """Long images, of which little is seen at a time, and images of many sizes."""
     shape = f"{_ELONGATED} times as long as wide, or more"
-    mend = "cut them into pieces, or squash them with --fit stretch: a crop sees a third at the most"
+    mend = "cut them into pieces, or squash them with --fit stretch: a crop shows a third at most"
     for domain in (0, 1):
         _tell_some(
             subject,

@@ -126,7 +126,7 @@ class Example:
             encodings = self.encodings or (None,) * len(self.sources)
             self.looks = tuple(Look.at(picture, own) for picture, own in zip(self.read(), encodings, strict=True))
         except LayoutError:
-            pass  # an odd width, which was told when the headers were read
+            pass  # an odd width, which was reported when the headers were read
         except ImageError as error:
             self.fault = error
             self.path = next((source.path for source in self.sources if not _readable(source)), self.path)

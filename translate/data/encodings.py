@@ -29,7 +29,7 @@ def formats(
     names: Sequence[str] = ("",),
     values_b: tuple[float, float] | None = None,
 ) -> tuple[list[Format], list[str]]:
-    """What the images of each domain are brought to, and lines that say which values and bands that means.
+    """What the images of each domain are converted to, and lines that say which values and bands that means.
 
     Domains of one number type have one range of values, so that they can be compared, unless one of them would hardly
     fill it.
@@ -89,7 +89,7 @@ def _say_empty(samples: Mapping[int, Sequence[Sampled]], names: Sequence[str]) -
             whose = f" of {names[number]}" if names[number] else ""
             shown = ", ".join(empty[:3]) + (", ..." if len(empty) > 3 else "")
             lines.append(
-                f"{len(empty)} of {len(part)} images{whose} that were looked at have no data at all ({shown}): they "
+                f"{len(empty)} of {len(part)} examined images{whose} have no data at all ({shown}): they "
                 "are trained on as black"
             )
     return lines
@@ -129,7 +129,7 @@ def label_encoding(sources: Sequence[ImageSource]) -> tuple[Encoding, str]:
         try:
             return np.unique(source.read().pixels, return_counts=True)
         except ImageError:
-            return None  # told when it is met in training
+            return None  # reported when training reads it
 
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         found = [part for part in pool.map(ids, sources) if part is not None]
@@ -142,12 +142,12 @@ def label_encoding(sources: Sequence[ImageSource]) -> tuple[Encoding, str]:
     blurred = [source.path for source in sources if source.path.suffix.lower() in LOSSY_SUFFIXES]
     ends = counts[(every < NEAR) | (every > NO_CLASS - NEAR)].sum() / counts.sum()
     if every.tolist() == [0, NO_CLASS] or (blurred and every[-1] > NO_CLASS / 2 and ends > NEARLY_ALL):
-        return Encoding(labels=2, values=(0, NO_CLASS)), "class ids, 0 and 255: 2 channels, one a class"
+        return Encoding(labels=2, values=(0, NO_CLASS)), "class ids, 0 and 255: 2 channels, one per class"
     if blurred and len(every) > 2:
         raise LayoutError(
             f"{len(blurred)} of {len(sources)} label maps are JPEG or of another lossy format "
-            f"({first_names(blurred)}), which blurs class ids: {len(every)} values are there",
-            "save them as PNG from what they were made of",
+            f"({first_names(blurred)}), which blurs class ids: {len(every)} values occur",
+            "save them as PNG from the originals",
         )
     void = bool(len(every) > 1 and every[-1] == NO_CLASS and every[-2] < NO_CLASS - 1)
     classes = int(every[-2 if void else -1]) + 1
@@ -157,7 +157,7 @@ def label_encoding(sources: Sequence[ImageSource]) -> tuple[Encoding, str]:
             "--labels is for class ids from 0 upwards, of 2 classes or more; leave it out for colours and grey values",
         )
     known = len(every) - void
-    said = f"class ids, 0 to {classes - 1}: {classes} channels, one a class"
+    said = f"class ids, 0 to {classes - 1}: {classes} channels, one per class"
     said += "; 255 is no class" if void else ""
     if classes > _MANY and known <= classes / 4:
         said += f"; {known} of them occur: with ids from 0 to {known - 1} the network would be far smaller"

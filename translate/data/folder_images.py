@@ -54,7 +54,7 @@ class FolderImages:
             upper = max((self.size // stride + 1) * stride, -(-minimum // stride) * stride)
             lower = self.size // stride * stride
             choice = f"{lower} or {upper}" if lower >= max(stride, minimum) else f"{upper}"
-            raise ConfigError(f"--size {self.size} is not a multiple of {stride}, the network's step: choose {choice}")
+            raise ConfigError(f"--size {self.size} is not a multiple of the network's stride {stride}: choose {choice}")
         if self.size < minimum:
             raise ConfigError(
                 f"--size {self.size} is smaller than the {minimum} px that these networks need: "

@@ -67,7 +67,7 @@ def open_heif(path: str | os.PathLike[str], *, page: int = 0) -> StoredHeif | No
             import pillow_heif
         except ImportError as error:
             raise ValueError(
-                'HEIC is read by pillow-heif, which is missing: pip install pillow-heif, or "image-translate[demo]"'
+                'reading HEIC needs pillow-heif: pip install pillow-heif, or "image-translate[demo]"'
             ) from error
         # The values as they are: pillow-heif would shift 10 bits to the left, and white would be 65472.
         found = pillow_heif.open_heif(file, convert_hdr_to_8bit=False, hdr_to_16bit=False)

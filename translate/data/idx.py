@@ -39,7 +39,7 @@ def read_idx(path: Path) -> np.ndarray:
         with gzip.open(path, "rb") if zipped else path.open("rb") as file:
             head = file.read(4)
             if len(head) < 4 or head[:2] != b"\x00\x00":
-                raise ImageError(f"{path} is no idx file: it starts with {head.hex(' ') or 'nothing'}, not 00 00")
+                raise ImageError(f"{path} is not an idx file: it starts with {head.hex(' ') or 'nothing'}, not 00 00")
             kind, axes = head[2], head[3]
             if kind != UINT8 or not 1 <= axes <= 4:
                 raise ImageError(
@@ -48,7 +48,7 @@ def read_idx(path: Path) -> np.ndarray:
                 )
             lengths = file.read(4 * axes)
             if len(lengths) < 4 * axes:
-                raise ImageError(f"{path} is cut short: it ends within its head")
+                raise ImageError(f"{path} is truncated: it ends within its header")
             shape = struct.unpack(f">{axes}I", lengths)
             expected = math.prod(shape)
             if expected > MAX_BYTES:

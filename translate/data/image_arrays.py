@@ -62,7 +62,7 @@ def idx_files(root: Path) -> dict[str, dict[str, Path]]:
     if len(sets) > 1:
         first = next(iter(next(iter(sets.values())).values()))["images"]
         raise LayoutError(
-            f"{root}: files of {len(sets)} sets are here: {', '.join(sets)}",
+            f"{root}: files of {len(sets)} data sets are here: {', '.join(sets)}",
             f"move those of one into a folder of its own, or give one file, such as {first}",
         )
     return next(iter(sets.values()), {})
@@ -131,7 +131,7 @@ def read_npz_parts(path: Path, problems: Problems) -> dict[str, ArrayPart]:
     """
     try:
         if not zipfile.is_zipfile(path):  # numpy would take it for a pickle
-            raise ImageError(f"{path} is no whole .npz file: save it with numpy.savez(..., images=array)")
+            raise ImageError(f"{path} is not a complete .npz file: save it with numpy.savez(..., images=array)")
         with np.load(path, allow_pickle=False) as opened:
             names = {name: _key(name) for name in opened.files}
             wanted = {key: opened[name] for name, key in names.items() if key is not None}
@@ -140,7 +140,7 @@ def read_npz_parts(path: Path, problems: Problems) -> dict[str, ArrayPart]:
             raise
         if "pickle" in str(error):
             raise ImageError(f"{path} holds Python objects, which can run code and are not read") from None
-        raise ImageError(f"{path} is no whole .npz file ({error})") from None
+        raise ImageError(f"{path} is not a complete .npz file ({error})") from None
     arrays = {
         kind: {split: array for (split, other), array in wanted.items() if other == kind}
         for kind in ("images", "labels")

@@ -57,7 +57,7 @@ def read_part(
         part: The split.
         indices: Of the images.
         names: Of all images of the split, as `part_names` gives them.
-        fmt: What they shall be brought to; those with other bands count as unreadable.
+        fmt: What they are converted to; those with other bands count as unreadable.
     """
     pictures, failed = [], []
     for index in map(int, indices):
@@ -128,7 +128,7 @@ def named_inputs(
         count: Images at most.
         recursive: Search the folders in folders, too.
         out: The folder of the outputs, as of `list_inputs`.
-        fmt: What the images shall be brought to, as of `read_part`.
+        fmt: What the images are converted to, as of `read_part`.
 
     Raises:
         LayoutError, ImageError: nothing is there.

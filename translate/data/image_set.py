@@ -70,7 +70,7 @@ class ImageSet(FolderImages):
         if "train" not in found.splits or len(found.splits["train"]) == 0:
             raise ConfigError(f"{config.root} has no training images: {found.describe()}")
         if len(found.splits["train"]) == 1:
-            raise ConfigError(f"{config.root} has one training image: two are needed at least, and should be hundreds")
+            raise ConfigError(f"{config.root} has one training image: at least two are needed, better hundreds")
         if "val" not in found.splits and config.hold_out:
             train, val = held_out(range(len(found.splits["train"])), config.hold_out)
             whole = found.splits["train"]
@@ -87,14 +87,14 @@ class ImageSet(FolderImages):
         if config.class_balanced and not found.class_names:
             raise ConfigError(
                 f"{config.root} has no labels, so --class-balanced means nothing: leave it out, or put the images into "
-                "one folder a class"
+                "one folder per class"
             )
         if binarise and found.channels != 1:
             raise ConfigError("--binarise once is for grey images, and these have colours")
 
     @property
     def formats(self) -> tuple[Format, ...]:
-        """What the images of each domain are brought to."""
+        """What the images of each domain are converted to."""
         return (self.format,)
 
     @property

@@ -146,9 +146,9 @@ class Picture:
         shape, dtype = self.pixels.shape, self.pixels.dtype
         if self.bands:
             if len(shape) != 3 or 0 in shape or dtype.kind not in "uif":
-                raise ValueError(f"a picture of bands is [H, W, C] of integers or floats, not {list(shape)} of {dtype}")
+                raise ValueError(f"an image of bands is [H, W, C] of integers or floats, not {list(shape)} of {dtype}")
         elif len(shape) != 3 or not 1 <= shape[2] <= 4 or 0 in shape or dtype not in (np.uint8, np.uint16):
-            raise ValueError(f"a picture is [H, W, 1 to 4] of uint8 or uint16, not {list(shape)} of {dtype}")
+            raise ValueError(f"an image is [H, W, 1 to 4] of uint8 or uint16, not {list(shape)} of {dtype}")
         object.__setattr__(self, "pixels", np.ascontiguousarray(self.pixels))
 
     @property
@@ -245,7 +245,7 @@ def read_stack(path: str | os.PathLike[str]) -> Picture:
     pages = [read_image(path)]
     pages += [read_image(path, page=page) for page in range(1, pages[0].pages)]
     if len({(page.size, page.channels, page.pixels.dtype) for page in pages}) > 1 or pages[0].alpha is not None:
-        raise ImageError(f"{_one_line(path)}: its {len(pages)} pages are no bands of one image: they differ in kind")
+        raise ImageError(f"{_one_line(path)}: its {len(pages)} pages are not bands of one image: they differ in type")
     return Picture(pixels=np.concatenate([page.pixels for page in pages], axis=2), bands=True, nodata=pages[0].nodata)
 
 

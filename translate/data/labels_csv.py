@@ -65,12 +65,12 @@ def read_table(path: Path) -> Table:
             []
         ]
     except csv.Error as error:
-        raise LayoutError(f"{path} is no table: {error}", "save it as .csv") from None
+        raise LayoutError(f"{path} is not a table: {error}", "save it as .csv") from None
     columns = tuple(name.strip() for name in first)
     if len(columns) < 2 or not rows:
         raise LayoutError(f"{path} has {len(columns)} columns and {len(rows)} rows", "give one with names and labels")
     if torn := [number for number, row in enumerate(rows, start=2) if len(row) != len(columns)]:
-        raise LayoutError(f"{path}: row {torn[0]} has not {len(columns)} values, as the first has", "copy it again")
+        raise LayoutError(f"{path}: row {torn[0]} must have {len(columns)} values like the first", "copy it again")
     return Table(path=path, columns=columns, rows=tuple(tuple(nfc(value.strip()) for value in row) for row in rows))
 
 
@@ -198,7 +198,7 @@ def _labels(table: Table, columns: Sequence[str], column: str | None) -> tuple[l
     if len(columns) == 1 or len(usual) == 1:
         values = table.column((usual or list(columns))[0])
         if len(values) > 2 and max(Counter(values).values()) == 1:
-            return none, f"every row of {(usual or list(columns))[0]} has another value, so that they are no classes"
+            return none, f"every row of {(usual or list(columns))[0]} has a different value, so they are not classes"
         return values, ""
     if len(columns) > 1:
         hot = list(zip(*(table.column(name) for name in columns), strict=True))

@@ -22,7 +22,7 @@ first in natural order, as it is for unpaired data always. Only pix2pixHD's labe
 what all names of a side begin or end with is dropped where that makes them meet.
 
 Where nothing is found, the only sub-folder is looked into. What is ambiguous or broken is refused with what was seen
-and how to mend it; nothing is guessed in silence. Only headers are read.
+and how to fix it; nothing is guessed in silence. Only headers are read.
 """
 
 from translate.data.layouts_common import MAX_CORRUPT_SHARE, FoundData, ImageSource

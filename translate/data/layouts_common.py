@@ -92,7 +92,7 @@ class ImageSource:
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """What all images of a domain can be brought to."""
+    """What all images of a domain can be converted to."""
 
     channels: int
     """1 grey, 2 grey with alpha, 3 RGB, 4 RGBA; or bands."""
@@ -335,7 +335,7 @@ def note_loose(loose: Sequence[Path], problems: Problems) -> None:
     if loose:
         subject = f"{len(loose)} images beside the folders are" if len(loose) > 1 else "one image beside the folders is"
         problems.note(
-            "loose", f"{subject} not used ({first_names(loose)})", "put them where they belong, or away", files=loose
+            "loose", f"{subject} not used ({first_names(loose)})", "move them to where they belong", files=loose
         )
 
 
@@ -423,9 +423,9 @@ def refuse_many_broken(
     what = f"{len(files)} of {total} files cannot be read ({first_names(files, root=root)})"
     if len(files) > max_corrupt * total:
         what = f"{root}: {what}, more than {max_corrupt:.0%}. First: {next(iter(broken.values()))}"
-        problems.refuse("unreadable", what, "mend or remove them", files=files)
+        problems.refuse("unreadable", what, "fix or remove them", files=files)
     else:
-        problems.note("unreadable", f"{what} and {be(len(files))} not used", "mend or remove them", files=files)
+        problems.note("unreadable", f"{what} and {be(len(files))} not used", "fix or remove them", files=files)
 
 
 def common_formats(
@@ -476,7 +476,7 @@ def _common_format(
             f"{len(palettes)} of {total} files of {side} {have(len(palettes))} a palette and the others grey values: "
             "if they are class ids, each class has two colours"
         )
-        fix = "read ids and palette indices alike with --labels, or save all in one way"
+        fix = "read ids and palette indices alike with --labels, or save all in the same format"
         problems.note("mixed-palettes", what, fix, files=palettes)
     elif 0 < len(grey) < total:
         what = f"{len(grey)} of {total} files of {side} {be(len(grey))} grey: converted to RGB"
@@ -528,7 +528,7 @@ def _measured_format(headers: Mapping[Path, ImageHeader], side: str, problems: P
         problems.refuse(
             "mixed-values",
             f"{len(plain)} of {len(headers)} files of {side} {be(len(plain))} plain 8-bit or 16-bit images "
-            f"({first_names(plain)}) and the others measured values: they have no scale in common",
+            f"({first_names(plain)}) and the others measured values: their ranges are not comparable",
             "convert them alike, or give one range for all with --values LOW HIGH",
             files=plain,
         )

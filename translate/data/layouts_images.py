@@ -125,7 +125,7 @@ class ImageSetData:
 
     @property
     def kind(self) -> Kind:
-        """What its images are brought to."""
+        """What its images are converted to."""
         return Kind(channels=self.channels, bits=self.bits, dtype=self.dtype)
 
     @property
@@ -240,7 +240,7 @@ def _choose(root: Path, layout: str, problems: Problems, *, labels_csv: Path | N
     if layout != "auto":
         if layout not in seen:
             where = contents(root) if root.is_dir() else "it is a file"
-            raise LayoutError(f"{root}: layout {layout} is not there: {where}")
+            raise LayoutError(f"{root}: layout {layout} was not found: {where}")
         return inside, layout
     if layout == "auto" and inside.is_dir() and not splits_of(inside):
         sets = [child for child in children_of(inside).values() if "train" in splits_of(child)]
@@ -253,8 +253,8 @@ def _choose(root: Path, layout: str, problems: Problems, *, labels_csv: Path | N
     if not seen:
         if root.is_file() and root.suffix.lower() == ".npy":
             raise LayoutError(
-                f"{root} is one array, and an image set is an .npz file",
-                f"save it so: python -c \"import numpy; numpy.savez('set.npz', images=numpy.load('{root.name}'))\"",
+                f"{root} is one array, and an image set needs an .npz file",
+                f"convert it: python -c \"import numpy; numpy.savez('set.npz', images=numpy.load('{root.name}'))\"",
             )
         if root.is_file():
             raise LayoutError(f"{root} is neither an .npz nor an idx file of images", "give one, or a folder")
@@ -438,7 +438,7 @@ def _list(
     if layout == "folder":
         listed = {split: _all_images(path) for split, path in folders.items()}
         if any(path.parent != folders[split] for split, paths in listed.items() for path in paths):
-            what = "the folders are called after dates: all images are one set, without classes"
+            what = "the folders are named after dates: all images are one set, without classes"
             problems.note("dates", what, "nothing to do", severity="hint")
         _note_unused(root, listed, problems)
         return Labelled(class_names=(), splits=listed, classes={})
@@ -470,7 +470,7 @@ def _note_unused(root: Path, listed: Mapping[str, Sequence[Path]], problems: Pro
     note_unused(root, [path for path in unused if path.name not in _NO_CLASSES], problems)
     for path in unused:
         if path.name in _NO_CLASSES:
-            what = f"{path.name}/ has masks of the faults in test/: anomaly score measures by them, training takes none"
+            what = f"{path.name}/ has masks of the defects in test/: anomaly score uses them, training does not"
             problems.note("unused", what, "nothing to do", severity="hint")
 
 
@@ -588,6 +588,6 @@ def _refuse_masks(root: Path, layout: str, problems: Problems) -> None:
             return
         files = [path for images in classes.values() for path in images] or list_images(folder)
         if len(masks := masks_among(files)) > len(files) / 4:
-            what = f"{folder}: {len(masks)} of {len(files)} files are called masks of others ({first_names(masks)})"
+            what = f"{folder}: {len(masks)} of {len(files)} files are named as masks of others ({first_names(masks)})"
             problems.refuse("masks", what, f"train pix2pix on the pairs, move the masks away, {take_both}", files=masks)
             return

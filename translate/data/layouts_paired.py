@@ -105,7 +105,7 @@ def find_pairs(
         root: the data set; with `root_b`, the folder of A.
         root_b: the folder of B, where the two are given by hand.
         layout: one of `LAYOUTS`, or "auto". Files of two halves that are not about 2:1 or 1:2 must be asked for by
-            name, since they cannot be told from single images.
+            name, since they cannot be distinguished from single images.
         keep_alpha: count alpha as a channel instead of noting that it is composited over white.
         allow_unmatched: leave out files without a partner instead of refusing them.
         max_corrupt: share of unreadable files above which the data set is refused.
@@ -199,7 +199,7 @@ def _paged(pair: Pair, headers: Mapping[Path, ImageHeader], reading: Reading, pr
         return (replace(pair, a=a[0], b=b[0]),)
     if len(a) != len(b):
         what = f"{pair.a.path} has {len(a)} pages and {pair.b.path} has {len(b)}: with --pages each pairs with one"
-        problems.refuse("pages", what, "give both as many, or leave out --pages", files=[pair.a.path, pair.b.path])
+        problems.refuse("pages", what, "use equal counts, or leave out --pages", files=[pair.a.path, pair.b.path])
     return tuple(
         replace(pair, name=f"{pair.name}-{number}", a=one, b=other)
         for number, (one, other) in enumerate(zip(a, b, strict=False), start=1)
@@ -271,7 +271,7 @@ def _choose(root: Path, layout: str, problems: Problems) -> tuple[str, Folders, 
         return layout, {split: (path, None) for split, path in flat.items()}, _halves(layout)
     if layout != "auto":
         if layout not in seen:
-            what = "needs the folder of B as well" if layout == "two-folders" else f"is not there: {contents(root)}"
+            what = "needs the folder of B as well" if layout == "two-folders" else f"was not found: {contents(root)}"
             raise LayoutError(f"{root}: layout {layout} {what}")
         return layout, seen[layout].folders, seen[layout].sides
     if not seen:

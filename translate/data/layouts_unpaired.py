@@ -135,7 +135,7 @@ def find_domains(
         if count < 2:
             raise LayoutError(
                 f"{root}: domain {name} ({sides[side]}) has {'one image' if count else 'no image'} to train on",
-                "each domain needs two or more, and should have hundreds",
+                "each domain needs at least two, better hundreds",
             )
     if _looks_paired(splits, headers):
         what = "the files of A and B have the same names and sizes"
@@ -174,7 +174,7 @@ def _choose(root: Path, layout: str, problems: Problems) -> tuple[str, TwoFolder
     inside, seen = look_inside(root, _look, problems)
     if layout != "auto":
         if layout not in seen:
-            raise LayoutError(f"{root}: layout {layout} is not there: {contents(root)}")
+            raise LayoutError(f"{root}: layout {layout} was not found: {contents(root)}")
         return layout, seen[layout], inside
     if not seen:
         _refuse_pairs(root)
@@ -183,7 +183,7 @@ def _choose(root: Path, layout: str, problems: Problems) -> tuple[str, TwoFolder
             by_hand = ["translate", "train", "cyclegan", str(candidates[0]), "--root-b", str(candidates[1])]
             by_hand += ["--out", "runs/cyclegan"]
             raise LayoutError(
-                f"{root}: {len(candidates)} folders of images are here, and two domains are wanted: {contents(root)}",
+                f"{root}: {len(candidates)} folders of images are here, and two domains are needed: {contents(root)}",
                 f"give two by hand: {shlex.join(by_hand)}",
             )
         raise LayoutError(
@@ -224,7 +224,7 @@ def _domain_folders(root: Path) -> list[Path]:
 
 
 def _two_of(root: Path) -> tuple[Path, Path] | None:
-    """The two folders of images in a folder; one of them may be empty where there is no third, to be told so."""
+    """The two folders of images in a folder; one of them may be empty where there is no third, to be reported."""
     found = _domain_folders(root)
     if len(found) == 1:
         found = [path for name, path in children_of(root).items() if name not in SPLIT_NAMES]
@@ -244,7 +244,7 @@ def _refuse_pairs(root: Path) -> None:
             "train them with `translate train pix2pix`, or cut the halves into two folders A/ and B/",
         )
     raise LayoutError(
-        f"{root}: one set of images, {len(flat)} files, and two domains are wanted",
+        f"{root}: one set of images, {len(flat)} files, and two domains are needed",
         "put each domain into a folder of its own, or give the other with --root-b",
     )
 
@@ -287,7 +287,7 @@ def _readable(
             splits[split] = a, b
         elif all(paths):  # an empty folder was said already
             what = f"no file of {split} {'B' if a else 'A'} can be read: {split} is not used"
-            problems.note("unreadable", what, "mend or remove them")
+            problems.note("unreadable", what, "fix or remove them")
     return splits
 
 

@@ -159,7 +159,7 @@ def _of_one_folder(folders: Folders, problems: Problems, *, allow_unmatched: boo
     parting = find_parting(files)
     if parting is None:
         raise LayoutError(
-            f"{next(iter(listed))}: no two endings part these files into pairs", "call them 7_image and 7_label"
+            f"{next(iter(listed))}: no two suffixes split these files into pairs", "name them 7_image and 7_label"
         )
     found = {}
     for split, (folder, _) in folders.items():
@@ -298,8 +298,8 @@ def _note_names(match: Match, folders: tuple[Path, Path], problems: Problems) ->
     above = os.path.commonpath(folders)
     a, b = (folder.relative_to(above) for folder in folders)
     if match.by_number and in_roles(kind_and_split(a.parts)[0], kind_and_split(b.parts)[0]) is None:
-        what = f"a number alone says which images of {a}/ and {b}/ are pairs"
-        problems.note("by-number", what, "if they are none, train cyclegan or cut", severity="hint")
+        what = f"images of {a}/ and {b}/ are paired by a number alone"
+        problems.note("by-number", what, "if they are not pairs, train cyclegan or cut", severity="hint")
 
 
 def _pairs(match: Match) -> tuple[Pair, ...]:

@@ -178,10 +178,10 @@ def _meet(a: Sequence[Path], b: Sequence[Path]) -> bool:
 
 
 def _by_endings(folders: Sequence[_Folder]) -> Tree | None:
-    """Folders that hold A and B each, told by known endings or beginnings of their names, the same in all."""
+    """Folders that hold A and B each, recognised by known suffixes or prefixes of their names, the same in all."""
     if len(folders) < 2:
         return None
-    # A set of a thousand classes is told from a few of its folders.
+    # A set of a thousand classes is recognised by a few of its folders.
     if not any(find_parting(list_images(folder.path)) for folder in folders[:: -(-len(folders) // _SAMPLE)]):
         return None
     found: Counter[Parting] = Counter()

@@ -113,7 +113,7 @@ class PairedImages(FolderImages):
 
     @property
     def formats(self) -> tuple[Format, ...]:
-        """What the images of each domain are brought to."""
+        """What the images of each domain are converted to."""
         return (self.source_format, self.target_format)
 
     @property
@@ -134,7 +134,7 @@ class PairedImages(FolderImages):
         other = "a2b" if self.reversed else "b2a"
         return [
             self.pairs.describe(),
-            f"translating {source} to {target}; --direction {other} is the other way",
+            f"translating {source} to {target}; --direction {other} is the reverse",
             *self._enlarged,
             *self._said,
             *self._survey(),

@@ -1,4 +1,4 @@
-"""What is wrong with a data set, and how to mend it: training raises the first, the doctor collects them all."""
+"""What is wrong with a data set, and how to fix it: training raises the first, the doctor collects them all."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class FoundRange:
         """
         files = counted(self.num_files if num_files is None else num_files, "file")
         where = files if num_files is None or self.num_files >= num_files else f"{self.num_files:,} of {files}"
-        beyond = f"; {max(self.outside, 0.0001):.2%} of them lie beyond and are cut off" if self.outside else ""
+        beyond = f"; {max(self.outside, 0.0001):.2%} of them lie outside and are clipped" if self.outside else ""
         return (
             f"values{whose} from {self.low:.10g} to {self.high:.10g}, found in {where}, become black to white{beyond}"
         )

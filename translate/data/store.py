@@ -35,7 +35,7 @@ FIRST_SEGMENT_BYTES, SEGMENT_BYTES = 2**20, 64 * 2**20
 
 @dataclass(frozen=True, kw_only=True)
 class Format:
-    """What every image of a domain is brought to.
+    """What every image of a domain is converted to.
 
     Attributes:
         channels: 1 grey, 2 grey with alpha, 3 RGB, 4 RGBA; with `encoding` any number, a class each of labels.

@@ -50,7 +50,7 @@ def find_styles(path: str | os.PathLike[str]) -> tuple[Style, ...]:
             step = -(-len(files) // _SPREAD)
             found.append(Style(name=_named(child.name), files=tuple(files[::step])))
     if not found:
-        raise LayoutError(f"{path}: no images of styles in it", "give an image, or a folder of images")
+        raise LayoutError(f"{path}: no style images in it", "give an image, or a folder of images")
     names = [style.name for style in found]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise LayoutError(f"{path}: two styles are called {twice!r}", "rename one of them")
@@ -68,11 +68,11 @@ def read_style(file: Path, *, size: int) -> np.ndarray:
     except ImageError as error:
         raise LayoutError(str(error)) from None
     if picture.bands:
-        raise LayoutError(f"{file}: a style is an image in colours or grey, and this has measured values")
+        raise LayoutError(f"{file}: a style is a colour or grey image, and this has measured values")
     if min(picture.size) < LEAST:
         width, height = picture.size
         raise LayoutError(
-            f"{file} is {width}x{height}, too small to show a style", f"give images of {LEAST} px or more a side"
+            f"{file} is {width}x{height}, too small to show a style", f"give images of at least {LEAST} px per side"
         )
     width, height = fitted_size(*picture.size, side=size, fit="cover")
     return resize(convert(picture.colour, channels=3, bits=8), width=width, height=height)

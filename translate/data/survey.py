@@ -37,7 +37,7 @@ def dim(name: str, tops: Sequence[int], *, bits: int, below: int = DIM) -> tuple
         )
     if bits == 8 and 0 < top < MOST_IDS:
         return (
-            f"{name} has values from 0 to {top} of 255: class ids, perhaps, and nearly black to every method",
+            f"{name} has values from 0 to {top} of 255: probably class ids, and nearly black to every method",
             f"--values 0 {top} uses its range" + _IDS,
         )
     return None
@@ -57,7 +57,7 @@ def survey(domains: Sequence[tuple[str, Sequence[ImageSource], Format]]) -> list
     """Lines about the images of each domain, from a sample of those that are not photographs by their format.
 
     Args:
-        domains: What each is called, its images, and what they are brought to.
+        domains: What each is called, its images, and what they are converted to.
     """
     lines = []
     for name, sources, fmt in domains:
@@ -83,13 +83,13 @@ def survey(domains: Sequence[tuple[str, Sequence[ImageSource], Format]]) -> list
         clear = [source.path for source, one in known if one.alpha is None and read_header(source.path).alpha]
         if clear:
             lines.append(
-                f"{len(clear)} of {len(known)} images{whose} that were looked at have an alpha of 0 everywhere, which "
+                f"{len(clear)} of {len(known)} examined images{whose} have an alpha of 0 everywhere, which "
                 f"is ignored ({first_names(clear)})"
             )
         blank = [source.path for source, one in known if one.alpha is not None and is_blank(composite(one).pixels)]
         if blank and fmt.channels in (1, 3):
             lines.append(
-                f"{len(blank)} of {len(known)} images{whose} that were looked at are blank "
+                f"{len(blank)} of {len(known)} examined images{whose} are blank "
                 f"over white ({first_names(blank)}); --alpha keep keeps what is under their transparency"
             )
     return lines
@@ -111,4 +111,4 @@ def _read(source: ImageSource) -> Picture | None:
     try:
         return source.read()
     except (ImageError, LayoutError):
-        return None  # told when it is met in training
+        return None  # reported when training reads it

@@ -234,7 +234,7 @@ def misread_by_pillow(image: Image.Image) -> bool:
     try:
         if plain is not None and _SAMPLE_FORMAT not in directory and _EXTRA_SAMPLES not in directory:
             layout = tags.numbers(_BITS, ()), tags.number(_SAMPLES, plain), tags.number(_PLANAR, 1)
-            if layout == ((8,) * plain, plain, 1):  # most files, told by less
+            if layout == ((8,) * plain, plain, 1):  # most files, recognised by less
                 return False
         photometric, bits = tags.number(_PHOTOMETRIC, MIN_IS_WHITE), tags.numbers(_BITS, (1,))
         samples, formats = tags.number(_SAMPLES, len(bits)), tags.numbers(_SAMPLE_FORMAT, (1,))
@@ -421,7 +421,7 @@ def _refuse_what_is_not_decoded(tags: _Tags, segments: _Segments, bits: int, cha
         name = known.get(compression, str(compression))
         raise ValueError(f"{bits}-bit TIFF in {name} compression is not read; save it in LZW or Deflate")
     if photometric == YCBCR and not jpeg and tags.numbers(_SUBSAMPLING, (2, 2)) != (1, 1):
-        raise ValueError("YCbCr with fewer values for colour is not read without JPEG compression; save it as RGB")
+        raise ValueError("chroma-subsampled YCbCr is not read without JPEG compression; save it as RGB")
     floats = _KINDS[tags.number(_SAMPLE_FORMAT, 1)] == "f"
     if not (predictor == 1 or (predictor == 2 and bits % 8 == 0) or (predictor == 3 and floats)):
         raise ValueError(f"TIFF with predictor {predictor} for {bits} bits is not read; save it without a predictor")

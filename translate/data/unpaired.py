@@ -99,7 +99,7 @@ class UnpairedImages(FolderImages):
 
     @property
     def formats(self) -> tuple[Format, ...]:
-        """What the images of each domain are brought to."""
+        """What the images of each domain are converted to."""
         return (self.format_a, self.format_b)
 
     @property
@@ -215,7 +215,7 @@ class ImageStore(PairStore):
 
     Args:
         sources: What to read.
-        image_format: What they are brought to.
+        image_format: What they are converted to.
         side: Shorter side in pixels after resizing.
         fit: ``cover`` keeps the aspect ratio, ``stretch`` makes a square.
         cache: Folder for the decoded pixels, of this store alone; removed by `close`. None decodes each time.

@@ -54,7 +54,7 @@ def read_sampled(sources: Sequence[Readable], bands: Sequence[int] = ()) -> list
     def one(source: Readable) -> Sampled | None:
         try:
             return replace(sampled(source.read(), bands), name=source.name)
-        except ValueError:  # an ImageError, or a LayoutError: told when it is met in training
+        except ValueError:  # an ImageError, or a LayoutError: reported when training reads it
             return None
 
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
@@ -74,7 +74,7 @@ def chosen(picture: Picture, bands: Sequence[int]) -> np.ndarray:
     if not bands:
         return pixels
     if max(bands) > pixels.shape[2]:
-        raise ImageError(f"has {count_of(pixels.shape[2])}, and band {max(bands)} is asked for")
+        raise ImageError(f"has {count_of(pixels.shape[2])}, and band {max(bands)} is requested")
     return pixels[:, :, [band - 1 for band in bands]]
 
 

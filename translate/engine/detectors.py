@@ -91,7 +91,7 @@ class Detectors:
             self._before[network] = thumbnails
         return found
 
-    def judge(self, means: dict[str, float], *, broken: list[str]) -> tuple[list[Alarm], list[Alarm]]:
+    def check(self, means: dict[str, float], *, broken: list[str]) -> tuple[list[Alarm], list[Alarm]]:
         """What the means of an interval say.
 
         Args:
@@ -122,14 +122,14 @@ class Detectors:
             signal = {key.split("/")[2]: value for key, value in means.items() if key.startswith(f"{PREFIX}{name}/")}
             if signal.get("change", 2.0) < LEAST_CHANGE:
                 share = signal["change"] / 2
-                add("nothing", name, f"does nothing: it changes its inputs by {share:.1%} of the range")
+                add("nothing", name, f"hardly changes its inputs: by {share:.1%} of the range on average")
             if signal.get("correlation", 1.0) < LEAST_CORRELATION:
-                add("inverted", name, f"inverts colours: light and dark correlate at {signal['correlation']:.2f}")
+                add("inverted", name, f"inverts colours: the luminance correlation is {signal['correlation']:.2f}")
             wanted = signal.get("reference_change", 0.0)
             if wanted > 0 and signal["output_change"] < LEAST_DIVERSITY * wanted:
                 share = signal["output_change"] / wanted
-                add("collapsed", name, f"makes one image of all: its outputs differ by {share:.1%} of what they should")
+                add("collapsed", name, f"has collapsed: its outputs vary by {share:.1%} of what they should")
         for name, guessing in self.recipe.guessing_losses.items():
             if name in means and means[name] < LEAST_LOSS * guessing:
-                add("overpowered", name, f"has won: its loss is {means[name]:.2g}, and guessing costs {guessing:.2g}")
+                add("overpowered", name, f"dominates: its loss is {means[name]:.2g}, and guessing gives {guessing:.2g}")
         return alarms

@@ -48,7 +48,7 @@ class Display:
     """
 
     def __init__(self, *, enabled: bool = True, console: Console | None = None) -> None:
-        self.console = console or Console(highlight=False, quiet=not enabled)
+        self.console = console or Console(emoji=False, highlight=False, quiet=not enabled)
         self.enabled = enabled
         self.total = self.images = 0
         self._entry: dict[str, Any] = {}
@@ -106,5 +106,5 @@ class Display:
         text = Text("━" * filled, style="cyan")
         text.append("━" * (width - filled), style="bright_black")
         text.append(f"\n{self._progress()}\n", style="default")
-        text.append(self._losses() or "the first losses come soon", style="default")
+        text.append(self._losses() or "waiting for the first losses", style="default")
         return text

@@ -36,7 +36,7 @@ from translate.checkpoint.run_state import (
 )
 from translate.checkpoint.weights import save_weights
 from translate.config.base import ConfigError, to_dict
-from translate.config.methods import TrainConfig
+from translate.config.training import MethodConfig
 from translate.config.weights import TrainingRecord
 from translate.data.batches import Wanted
 from translate.data.changes import changes, file_record
@@ -88,11 +88,11 @@ class Engine:
     """
 
     def __init__(
-        self, recipe: Recipe, data: TrainingData, *, config: TrainConfig, world: World, display: Display
+        self, recipe: Recipe, data: TrainingData, *, config: MethodConfig, world: World, display: Display
     ) -> None:
         run = config.run
         if run.batch_size % world.size:
-            raise ConfigError(f"--batch-size {run.batch_size} cannot be shared by {world.size} processes")
+            raise ConfigError(f"--batch-size {run.batch_size} cannot be split evenly across {world.size} processes")
         self.recipe, self.data, self.config, self.run = recipe, data, config, run
         self.world, self.device, self.display = world, world.device, display
         self.precision = choose_precision(run.precision, self.device)
@@ -101,7 +101,7 @@ class Engine:
         local_batch = run.batch_size // world.size
         self.micro_batch = min(run.micro_batch or local_batch, local_batch)  # of images of the training size
         if local_batch % self.micro_batch:
-            raise ConfigError(f"--micro-batch {self.micro_batch} does not divide the {local_batch} images a process")
+            raise ConfigError(f"--micro-batch {self.micro_batch} does not divide the {local_batch} images per process")
 
         channels_last = self.device.type == "cuda" if run.channels_last is None else run.channels_last
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
@@ -177,7 +177,7 @@ class Engine:
                 while self.images < self.total and not stopped:
                     if (stage := self.recipe.stage(self.progress)) != self.stage:
                         self.stage = stage
-                        self.display.say(f"growing to {stage.size} px, {stage.batch_size} images a step")
+                        self.display.say(f"growing to {stage.size} px, {stage.batch_size} images per step")
                         batches.close()
                         batches = self.open_batches()
                     self.factor = self.recipe.advance(self.progress, self.optimizers)
@@ -198,7 +198,7 @@ class Engine:
             raise TrainingError(
                 f"out of memory on {self.device} with --batch-size {self.run.batch_size}: lower it, give --micro-batch "
                 f"{max(1, self.micro_batch // 2)} (same result, less memory), or lower --size or --width. "
-                f"What was saved is in {self.states}"
+                f"The saved states are in {self.states}"
             ) from error
         finally:
             batches.close()
@@ -301,7 +301,7 @@ class Engine:
         means = self.meter.read()  # the only device-to-host copy
         if not means:
             return
-        alarms, new_alarms = self.detectors.judge(means, broken=self.meter.broken)
+        alarms, new_alarms = self.detectors.check(means, broken=self.meter.broken)
         means = {name: mean for name, mean in means.items() if not name.startswith(PREFIX)}
         now = time.monotonic()
         seconds = now - self.interval_start
@@ -327,7 +327,7 @@ class Engine:
         """Stop the run where something is not finite."""
         if broken:
             saved = saved_states(self.states)
-            kept = f"The last good state is kept in {self.states}" if saved else "No state had been saved yet"
+            kept = f"The last good state is kept in {self.states}" if saved else "No state has been saved yet"
             raise TrainingError(
                 f"{', '.join(broken)} {'is' if len(broken) == 1 else 'are'} not finite after {self.images} images. "
                 f"{kept}. Try a lower --learning-rate, or --precision "
@@ -464,7 +464,7 @@ class Engine:
             return
         state, problems = found
         for problem in problems:
-            self.display.say(f"{problem}: going back to the state before it")
+            self.display.say(f"{problem}: falling back to the previous state")
         for name, net in self.nets.items():
             net.load_state_dict(owned(state.tensors, f"net.{name}"))
         for name, net in (self.ema.nets if self.ema is not None else {}).items():
@@ -484,7 +484,7 @@ class Engine:
             if self.device.type == "cuda" and "rng/cuda" in state.tensors:
                 torch.cuda.set_rng_state(state.tensors["rng/cuda"][self.world.rank].clone(), self.device)
         else:
-            self.display.say("another number of processes than before: dropout is drawn anew")
+            self.display.say("the number of processes has changed: the random state of dropout starts anew")
         if files := owned(state.tensors, "data"):  # releases before did not keep it
             self.files = files
             if changed := changes(files, self.data.files):
@@ -493,7 +493,7 @@ class Engine:
         if self.images < self.total:
             self.display.say(f"resuming after {self.images:,} of {self.total:,} images")
         else:
-            self.display.say(f"already trained: {self.images:,} of {self.total:,} images; give more to go on")
+            self.display.say(f"already trained: {self.images:,} of {self.total:,} images; give more to continue")
 
     def _start_from(self, source: Path) -> None:
         """Take over the networks of another run, or of weights."""

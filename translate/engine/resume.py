@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from translate.checkpoint.run_state import RunState, StateError, latest_state, owned
 from translate.checkpoint.weights import load_weights
 from translate.config.base import ConfigError, differences, flag, from_dict, to_dict
-from translate.config.methods import TrainConfig, train_command
+from translate.config.methods import train_command
+from translate.config.training import MethodConfig
 from translate.data.store import Format
 from translate.recipes.base import Recipe
 
@@ -30,10 +31,10 @@ FREE_ON_RESUME = {
     *(f"run.{name}" for name in ("log_every", "sample_every", "checkpoint_every")),
 }
 
-MAY_CHANGE = "--epochs, --images, --minutes, --micro-batch, --precision, --device, and how often it logs and saves"
+MAY_CHANGE = "--epochs, --images, --minutes, --micro-batch, --precision, --device, and the logging and saving intervals"
 
 
-def check_same_run(state: RunState, config: TrainConfig, nets: dict[str, nn.Module]) -> None:
+def check_same_run(state: RunState, config: MethodConfig, nets: dict[str, nn.Module]) -> None:
     """Refuse to go on with a run that was started with other settings; those in `FREE_ON_RESUME` may differ.
 
     Args:
@@ -70,8 +71,8 @@ def check_same_run(state: RunState, config: TrainConfig, nets: dict[str, nn.Modu
         network, _, field = place.partition(".")
         if field in OUTPUTS:  # no flag of its own, or one that was compared above
             raise ConfigError(
-                f"{out} was begun by an earlier release, whose networks make their output otherwise ({field}): give "
-                "another --out. The weights that it has exported still open"
+                f"{out} was started by an earlier release, whose networks compute their output differently ({field}): "
+                "give another --out. The weights that it has exported still open"
             )
         raise ConfigError(
             f"{out} has a network {network} with {field} {old}, and this data and these settings make one with {new}: "
@@ -90,7 +91,7 @@ def _differing(state: RunState, nets: dict[str, nn.Module]) -> str | None:
     return None
 
 
-def _new_run(config: TrainConfig) -> str:
+def _new_run(config: MethodConfig) -> str:
     """How to train on from the networks of a run, under other settings."""
     out = config.run.out
     new = next(path for number in count(2) if not (path := out.with_name(f"{out.name}-{number}")).exists())
@@ -117,10 +118,10 @@ def check_same_encodings(state: RunState, formats: Sequence[Format], out: Path) 
     ]
     if said:
         raise ConfigError(
-            f"{out} was started with another range of values than this data has: give {' '.join(said)}, or another "
+            f"{out} was started with another range of values than that of this data: give {' '.join(said)}, or another "
             "--out"
         )
-    raise ConfigError(f"{out} was started with images of other bands or number types: give those, or another --out")
+    raise ConfigError(f"{out} was started with images of other bands or data types: give those, or another --out")
 
 
 def encodings_of(formats: Sequence[Format]) -> list[dict[str, Any] | None]:
@@ -183,16 +184,16 @@ def start_networks(recipe: Recipe, source: Path) -> list[str]:
         for field in OUTPUTS:  # the same tensors would mean something else, and nothing else shows it
             if name in configs and configs[name].get(field, False) != getattr(own, field, False):
                 raise ConfigError(
-                    f"--start-from {source}: its network {name} makes its output otherwise ({field}): start from a run "
-                    "with the same --derive and --residual, and of this release"
+                    f"--start-from {source}: its network {name} computes its output differently ({field}): start from "
+                    "a run with the same --derive and --residual, and of this release"
                 )
         try:
             recipe.nets[name].load_state_dict(network_tensors)
         except RuntimeError as error:
             reason = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
             raise ConfigError(
-                f"--start-from {source}: its network {name} is built otherwise ({reason}): "
-                "give the same options of the network (such as --width) as that run, and --conditional if it had it"
+                f"--start-from {source}: its network {name} has another architecture ({reason}): "
+                "give the same options of the network (such as --width) as that run, and --conditional if it used it"
             ) from None
     return list(given)
 

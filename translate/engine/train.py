@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from translate.blocks.keyed import sample_keys
 from translate.checkpoint.atomic import WriteError
 from translate.config.base import ConfigError, validate
-from translate.config.methods import TrainConfig
+from translate.config.training import MethodConfig
 from translate.engine.display import Display, device_name
 from translate.engine.distributed import World, join_world
 from translate.engine.engine import Engine
@@ -22,7 +22,7 @@ from translate.engine.errors import TrainingError, out_of_memory
 from translate.recipes import open_recipe
 
 
-def train(config: TrainConfig, *, display: Display | None = None) -> Path:
+def train(config: MethodConfig, *, display: Display | None = None) -> Path:
     """Train, or go on where the run in ``config.run.out`` stopped.
 
     Args:
@@ -61,7 +61,7 @@ def initial_seed(seed: int) -> int:
     return int(sample_keys(1, 1, seed=seed))  # key 0 of seed 0 is 0
 
 
-def _train(config: TrainConfig, *, world: World, display: Display) -> Path:
+def _train(config: MethodConfig, *, world: World, display: Display) -> Path:
     run = config.run
     try:
         recipe, data = open_recipe(config, cache=run.out / "cache")
@@ -86,7 +86,7 @@ def _train(config: TrainConfig, *, world: World, display: Display) -> Path:
         else:
             display.say(
                 f"stopped after {engine.images:,} of {engine.total:,} images, saved in {run.out}. "
-                "The same command again goes on from here"
+                "Run the same command again to resume"
             )
         return weights
     finally:

@@ -40,5 +40,5 @@ def source_file(source: Path, *, destination: Path) -> Path:
     if destination.exists() and destination.samefile(file):
         raise ExportError(f"{destination} is the source itself and would be overwritten: choose another --out")
     if is_onnx(file):
-        raise ExportError(f"{file} was exported already: export from the weights that it was made of")
+        raise ExportError(f"{file} was exported already: export from the weights it was made from")
     return file

@@ -38,7 +38,7 @@ class Deriver:
             keep_colours: Likewise.
         """
         if wrong := next((one for one in pictures if one.bands and one.channels not in (1, 3)), None):
-            raise InferenceError(f"the image has {wrong.channels} channels, and inputs are derived from grey or RGB")
+            raise InferenceError(f"the image has {wrong.channels} channels, and --derive needs grey or RGB")
         return [self._derived(composite(shown(picture)), seed) for picture in pictures]
 
     def _derived(self, picture: Picture, seed: int) -> Picture:

@@ -39,7 +39,7 @@ def choose_device(name: str = "auto") -> torch.device:
     except RuntimeError:
         raise DeviceError(f"device '{name}' is unknown: this machine has {', '.join(available)}") from None
     if device.type not in available or (device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()):
-        raise DeviceError(f"device '{name}' is not there: this machine has {', '.join(available)}")
+        raise DeviceError(f"device '{name}' is not available: this machine has {', '.join(available)}")
     return device
 
 

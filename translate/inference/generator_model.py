@@ -17,7 +17,7 @@ from translate.data.images import Picture
 from translate.inference.device import choose_device
 from translate.inference.image_model import Framing, along
 from translate.inference.translator import InferenceError, a_kind
-from translate.networks import Sampler
+from translate.networks import LatentGenerator
 
 AT_ONCE = 256  # latents
 PIXELS_AT_ONCE = 256 * 64**2  # of images in the network at a time
@@ -42,9 +42,9 @@ class GeneratorModel(Framing):
     """
 
     def __init__(self, network: nn.Module, config: WeightsConfig, *, device: str = "auto") -> None:
-        if not isinstance(network, Sampler):
+        if not isinstance(network, LatentGenerator):
             raise InferenceError(
-                f"'{config.name}' holds {a_kind(config.kind)}, which makes nothing of random numbers: this needs the "
+                f"'{config.name}' holds {a_kind(config.kind)}, which generates no images from latents: this needs the "
                 "weights of a GAN (translate train gan, dcgan, wgan, wgan-gp, hinge or stylegan)"
             )
         super().__init__(config)
@@ -83,7 +83,7 @@ class GeneratorModel(Framing):
             return None
         if unknown := [name for name in classes if name not in self.class_names]:
             raise InferenceError(
-                f"'{self.config.name}' knows no class {unknown[0]!r}: choose among {', '.join(self.class_names)}"
+                f"'{self.config.name}' has no class {unknown[0]!r}: choose from {', '.join(self.class_names)}"
             )
         numbers = torch.tensor([self.class_names.index(name) for name in classes or self.class_names])
         return numbers[torch.arange(count) % len(numbers)]
@@ -101,10 +101,10 @@ class GeneratorModel(Framing):
     def latent_parts(self, count: int, *, seed: int, temperature: float = 1.0) -> Iterator[Tensor]:
         """As `latents`, 256 at a time."""
         if count < 1:
-            raise InferenceError(f"{count} samples were asked for: ask for one at least")
+            raise InferenceError(f"the number of samples must be at least 1, not {count}")
         if temperature < 0:
             raise InferenceError(
-                f"a temperature of {temperature:g} was asked for: it is 0 or more, and 1 is as learned"
+                f"the temperature must be 0 or more, not {temperature:g}: 1 is the trained distribution"
             )
         generator = torch.Generator().manual_seed(seed)
         for start in range(0, count, AT_ONCE):
@@ -175,7 +175,7 @@ class GeneratorModel(Framing):
         """Images from one drawn latent to the next along great circles, each way within one class.
 
         Args:
-            count: Ways.
+            count: Interpolations.
             steps: Images of each.
             seed: Of the latents.
             temperature: Of the latents.
@@ -194,7 +194,7 @@ class GeneratorModel(Framing):
         return self.pictures(self.between(ends, labels, steps=steps, closed=closed))
 
     def between(self, ends: Tensor, labels: Tensor | None, *, steps: int, closed: bool) -> Tensor:
-        """Images [ways * steps, C, S, S] on the ways between latents, given as `along` takes them; a class a way."""
+        """Images [count * steps, C, S, S] interpolated between latents, given as `along` takes them; one class each."""
         if labels is not None:
             labels = labels.repeat_interleave(steps)
         return self.generated(along(ends, steps=steps, closed=closed), labels)

@@ -1,4 +1,4 @@
-"""Autoencoders of any kind, ready to use: images to latents and back, new images, ways between images.
+"""Autoencoders of any kind, ready to use: images to latents and back, new images, interpolations.
 
 Conventions: PIL images in and out; latents are NumPy arrays, float32 [N, D]. An image of another size is resized to
 cover the model's square and cropped in the middle. Tensors, where they are taken, are [N, C, S, S] in [-1, 1].
@@ -182,7 +182,7 @@ class ImageModel(Framing):
 
     @torch.inference_mode()
     def encoded(self, images: Tensor) -> Tensor:
-        """[N, C, S, S] in [-1, 1] -> latents [N, D] on the CPU; the means, or the words of the codes."""
+        """[N, C, S, S] in [-1, 1] -> latents [N, D] on the CPU; the means, or the codebook entries of the codes."""
         found = []
         for part in images.split(AT_ONCE):
             part = part.to(self.device)
@@ -195,7 +195,7 @@ class ImageModel(Framing):
 
     @torch.inference_mode()
     def decoded(self, latents: Tensor) -> Tensor:
-        """Latents [N, D] -> [N, C, S, S] in [-1, 1] on the CPU; of a codebook, by the nearest words."""
+        """Latents [N, D] -> [N, C, S, S] in [-1, 1] on the CPU; of a codebook, by the nearest entries."""
         found = []
         for part in latents.split(AT_ONCE):
             part = part.to(self.device, torch.float32)
@@ -219,14 +219,14 @@ class ImageModel(Framing):
     def _sampled_parts(self, count: int, *, seed: int, temperature: float) -> Iterator[Tensor]:
         if not self.can_sample:
             raise InferenceError(
-                f"'{self.config.name}' does not know how its latents are distributed, so it cannot be sampled from: "
+                f"'{self.config.name}' has no prior over its latents, so it cannot generate images: "
                 "train a vae, or a vqvae with --prior-layers"
             )
         if count < 1:
-            raise InferenceError(f"{count} samples were asked for: ask for one at least")
+            raise InferenceError(f"the number of samples must be at least 1, not {count}")
         if temperature < 0:
             raise InferenceError(
-                f"a temperature of {temperature:g} was asked for: it is 0 or more, and 1 is as learned"
+                f"the temperature must be 0 or more, not {temperature:g}: 1 is the trained distribution"
             )
         generator = torch.Generator().manual_seed(seed)  # the CPU's, so that a seed means the same everywhere
         if not isinstance(self.network, VQVAENetwork):
@@ -299,7 +299,7 @@ class ImageModel(Framing):
         """Images from one drawn image to the next, along great circles of the latents.
 
         Args:
-            count: Ways.
+            count: Interpolations.
             steps: Images of each.
             seed: Of what is drawn.
             temperature: Of what is drawn.
@@ -323,7 +323,7 @@ class ImageModel(Framing):
             InferenceError: the latents are words of a codebook.
         """
         if not isinstance(self.network, Autoencoder):
-            raise InferenceError(f"the latents of '{self.config.name}' are words: they have no directions to map")
+            raise InferenceError(f"the latents of '{self.config.name}' are discrete: they have no directions to map")
         if self.latent_size <= 2:
             return torch.eye(self.latent_size)
         first = next(layer for layer in self.network.decoder.modules() if isinstance(layer, nn.Linear))
@@ -342,10 +342,10 @@ class ImageModel(Framing):
 
 
 def along(ends: Tensor, *, steps: int, closed: bool) -> Tensor:
-    """Latents on the ways between pairs of ends, or from each to the next and back to the first: [ways * steps, D].
+    """Latents interpolated between pairs of ends, or from each to the next and back to the first: [count * steps, D].
 
     Args:
-        ends: [M, D]; two for a way, or as many as there are ways, for closed ones.
+        ends: [M, D]; two for an interpolation, or as many as there are interpolations, for closed ones.
         steps: Of each way; a closed one leaves out its end, where the next begins.
         closed: As above.
     """

@@ -18,7 +18,7 @@ from translate.inference.image_model import ImageModel
 from translate.inference.onnx import is_onnx, load_onnx
 from translate.inference.style_model import StyleModel
 from translate.inference.translator import InferenceError, Translator, a_kind
-from translate.networks import AnomalyDetector, StyleSampler
+from translate.networks import AnomalyDetector, StyleGenerator
 
 
 def weights_root() -> Path:
@@ -49,8 +49,8 @@ def find_weights(name: str | Path) -> Path:
     close = get_close_matches(str(name), shipped, n=1)
     hint = f" Did you mean {close[0]}?" if close else ""
     raise WeightsError(
-        f"'{name}' is no file or folder, and no weights of that name ship with translate "
-        f"(there are: {', '.join(shipped) or 'none'}).{hint}"
+        f"'{name}' is not a file or folder, and no weights of that name ship with translate "
+        f"(available: {', '.join(shipped) or 'none'}).{hint}"
     )
 
 
@@ -74,7 +74,7 @@ def open_network(path: Path) -> tuple[nn.Module, WeightsConfig]:
 
 def open_generator(network: nn.Module, config: WeightsConfig, *, device: str = "auto") -> GeneratorModel:
     """The generator of a GAN; of a StyleGAN with control of its styles."""
-    kind = StyleModel if isinstance(network, StyleSampler) else GeneratorModel
+    kind = StyleModel if isinstance(network, StyleGenerator) else GeneratorModel
     return kind(network, config, device=device)
 
 
@@ -128,8 +128,8 @@ def load_detector(name: str | Path, *, device: str = "auto") -> tuple[AnomalyDet
     """
     network, config = open_network(find_weights(name))
     if not isinstance(network, AnomalyDetector):
-        advice = "translate anomaly fit makes a detector of it" if config.kind == "autoencoder" else "give a detector"
-        raise InferenceError(f"'{config.name}' is no anomaly detector but {a_kind(config.kind)}: {advice}")
+        advice = "translate anomaly fit turns it into a detector" if config.kind == "autoencoder" else "give a detector"
+        raise InferenceError(f"'{config.name}' is not an anomaly detector but {a_kind(config.kind)}: {advice}")
     return network.to(choose_device(device)), config
 
 
@@ -154,7 +154,7 @@ def load_sampler(name: str | Path, *, device: str = "auto") -> ImageModel | Gene
         return open_generator(network, config, device=device)
     if config.kind != "autoencoder":
         raise InferenceError(
-            f"'{config.name}' holds {a_kind(config.kind)}, which makes nothing of random numbers: this needs the "
+            f"'{config.name}' holds {a_kind(config.kind)}, which generates no images from latents: this needs the "
             "weights of a GAN, a VAE or a VQ-VAE"
         )
     return ImageModel(network, config, device=device)

@@ -80,4 +80,4 @@ def _header(source: ImageSource | Input) -> ImageHeader | None:
     try:
         return read_header(source.path)
     except ImageError:
-        return None  # told when it is read
+        return None  # reported when it is read

@@ -174,7 +174,7 @@ class OnnxNetwork(Generator):
         if self._encoder is None:
             if not self._encoder_file.is_file():
                 raise WeightsError(
-                    f"{self._file} paints in styles that {self._encoder_file.name} finds, and that is not beside it: "
+                    f"{self._file} needs the style encoder {self._encoder_file.name}, which is not beside it: "
                     "copy it there, or export again"
                 )
             self._encoder, _ = _open(self._encoder_file)
@@ -203,7 +203,7 @@ def load_onnx(file: Path, *, encoder: Path | None = None) -> tuple[OnnxNetwork, 
     session, metadata = _open(file)
     if METADATA_KEY not in metadata:
         raise WeightsError(
-            f"{file} does not say what network it holds: it was not written by translate. "
+            f"{file} does not record its network: it was not written by translate. "
             "Only what `translate export WEIGHTS --format onnx` writes can be opened"
         )
     try:
@@ -222,9 +222,9 @@ def cpu_and_fp32(device: str, precision: Precision) -> tuple[str, Precision]:
         DeviceError: something else was asked for.
     """
     if device not in ("auto", "cpu"):
-        raise DeviceError(f"ONNX runs on the CPU, not on {device}: leave --device out, or take the safetensors file")
+        raise DeviceError(f"ONNX runs on the CPU, not on {device}: leave --device out, or use the safetensors file")
     if precision not in ("auto", "fp32"):
-        raise DeviceError(f"ONNX runs in fp32, not in {precision}: leave --precision out, or take the safetensors file")
+        raise DeviceError(f"ONNX runs in fp32, not in {precision}: leave --precision out, or use the safetensors file")
     return "cpu", "fp32"
 
 
@@ -245,7 +245,7 @@ def _open(file: Path) -> tuple[Any, dict[str, str]]:
         if file.is_file() and (found := recognise(file)) is not None and found.kind != "onnx":
             raise WeightsError(f"{file} is {found}") from None
         reason = str(error).partition("failed:")[2] or str(error)
-        raise WeightsError(f"{file} is not a whole ONNX file ({reason.rstrip('.')}): copy or export it again") from None
+        raise WeightsError(f"{file} is a broken ONNX file ({reason.rstrip('.')}): copy or export it again") from None
 
 
 def _giving_memory_back() -> Any:

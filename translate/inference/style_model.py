@@ -28,7 +28,7 @@ from translate.config.weights import WeightsConfig
 from translate.data.images import Picture
 from translate.inference.generator_model import AT_ONCE, GeneratorModel
 from translate.inference.translator import InferenceError
-from translate.networks import StyleSampler
+from translate.networks import StyleGenerator
 
 LARGEST_PSI = 2.0
 FOR_DIRECTIONS = 10_000  # styles whose principal components are taken
@@ -59,23 +59,23 @@ class StyleModel(GeneratorModel):
         device: cuda, mps, cpu or auto.
 
     Attributes:
-        psi: How far styles are from the mean, [L]; set by `styled`, as are the others.
+        truncation: How far styles are from the mean, [L]; set by `styled`, as are the others.
         noise: fixed, random or none.
         generator: Of random noise.
-        space: z or w, in which ways lead from one image to the next.
+        space: z or w, in which images are interpolated.
 
     Raises:
         InferenceError: the weights are of another kind.
         DeviceError: this machine does not have the device.
     """
 
-    network: StyleSampler
+    network: StyleGenerator
 
     def __init__(self, network: nn.Module, config: WeightsConfig, *, device: str = "auto") -> None:
-        if not isinstance(network, StyleSampler):
+        if not isinstance(network, StyleGenerator):
             raise InferenceError(f"'{config.name}' has no styles: give the weights of translate train stylegan")
         super().__init__(network, config, device=device)
-        self.psi = torch.ones(network.num_layers)
+        self.truncation = torch.ones(network.num_layers)
         self.noise: Literal["fixed", "random", "none"] = "fixed"
         self.generator = torch.Generator()
         self.space: Literal["z", "w"] = "z"
@@ -90,7 +90,7 @@ class StyleModel(GeneratorModel):
     def styled(
         self,
         *,
-        psi: float | Sequence[float] = 1.0,
+        truncation: float | Sequence[float] = 1.0,
         noise: Literal["fixed", "random", "none"] = "fixed",
         space: Literal["z", "w"] = "z",
         seed: int = 0,
@@ -98,27 +98,27 @@ class StyleModel(GeneratorModel):
         """The same network under other controls, which all it makes then follows.
 
         Args:
-            psi: Truncation: 1 as learned, below for likelier and less varied images, 0 for the mean image, negative for
+            truncation: 1 as learned, below for likelier and less varied images, 0 for the mean image, negative for
                 its contrary; one for all layers, or one for each.
             noise: ``fixed``, always the same; ``random``, drawn anew; or ``none``.
             seed: Of random noise, which goes on from image to image.
-            space: Where ways lead: ``z``, along great circles of the latents, or ``w``, straight between styles.
+            space: Of interpolations: ``z``, spherical between latents, or ``w``, linear between styles.
 
         Raises:
-            InferenceError: a psi out of range, or of another number of layers.
+            InferenceError: a truncation out of range, or of another number of layers.
         """
-        values = [psi] * self.num_layers if isinstance(psi, int | float) else list(psi)
+        values = [truncation] * self.num_layers if isinstance(truncation, int | float) else list(truncation)
         if len(values) == 1:
             values *= self.num_layers
         if len(values) != self.num_layers:
             raise InferenceError(
-                f"{len(values)} values of psi were given, and '{self.config.name}' has {self.num_layers} layers: give "
-                "one, or one for each"
+                f"{len(values)} truncation values were given, and '{self.config.name}' has {self.num_layers} layers: "
+                "give one, or one per layer"
             )
         if wrong := [value for value in values if not -LARGEST_PSI <= value <= LARGEST_PSI]:
-            raise InferenceError(f"psi {wrong[0]:g} is out of range: it is {-LARGEST_PSI:g} to {LARGEST_PSI:g}")
+            raise InferenceError(f"truncation {wrong[0]:g} is out of range: it is {-LARGEST_PSI:g} to {LARGEST_PSI:g}")
         found = copy.copy(self)
-        found.psi, found.noise, found.space = torch.tensor(values, dtype=torch.float32), noise, space
+        found.truncation, found.noise, found.space = torch.tensor(values, dtype=torch.float32), noise, space
         found.generator = torch.Generator().manual_seed(seed)
         return found
 
@@ -126,12 +126,16 @@ class StyleModel(GeneratorModel):
 
     @torch.inference_mode()
     def styles(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Styles [N, L, D] on the CPU of latents [N, D] and numbers of classes [N], truncated by psi."""
-        psi = self.psi.to(self.device)
+        """Styles [N, L, D] on the CPU of latents [N, D] and numbers of classes [N], truncated."""
+        truncation = self.truncation.to(self.device)
         parts = []
         for start in range(0, len(latents), AT_ONCE):
             chosen = None if labels is None else labels[start : start + AT_ONCE].to(self.device)
-            parts.append(self.network.styles(latents[start : start + AT_ONCE].to(self.device), chosen, psi=psi).cpu())
+            parts.append(
+                self.network.styles(
+                    latents[start : start + AT_ONCE].to(self.device), chosen, truncation=truncation
+                ).cpu()
+            )
         return torch.cat(parts)
 
     def seeded(self, seeds: Sequence[int], *, classes: Sequence[str] = ()) -> Tensor:
@@ -171,7 +175,7 @@ class StyleModel(GeneratorModel):
         if styles.dim() != 3 or tuple(styles.shape[1:]) != expected:
             raise InferenceError(
                 f"styles of shape {list(styles.shape)} are not those of '{self.config.name}', which are "
-                f"[N, {expected[0]}, {expected[1]}]: styles of one network mean nothing to another"
+                f"[N, {expected[0]}, {expected[1]}]: styles of one network cannot be used with another"
             )
 
     def generated(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -180,8 +184,8 @@ class StyleModel(GeneratorModel):
     def latent_parts(self, count: int, *, seed: int, temperature: float = 1.0) -> Iterator[Tensor]:
         if temperature != 1.0:
             raise InferenceError(
-                f"'{self.config.name}' is a StyleGAN, to which only the direction of its latents matters: give --psi "
-                "in place of --temperature"
+                f"'{self.config.name}' is a StyleGAN, to which only the direction of its latents matters: use "
+                "--truncation instead of --temperature"
             )
         return super().latent_parts(count, seed=seed)
 
@@ -228,14 +232,14 @@ class StyleModel(GeneratorModel):
             )
         return first, last
 
-    def truncated(self, styles: Tensor, psi: Sequence[float]) -> Tensor:
-        """Styles [N, L, D] brought nearer to the mean style, or taken further from it, each layer by its own psi.
+    def truncated(self, styles: Tensor, truncation: Sequence[float]) -> Tensor:
+        """Styles [N, L, D] moved towards the mean style, or further away from it, each layer by its own truncation.
 
         Raises:
-            InferenceError: styles of another network, or a psi out of range or of another number of layers.
+            InferenceError: styles of another network, or a truncation out of range or of another number of layers.
         """
         self.check_styles(styles)
-        share = self.styled(psi=psi).psi[:, None]
+        share = self.styled(truncation=truncation).truncation[:, None]
         mean = self.network.mapping.average.detach().cpu()
         return mean + share * (styles - mean)
 
@@ -286,7 +290,7 @@ class StyleModel(GeneratorModel):
         x = (styles.mean(dim=1) if styles.dim() == 3 else styles).double()
         y = scores.double()
         if len(x) < 10 or float(y.std()) == 0:
-            raise InferenceError(f"{len(x)} styles of one score say no direction: ten at least, of different scores")
+            raise InferenceError(f"{len(x)} styles give no direction: at least ten are needed, with different scores")
         x, y = x - x.mean(dim=0), y - y.mean()
         covariance = x.t() @ x / len(x)
         covariance += ridge * covariance.diagonal().mean() * torch.eye(x.shape[1], dtype=x.dtype)
@@ -354,7 +358,7 @@ class StyleModel(GeneratorModel):
             InferenceError: fewer than one step.
         """
         if steps < 1:
-            raise InferenceError(f"a projection of {steps} steps: give one at least")
+            raise InferenceError(f"a projection needs at least 1 step, not {steps}")
         target = self.prepared([image]).to(self.device)
         generator = torch.Generator().manual_seed(seed)
         network = self.network
@@ -453,11 +457,11 @@ def read_styles(path: Path, model: StyleModel) -> Tensor:
             mark = (opened.metadata() or {}).get("network")
             styles = opened.get_tensor("styles")
     except (SafetensorError, OSError) as error:
-        raise InferenceError(f"{path} holds no styles ({error}): give a file that translate project wrote") from None
+        raise InferenceError(f"{path} holds no styles ({error}): give a file written by translate project") from None
     if mark != model.mark:
         raise InferenceError(
-            f"{path} holds styles of other weights than '{model.config.name}': styles of one network mean nothing to "
-            "another, so project the image anew"
+            f"{path} holds styles of other weights than '{model.config.name}': styles of one network cannot be used "
+            "with another, so project the image again"
         )
     model.check_styles(styles)
     return styles

@@ -28,10 +28,10 @@ def parse_mixture(text: str) -> dict[str, float]:
             number = math.nan
         if not name or not 0 <= number < math.inf:
             raise ConfigError(
-                f"--style {text}: {part.strip()!r} is no style and weight: write NAME, or NAME:0.6,NAME:0.4"
+                f"--style {text}: {part.strip()!r} is not a style and weight: write NAME, or NAME:0.6,NAME:0.4"
             )
         if name in found:
-            raise ConfigError(f"--style {text}: {name} is there twice: name it once")
+            raise ConfigError(f"--style {text}: {name} is given twice: give it once")
         found[name] = number
     return found
 
@@ -54,11 +54,11 @@ def mixed_code(
     for name in weights:
         if name not in names:
             close = get_close_matches(name, names, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"choose among {', '.join(names)}"
+            hint = f"did you mean {close[0]}?" if close else f"choose from {', '.join(names)}"
             raise ConfigError(f"there is no style {name!r}: {hint}")
     total = sum(weights.values())
     if not total > 0 or min(weights.values()) < 0:
-        raise ConfigError("the styles' weights add up to nothing: give one of them more than 0, and none less")
+        raise ConfigError("style weights must be 0 or more, and at least one above 0")
     check_strength(strength)
     shares = [weights.get(name, 0.0) / total for name in names]
     return strength * (codes.new_tensor(shares)[None] @ codes)
@@ -71,4 +71,4 @@ def check_strength(strength: float) -> None:
         ConfigError: it is.
     """
     if not 0 <= strength <= MOST_STRENGTH:
-        raise ConfigError(f"a strength is 0 to {MOST_STRENGTH}, not {strength:g}: 1 is the style as it was learned")
+        raise ConfigError(f"the strength must be 0 to {MOST_STRENGTH}, not {strength:g}: 1 is the style as trained")

@@ -38,6 +38,7 @@ from translate.inference.device import autocast, choose_device, choose_precision
 from translate.inference.onnx import OnnxNetwork, cpu_and_fp32
 from translate.inference.styles import check_strength, mixed_code
 from translate.networks import ConditionalResNet, Generator, ResNetGenerator
+from translate.networks.modes import evaluating
 
 
 class InferenceError(TranslateError, ValueError):
@@ -45,12 +46,12 @@ class InferenceError(TranslateError, ValueError):
 
 
 _OTHER_KINDS = {
-    "discriminator": ", which judges images and makes none",
+    "discriminator": ", which scores images and generates none",
     "segmenter": ", which names the class of each pixel",
     "classifier": ", which names the class of an image",
     "anomaly": ", which scores images (translate anomaly score)",
-    "generator": ", which makes images of random numbers (translate sample)",
-    "autoencoder": ", which makes images again (translate reconstruct)",
+    "generator": ", which generates images from latents (translate sample)",
+    "autoencoder": ", which reconstructs images (translate reconstruct)",
 }
 
 
@@ -105,19 +106,15 @@ def run_network(
     assert isinstance(network, Generator)
     height, width = images.shape[-2:]
     padded = pad_to(images, multiple=network.stride, minimum=network.minimum_size)
-    was_training = network.training
-    network.eval()
     dropouts = [module for module in network.modules() if isinstance(module, nn.Dropout)] if noise == "always" else []
     devices = [images.device] if images.is_cuda else []
-    try:
-        with torch.random.fork_rng(devices=devices, enabled=bool(dropouts)), autocast(precision, images.device):
-            if dropouts:
-                _seed(images.device, seed)
-                for dropout in dropouts:
-                    dropout.train()
-            output = network(padded) if code is None else network(padded, code.expand(len(padded), -1))
-    finally:
-        network.train(was_training)
+    random = torch.random.fork_rng(devices=devices, enabled=bool(dropouts))
+    with evaluating(network), random, autocast(precision, images.device):
+        if dropouts:
+            _seed(images.device, seed)
+            for dropout in dropouts:
+                dropout.train()
+        output = network(padded) if code is None else network(padded, code.expand(len(padded), -1))
     return output[..., :height, :width].float()
 
 
@@ -227,7 +224,7 @@ class Translator:
         channels = 0 if given is None else given.labels or len(given.bands)
         if channels not in (0, self._channels[0]):
             what = f"{channels} classes" if given is not None and given.labels else f"{channels} bands"
-            raise InferenceError(f"'{self.config.name}' takes {self._channels[0]} channels, and {what} were asked for")
+            raise InferenceError(f"'{self.config.name}' takes {self._channels[0]} channels, and {what} were requested")
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_turn"}  # a lock cannot be copied
@@ -320,7 +317,7 @@ class Translator:
         if codes is None and self.any_style:
             raise ConfigError(f"'{self.config.name}' has no named styles: give an image of one (--style-image FILE)")
         if codes is None:
-            raise ConfigError(f"'{self.config.name}' has no styles, for which a style and its strength are")
+            raise ConfigError(f"'{self.config.name}' has no styles: leave the style and its strength out")
         return mixed_code(codes.detach().float().cpu(), self.styles, style or self.styles[0], strength=strength)
 
     @property
@@ -337,9 +334,9 @@ class Translator:
                 small to show a style.
         """
         if self.styles:
-            raise InferenceError(f"'{self.config.name}' has named styles, and no encoder for examples: give --style")
+            raise InferenceError(f"'{self.config.name}' has named styles and no style encoder: give --style")
         if isinstance(self.network, OnnxNetwork) and not self.any_style:
-            raise InferenceError(f"'{self.config.name}' is ONNX, and has no encoder: give the .safetensors file")
+            raise InferenceError(f"'{self.config.name}' is ONNX without the style encoder: use the .safetensors file")
         if not self.style:
             raise InferenceError(f"'{self.config.name}' takes no style code: it was trained without --style-dim")
         picture = from_pil(example) if isinstance(example, Image.Image) else example
@@ -348,7 +345,7 @@ class Translator:
         if whole and min(picture.size) < LEAST:
             width, height = picture.size
             raise InferenceError(
-                f"{width}x{height} is too small to show a style: give an image of {LEAST} px or more a side"
+                f"{width}x{height} is too small to show a style: give an image of at least {LEAST} px per side"
             )
         side = network.style_size if isinstance(network, ConditionalResNetConfig) else self.config.preprocessing.size
         width, height = fitted_size(*picture.size, side=side, fit="cover")
@@ -434,7 +431,7 @@ class Translator:
             InferenceError: memory runs out, the code does not fit, or there are no colours to keep.
         """
         if keep_colours and self._channels != (3, 3):
-            raise InferenceError(f"'{self.config.name}' does not make RGB of RGB: there are no colours to keep")
+            raise InferenceError(f"'{self.config.name}' does not translate RGB to RGB: there are no colours to keep")
         code = self._code(code, seed=seed)
         try:
             # In one layout, since dropout draws in the order in which values lie in memory.

@@ -35,7 +35,7 @@ def patch_nce_loss(queries: Tensor, keys: Tensor, *, temperature: float = 0.07) 
     if queries.shape != keys.shape or queries.ndim != 3:
         raise ValueError(f"queries {list(queries.shape)} and keys {list(keys.shape)} must both be [N, P, K]")
     if queries.shape[1] < 2:
-        raise ValueError("one place has no others to be told from: give two or more")
+        raise ValueError("a single location has no negatives: give at least two")
     with torch.autocast(queries.device.type, enabled=False):
         similarity = at_least_float32(queries) @ at_least_float32(keys.detach()).transpose(1, 2)  # [N, P, P]
         own = torch.arange(queries.shape[1], device=queries.device).expand(len(queries), -1)

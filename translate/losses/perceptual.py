@@ -59,7 +59,7 @@ def perceptual_loss(made: Sequence[Tensor], target: Sequence[Tensor]) -> Tensor:
         ValueError: there are no layers, or their numbers or shapes differ.
     """
     if not made or len(made) != len(target):
-        raise ValueError(f"expected as many layers of both, one at least: got {len(made)} and {len(target)}")
+        raise ValueError(f"expected equal numbers of layers, at least one: got {len(made)} and {len(target)}")
     return torch.stack(
         [
             l1_loss(ours, theirs.detach()) / theirs.detach().abs().float().mean().clamp_min(1e-8)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from translate.config.errors import TranslateError
 
-INSTALL = 'regions of masks are found with scipy: pip install "image-translate[learn]", or pip install scipy'
+INSTALL = 'connected regions need scipy: pip install "image-translate[learn]", or pip install scipy'
 
 
 class RegionsError(TranslateError, RuntimeError):

@@ -16,11 +16,11 @@ from translate.config.networks import (
     DenseAutoencoderConfig,
     DenseGeneratorConfig,
     GeneratorConfig,
+    LatentGeneratorConfig,
     NetworkConfig,
     PatchAnomalyConfig,
     PatchGANConfig,
     ResNetConfig,
-    SamplerConfig,
     StyleGeneratorConfig,
     UNetConfig,
     VectorAutoencoderConfig,
@@ -32,7 +32,14 @@ from translate.networks.classifier import Classifier
 from translate.networks.code_prior import CodePrior
 from translate.networks.conditional_resnet import ConditionalResNet
 from translate.networks.efficientnet import EfficientNetLite0
-from translate.networks.gan import ConvJudge, ConvSampler, DenseJudge, DenseSampler, Judge, Sampler
+from translate.networks.gan import (
+    ConvDiscriminator,
+    ConvGenerator,
+    DenseDiscriminator,
+    DenseGenerator,
+    Discriminator,
+    LatentGenerator,
+)
 from translate.networks.generator import Generator
 from translate.networks.initialise import initialise
 from translate.networks.patch_anomaly import PatchDetector
@@ -40,7 +47,7 @@ from translate.networks.patch_heads import PatchHeads, draw_places
 from translate.networks.patchgan import PatchGANDiscriminator, PatchOutput
 from translate.networks.resnet import ResNetGenerator
 from translate.networks.style_encoder import StyleEncoder
-from translate.networks.stylegan import StyleJudge, StyleSampler
+from translate.networks.stylegan import StyleDiscriminator, StyleGenerator
 from translate.networks.unet import UNetGenerator
 from translate.networks.vqvae import Codec, VQVAENetwork
 
@@ -58,7 +65,7 @@ def build_network(config: VectorAutoencoderConfig) -> Autoencoder: ...
 @overload
 def build_network(config: VQVAENetworkConfig) -> VQVAENetwork: ...
 @overload
-def build_network(config: SamplerConfig) -> Sampler: ...
+def build_network(config: LatentGeneratorConfig) -> LatentGenerator: ...
 @overload
 def build_network(config: NetworkConfig) -> nn.Module: ...
 def build_network(config: NetworkConfig) -> nn.Module:
@@ -85,11 +92,11 @@ def build_network(config: NetworkConfig) -> nn.Module:
         case PatchAnomalyConfig():
             return PatchDetector(config)
         case DenseGeneratorConfig():
-            return DenseSampler(config)
+            return DenseGenerator(config)
         case ConvGeneratorConfig():
-            return ConvSampler(config)
+            return ConvGenerator(config)
         case StyleGeneratorConfig():
-            return StyleSampler(config)
+            return StyleGenerator(config)
 
 
 def example_inputs(
@@ -99,7 +106,7 @@ def example_inputs(
 
     On the device that is the default, such as ``with torch.device("meta")``.
     """
-    if isinstance(config, SamplerConfig):
+    if isinstance(config, LatentGeneratorConfig):
         latents = torch.randn(1, config.latent, generator=generator)
         return (latents, torch.zeros(1, dtype=torch.int64)) if config.num_classes else (latents,)
     return (torch.rand(1, config.in_channels, height, width, generator=generator) * 2 - 1,)
@@ -114,24 +121,24 @@ __all__ = [
     "Codec",
     "ConditionalResNet",
     "ConvAutoencoder",
-    "ConvJudge",
-    "ConvSampler",
+    "ConvDiscriminator",
+    "ConvGenerator",
     "DenseAutoencoder",
-    "DenseJudge",
-    "DenseSampler",
+    "DenseDiscriminator",
+    "DenseGenerator",
+    "Discriminator",
     "EfficientNetLite0",
     "Generator",
-    "Judge",
+    "LatentGenerator",
     "PatchDetector",
     "PatchGANDiscriminator",
     "PatchHeads",
     "PatchOutput",
     "ReconstructionDetector",
     "ResNetGenerator",
-    "Sampler",
+    "StyleDiscriminator",
     "StyleEncoder",
-    "StyleJudge",
-    "StyleSampler",
+    "StyleGenerator",
     "UNetGenerator",
     "VQVAENetwork",
     "build_network",

@@ -82,7 +82,7 @@ class EfficientNetLite0(nn.Module):
         Args:
             images: [N, 1 or 3, H, W] in [-1, 1].
             wide: Numbers of blocks whose expansion, behind its activation, is wanted; -1 for the stem. They have the
-                many channels that textures are told by.
+                many channels that textures are distinguished by.
             narrow: Numbers of blocks whose output is wanted.
 
         Returns:

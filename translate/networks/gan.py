@@ -25,9 +25,9 @@ from translate.config.networks import (
     ConvGeneratorConfig,
     DenseDiscriminatorConfig,
     DenseGeneratorConfig,
-    JudgeConfig,
+    DiscriminatorConfig,
+    LatentGeneratorConfig,
     Norm,
-    SamplerConfig,
 )
 
 EMBEDDING = 32  # numbers that stand for a class
@@ -35,10 +35,10 @@ CLASS_STD = 0.3  # with which the scales and shifts of classes start
 WIDEST = 8  # times the width
 
 
-class Sampler(nn.Module):
+class LatentGenerator(nn.Module):
     """Latents in, images out; dense and convolutional ones."""
 
-    config: SamplerConfig
+    config: LatentGeneratorConfig
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Images of latents.
@@ -53,7 +53,7 @@ class Sampler(nn.Module):
         raise NotImplementedError
 
 
-class DenseSampler(Sampler):
+class DenseGenerator(LatentGenerator):
     """Fully connected.
 
     Args:
@@ -99,7 +99,7 @@ class ClassNorm(nn.Module):
         return self.norm(x) * (1 + scale) + shift
 
 
-class ConvSampler(Sampler):
+class ConvGenerator(LatentGenerator):
     """A linear layer to a small square, then transposed convolutions that double it.
 
     Args:
@@ -138,7 +138,7 @@ class ConvSampler(Sampler):
         return x
 
 
-class Judge(nn.Module):
+class Discriminator(nn.Module):
     """Whole images in, one logit each out: positive for real.
 
     Args:
@@ -148,7 +148,7 @@ class Judge(nn.Module):
 
     layers: nn.Module
 
-    def __init__(self, config: JudgeConfig, *, num_features: int) -> None:
+    def __init__(self, config: DiscriminatorConfig, *, num_features: int) -> None:
         super().__init__()
         self.config = config
         self.head = nn.Linear(num_features, 1)
@@ -180,7 +180,7 @@ class Judge(nn.Module):
                 spectral_norm(module)
 
 
-class DenseJudge(Judge):
+class DenseDiscriminator(Discriminator):
     """Fully connected."""
 
     def __init__(self, config: DenseDiscriminatorConfig) -> None:
@@ -191,7 +191,7 @@ class DenseJudge(Judge):
         )
 
 
-class ConvJudge(Judge):
+class ConvDiscriminator(Discriminator):
     """Strided convolutions, the first without a norm."""
 
     def __init__(self, config: ConvDiscriminatorConfig) -> None:

@@ -26,7 +26,7 @@ from translate.blocks.style import (
     halved,
 )
 from translate.config.networks import StyleDiscriminatorConfig, StyleGeneratorConfig
-from translate.networks.gan import Sampler
+from translate.networks.gan import LatentGenerator
 
 LEAST = 4  # side of the learned constant
 MAPPING_RATE = 0.01  # factor on the learning rate of the mapping network
@@ -102,7 +102,7 @@ class SynthesisStage(nn.Module):
         return x, self.to_image(x, styles[:, len(self.convs)])
 
 
-class StyleSampler(Sampler):
+class StyleGenerator(LatentGenerator):
     """The generator.
 
     Styles of the layers are numbered from the coarsest: the first is that of 4 px, then two for each size, then that
@@ -181,18 +181,18 @@ class StyleSampler(Sampler):
                 image = enlarged(image) + self.alpha.to(added.dtype) * added
         return image
 
-    def styles(self, latents: Tensor, labels: Tensor | None = None, *, psi: float | Tensor = 1.0) -> Tensor:
+    def styles(self, latents: Tensor, labels: Tensor | None = None, *, truncation: float | Tensor = 1.0) -> Tensor:
         """Styles of every layer, [N, L, D].
 
         Args:
             latents: [N, D].
             labels: int64 [N], for a conditional one.
-            psi: How far from the mean style, 1 for as learned, 0 for the mean; or [L], one for each layer
+            truncation: How far from the mean style, 1 for as learned, 0 for the mean; or [L], one for each layer
                 (truncation; StyleGAN, appendix B).
         """
         styles = self.mapping(latents, labels)[:, None].expand(-1, self.num_layers, -1)
-        if isinstance(psi, Tensor) or psi != 1.0:
-            share = psi[:, None] if isinstance(psi, Tensor) else psi
+        if isinstance(truncation, Tensor) or truncation != 1.0:
+            share = truncation[:, None] if isinstance(truncation, Tensor) else truncation
             styles = self.mapping.average + share * (styles - self.mapping.average)
         return styles
 
@@ -211,7 +211,7 @@ class StyleSampler(Sampler):
         return self.synthesis(styles, noise=noise if noise is not None else "random" if self.training else "fixed")
 
 
-class StyleJudge(nn.Module):
+class StyleDiscriminator(nn.Module):
     """The discriminator: an entry for images at each size, residual stages, deviation of the batch, one logit.
 
     Args:
@@ -231,7 +231,7 @@ class StyleJudge(nn.Module):
         widths = config.widths
         self.sides = [LEAST * 2**number for number in range(len(widths))]
         self.entries = nn.ModuleList(EqualConv(config.channels, width, kernel_size=1) for width in widths)
-        self.stages = nn.ModuleList(JudgeStage(wide, narrow) for narrow, wide in itertools.pairwise(widths))
+        self.stages = nn.ModuleList(DiscriminatorStage(wide, narrow) for narrow, wide in itertools.pairwise(widths))
         self.deviation = BatchDeviation(config.group)
         self.last = EqualConv(widths[0] + 1, widths[0])
         self.dense = EqualLinear(widths[0] * LEAST**2, widths[0], activation=True)
@@ -262,7 +262,7 @@ class StyleJudge(nn.Module):
         return logits
 
 
-class JudgeStage(nn.Module):
+class DiscriminatorStage(nn.Module):
     """Two convolutions to half the size, beside a short way.
 
     Args:

@@ -1,9 +1,9 @@
-"""VQ-VAE (van den Oord et al., 2017): images to a small square of words from a learned codebook, and back.
+"""VQ-VAE (van den Oord et al., 2017): images to a small square of entries of a learned codebook, and back.
 
 Three parts: the codec (convolutions to one vector a place, and back), the codebook, and the prior, a transformer that
 says which code comes next. They are trained side by side and lie in one file.
 
-Shapes: N batch, C channels, S side of the images, s side of the codes, D numbers of a word, K words.
+Shapes: N batch, C channels, S side of the images, s side of the codes, D numbers of a codebook entry, K entries.
 """
 
 from __future__ import annotations

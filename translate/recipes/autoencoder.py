@@ -27,6 +27,7 @@ from translate.data.image_set import ImageSet
 from translate.inference.device import autocast
 from translate.losses import l2_loss
 from translate.networks import Autoencoder, build_network, initialise
+from translate.networks.modes import evaluating
 from translate.recipes.base import Batch, Exported, Recipe, Scratch, Update, adam, preprocessing
 
 LEAST_SIDE = 4  # of the smallest convolutional level
@@ -89,20 +90,22 @@ class VectorRecipe(Recipe):
         self.updates = (Update(name="ae", optimizer="ae", trains=("ae",), losses=(self.loss,)),)
 
     def loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
+        """The loss of a batch of images [N, C, S, S] in [-1, 1]: terms by name, each a scalar."""
         raise NotImplementedError
 
     def optimizers(self) -> dict[str, Optimizer]:
+        """Adam for each network, at the full learning rate."""
         return {"ae": adam(self.ae.parameters(), self.run)}
 
     def sample(self, nets: dict[str, nn.Module], batch: Batch, *, precision: Precision) -> dict[str, Tensor]:
+        """Images and their reconstructions, [N, C, S, S] in [-1, 1]."""
         network = nets["ae"]
-        was_training = network.training
-        with torch.inference_mode(), autocast(precision, batch["images"].device):
-            reconstructed = network.eval()(batch["images"])
-        network.train(was_training)
+        with evaluating(network), torch.inference_mode(), autocast(precision, batch["images"].device):
+            reconstructed = network(batch["images"])
         return {"image": batch["images"], "reconstruction": reconstructed}
 
     def exports(self) -> dict[str, Exported]:
+        """The weights files of a run, by sub-folder."""
         return {".": ("ae", learned_weights(self.network_config, name=self.run.out.resolve().name, data=self.data))}
 
 
@@ -114,8 +117,6 @@ class AE(VectorRecipe):
         data: The images, which decide channels and size.
     """
 
-    name = "ae"
-
     def __init__(self, config: AutoencoderConfig, data: ImageSet) -> None:
         self.config = config
         likelihood: Likelihood = "bernoulli" if config.loss == "bce" else "gaussian"
@@ -125,6 +126,7 @@ class AE(VectorRecipe):
         super().__init__(config, data, network)
 
     def loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
+        """Distance of reconstructions to the images; with ``denoise`` from noisy inputs (Vincent et al., 2008)."""
         images = batch["images"]
         noisy = images
         if self.config.denoise:
@@ -137,11 +139,9 @@ class AE(VectorRecipe):
         return {"bce": F.binary_cross_entropy_with_logits(raw.float(), (images + 1) / 2)}
 
     def validate(self, nets: dict[str, nn.Module], batch: Batch, *, precision: Precision) -> dict[str, Tensor]:
+        """The same distance on the validation split, without noise."""
         network = nets["ae"]
         assert isinstance(network, Autoencoder)
-        was_training = network.training
-        network.eval()
-        with autocast(precision, batch["images"].device):
+        with evaluating(network), autocast(precision, batch["images"].device):
             raw = network.decode(network.encode(batch["images"]).mean)
-        network.train(was_training)
         return self._distance(raw, batch["images"])

@@ -12,16 +12,26 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from translate.config.training import Precision, RunConfig
+from translate.config.methods import method_name
+from translate.config.training import (
+    DataConfig,
+    ImageSetConfig,
+    Precision,
+    RunConfig,
+    UnpairedDataConfig,
+)
 from translate.config.weights import Preprocessing, WeightsConfig
 from translate.data.batches import Wanted
+from translate.data.image_set import ImageSet
+from translate.data.paired import PairedImages
 from translate.data.store import Format
+from translate.data.unpaired import UnpairedImages
 from translate.recipes.growth import Stage
 from translate.recipes.schedule import learning_rate_factor
 
@@ -91,12 +101,20 @@ class TrainingData(Protocol):
     """What the engine reads from."""
 
     @property
+    def size(self) -> int:
+        """Side of the training crops, in pixels."""
+
+    @property
     def num_images(self) -> int:
         """Training images."""
 
     @property
+    def announcement(self) -> Sequence[str]:
+        """What is reported of the data before training starts."""
+
+    @property
     def formats(self) -> Sequence[Format]:
-        """What the images of each domain are brought to."""
+        """What the images of each domain are converted to."""
 
     @property
     def description(self) -> str:
@@ -134,7 +152,6 @@ class Recipe(ABC):
         remedies: What to try, by the kind of alarm (`translate.engine.detectors`).
     """
 
-    name: str
     command: str = "apply {} IMAGE -o OUT"
     nets: dict[str, nn.Module]
     ema_nets: tuple[str, ...] = ()
@@ -145,13 +162,38 @@ class Recipe(ABC):
     guessing_losses: Mapping[str, float] = MappingProxyType({})
     remedies: Mapping[str, str] = MappingProxyType(
         {
-            "nothing": "a lower weight of what keeps the output like the input, or another --init",
-            "inverted": "another --seed, or a higher weight of what keeps the output like the input",
+            "nothing": "a lower weight of the terms that keep the output like the input, or another --init",
+            "inverted": "another --seed, or a higher weight of the terms that keep the output like the input",
             "collapsed": "a lower --learning-rate, --r1-weight 1, or more images",
             "overpowered": "--r1-weight 1, a smaller --d-width, or more images",
             "not finite": "a lower --learning-rate, or --precision fp32",
         }
     )
+
+    @property
+    def name(self) -> str:
+        """The method, as ``translate train`` calls it."""
+        return method_name(self.config)  # type: ignore[attr-defined]  # each recipe has its own kind of configuration
+
+    @classmethod
+    def open_data(cls, config: Any, *, cache: Path | None = None) -> TrainingData:
+        """The data of a configuration, of the kind that its ``data`` describes.
+
+        Args:
+            config: The method's configuration.
+            cache: Folder for decoded images; none are kept by default.
+
+        Raises:
+            LayoutError, ConfigError: the data will not do; the message says why and what to change.
+        """
+        match config.data:
+            case DataConfig():
+                return PairedImages(config.data, cache=cache)
+            case UnpairedDataConfig():
+                return UnpairedImages(config.data, cache=cache)
+            case ImageSetConfig():
+                return ImageSet(config.data, cache=cache)
+        raise TypeError(f"{cls.__name__} has to say how {type(config.data).__name__} is opened")
 
     @abstractmethod
     def optimizers(self) -> dict[str, Optimizer]:

@@ -23,6 +23,7 @@ from translate.data.distort import distort
 from translate.data.unpaired import UnpairedImages
 from translate.inference.device import autocast
 from translate.networks import Classifier, initialise
+from translate.networks.modes import evaluating
 from translate.recipes.base import Batch, Exported, Recipe, Scratch, Update, adamw, preprocessing
 
 NO_CLASS = "none of them"
@@ -36,8 +37,6 @@ class Classification(Recipe):
         config: The configuration.
         data: The domains; their batches have a tensor for each class.
     """
-
-    name = "classifier"
 
     def __init__(self, config: ClassifierConfig, data: UnpairedImages) -> None:
         self.config, self.run, self.data = config, config.run, data
@@ -59,6 +58,7 @@ class Classification(Recipe):
         self.updates = (Update(name="c", optimizer="c", trains=("c",), losses=(self.loss,)),)
 
     def optimizers(self) -> dict[str, Optimizer]:
+        """Adam for each network, at the full learning rate."""
         return {"c": adamw(self.c.parameters(), self.run, weight_decay=self.config.weight_decay)}
 
     def _examples(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -70,6 +70,7 @@ class Classification(Recipe):
         return torch.cat(images), numbers.repeat_interleave(counts, output_size=total)
 
     def loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
+        """Cross-entropy over the two domains, and the class of distorted images where there is one."""
         images, labels = self._examples(batch)
         if self.config.colour_jitter:
             factors = (2 * torch.rand(len(images), 3, device=images.device) - 1) * self.config.colour_jitter
@@ -84,15 +85,14 @@ class Classification(Recipe):
     def sample(self, nets: dict[str, nn.Module], batch: Batch, *, precision: Precision) -> dict[str, Tensor]:
         """A column for each class; images that are taken for another class are dimmed."""
         network = nets["c"]
-        was_training = network.training
         images, labels = self._examples(batch)
-        with torch.inference_mode(), autocast(precision, images.device):
-            right = network.eval()(images).argmax(dim=1) == labels
-        network.train(was_training)
+        with evaluating(network), torch.inference_mode(), autocast(precision, images.device):
+            right = network(images).argmax(dim=1) == labels
         shown = torch.where(right.view(-1, 1, 1, 1), images, (images + 1) * 0.25 - 1)
         return dict(zip(self.classes.values(), shown.chunk(len(self.classes)), strict=True))
 
     def exports(self) -> dict[str, Exported]:
+        """The weights files of a run, by sub-folder."""
         config = WeightsConfig(
             kind="classifier",
             name=self.run.out.resolve().name,

@@ -1,15 +1,17 @@
 """CUT (Park et al., 2020): one direction, kept to its input by a contrastive loss over patches; and FastCUT.
 
-Networks: ``g`` translates, ``d`` judges, ``heads`` project features of ``g``. The input and, for the identity term, an
-image of the target domain go through ``g`` together, once; the features of that pass are the keys. Only the way
-down and half the residual blocks are computed again, for the features of the outputs. The generator's graph is made
-while the discriminator is updated and used for its own update, as in pix2pix.
-FastCUT is the same without the identity term, with a heavier contrastive loss and mirrored inputs.
+Networks: ``g`` translates, ``d`` discriminates, ``heads`` project features of ``g``. The input and, for the identity
+term, an image of the target domain go through ``g`` together, once; the features of that pass are the keys. Only the
+way down and half the residual blocks are computed again, for the features of the outputs. The generator's graph is
+made while the discriminator is updated and used for its own update, as in pix2pix. FastCUT is the same without the
+identity term, with a heavier contrastive loss and mirrored inputs.
 
 Shapes: N batch, C channels, H height, W width.
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +19,7 @@ from torch.optim import Optimizer
 
 from translate.config.base import ConfigError
 from translate.config.networks import PatchHeadsConfig, ResNetConfig
-from translate.config.training import CUTConfig, FastCUTConfig, Precision
+from translate.config.training import CUTConfig, Precision
 from translate.data.augment import diff_augment
 from translate.data.unpaired import UnpairedImages
 from translate.inference.translator import run_network
@@ -39,7 +41,7 @@ class CUT(Recipe):
     """The recipe.
 
     Args:
-        config: The configuration; a `FastCUTConfig` differs in its defaults alone.
+        config: The configuration, of ``cut`` or ``fastcut``.
         data: The two domains, which decide channels, depth and size.
 
     Raises:
@@ -49,8 +51,12 @@ class CUT(Recipe):
 
     kept = ("seen",)
 
+    @classmethod
+    def open_data(cls, config: CUTConfig, *, cache: Path | None = None) -> UnpairedImages:
+        """The data that this method learns from."""
+        return UnpairedImages(config.data, cache=cache, alike=True)
+
     def __init__(self, config: CUTConfig, data: UnpairedImages) -> None:
-        self.name = "fastcut" if isinstance(config, FastCUTConfig) else "cut"
         self.config, self.run, self.data = config, config.run, data
         domains = [(data.name_a, data.format_a, "a"), (data.name_b, data.format_b, "b")]
         source, target = domains if config.direction == "a2b" else domains[::-1]
@@ -60,7 +66,7 @@ class CUT(Recipe):
         if self.source_format.channels != channels:
             raise ConfigError(
                 f"{self.source_name} has {self.source_format.channels} channels and {self.target_name} {channels}: CUT "
-                "compares inputs with outputs and needs as many in both; translate cyclegan does not"
+                "compares inputs with outputs and needs the same number in both; cyclegan does not"
             )
         network = generator_config(config, size=data.size, in_channels=channels, out_channels=channels)
         assert isinstance(network, ResNetConfig)
@@ -95,16 +101,19 @@ class CUT(Recipe):
 
     @property
     def announcement(self) -> list[str]:
+        """What is reported before training starts."""
         other = "b2a" if self.config.direction == "a2b" else "a2b"
-        return [f"translating {self.source_name} to {self.target_name}; --direction {other} is the other way"]
+        return [f"translating {self.source_name} to {self.target_name}; --direction {other} is the reverse"]
 
     def advance(self, progress: Progress, optimizers: dict[str, Optimizer]) -> float:
+        """Set the learning rates, and decide whether this step compares mirrored inputs."""
         if self.config.flip_equivariance:
             generator = chance(seed=self.run.seed, stream=MIRROR, number=progress.images)
             self.mirrored = generator.random() < 0.5
         return super().advance(progress, optimizers)
 
     def optimizers(self) -> dict[str, Optimizer]:
+        """Adam for each network, at the full learning rate."""
         lazy = R1_EVERY if self.config.r1_weight else 0
         return {
             "g": adam([*self.g.parameters(), *self.heads.parameters()], self.run),
@@ -112,6 +121,7 @@ class CUT(Recipe):
         }
 
     def watched(self, batch: Batch, scratch: Scratch) -> dict[str, Watched]:
+        """What the generator made in a step, for the detectors."""
         if "seen" not in scratch:
             return {}
         source = batch[self.source]
@@ -134,24 +144,26 @@ class CUT(Recipe):
                 features = self.g.features(images.flip(-1))
         scratch |= {f"key_{number}": layer.detach() for number, layer in enumerate(features)}
 
-    def _judge(self, images: Tensor) -> list[Tensor]:
+    def _score(self, images: Tensor) -> list[Tensor]:
         """What d says of images, changed by chance where that was asked for: one tensor a scale."""
         return self.d(diff_augment(images, self.config.augment)).logits
 
     def d_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
+        """Adversarial loss of the discriminator on real and translated images, [N, C, S, S] in [-1, 1]."""
         self._translate(batch, scratch)
         real, fake = batch[self.target], scratch["fake"].detach().to(batch[self.target].dtype)
         if self.config.norm == "batch":  # statistics of real and fake must not mix
-            real_logits, fake_logits = self._judge(real), self._judge(fake)
+            real_logits, fake_logits = self._score(real), self._score(fake)
         else:
-            both = [scale.chunk(2) for scale in self._judge(torch.cat([real, fake]))]
+            both = [scale.chunk(2) for scale in self._score(torch.cat([real, fake]))]
             real_logits, fake_logits = [first for first, _ in both], [second for _, second in both]
         return {"d": discriminator_loss(real_logits, fake_logits, kind=self.config.adversarial)}
 
     def g_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
+        """Adversarial loss plus PatchNCE between inputs and outputs, and of the identity (Park et al., 2020, eq. 6)."""
         self._translate(batch, scratch)
         config, count = self.config, len(scratch["fake"])
-        terms = {"g_gan": generator_loss(self._judge(scratch["fake"]), kind=config.adversarial)}
+        terms = {"g_gan": generator_loss(self._score(scratch["fake"]), kind=config.adversarial)}
         queries = self.g.features(scratch["outputs"])
         keys = [scratch[f"key_{number}"] for number in range(len(queries))]
         if self.mirrored:
@@ -173,20 +185,24 @@ class CUT(Recipe):
         return terms
 
     def r1_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
+        """R1 penalty on real images of the target domain (Mescheder et al., 2018)."""
         real = batch[self.target].detach().requires_grad_()
-        return {"d_r1": self.config.r1_weight / 2 * r1_penalty(self._judge(real), real)}
+        return {"d_r1": self.config.r1_weight / 2 * r1_penalty(self._score(real), real)}
 
     def sample(self, nets: dict[str, nn.Module], batch: Batch, *, precision: Precision) -> dict[str, Tensor]:
+        """Columns of a sample grid, [N, C, S, S] in [-1, 1]."""
         # One by one, as the translator takes them: rounding depends on what else is in a batch.
         images = batch[self.source]
         outputs = torch.cat([run_network(nets["g"], image, precision=precision) for image in images.split(1)])
         return {self.source_name: images, f"to {self.target_name}": outputs}
 
     def validate(self, nets: dict[str, nn.Module], batch: Batch, *, precision: Precision) -> dict[str, Tensor]:
+        """Sliced Wasserstein distance between translations and the target domain."""
         images = [run_network(nets["g"], image, precision=precision) for image in batch[self.source].split(1)]
         return {"swd": sliced_wasserstein(torch.cat(images), batch[self.target])}
 
     def exports(self) -> dict[str, Exported]:
+        """The weights files of a run, by sub-folder."""
         source, target = file_names(self.source_name, self.target_name)
         config = translator_weights(
             self.generator_config,

@@ -1,17 +1,18 @@
-"""CycleGAN (Zhu et al., 2017): two translators that undo each other, each judged in its target domain; eq. 3.
+"""CycleGAN (Zhu et al., 2017): two translators that undo each other, each with a discriminator of its target; eq. 3.
 
-Networks: ``g_ab`` and ``g_ba`` translate, ``d_a`` and ``d_b`` judge. Each runs once for each role that it has in a
-step: an image's translation and the other domain's identity go through a generator together, and the discriminators see
-the translations that the generators were trained on. The two ways around are backpropagated one after the other, so
-that memory holds the activations of one of them.
-Differs from the published code in its default up-path (resize and convolution). With style codes each generator takes
-a code of its target domain, drawn at random on the way there; the way back and the identity take that of the image
-which they are to make.
+Networks: ``g_ab`` and ``g_ba`` translate, ``d_a`` and ``d_b`` discriminate. Each runs once for each role that it has
+in a step: an image's translation and the other domain's identity go through a generator together, and the
+discriminators see the translations that the generators were trained on. The two ways around are backpropagated one
+after the other, so that memory holds the activations of one of them. Differs from the published code in its default
+up-path (resize and convolution). With style codes each generator takes a code of its target domain, drawn at random
+on the way there; the way back and the identity take that of the image which they are to make.
 
 Shapes: N batch, C channels, H height, W width, D code.
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -49,16 +50,21 @@ class CycleGAN(Recipe):
             their channels.
     """
 
-    name = "cyclegan"
     kept = ("fake_a", "fake_b")
+
+    @classmethod
+    def open_data(cls, config: CycleGANConfig, *, cache: Path | None = None) -> UnpairedImages:
+        """The data that this method learns from."""
+        alike = config.identity_weight > 0 or config.residual  # without, each domain may keep its channels
+        return UnpairedImages(config.data, cache=cache, alike=alike)
 
     def __init__(self, config: CycleGANConfig, data: UnpairedImages) -> None:
         self.config, self.run, self.data = config, config.run, data
         channels_a, channels_b = data.format_a.channels, data.format_b.channels
         if config.identity_weight and channels_a != channels_b:
             raise ConfigError(
-                f"{data.name_a} has {channels_a} channels and {data.name_b} {channels_b}: an image of one is none of "
-                "the other, so give --identity-weight 0"
+                f"{data.name_a} has {channels_a} channels and {data.name_b} {channels_b}: the identity loss "
+                "needs the same number in both, so give --identity-weight 0"
             )
         self.configs = {
             "g_ab": generator_config(config, size=data.size, in_channels=channels_a, out_channels=channels_b),
@@ -93,9 +99,11 @@ class CycleGAN(Recipe):
 
     @property
     def announcement(self) -> list[str]:
+        """What is reported before training starts."""
         return [f"translating {self.data.name_a} to {self.data.name_b}, and back"]
 
     def optimizers(self) -> dict[str, Optimizer]:
+        """Adam for each network, at the full learning rate."""
         lazy = R1_EVERY if self.config.r1_weight else 0
         return {
             "g": adam([*self.g_ab.parameters(), *self.g_ba.parameters()], self.run),
@@ -103,6 +111,7 @@ class CycleGAN(Recipe):
         }
 
     def watched(self, batch: Batch, scratch: Scratch) -> dict[str, Watched]:
+        """What the generator made in a step, for the detectors."""
         return {
             name: Watched(source=batch[start], output=scratch[f"fake_{goal}"])
             for name, start, goal in (("g_ab", "a", "b"), ("g_ba", "b", "a"))
@@ -136,9 +145,9 @@ class CycleGAN(Recipe):
         else:
             fake, same = _run(forth, torch.cat([batch[start], batch[goal]]), both(drawn, own)).chunk(2)
         scratch[f"fake_{goal}"] = fake.detach()
-        judged = self._judge(goal, fake)
+        scored = self._score(goal, fake)
         terms = {
-            f"g_{there}_gan": generator_loss(judged, kind=config.adversarial),
+            f"g_{there}_gan": generator_loss(scored, kind=config.adversarial),
             f"cycle_{start}": config.cycle_weight * l1_loss(_run(back, fake, home), batch[start]),
         }
         if drawn is not None:
@@ -150,39 +159,44 @@ class CycleGAN(Recipe):
 
     # Discriminators
 
-    def _judge(self, domain: str, images: Tensor) -> list[Tensor]:
+    def _score(self, domain: str, images: Tensor) -> list[Tensor]:
         """What d_a or d_b says of images, changed by chance where that was asked for: one tensor a scale."""
         return self.nets[f"d_{domain}"](diff_augment(images, self.config.augment)).logits
 
     def d_a_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
+        """Adversarial loss of the discriminator of domain A."""
         return self._tell_apart(batch, scratch, domain="a")
 
     def d_b_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
+        """Adversarial loss of the discriminator of domain B."""
         return self._tell_apart(batch, scratch, domain="b")
 
     def _tell_apart(self, batch: Batch, scratch: Scratch, *, domain: str) -> dict[str, Tensor]:
         real = batch[domain]
         fake = self.pools[domain].exchange(scratch[f"fake_{domain}"]).to(real.dtype)
         if self.config.norm == "batch":
-            real_logits, fake_logits = self._judge(domain, real), self._judge(domain, fake)
+            real_logits, fake_logits = self._score(domain, real), self._score(domain, fake)
         else:
-            both = [scale.chunk(2) for scale in self._judge(domain, torch.cat([real, fake]))]
+            both = [scale.chunk(2) for scale in self._score(domain, torch.cat([real, fake]))]
             real_logits, fake_logits = [first for first, _ in both], [second for _, second in both]
         return {f"d_{domain}": discriminator_loss(real_logits, fake_logits, kind=self.config.adversarial)}
 
     def d_a_r1_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
+        """R1 penalty on real images of domain A."""
         return self._r1(batch, domain="a")
 
     def d_b_r1_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
+        """R1 penalty on real images of domain B."""
         return self._r1(batch, domain="b")
 
     def _r1(self, batch: Batch, *, domain: str) -> dict[str, Tensor]:
         real = batch[domain].detach().requires_grad_()
-        return {f"d_{domain}_r1": self.config.r1_weight / 2 * r1_penalty(self._judge(domain, real), real)}
+        return {f"d_{domain}_r1": self.config.r1_weight / 2 * r1_penalty(self._score(domain, real), real)}
 
     # What it shows and leaves
 
     def sample(self, nets: dict[str, nn.Module], batch: Batch, *, precision: Precision) -> dict[str, Tensor]:
+        """Columns of a sample grid, [N, C, S, S] in [-1, 1]."""
         style, seed = self.config.style_dim, self.run.seed
 
         def translated(network: str, images: Tensor, *, like: Tensor | None = None, seed: int = seed) -> Tensor:
@@ -202,8 +216,8 @@ class CycleGAN(Recipe):
         fake_b, fake_a = translated("g_ab", a), translated("g_ba", b)
         name_a, name_b = self.data.name_a, self.data.name_b
         others = {
-            name_a: {f"another {name_b}": translated("g_ab", a, seed=seed + 1)} if style else {},
-            name_b: {f"another {name_a}": translated("g_ba", b, seed=seed + 1)} if style else {},
+            name_a: {f"to {name_b}, other style": translated("g_ab", a, seed=seed + 1)} if style else {},
+            name_b: {f"to {name_a}, other style": translated("g_ba", b, seed=seed + 1)} if style else {},
         }
         return {
             name_a: a,
@@ -228,6 +242,7 @@ class CycleGAN(Recipe):
         return found
 
     def exports(self) -> dict[str, Exported]:
+        """The weights files of a run, by sub-folder."""
         data, alpha = self.data, self.config.data.alpha
         a, b = file_names(data.name_a, data.name_b)
         forth = translator_weights(
@@ -243,6 +258,7 @@ class CycleGAN(Recipe):
     # The pools
 
     def state_dict(self) -> dict[str, Tensor]:
+        """The image pools of earlier translations."""
         return {
             f"pool_{domain}.{name}": tensor
             for domain, pool in self.pools.items()
@@ -250,6 +266,7 @@ class CycleGAN(Recipe):
         }
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Put the image pools back."""
         device = next(self.g_ab.parameters()).device
         for domain, pool in self.pools.items():
             start = f"pool_{domain}."

@@ -19,13 +19,13 @@ from torch.optim import Optimizer
 
 from translate.blocks.keyed import keyed_normal
 from translate.config.base import ConfigError
-from translate.config.gans import GANConfig, gan_method
+from translate.config.gans import GANConfig
 from translate.config.networks import (
     ConvDiscriminatorConfig,
     ConvGeneratorConfig,
     DenseDiscriminatorConfig,
     DenseGeneratorConfig,
-    SamplerConfig,
+    LatentGeneratorConfig,
 )
 from translate.config.training import RunConfig
 from translate.data.augment import diff_augment
@@ -38,7 +38,14 @@ from translate.losses import (
     guessing_loss,
     r1_penalty,
 )
-from translate.networks import ConvJudge, DenseJudge, Judge, Sampler, build_network, initialise
+from translate.networks import (
+    ConvDiscriminator,
+    DenseDiscriminator,
+    Discriminator,
+    LatentGenerator,
+    build_network,
+    initialise,
+)
 from translate.recipes.base import R1_EVERY, Batch, Recipe, Scratch, Update, adam, lazy_r1
 from translate.recipes.sampling import Sampling
 
@@ -56,8 +63,8 @@ def halvings(size: int) -> int:
         size, found = size // 2, found + 1
     if found == 0:
         raise ConfigError(
-            f"--size {size}: convolutions double a small square, so the size must be even and 8 at least; "
-            "choose such as 28, 32, 64 or 96, or --body dense"
+            f"--size {size}: convolutions double a small square, so the size must be even and at least 8; "
+            "choose 28, 32, 64 or 96, for example, or --body dense"
         )
     return found
 
@@ -77,6 +84,7 @@ class Clipped(torch.optim.RMSprop):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
+        """Take a step, then clip every weight to ``[-bound, bound]`` (WGAN)."""
         loss = super().step(closure)
         if self.bound:
             for group in self.param_groups:
@@ -98,16 +106,15 @@ class GAN(Sampling):
 
     def __init__(self, config: GANConfig, data: ImageSet) -> None:
         super().__init__(config, data)
-        self.name = gan_method(config)
         self.config, self.run = config, config.run
         num_classes = len(self.class_names)
         channels, size = data.format.channels, data.size
         if config.body == "dense":
             hidden = config.hidden or (256, 512)
-            self.network_config: SamplerConfig = DenseGeneratorConfig(
+            self.network_config: LatentGeneratorConfig = DenseGeneratorConfig(
                 channels=channels, size=size, num_classes=num_classes, latent=config.latent, hidden=hidden
             )
-            self.d: Judge = DenseJudge(
+            self.d: Discriminator = DenseDiscriminator(
                 DenseDiscriminatorConfig(channels=channels, size=size, num_classes=num_classes, hidden=hidden[::-1])
             )
         else:
@@ -121,7 +128,7 @@ class GAN(Sampling):
                 num_upsamplings=levels,
                 norm=config.norm or "batch",
             )
-            self.d = ConvJudge(
+            self.d = ConvDiscriminator(
                 ConvDiscriminatorConfig(
                     channels=channels,
                     size=size,
@@ -131,7 +138,7 @@ class GAN(Sampling):
                     norm=config.d_norm or "batch",
                 )
             )
-        self.g: Sampler = build_network(self.network_config)
+        self.g: LatentGenerator = build_network(self.network_config)
         for network in (self.g, self.d):
             initialise(network, kind=config.run.init)
         if config.d_norm == "spectral":
@@ -169,6 +176,7 @@ class GAN(Sampling):
         return tuple(updates)
 
     def optimizers(self) -> dict[str, Optimizer]:
+        """Adam, or RMSprop with clipped weights (WGAN), for each network at the full learning rate."""
         config, run = self.config, self.run
         d_run = replace(run, learning_rate=run.learning_rate * config.d_rate)
         lazy = R1_EVERY if config.r1_weight else 0
@@ -178,7 +186,7 @@ class GAN(Sampling):
                 "d": _rmsprop(self.d.parameters(), d_run, bound=config.clip),
             }
         if config.clip:
-            raise ConfigError("--clip goes with --optimizer rmsprop, as published")
+            raise ConfigError("--clip requires --optimizer rmsprop, as published")
         return {"g": adam(self.g.parameters(), run), "d": adam(self.d.parameters(), d_run, lazy=lazy)}
 
     # The step
@@ -187,10 +195,11 @@ class GAN(Sampling):
         """Images of the step's latents, and of the classes of its real images."""
         return self.g(keyed_normal(scratch["keys"], self.latent), self._labels(batch))
 
-    def _judge(self, images: Tensor, labels: Tensor | None) -> Tensor:
+    def _score(self, images: Tensor, labels: Tensor | None) -> Tensor:
         return self.d(diff_augment(images, self.config.augment), labels)
 
     def d_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
+        """Adversarial loss of the discriminator on real and generated images, and of wrong labels."""
         scratch["fake"] = self._fake(batch, scratch)
         scratch["seen"] = scratch["fake"].detach()
         real, fake, labels = batch["images"], scratch["seen"], self._labels(batch)
@@ -198,33 +207,36 @@ class GAN(Sampling):
         if self.config.mismatch_weight:
             losses["mismatch"] = self.config.mismatch_weight * self._mismatch_loss(real, labels)
         if self.mixes:  # statistics of real and fake must not mix
-            real_logits, fake_logits = self._judge(real, labels), self._judge(fake, labels)
+            real_logits, fake_logits = self._score(real, labels), self._score(fake, labels)
         else:
             twice = None if labels is None else torch.cat([labels, labels])
-            real_logits, fake_logits = self._judge(torch.cat([real, fake.to(real.dtype)]), twice).chunk(2)
+            real_logits, fake_logits = self._score(torch.cat([real, fake.to(real.dtype)]), twice).chunk(2)
         return {"d": discriminator_loss(real_logits, fake_logits, kind=self.config.adversarial), **losses}
 
     def _mismatch_loss(self, real: Tensor, labels: Tensor | None) -> Tensor:
-        """Of real images under the name of another class, which are to be judged as if they were generated."""
+        """Of real images under the name of another class, which count as if they were generated."""
         assert labels is not None
         count = len(self.class_names)
         others = (labels + torch.randint(1, count, labels.shape, device=labels.device)) % count
-        return discriminator_fake_loss(self._judge(real, others), kind=self.config.adversarial)
+        return discriminator_fake_loss(self._score(real, others), kind=self.config.adversarial)
 
     def penalty_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
+        """Gradient penalty between real and generated images (Gulrajani et al., 2017, eq. 3)."""
         labels = self._labels(batch)
         with torch.no_grad():
             fake = scratch["seen"] if "seen" in scratch else self._fake(batch, scratch)
-        penalty = gradient_penalty(lambda images: self._judge(images, labels), batch["images"], fake)
+        penalty = gradient_penalty(lambda images: self._score(images, labels), batch["images"], fake)
         return {"penalty": self.config.penalty_weight * penalty}
 
     def g_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
+        """Adversarial loss of the generator."""
         fake = scratch["fake"] if "fake" in scratch and scratch["fake"].requires_grad else self._fake(batch, scratch)
-        return {"g": generator_loss(self._judge(fake, self._labels(batch)), kind=self.config.adversarial)}
+        return {"g": generator_loss(self._score(fake, self._labels(batch)), kind=self.config.adversarial)}
 
     def r1_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
+        """R1 penalty on real images (Mescheder et al., 2018)."""
         real = batch["images"].detach().requires_grad_()
-        return {"d_r1": self.config.r1_weight / 2 * r1_penalty(self._judge(real, self._labels(batch)), real)}
+        return {"d_r1": self.config.r1_weight / 2 * r1_penalty(self._score(real, self._labels(batch)), real)}
 
 
 def _rmsprop(parameters: Iterable[nn.Parameter], run: RunConfig, *, bound: float) -> Optimizer:

@@ -42,7 +42,7 @@ def generator_config(
     """
     if config.residual and in_channels != out_channels:
         raise ConfigError(
-            f"--residual changes an input into an output, and they have {in_channels} and {out_channels} channels: "
+            f"--residual needs the same number of channels in input and output, not {in_channels} and {out_channels}: "
             "leave it out"
         )
     if not isinstance(config, CUTConfig) and config.generator == "unet":

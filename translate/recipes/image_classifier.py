@@ -22,6 +22,7 @@ from translate.data.augment import diff_augment
 from translate.data.image_set import ImageSet
 from translate.inference.device import autocast
 from translate.networks import Classifier, initialise
+from translate.networks.modes import evaluating
 from translate.recipes.base import Batch, Exported, Recipe, Scratch, Update, adamw, preprocessing
 
 TURNS = ("upright", "a quarter turn", "upside down", "three quarter turns")
@@ -38,7 +39,6 @@ class ImageClassification(Recipe):
         ConfigError: there are no labels, or fewer than two classes.
     """
 
-    name = "classifier"
     command = "info {}"
 
     def __init__(self, config: ImageClassifierConfig, data: ImageSet) -> None:
@@ -48,8 +48,8 @@ class ImageClassification(Recipe):
         if len(self.class_names) < 2:
             what = "one class" if self.class_names else "no labels"
             raise ConfigError(
-                f"{config.data.root} has {what}: put the images into one folder a class, give idx or .npz files with "
-                "labels, or learn --task rotations"
+                f"{config.data.root} has {what}: put the images into one folder per class, give idx or .npz files with "
+                "labels, or use --task rotations"
             )
         self.network_config = ClassifierNetworkConfig(
             in_channels=data.format.channels,
@@ -67,9 +67,11 @@ class ImageClassification(Recipe):
         self.updates = (Update(name="c", optimizer="c", trains=("c",), losses=(self.loss,)),)
 
     def optimizers(self) -> dict[str, Optimizer]:
+        """Adam for each network, at the full learning rate."""
         return {"c": adamw(self.c.parameters(), self.run, weight_decay=self.config.weight_decay)}
 
     def loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
+        """Cross-entropy over classes or quarter turns, with label smoothing."""
         images = diff_augment(batch["images"], self.config.augment)
         if self.turns:
             turns = torch.arange(len(images), device=images.device) % len(TURNS)
@@ -82,13 +84,12 @@ class ImageClassification(Recipe):
     def sample(self, nets: dict[str, nn.Module], batch: Batch, *, precision: Precision) -> dict[str, Tensor]:
         """The images, and those of them that it is sure of, at least nine tenths; the others are dimmed."""
         network, images = nets["c"], batch["images"]
-        was_training = network.training
-        with torch.inference_mode(), autocast(precision, images.device):
-            sure = network.eval()(images).softmax(dim=1).amax(dim=1) > 0.9
-        network.train(was_training)
+        with evaluating(network), torch.inference_mode(), autocast(precision, images.device):
+            sure = network(images).softmax(dim=1).amax(dim=1) > 0.9
         return {"image": images, "sure": torch.where(sure.view(-1, 1, 1, 1), images, (images + 1) * 0.25 - 1)}
 
     def exports(self) -> dict[str, Exported]:
+        """The weights files of a run, by sub-folder."""
         config = WeightsConfig(
             kind="classifier",
             name=self.run.out.resolve().name,

@@ -12,6 +12,7 @@ Shapes: N batch, C channels, H height, W width.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -55,8 +56,14 @@ class Pix2Pix(Recipe):
         data: The pairs, found or derived, which decide channels, depth and size.
     """
 
-    name = "pix2pix"
     kept = ("seen",)
+
+    @classmethod
+    def open_data(cls, config: Pix2PixConfig, *, cache: Path | None = None) -> PairedImages | DerivedPairs:
+        """The data that this method learns from."""
+        if config.derive is None:
+            return PairedImages(config.data, cache=cache)
+        return DerivedPairs(config.data, config.derive, cache=cache)
 
     def __init__(self, config: Pix2PixConfig, data: PairedImages | DerivedPairs) -> None:
         self.config, self.run, self.data = config, config.run, data
@@ -90,8 +97,8 @@ class Pix2Pix(Recipe):
             self.guessing_losses = {"d": guessing}
         self.remedies = {
             **Recipe.remedies,
-            "nothing": "a higher --reconstruction-weight, or look whether A and B are the same images",
-            "inverted": "a higher --reconstruction-weight, or look whether the pairs are pairs",
+            "nothing": "a higher --reconstruction-weight, or check whether A and B are the same images",
+            "inverted": "a higher --reconstruction-weight, or check whether the pairs match",
             "collapsed": "--generator resnet, a smaller --depth, or a higher --reconstruction-weight",
         }
 
@@ -102,16 +109,16 @@ class Pix2Pix(Recipe):
         target = self.data.target_format
         if target.encoding is not None or target.channels not in (1, 3):
             what = f"{target.channels} channels" if target.channels not in (1, 3) else "measured values"
-            raise ConfigError(
-                f"--perceptual-weight is for outputs that are grey or RGB, and these have {what}: leave it out"
-            )
+            raise ConfigError(f"--perceptual-weight is for grey or RGB outputs, and these have {what}: leave it out")
         return pretrained_features(border="reflect")
 
     def optimizers(self) -> dict[str, Optimizer]:
+        """Adam for each network, at the full learning rate."""
         lazy = R1_EVERY if self.config.r1_weight else 0
         return {"g": adam(self.g.parameters(), self.run), "d": adam(self.d.parameters(), self.run, lazy=lazy)}
 
     def watched(self, batch: Batch, scratch: Scratch) -> dict[str, Watched]:
+        """What the generator made in a step, for the detectors."""
         if "seen" not in scratch:
             return {}
         return {"g": Watched(source=batch["source"], output=scratch["seen"], target=batch["target"])}
@@ -131,34 +138,39 @@ class Pix2Pix(Recipe):
             scratch["seen"] = scratch["fake"][: len(source)].detach()
         return scratch["fake"]
 
-    def _judge(self, batch: Batch, images: Tensor) -> PatchOutput:
+    def _score(self, batch: Batch, images: Tensor) -> PatchOutput:
         """Of outputs, or of twice as many by two codes of each input."""
         source = batch["source"]
         source = torch.cat([source] * (len(images) // len(source))) if len(images) > len(source) else source
         return self.d(torch.cat([source, images], dim=1))
 
     def d_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
+        """Adversarial loss of the discriminator on pairs of input and target, and of input and output."""
         fake = self._fake(batch, scratch).detach()
         if self.config.norm == "batch":  # statistics of real and fake must not mix
-            fake_logits, real_logits = self._judge(batch, fake).logits, self._judge(batch, batch["target"]).logits
+            fake_logits, real_logits = (
+                self._score(batch, fake).logits,
+                self._score(batch, batch["target"]).logits,
+            )
         else:
             images = torch.cat([batch["target"], fake.to(batch["target"].dtype)])
-            both = [scale.split([len(scale) - len(fake), len(fake)]) for scale in self._judge(batch, images).logits]
+            both = [scale.split([len(scale) - len(fake), len(fake)]) for scale in self._score(batch, images).logits]
             real_logits, fake_logits = [real for real, _ in both], [fake for _, fake in both]
         return {"d": discriminator_loss(real_logits, fake_logits, kind=self.config.adversarial)}
 
     def g_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
+        """Adversarial and reconstruction loss (Isola et al., 2017, eq. 4), and what else has a weight."""
         fake = self._fake(batch, scratch)
-        judged, count = self._judge(batch, fake), len(batch["source"])
+        scored, count = self._score(batch, fake), len(batch["source"])
         terms = {
-            "g_gan": generator_loss(judged.logits, kind=self.config.adversarial),
+            "g_gan": generator_loss(scored.logits, kind=self.config.adversarial),
             f"g_{self.config.reconstruction}": self.config.reconstruction_weight
             * self.reconstruction(fake[:count], batch["target"]),
         }
         if self.config.feature_matching_weight:
             with torch.no_grad():
-                real = self._judge(batch, batch["target"]).features
-            made = [[layer[:count] for layer in scale] for scale in judged.features]
+                real = self._score(batch, batch["target"]).features
+            made = [[layer[:count] for layer in scale] for scale in scored.features]
             terms["g_features"] = self.config.feature_matching_weight * feature_matching_loss(real, made)
         if self.features is not None:
             features = self.features.to(fake.device)
@@ -175,24 +187,26 @@ class Pix2Pix(Recipe):
         return terms
 
     def r1_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
+        """R1 penalty on real pairs (Mescheder et al., 2018)."""
         pairs = torch.cat([batch["source"], batch["target"]], dim=1).requires_grad_()
         return {"d_r1": self.config.r1_weight / 2 * r1_penalty(self.d(pairs).logits, pairs)}
 
     def sample(self, nets: dict[str, nn.Module], batch: Batch, *, precision: Precision) -> dict[str, Tensor]:
+        """Columns of a sample grid, [N, C, S, S] in [-1, 1]."""
         g, images, style = nets["g"], batch["source"], self.config.style_dim
         if not style:
             outputs = {"output": self._outputs(g, images, precision=precision)}
         else:
             codes = {
                 "output": random_code(style, seed=self.run.seed),
-                "another": random_code(style, seed=self.run.seed + 1),
+                "other style": random_code(style, seed=self.run.seed + 1),
             }
             outputs = {
                 name: self._outputs(g, images, codes=[code.to(images.device)] * len(images), precision=precision)
                 for name, code in codes.items()
             }
             found = [example_code(g, target, precision=precision) for target in batch["target"].split(1)]
-            outputs["like target"] = self._outputs(g, images, codes=found, precision=precision)
+            outputs["target style"] = self._outputs(g, images, codes=found, precision=precision)
         shown = in_class_colours(images) if self.data.source_format.labels else images
         return {"input": shown, **outputs, "target": batch["target"]}
 
@@ -212,6 +226,7 @@ class Pix2Pix(Recipe):
         return {"l1": l1_loss(self._outputs(nets["g"], batch["source"], precision=precision), batch["target"])}
 
     def exports(self) -> dict[str, Exported]:
+        """The weights files of a run, by sub-folder."""
         config = translator_weights(
             self.generator_config,
             name=self.run.out.resolve().name,

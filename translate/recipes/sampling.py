@@ -12,12 +12,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from translate.config.base import ConfigError
-from translate.config.networks import SamplerConfig
+from translate.config.networks import LatentGeneratorConfig
 from translate.config.training import ImageSetConfig, Precision
 from translate.config.weights import Domains, WeightsConfig
 from translate.data.image_set import ImageSet
 from translate.inference.device import autocast
 from translate.metrics.sliced_wasserstein import sliced_wasserstein
+from translate.networks.modes import evaluating
 from translate.recipes.base import Batch, Exported, Recipe, Scratch, Watched, preprocessing
 
 MOST_COLUMNS = 10  # of a sample grid
@@ -35,7 +36,7 @@ class SamplingConfig(Protocol):
 
 
 class Sampling(Recipe):
-    """A generator ``g`` of images from random numbers; a recipe adds who judges them.
+    """A generator ``g`` of images from random numbers; a recipe adds a discriminator.
 
     Args:
         config: The configuration.
@@ -51,7 +52,7 @@ class Sampling(Recipe):
 
     kept = ("seen",)
     command = "sample {} -o OUT.png"
-    network_config: SamplerConfig
+    network_config: LatentGeneratorConfig
 
     def __init__(self, config: SamplingConfig, data: ImageSet) -> None:
         self.conditional, self.latent, self.data = config.conditional, config.latent, data
@@ -59,12 +60,13 @@ class Sampling(Recipe):
 
     @property
     def announcement(self) -> list[str]:
+        """What is reported before training starts."""
         unscored = [] if len(self.data.part("val")) else ["no validation images: best/ is not kept (--hold-out 0.05)"]
         if not self.conditional:
             return unscored
         counts = zip(self.class_names, self.data.class_counts, strict=True)
         lonely = [name for name, count in counts if count == 1]
-        heart = [f"class {', '.join(lonely)} has one image, which will be learned by heart"] if lonely else []
+        heart = [f"class {', '.join(lonely)} has one image, which will be memorised"] if lonely else []
         return [*unscored, *heart]
 
     def _labels(self, batch: Batch) -> Tensor | None:
@@ -79,17 +81,14 @@ class Sampling(Recipe):
         """Images of fixed latents, [count, C, S, S]."""
         generator = torch.Generator().manual_seed(self.run.seed)
         latents = torch.randn(count, self.latent, generator=generator).to(device)
-        was_training = network.training
-        with torch.inference_mode():
-            made = network.eval()(latents, labels).float()
-        network.train(was_training)
-        return made
+        with evaluating(network), torch.inference_mode():
+            return network(latents, labels).float()
 
     def sample(self, nets: dict[str, nn.Module], batch: Batch, *, precision: Precision) -> dict[str, Tensor]:
         """A column for each class, or three of no class; always of the same latents."""
         real = batch["images"]
         rows = len(real)
-        headings = self.class_names[:MOST_COLUMNS] or ("sample", "another", "and another")
+        headings = self.class_names[:MOST_COLUMNS] or ("sample 1", "sample 2", "sample 3")
         count = rows * len(headings)
         labels = None
         if self.conditional:
@@ -108,11 +107,13 @@ class Sampling(Recipe):
         return {"sliced_wasserstein": sliced_wasserstein(made, real)}
 
     def watched(self, batch: Batch, scratch: Scratch) -> dict[str, Watched]:
+        """What the generator made in a step, for the detectors."""
         if "seen" not in scratch:
             return {}
         return {"g": Watched(output=scratch["seen"], target=batch["images"])}
 
     def exports(self) -> dict[str, Exported]:
+        """The weights files of a run, by sub-folder."""
         config = WeightsConfig(
             kind="generator",
             name=self.run.out.resolve().name,
@@ -129,13 +130,13 @@ def _classes(data: ImageSet) -> tuple[str, ...]:
     names = data.class_names
     if not names:
         raise ConfigError(
-            f"{data.config.root} has no labels, which --conditional needs: put the images into one folder a class, "
+            f"{data.config.root} has no labels, which --conditional needs: put the images into one folder per class, "
             "give idx or .npz files with labels, --attribute for CelebA, --label-column of a .csv that has several, or "
             "leave out --conditional"
         )
     counts = data.class_counts
     if sum(count > 0 for count in counts) < 2:
-        raise ConfigError(f"{data.config.root} has one class: there is nothing to ask for, leave out --conditional")
+        raise ConfigError(f"{data.config.root} has only one class: leave out --conditional")
     if missing := [name for name, count in zip(names, counts, strict=True) if not count]:
         raise ConfigError(
             f"{data.config.root} has no training images of class {missing[0]!r}: add some, or name the others with "

@@ -9,6 +9,8 @@ Shapes: N batch, C channels, H height, W width, K classes.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -56,7 +58,10 @@ class Segmentation(Recipe):
         ConfigError: the label maps are not RGB, or the size does not suit the network.
     """
 
-    name = "segmentation"
+    @classmethod
+    def open_data(cls, config: SegmentationConfig, *, cache: Path | None = None) -> PairedImages:
+        """The data that this method learns from."""
+        return PairedImages(config.data, cache=cache, nearest_target=True)
 
     def __init__(self, config: SegmentationConfig, data: PairedImages) -> None:
         self.config, self.run, self.data = config, config.run, data
@@ -89,6 +94,7 @@ class Segmentation(Recipe):
         self.updates = (Update(name="g", optimizer="g", trains=("g",), losses=(self.loss,)),)
 
     def optimizers(self) -> dict[str, Optimizer]:
+        """Adam for each network, at the full learning rate."""
         return {"g": adam(self.nets["g"].parameters(), self.run)}
 
     def _on(self, device: torch.device) -> Tensor:
@@ -96,6 +102,7 @@ class Segmentation(Recipe):
         return self.palette
 
     def loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
+        """Cross-entropy over the classes of every pixel."""
         return {"cross_entropy": F.cross_entropy(self.nets["g"](batch["source"]).float(), self._classes(batch))}
 
     def _classes(self, batch: Batch) -> Tensor:
@@ -107,6 +114,7 @@ class Segmentation(Recipe):
         return classes.masked_fill(highest < 0, -100)
 
     def sample(self, nets: dict[str, nn.Module], batch: Batch, *, precision: Precision) -> dict[str, Tensor]:
+        """Columns of a sample grid, [N, C, S, S] in [-1, 1]."""
         logits = run_network(nets["g"], batch["source"], precision=precision)
         palette = self._on(logits.device)
         colours = palette[logits.argmax(dim=1)].permute(0, 3, 1, 2)
@@ -114,10 +122,12 @@ class Segmentation(Recipe):
         return {"input": batch["source"], "classes": colours, "target": target}
 
     def validate(self, nets: dict[str, nn.Module], batch: Batch, *, precision: Precision) -> dict[str, Tensor]:
+        """Cross-entropy on the validation split."""
         logits = [run_network(nets["g"], image, precision=precision) for image in batch["source"].split(1)]
         return {"cross_entropy": F.cross_entropy(torch.cat(logits), self._classes(batch))}
 
     def exports(self) -> dict[str, Exported]:
+        """The weights files of a run, by sub-folder."""
         config = WeightsConfig(
             kind="segmenter",
             name=self.run.out.resolve().name,

@@ -54,20 +54,18 @@ class StyleTransfer(Recipe):
         LayoutError: there are no styles, or one cannot be used.
     """
 
-    name = "style"
-
     def __init__(self, config: StyleTransferConfig, data: ImageSet) -> None:
         self.config, self.run, self.data = config, config.run, data
         self.command = f"apply {{}} PHOTO -o OUT {'--style-image PAINTING' if config.any_style else '--style NAME'}"
         if data.format.channels != 3 or data.format.encoding is not None:
-            raise ConfigError(f"{config.data.root}: style transfer is for photographs in RGB")
+            raise ConfigError(f"{config.data.root}: style transfer needs RGB photographs")
         styles = find_styles(config.styles)
         if config.any_style:
             files = tuple(file for style in styles for file in style.files)
             if len(files) < FEWEST_STYLES:
                 raise ConfigError(
-                    f"--any-style learns from many images, and {config.styles} has {len(files)}: give "
-                    f"{FEWEST_STYLES} at the least, better hundreds; or leave it out, and each of them is a style"
+                    f"--any-style needs many images, and {config.styles} has {len(files)}: give at least "
+                    f"{FEWEST_STYLES}, preferably hundreds; or leave it out, and each of them is a style"
                 )
             styles = (Style(name=config.styles.name, files=files),)
         self.images = StyleImages(styles, size=config.style_size, max_bad=config.data.max_bad)
@@ -124,6 +122,7 @@ class StyleTransfer(Recipe):
 
     @property
     def announcement(self) -> list[str]:
+        """What is reported before training starts."""
         left_out = [f"left out: {reason}" for reason in self.images.left_out]
         if self.config.any_style:
             return [*left_out, f"{len(self.styles):,} images of styles"]
@@ -132,14 +131,17 @@ class StyleTransfer(Recipe):
         return [*left_out, f"{count}: {', '.join(names[:12])}{', ...' if len(names) > 12 else ''}"]
 
     def optimizers(self) -> dict[str, Optimizer]:
+        """Adam for each network, at the full learning rate."""
         return {"g": adam(self.g.parameters(), self.run)}
 
     def watched(self, batch: Batch, scratch: Scratch) -> dict[str, Watched]:
+        """What the generator made in a step, for the detectors."""
         if "made" not in scratch:
             return {}
         return {"g": Watched(source=batch["images"], output=scratch["made"])}
 
     def loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
+        """Style, content and smoothness losses (Johnson et al., 2016) of photographs, each in a style of its own."""
         images = batch["images"]
         draws = keyed_uniform(scratch["keys"], 3)
         chosen = (draws[:, 0] * len(self.styles)).long().clamp(max=len(self.styles) - 1)
@@ -185,6 +187,7 @@ class StyleTransfer(Recipe):
         return style_distances(wide, targets), content_distances(narrow, photo)
 
     def sample(self, nets: dict[str, nn.Module], batch: Batch, *, precision: Precision) -> dict[str, Tensor]:
+        """Columns of a sample grid, [N, C, S, S] in [-1, 1]."""
         step = -(-len(self.styles) // SHOWN)
         columns = {"photo": batch["images"]}
         for number in range(0, len(self.styles), step):
@@ -219,6 +222,7 @@ class StyleTransfer(Recipe):
         }
 
     def exports(self) -> dict[str, Exported]:
+        """The weights files of a run, by sub-folder."""
         config = WeightsConfig(
             kind="translator",
             name=self.run.out.resolve().name,

@@ -26,7 +26,7 @@ from translate.data.adaptive import adaptive_augment
 from translate.data.augment import diff_augment
 from translate.data.image_set import ImageSet
 from translate.losses import discriminator_loss, generator_loss, guessing_loss, path_length_penalty, r1_penalty
-from translate.networks import StyleJudge, StyleSampler
+from translate.networks import StyleDiscriminator, StyleGenerator
 from translate.recipes.base import R1_EVERY, Batch, Exported, Progress, Recipe, Scratch, Update, adam, lazy_r1
 from translate.recipes.growth import Growth, Stage
 from translate.recipes.sampling import Sampling
@@ -56,8 +56,6 @@ class StyleGAN(Sampling):
         ConfigError: a size that is no power of two, one smaller than that to grow from, or no two classes.
     """
 
-    name = "stylegan"
-
     def __init__(self, config: StyleGANConfig, data: ImageSet) -> None:
         super().__init__(config, data)
         self.config, self.run = config, config.run
@@ -65,10 +63,10 @@ class StyleGAN(Sampling):
             data.size = 2 ** (data.size.bit_length() - 1)
         size, channels, num_classes = data.size, data.format.channels, len(self.class_names)
         if not 8 <= size <= 1024:
-            raise ConfigError(f"--size {size}: 8 at least, and 1024 at most")
+            raise ConfigError(f"--size {size}: it must be 8 to 1024")
         if config.run.init != type(config.run).init:
             raise ConfigError(
-                f"--init {config.run.init}: the weights of a StyleGAN start with deviation 1, leave it out"
+                f"--init {config.run.init}: StyleGAN weights start with standard deviation 1, leave it out"
             )
         if config.grow == "on" and config.grow_from > size:
             raise ConfigError(f"--grow-from {config.grow_from} is larger than the images of {size} px")
@@ -82,8 +80,8 @@ class StyleGAN(Sampling):
             styling=config.styling,
             num_classes=num_classes,
         )
-        self.g = StyleSampler(self.network_config)
-        self.d = StyleJudge(
+        self.g = StyleGenerator(self.network_config)
+        self.d = StyleDiscriminator(
             StyleDiscriminatorConfig(
                 channels=channels, size=size, widths=widths(size, width=config.width), num_classes=num_classes
             )
@@ -129,32 +127,34 @@ class StyleGAN(Sampling):
 
     @property
     def announcement(self) -> list[str]:
+        """What is reported before training starts."""
         found, count = super().announcement, self.data.num_images
         width, height = self.data.found.size
         if self.config.data.size is None and min(width, height) != self.data.size:
             found.append(f"trained at {self.data.size} px, a power of two; the images have {width}x{height}")
         if self.run.start_from is not None and len(self.growth.sizes) > 1:
             found.append(
-                f"it begins at {self.growth.sizes[0]} px again, whatever size --start-from has grown to: --grow off "
-                "goes on at the full size"
+                f"growing restarts at {self.growth.sizes[0]} px, whatever size --start-from has grown to: --grow off "
+                "continues at the full size"
             )
         if count < FEW:
             found.append(
-                f"{count} images will be learned by heart: samples will be copies of them; --ada-target 0.6 and "
-                "--flip put that off, more images mend it"
+                f"{count} images will be memorised: samples will be copies of them; --ada-target 0.6 and "
+                "--flip delay that, more images prevent it"
             )
         total = self.run.images if self.run.images is not None else math.ceil(self.run.epochs * count)
         *_, last = self.growth.stages()
         if total <= last.start + last.fade:
             stage = self.growth.at(total - 1)
             found.append(
-                f"{total:,} images end the training at {stage.size} px; for all of {self.data.size} px give --images "
+                f"{total:,} images end the training at {stage.size} px; to train at {self.data.size} px give --images "
                 f"{last.start + last.fade + self.config.stay_images}, lower --stay-images and --fade-images, or "
                 "--grow off"
             )
         return found
 
     def optimizers(self) -> dict[str, Optimizer]:
+        """Adam for each network, at the full learning rate."""
         return {
             "g": adam(self.g.parameters(), self.run, lazy=PATH_EVERY if self.config.path_weight else 0),
             "d": adam(self.d.parameters(), self.run, lazy=R1_EVERY if self.config.r1_weight != 0 else 0),
@@ -170,10 +170,12 @@ class StyleGAN(Sampling):
     # Where it is
 
     def stage(self, progress: Progress) -> Stage:
+        """The training size and batch size after so many images (Karras et al., 2018)."""
         self.now = self.growth.at(progress.images)
         return self.now
 
     def advance(self, progress: Progress, optimizers: dict[str, Optimizer]) -> float:
+        """Set the learning rates, and the share of a size that is fading in."""
         alpha = self.stage(progress).alpha(progress.images)
         for network in (self.g, self.d):
             network.alpha.fill_(alpha)
@@ -183,12 +185,15 @@ class StyleGAN(Sampling):
 
     @property
     def made_size(self) -> int:
+        """Side of the images that are generated now."""
         return self.now.size or self.data.size
 
     def state_dict(self) -> dict[str, Tensor]:
+        """The mean path length and the state of the adaptive augmentation."""
         return {"path_mean": self.path_mean, "probability": self.probability, "signs": self.signs}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Put back what `state_dict` took."""
         self.path_mean, self.probability, self.signs = (
             state[name].clone() for name in ("path_mean", "probability", "signs")
         )
@@ -229,6 +234,7 @@ class StyleGAN(Sampling):
         return torch.lerp(enlarged(halved(images)), images, self.d.alpha.to(images.dtype))
 
     def d_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
+        """Non-saturating loss of the discriminator, on augmented images."""
         scratch["fake"] = self._fake(batch, scratch, follow=True)
         scratch["seen"] = scratch["fake"].detach()
         real, fake, labels = self._real(batch), scratch["seen"], self._labels(batch)
@@ -254,17 +260,20 @@ class StyleGAN(Sampling):
         self.signs = torch.where(due, 0.0, self.signs)
 
     def g_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
+        """Non-saturating loss of the generator."""
         fake = scratch["fake"] if "fake" in scratch and scratch["fake"].requires_grad else self._fake(batch, scratch)
         logits = self.d(self._changed(fake), self._labels(batch))
         return {"g": generator_loss(logits, kind="non-saturating")}
 
     def r1_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
+        """R1 penalty on real images, taken every 16 steps (Karras et al., 2020)."""
         # By the images as they are seen: sampling between pixels cannot be differentiated twice.
         real = self._changed(self._real(batch)).detach().requires_grad_()
         return {"d_r1": self.r1_weight / 2 * r1_penalty(self.d(real, self._labels(batch)), real)}
 
     def path_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
-        keys, labels = scratch["keys"][::2] + 1, self._labels(batch)  # other latents than those that were judged
+        """Path length regularisation (Karras et al., 2020, eq. 4)."""
+        keys, labels = scratch["keys"][::2] + 1, self._labels(batch)  # other latents than the discriminator saw
         styles = self._styles(keys, None if labels is None else labels[::2])
         images = self.g.synthesis(styles, noise=keyed_normal(keys, self.g.num_noise, stream=NOISE))
         if self.path_mean.device != images.device:
@@ -276,11 +285,12 @@ class StyleGAN(Sampling):
     # Pictures and scores
 
     def _made(self, network: nn.Module, count: int, *, labels: Tensor | None, device: torch.device) -> Tensor:
-        assert isinstance(network, StyleSampler)
+        assert isinstance(network, StyleGenerator)
         network.grown = self.made_size  # the average does not know
         return super()._made(network, count, labels=labels, device=device)
 
     def exports(self) -> dict[str, Exported]:
+        """The weights files of a run, by sub-folder."""
         ((_, config),) = super().exports().values()
         if self.made_size < self.network_config.size:
             config = replace(config, network=replace(self.network_config, grown=self.made_size))

@@ -8,6 +8,8 @@ Shapes: N batch, K samples, C channels, S side, D latents.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -24,6 +26,7 @@ from translate.losses import (
     reparameterised,
 )
 from translate.networks import Autoencoder
+from translate.networks.modes import evaluating
 from translate.recipes.autoencoder import VectorRecipe, body_config
 from translate.recipes.base import Batch, Progress, Scratch
 
@@ -59,7 +62,10 @@ class VAE(VectorRecipe):
         data: The images, which decide channels and size.
     """
 
-    name = "vae"
+    @classmethod
+    def open_data(cls, config: VAEConfig, *, cache: Path | None = None) -> ImageSet:
+        """The data that this method learns from."""
+        return ImageSet(config.data, cache=cache, binarise=config.binarise == "once")
 
     def __init__(self, config: VAEConfig, data: ImageSet) -> None:
         self.config = config
@@ -70,11 +76,13 @@ class VAE(VectorRecipe):
         self.beta = config.beta
 
     def advance(self, progress: Progress, optimizers: dict[str, Optimizer]) -> float:
+        """Set the learning rates and the weight of the KL term while it warms up."""
         warm = progress.images / self.config.warm_up if progress.images < self.config.warm_up else 1.0
         self.beta = self.config.beta * warm
         return super().advance(progress, optimizers)
 
     def loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
+        """Negative evidence lower bound per image in nats (Kingma and Welling, 2013), or the tighter one of IWAE."""
         images = batch["images"]
         if self.config.binarise == "always":
             images = 2 * torch.bernoulli((images + 1) / 2) - 1
@@ -95,22 +103,17 @@ class VAE(VectorRecipe):
         assert isinstance(network, Autoencoder)
         generator = torch.Generator().manual_seed(self.run.seed)
         latents = torch.randn(len(batch["images"]), self.config.latent, generator=generator)
-        was_training = network.training
-        with torch.inference_mode():
-            drawn = network.eval().to_images(network.decode(latents.to(batch["images"].device)))
-        network.train(was_training)
+        with evaluating(network), torch.inference_mode():
+            drawn = network.to_images(network.decode(latents.to(batch["images"].device)))
         return {**columns, "sample": drawn}
 
     def validate(self, nets: dict[str, nn.Module], batch: Batch, *, precision: Precision) -> dict[str, Tensor]:
         """The negative evidence lower bound, in fp32 and from the same draws each time."""
         network, images = nets["ae"], batch["images"]
         assert isinstance(network, Autoencoder)
-        was_training = network.training
-        network.eval()
-        with torch.random.fork_rng(devices=[images.device] if images.is_cuda else []):
+        with evaluating(network), torch.random.fork_rng(devices=[images.device] if images.is_cuda else []):
             torch.manual_seed(0)
             if self.config.binarise == "always":
                 images = 2 * torch.bernoulli((images + 1) / 2) - 1
             bound = importance_weighted_bound(importance_weights(network, images, num_samples=1)).mean()
-        network.train(was_training)
         return {"negative_elbo": -bound}

@@ -1,10 +1,10 @@
 """VQ-VAE (van den Oord et al., 2017) with a moving-average codebook, and beside it the prior of its codes.
 
-Three updates of one step: the codec learns to reconstruct and to stay near the words it is given; the codebook follows
-the vectors; the prior learns to tell the next code from those before it, from what the codec makes of the images at
-that moment. So one run leaves weights that can be sampled from.
+Three updates of one step: the codec learns to reconstruct and to stay near the codebook entries it is given; the
+codebook follows the vectors; the prior learns to predict the next code from those before it, from what the codec makes
+of the images at that moment. So one run leaves weights that can be sampled from.
 
-Shapes: N batch, C channels, S side, s side of the codes, D numbers of a word.
+Shapes: N batch, C channels, S side, s side of the codes, D numbers of a codebook entry.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from translate.data.image_set import ImageSet
 from translate.inference.device import autocast
 from translate.losses import l2_loss
 from translate.networks import Codec, CodePrior, initialise
+from translate.networks.modes import evaluating
 from translate.recipes.autoencoder import learned_weights
 from translate.recipes.base import Batch, Exported, Progress, Recipe, Scratch, Update, adam
 
@@ -37,7 +38,6 @@ class VQVAE(Recipe):
         ConfigError: the size cannot be halved as often as the codes need.
     """
 
-    name = "vqvae"
     kept = ("vectors", "codes")
     command = "reconstruct {} IMAGE -o OUT"
 
@@ -78,6 +78,7 @@ class VQVAE(Recipe):
         self.ema_nets = ("codec",) if config.run.ema_half_life else ()
 
     def optimizers(self) -> dict[str, Optimizer]:
+        """Adam for each network, at the full learning rate."""
         found: dict[str, Optimizer] = {
             "codec": adam(self.codec.parameters(), self.run),
             "codebook": MovingAverage(self.quantizer.parameters(), rate=1 - self.config.decay),
@@ -87,12 +88,14 @@ class VQVAE(Recipe):
         return found
 
     def advance(self, progress: Progress, optimizers: dict[str, Optimizer]) -> float:
+        """Set the learning rates, but that of the codebook, which is a moving average."""
         factor = super().advance(progress, optimizers)
         for group in optimizers["codebook"].param_groups:
             group["lr"] = group["initial_lr"]  # an average has no learning rate to lower
         return factor
 
     def codec_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
+        """Reconstruction and commitment loss (van den Oord et al., 2017, eq. 3)."""
         vectors = self.codec.encode(batch["images"]).float()
         words, codes = self.quantizer(vectors)
         scratch |= {"vectors": vectors.detach(), "codes": codes}
@@ -102,10 +105,12 @@ class VQVAE(Recipe):
         }
 
     def codebook_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
+        """Distance of the codebook entries to the latents that they stand for."""
         loss = codebook_loss(self.quantizer, scratch["vectors"], scratch["codes"], decay=self.config.decay)
         return {"perplexity": loss}
 
     def prior_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
+        """Cross-entropy of the next code, by the autoregressive prior."""
         assert self.prior is not None
         codes = scratch["codes"]
         return {"prior": F.cross_entropy(self.prior(codes).float().flatten(0, 1), codes.flatten())}
@@ -117,31 +122,27 @@ class VQVAE(Recipe):
         return codec, quantizer
 
     def sample(self, nets: dict[str, nn.Module], batch: Batch, *, precision: Precision) -> dict[str, Tensor]:
+        """Images, reconstructions, and samples of the prior."""
         codec, quantizer = self._parts(nets)
-        was_training = codec.training
-        codec.eval()
-        with torch.inference_mode(), autocast(precision, batch["images"].device):
+        parts = [codec] if self.prior is None else [codec, self.prior]
+        with evaluating(*parts), torch.inference_mode(), autocast(precision, batch["images"].device):
             reconstructed = codec.decode(quantizer.look_up(quantizer.codes(codec.encode(batch["images"]))))
             columns = {"image": batch["images"], "reconstruction": reconstructed.float()}
             if self.prior is not None:
                 generator = torch.Generator(device=batch["images"].device).manual_seed(self.run.seed)
-                self.prior.eval()
                 codes = self.prior.sample(len(batch["images"]), generator=generator)
-                self.prior.train()
                 columns["sample"] = codec.decode(quantizer.look_up(codes)).float()
-        codec.train(was_training)
         return columns
 
     def validate(self, nets: dict[str, nn.Module], batch: Batch, *, precision: Precision) -> dict[str, Tensor]:
+        """Mean squared error of the reconstructions of the validation split."""
         codec, quantizer = self._parts(nets)
-        was_training = codec.training
-        codec.eval()
-        with autocast(precision, batch["images"].device):
+        with evaluating(codec), autocast(precision, batch["images"].device):
             codes = quantizer.codes(codec.encode(batch["images"]))
             reconstructed = codec.decode(quantizer.look_up(codes))
-        codec.train(was_training)
         return {"mse": l2_loss(reconstructed, batch["images"])}
 
     def exports(self) -> dict[str, Exported]:
+        """The weights files of a run, by sub-folder."""
         config = learned_weights(self.network_config, name=self.run.out.resolve().name, data=self.data)
         return {".": (tuple(self.nets), config)}

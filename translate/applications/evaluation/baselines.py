@@ -23,7 +23,9 @@ def match_histograms(image: Tensor, reference: Tensor, *, levels: int = 255) -> 
     from kornia.contrib import histogram_matching  # 3 s: paid by those who use it
 
     if image.shape[:2] != reference.shape[:2] or len(image) != 1:
-        raise ValueError(f"expected two images of as many channels, got {tuple(image.shape)}, {tuple(reference.shape)}")
+        raise ValueError(
+            f"expected two images with equal channels, got {tuple(image.shape)} and {tuple(reference.shape)}"
+        )
     # All channels at once would be one histogram.
     planes = [histogram_matching(plane, wanted) for plane, wanted in zip(image[0], reference[0], strict=True)]
     return ((torch.stack(planes) * levels).round() / levels).clamp(0, 1)[None]

@@ -65,7 +65,7 @@ class Domain:
     side: str
     """Where it is, in words."""
     format: Format
-    """What its images are brought to before they are compared; transparency is laid over white."""
+    """What its images are converted to before they are compared; transparency is laid over white."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +144,7 @@ def find_data(
             return found
         pairs = sum(len(members) for members in partly.splits.values())
         if 2 * pairs >= min(sum(len(side) for side in sides) for sides in zip(*found.splits.values(), strict=True)):
-            raise LayoutError(f"{no_pairs} Or give --unpaired, to score them as two sets") from None
+            raise LayoutError(f"{no_pairs} Or use --unpaired to score them as two sets") from None
         return found
 
 
@@ -185,12 +185,12 @@ def open_data(
                 "images that the weights may have been trained on"
             )
         if split == "val":
-            notes.append("there is no test split: the val split is scored, by which weights may have been chosen")
+            notes.append("there is no test split: the val split is scored, which may have been used to select weights")
     elif split not in found.splits:
         raise ConfigError(f"{found.root} has no {split} split: it has {', '.join(found.splits)}")
     if weights.preprocessing.source is not None and weights.preprocessing.source.labels:
         if not isinstance(found, PairedData):
-            raise ConfigError(f"'{weights.name}' takes class ids, and these are two sets without pairs: give pairs")
+            raise ConfigError(f"'{weights.name}' takes class ids, and this is unpaired data: give pairs")
         found = with_ids(found, "a" if chosen == "a2b" else "b")
     wanted, said = _formats(found, weights, chosen)
     notes += said
@@ -227,7 +227,7 @@ def open_data(
 def _formats(
     found: PairedData | UnpairedData, weights: WeightsConfig, direction: Direction
 ) -> tuple[list[Format], list[str]]:
-    """What A and B are brought to: with the values and bands that the weights know, or else those found in the data."""
+    """What A and B become: with the values and bands that the weights know, or else those found in the data."""
     kinds = [
         replace(kind, channels=kind.channels if kind.dtype else 1 if kind.channels < 3 else 3) for kind in found.kinds
     ]
@@ -310,17 +310,17 @@ def _direction(
     if given is not None:
         if known and told is not None and given != told:
             raise ConfigError(
-                f"the domains are swapped: {translating}, {a_and_b}, and --direction {given} is the other way. Give "
+                f"the domains are swapped: {translating}, {a_and_b}, and --direction {given} is the reverse. Give "
                 f"--direction {told}, or --names {names[1]} {names[0]} if the names are wrong"
             )
         return given, []
     if told is not None:
-        return told, [] if known else [f"--direction {told}, since {translating}; that is all that the names say"]
+        return told, [] if known else [f"--direction {told}, inferred from one name: {translating}"]
     if trained is not None:
-        return trained, [f"--direction {trained}, in which '{weights.name}' was trained on a folder of this name"]
+        return trained, [f"--direction {trained}, as '{weights.name}' was trained on a folder of this name"]
     raise ConfigError(
-        f"which way cannot be told: {translating}, and {a_and_b}. Give --direction a2b or b2a, or say what A and B "
-        f"show: --names '{source}' '{target}'"
+        f"the direction is ambiguous: {translating}, and {a_and_b}. Give --direction a2b or b2a, or name A and B: "
+        f"--names '{source}' '{target}'"
     )
 
 
@@ -338,7 +338,7 @@ def _same(name: str, other: str) -> bool:
 def _check_channels(weights: WeightsConfig, source: Domain, target: Domain, direction: Direction) -> None:
     """Refuse a direction in which grey and colour are the wrong way round for the network."""
     if source.format.encoding is not None or target.format.encoding is not None:
-        return  # told image by image
+        return  # checked image by image
     network = weights.network
     takes, makes = network.in_channels, getattr(network, "out_channels", network.in_channels)
     colours = ["grey" if channels < 3 else "RGB" for channels in (takes, makes)]
@@ -346,7 +346,7 @@ def _check_channels(weights: WeightsConfig, source: Domain, target: Domain, dire
     if colours[0] != colours[1] and shown == colours[::-1]:
         other = "a2b" if direction == "b2a" else "b2a"
         raise ConfigError(
-            f"the domains are swapped: '{weights.name}' makes {colours[1]} of {colours[0]}, and --direction "
+            f"the domains are swapped: '{weights.name}' translates {colours[0]} to {colours[1]}, and --direction "
             f"{direction} is from {shown[0]} to {shown[1]} images. Give --direction {other}"
         )
 

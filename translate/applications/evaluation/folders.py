@@ -80,7 +80,7 @@ def open_folders(made: Path, real: Path, *, out: Path) -> tuple[ImageFolder, Ima
     if made.samefile(real):
         raise LayoutError(
             f"{made} and {real} are the same folder, and every distance would be 0",
-            "give the folder of the images to score, and then that of the real ones",
+            "give the folder of images to score first, then the folder of real images",
         )
     folders = _open(made, other=real, out=out), _open(real, other=made, out=out)
     _share_values(*folders)
@@ -97,15 +97,15 @@ def _share_values(made: ImageFolder, real: ImageFolder) -> None:
         return
     if None in (made.kind.dtype, real.kind.dtype) or made.kind.channels != real.kind.channels:
         raise LayoutError(
-            f"{made.name} holds {made.kind.describe()} and {real.name} {real.kind.describe()}: they have no scale in "
-            "common",
-            "save both in one way",
+            f"{made.name} holds {made.kind.describe()} and {real.name} {real.kind.describe()}: their value "
+            "ranges are not comparable",
+            "save both in the same format",
         )
     if real.kind.dtype in ("uint8", "uint16") and made.kind.dtype == real.kind.dtype:
         real.values = full_range(np.dtype(real.kind.dtype))
     else:
         real.values = find_range(read_sampled([ImageSource(path=path) for path in real.files])).values
-        real.notes.append(f"values from {real.values[0]:.10g} to {real.values[1]:.10g} are compared")
+        real.notes.append(f"values are compared over the range {real.values[0]:.10g} to {real.values[1]:.10g}")
     made.values = real.values
     if real.kind.channels not in (1, 3):
         seen = "the first 3 bands" if real.kind.channels > 3 else "the first band"
@@ -130,7 +130,7 @@ def _open(folder: Path, *, other: Path, out: Path) -> ImageFolder:
     notes = [*listed.passed_over, *(problem.what for problem in problems.found)]
     deeper = [path for path in headers if path.parent != folder]
     if deeper and len(deeper) < len(headers):
-        notes.append(f"{len(deeper)} of the {len(headers)} images of {folder.name} are in folders below it")
+        notes.append(f"{len(deeper)} of the {len(headers)} images of {folder.name} are in subfolders")
     return ImageFolder(
         folder=folder,
         files=tuple(headers),
@@ -168,10 +168,10 @@ def pairs_or_reason(made: ImageFolder, real: ImageFolder) -> tuple[dict[Path, Pa
     smaller = min(len(made.files), len(real.files))
     if len(pairs) < NEARLY_ALL * smaller:
         met = f"{len(pairs)} of {smaller}" if pairs else "none"
-        return {}, (f"{met} of the names in {made.name} and {real.name} meet: compared as two sets, not image by image")
+        return {}, (f"{met} of the names in {made.name} and {real.name} match: compared as two sets, not one by one")
     alone = [path for path in made.files if path not in pairs]
-    without = f"; {len(alone)} of {made.name} have no partner ({first_names(alone)})" if alone else ""
-    return pairs, f"{len(pairs)} images of {made.name} are also compared with the real image of their name{without}"
+    without = f"; {len(alone)} of {made.name} have no counterpart ({first_names(alone)})" if alone else ""
+    return pairs, f"{len(pairs)} images of {made.name} are also compared with the real image of the same name{without}"
 
 
 def matched_sizes(made: Picture, real: Picture, *, side: int | None) -> tuple[Picture, Picture] | None:
@@ -196,5 +196,5 @@ def common(made: ImageFolder, real: ImageFolder) -> tuple[Format, list[str]]:
         if side.format.channels < fmt.channels:
             notes.append(f"the images of {side.name} are grey: compared as RGB")
         if side.format.bits < fmt.bits:
-            notes.append(f"the images of {side.name} have 8 bits and the others 16: compared at 16, white as white")
+            notes.append(f"the images of {side.name} have 8 bits and the others 16: compared at 16 bits")
     return fmt, notes

@@ -26,7 +26,7 @@ def named_features(given: str) -> tuple[str, Path]:
     name, equals, path = given.partition("=")
     if not (name and equals and path):
         raise ConfigError(
-            f"{given}: name the network and the file of its weights, as inception_v3=inception_v3.pth; or "
+            f"{given}: give the network and its weights file, such as inception_v3=inception_v3.pth; or "
             f"{EfficientNetLite0.name}, which needs no file"
         )
     return name, Path(path)
@@ -62,6 +62,6 @@ def _tensors(path: Path) -> dict[str, torch.Tensor]:
     """The one network in a file of another project."""
     states = read_states(path)
     if len(states) > 1:
-        raise WeightsError(f"{path} holds several networks, {', '.join(states)}: save the one to take as a file alone")
+        raise WeightsError(f"{path} holds several networks, {', '.join(states)}: save the one to use in its own file")
     (tensors,) = states.values()
     return {key.removeprefix("module."): tensor for key, tensor in tensors.items()}

@@ -62,19 +62,19 @@ def left_out(values: dict[str, Measured], main: str) -> list[str]:
 
     Args:
         values: By candidate.
-        main: The candidate whose measures are told.
+        main: The candidate whose measures are reported.
     """
     notes = []
     read = sum(not math.isnan(value) for value in values[main]["l1"])
     for name, side in SMALLEST.items():
         measured = sum(map(math.isfinite, values[main][name])) if name in values[main] else read
         if measured < read:
-            notes.append(f"{MEASURES[name].title} is of {measured} of {read} images: the others are under {side} px")
+            notes.append(f"{MEASURES[name].title} covers {measured} of {read} images: the others are under {side} px")
     for candidate, row in values.items():
         if equal := sum(math.isinf(value) for value in row["psnr"]):
             compared = sum(not math.isnan(value) for value in row["psnr"])
             notes.append(
-                f"{candidate}: {equal} of {compared} images equal their targets, whose PSNR is infinite and left out"
+                f"{candidate}: {equal} of {compared} images equal their targets; their infinite PSNR is excluded"
             )
     return notes
 

@@ -53,12 +53,12 @@ MEASURES: dict[str, Measure] = {
     "coverage": Measure(title="coverage", better="higher", digits=3),
     "sliced_wasserstein": Measure(title="sliced Wasserstein", better="lower", digits=3),
     "likeness": Measure(title="MS-SSIM between images", better="as real", digits=3),
-    "nearest": Measure(title="nearest real image", better="as real", digits=3),
-    "domain": Measure(title="seen as target", better="higher", digits=3),
-    "edges": Measure(title="edges kept", better="higher", digits=3),
+    "nearest": Measure(title="NN distance to real", better="as real", digits=3),
+    "domain": Measure(title="classified as target", better="higher", digits=3),
+    "edges": Measure(title="edge agreement", better="higher", digits=3),
     "luminance_ssim": Measure(title="luminance SSIM", better="higher", digits=3),
 }
-"""All scores, in the order in which they are told."""
+"""All scores, in the order in which they are reported."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -147,7 +147,7 @@ def score_sets(
         scores=scores,
         values={**values[TRANSLATION], "target_probability": probability},
         ranking=[chance * max(0.0, kept) for chance, kept in zip(probability, edges, strict=True)],
-        ordered_by="probability of the target domain x edges kept",
+        ordered_by="probability of the target domain x edge agreement",
         notes=notes,
         features=space,
         classifier=accuracy,
@@ -203,25 +203,26 @@ def _notes(candidates: Candidates, space: FeatureSpace, accuracy: float, *, ceil
     assert isinstance(data.found, UnpairedData)
     if not data.held_out:
         notes.append(
-            "the classifier was trained on these very images: how often it is right, and what it says of outputs, "
-            "is too good"
+            "the classifier was trained on these very images: its accuracy and its scores of the outputs are too "
+            "optimistic"
         )
     elif accuracy < SWAPPED and space.num_outputs + space.num_targets >= FEW:
         notes.append(
-            f"the domain classifier is right on only {accuracy:.0%} of held-out real images, far below chance: "
-            f"{data.source.name} and {data.target.name} seem to be exchanged in this split or in that it learned from"
+            f"the domain classifier has an accuracy of only {accuracy:.0%} on held-out real images, far below chance: "
+            f"{data.source.name} and {data.target.name} seem to be swapped in this split or in its training split"
         )
     elif accuracy < UNRELIABLE:
         notes.append(
-            f"the domain classifier is right on only {accuracy:.0%} of held-out real images (50% is chance): small "
-            f"differences in 'seen as target' mean nothing; of real {data.target.name} images it sees {ceiling:.0%} so"
+            f"the domain classifier has an accuracy of only {accuracy:.0%} on held-out real images (chance: 50%): "
+            "small differences in 'classified as target' mean nothing; it classifies "
+            f"{ceiling:.0%} of real {data.target.name} images as target"
         )
     if not space.enough:
         notes.append(
             f"{space.num_outputs} outputs and {space.num_targets} real images are few for {space.num_features} "
-            "features: the Frechet distance says more of their number than of the images. Go by the kernel distance"
+            "features: the Frechet distance is biased by the number of images. Use the kernel distance"
         )
-    real = f"'{REAL}' is of real {data.target.name} images"
+    real = f"'{REAL}' scores real {data.target.name} images"
     distances = "distances of as many training images; " if floor else "no distances without a training split; "
-    notes.append(f"{real}: {distances}content against unrelated inputs, which is chance")
+    notes.append(f"{real}: {distances}content against unrelated inputs (chance level)")
     return notes

@@ -19,7 +19,7 @@ from translate.config.base import ConfigError, from_dict, to_dict
 from translate.config.networks import PatchGANConfig, ResNetConfig, StyleGeneratorConfig, UNetConfig
 from translate.config.training import Noise
 from translate.config.weights import Domains, Origin, Preprocessing, WeightsConfig
-from translate.networks import Generator, PatchGANDiscriminator, PatchOutput, StyleSampler, build_network
+from translate.networks import Generator, PatchGANDiscriminator, PatchOutput, StyleGenerator, build_network
 
 Statistics = Literal["running", "image"]
 PUBLISHED_SIZE = 256  # what both projects train on by default
@@ -104,9 +104,9 @@ def save_checked(network: nn.Module, config: WeightsConfig, path: Path) -> Path:
     """
     file = save_weights(network, config, path)
     written, _ = load_weights(file)
-    assert isinstance(network, Generator | PatchGANDiscriminator | StyleSampler)
+    assert isinstance(network, Generator | PatchGANDiscriminator | StyleGenerator)
     generator = torch.Generator().manual_seed(0)
-    if isinstance(network, StyleSampler):
+    if isinstance(network, StyleGenerator):
         given = torch.randn(2, network.config.latent, generator=generator)
     else:
         side = network.minimum_size
@@ -133,14 +133,14 @@ def _find(path: Path, states: Mapping[str, dict[str, Tensor]], key: str | None) 
     whole = {where: match for where, match in found if match.whole}
     if key is not None and whole:
         if key not in whole:
-            there = "leave it out, the file is one network" if "" in whole else f"choose of {', '.join(whole)}"
+            there = "leave it out, the file is one network" if "" in whole else f"choose from {', '.join(whole)}"
             raise WeightsError(f"{path} has no network at --key {key}: {there}")
         return whole[key], key
     if len(whole) > 1:
-        raise WeightsError(f"{path} holds several networks: choose one by --key, of {', '.join(whole)}")
+        raise WeightsError(f"{path} holds several networks: choose one with --key from {', '.join(whole)}")
     if not whole:
         nearest = max((match for _, match in found), key=lambda match: match.likeness)
-        raise WeightsError(f"{path} holds no network of a known architecture: {nearest.in_words()}")
+        raise WeightsError(f"{path} contains no network of a known architecture: {nearest.in_words()}")
     (where, match), *_ = whole.items()
     return match, where
 

@@ -49,12 +49,12 @@ def read_states(path: Path) -> dict[str, dict[str, Tensor]]:
             return {"": _read_safetensors(path)}
         raise WeightsError(f"{path} is {found}")
     if path.suffix.lower() == SAFETENSORS and not _is_pickle(head):
-        raise WeightsError(f"{path} is not a whole safetensors file: copy or download it again")
+        raise WeightsError(f"{path} is not a complete safetensors file: copy or download it again")
     content = _load(path, head)
     states = dict(_states(content))
     for state in states.values():
         if sum(tensor.numel() for tensor in state.values()) > path.stat().st_size:
-            raise WeightsError(f"{path} speaks of more values than it holds: copy or download it again")
+            raise WeightsError(f"{path} declares more values than it holds: copy or download it again")
     if states:
         return states
     if _has_optimizer(content):
@@ -98,7 +98,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
                 raise WeightsError(f"{path} was written by translate and opens as it is: translate apply {path} ...")
             return {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (safe_open has no iter)
     except SafetensorError as error:
-        raise WeightsError(f"{path} is not a whole safetensors file ({error}): copy or download it again") from None
+        raise WeightsError(f"{path} is an incomplete safetensors file ({error}): copy or download it again") from None
 
 
 # Pickles
@@ -154,7 +154,7 @@ def _refusal(path: Path, reason: str) -> str:
 
 def _torn(path: Path, reason: str) -> str:
     first = next((line.strip() for line in reason.splitlines() if line.strip()), "").split(". ")[0]
-    return f"{path} is torn, or not a file that torch.save wrote ({first}): copy or download it again"
+    return f"{path} is truncated, or not a file that torch.save wrote ({first}): copy or download it again"
 
 
 def _pickled(path: Path) -> Pickled:

@@ -86,8 +86,8 @@ class Match:
             return "these are CUT's feature heads (netF), which only its training uses; give the file of its netG"
         if not self.state.keys() & self.required:
             return (
-                f"none of its {len(self.state)} tensors ({_some(list(self.state))}) has a name of theirs; by its "
-                f"kernels the nearest is a {self.layout.family}, which lacks everything from {self.missing[0]} on"
+                f"none of its {len(self.state)} tensors ({_some(list(self.state))}) has a known name; by its "
+                f"kernels the closest is a {self.layout.family}, which lacks everything from {self.missing[0]} on"
             )
         parts = []
         if self.missing:
@@ -98,7 +98,7 @@ class Match:
         if self.unexpected:
             verb = "is" if len(self.unexpected) == 1 else "are"
             parts.append(f"{len(self.unexpected)} in the file {verb} not part of it ({_some(self.unexpected)})")
-        return f"the nearest is a {self.layout.words}, but {' and '.join(parts)}"
+        return f"the closest is a {self.layout.words}, but {' and '.join(parts)}"
 
 
 def search(state: State, where: str = "", depth: int = DEEPEST) -> Iterator[tuple[str, Match]]:

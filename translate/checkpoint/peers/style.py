@@ -14,7 +14,7 @@ from translate.checkpoint.peers.reading import sha256
 from translate.checkpoint.weights import WeightsError
 from translate.config.networks import StyleGeneratorConfig
 from translate.config.weights import Domains, Origin, Preprocessing, WeightsConfig
-from translate.networks import StyleSampler
+from translate.networks import StyleGenerator
 
 States = Mapping[str, Mapping[str, Tensor]]
 MARKS = ("input.input", "style.1.weight", "conv1.conv.modulation.weight", "to_rgb1.conv.weight")
@@ -30,7 +30,7 @@ def style_generators(states: States) -> dict[str, Mapping[str, Tensor]]:
 
 def import_style_generator(
     path: Path, states: States, *, name: str | None, key: str | None
-) -> tuple[StyleSampler, WeightsConfig]:
+) -> tuple[StyleGenerator, WeightsConfig]:
     """A generator of such a file: mapping, synthesis, noise and mean style.
 
     The file does not say how much slower the mapping network learned; a hundredth, as published, is taken.
@@ -48,12 +48,12 @@ def import_style_generator(
     found = style_generators(states)
     where = key or (PREFERRED if PREFERRED in found else next(iter(found)))
     if where not in found:
-        raise WeightsError(f"{path} has no network at --key {key}: choose of {', '.join(found) or 'none'}")
+        raise WeightsError(f"{path} has no network at --key {key}: choose from {', '.join(found) or 'none'}")
     state = found[where]
     config = _config(path, state)
     with torch.random.fork_rng(devices=[]):  # what the file leaves out is the same at every import
         torch.manual_seed(0)
-        network = StyleSampler(config)
+        network = StyleGenerator(config)
     expected = network.state_dict()
     tensors: dict[str, Tensor] = {}
     used = set()
@@ -71,7 +71,7 @@ def import_style_generator(
         tensors[ours] = tensor.to(torch.float32, copy=True).reshape(shape)
         used.add(theirs)
     if extra := [key for key in state if key not in used and not IGNORED.fullmatch(key)]:
-        raise WeightsError(f"{path} is no StyleGAN2 generator that is known here: it also has {extra[0]}")
+        raise WeightsError(f"{path} is not a known StyleGAN2 generator: it also has {extra[0]}")
     _check_filters(path, state)
     network.load_state_dict(tensors, strict=False)
     network.eval().requires_grad_(False)
@@ -113,7 +113,7 @@ def _config(path: Path, state: Mapping[str, Tensor]) -> StyleGeneratorConfig:
     widths = (state["conv1.conv.weight"].shape[1], *(weight.shape[1] for weight in doubled))
     layers = sum(re.fullmatch(r"style\.\d+\.weight", key) is not None for key in state)
     if len(widths) < 2:
-        raise WeightsError(f"{path} holds a generator of 4 px: 8 at least")
+        raise WeightsError(f"{path} holds a generator of 4 px: at least 8 px are needed")
     return StyleGeneratorConfig(
         channels=channels,
         size=4 * 2 ** len(doubled),

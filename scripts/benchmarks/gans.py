@@ -6,7 +6,7 @@ generator with all the discriminator's steps that belong to it.
 
 What is compared takes turns, medians of the rounds. Measure on a machine that does nothing else.
 
-    python scripts/benchmark_gans.py [--size 64] [--width 64] [--batch-size 64] [--device cuda] [--json FILE]
+    python -m scripts.benchmarks.gans [--size 64] [--width 64] [--batch-size 64] [--device cuda] [--json FILE]
 """
 
 import argparse
@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from benchmark_pix2pix import Contender, measure, report
-from study_gans import configured, engine_step, open_engine
 from torch import Tensor, nn
 
-from translate.config import GAN_METHODS, GANConfig, ImageSetConfig
+from scripts.benchmarks.pix2pix import Contender, measure, report
+from scripts.studies.gans import GANS, configured, engine_step, open_engine
+from translate.config import METHODS, GANConfig, ImageSetConfig
 from translate.inference.device import choose_device
 
 
@@ -99,7 +99,7 @@ def contenders(method: str, folder: Path, given: argparse.Namespace) -> dict[str
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--methods", nargs="+", choices=GAN_METHODS, default=list(GAN_METHODS))
+    parser.add_argument("--methods", nargs="+", choices=GANS, default=GANS)
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--batch-size", type=int, default=64)
@@ -117,7 +117,7 @@ def main() -> None:
             compared = contenders(method, Path(folder), given)
             device = choose_device(given.device)
             seconds = measure(compared, rounds=given.rounds, calls=given.calls, warmup=1, device=device)
-        images = given.batch_size * GAN_METHODS[method].n_critic
+        images = given.batch_size * METHODS[method].preset.get("n_critic", 1)
         report(f"{method}, {given.size} px, batch {given.batch_size}", seconds, images=images, results=results)
     if given.json is not None:
         given.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")

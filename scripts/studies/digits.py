@@ -12,7 +12,7 @@ anomaly     Ten models, each of one digit, the convolutional autoencoder of 64 l
             telling that digit from the other nine, beside 32 principal components and 5-NN on pixels.
 codebook    A VQ-VAE of 256 words: their perplexity on the test images, the PSNR, the bits a code by its prior.
 
-    python scripts/study_digits.py STUDY MNIST --out DIR [--seeds 0 1 2] [--json FILE]
+    python -m scripts.studies.digits STUDY MNIST --out DIR [--seeds 0 1 2] [--json FILE]
 """
 
 import argparse
@@ -30,7 +30,7 @@ from translate.applications.anomaly import baselines, fit, judged, measured, tol
 from translate.applications.embed import probes
 from translate.applications.likelihood import negative_log_likelihood
 from translate.blocks.quantize import perplexity
-from translate.config import AutoencoderConfig, ImageSetConfig, LearningRunConfig, VAEConfig, VQVAEConfig
+from translate.config import AutoencoderConfig, ImageSetConfig, RunConfig, VAEConfig, VQVAEConfig, run_config
 from translate.data.image_set import ImageSet
 from translate.data.layouts_images import ImagePart
 from translate.engine import train
@@ -42,27 +42,27 @@ from translate.networks.anomaly import SCORES
 Row = dict[str, Any]
 
 
-def run_config(out: Path, *, seed: int, **options: Any) -> LearningRunConfig:
+def run_of(out: Path, *, seed: int, **options: Any) -> RunConfig:
     settings = {"device": "cpu", "precision": "fp32", "log_every": 20_000, "sample_every": 100_000, "keep": 1}
-    return LearningRunConfig(out=out, seed=seed, **settings | options)
+    return run_config("ae", out=out, seed=seed, **settings | options)
 
 
 def ae(mnist: Path, out: Path, *, seed: int) -> AutoencoderConfig:
     """784-256-32-256-784."""
-    run = run_config(out / f"dense-ae-{seed}", seed=seed, epochs=40.0, batch_size=100)
+    run = run_of(out / f"dense-ae-{seed}", seed=seed, epochs=40.0, batch_size=100)
     return AutoencoderConfig(
         data=ImageSetConfig(root=mnist), body="dense", hidden=(256,), latent=32, loss="bce", run=run
     )
 
 
 def vae(mnist: Path, out: Path, *, seed: int) -> VAEConfig:
-    run = run_config(out / f"vae-{seed}", seed=seed, epochs=100.0, batch_size=100)
+    run = run_of(out / f"vae-{seed}", seed=seed, epochs=100.0, batch_size=100)
     data = ImageSetConfig(root=mnist)
     return VAEConfig(data=data, body="dense", hidden=(500, 500), latent=32, binarise="always", run=run)
 
 
 def vqvae(mnist: Path, out: Path, *, seed: int) -> VQVAEConfig:
-    run = run_config(out / f"vqvae-{seed}", seed=seed, images=200_000, batch_size=64)
+    run = run_of(out / f"vqvae-{seed}", seed=seed, images=200_000, batch_size=64)
     return VQVAEConfig(data=ImageSetConfig(root=mnist), width=32, norm="group", run=run)
 
 

@@ -6,9 +6,9 @@ uploads    Every file of a folder is given to the Translate tab: what it answers
 first      How long from the start of `scripts/demo.py` to the page in a browser (headless Chromium by playwright), to
            the first picture, and from there to the next one.
 
-    python scripts/check_demo.py load [--clients 10] [--requests 20] [--size 256]
-    python scripts/check_demo.py first [--rounds 3]
-    python scripts/check_demo.py uploads FOLDER
+    python -m scripts.benchmarks.demo load [--clients 10] [--requests 20] [--size 256]
+    python -m scripts.benchmarks.demo first [--rounds 3]
+    python -m scripts.benchmarks.demo uploads FOLDER
 """
 
 import argparse
@@ -36,7 +36,7 @@ SOME_SENTENCE = 12  # characters, which a clear answer has at least
 
 
 MODULE = ("-m", "translate", "demo")
-SCRIPT = (str(Path(__file__).with_name("demo.py")),)
+SCRIPT = (str(Path(__file__).parents[1] / "demo.py"),)
 
 
 @contextmanager
@@ -52,7 +52,7 @@ def serving(what: tuple[str, ...] = MODULE) -> Iterator[tuple[str, int]]:
     ):
         assert server.stdout is not None
         for line in server.stdout:
-            if b"The demo is at" in line:
+            if b"Demo running at" in line:
                 break
         threading.Thread(target=server.stdout.read, daemon=True).start()
         try:

@@ -8,7 +8,7 @@ file each time, both halves are resized to 286, cropped, mirrored, made float te
 What is compared takes turns (A B C A B C ...), so that a change of the machine's speed meets all of them; medians of
 the rounds are printed, and the published form's time over each. Measure on a machine that does nothing else.
 
-    python scripts/benchmark_pix2pix.py [--data DIR] [--device cuda] [--rounds 7] [--json FILE]
+    python -m scripts.benchmarks.pix2pix [--data DIR] [--device cuda] [--rounds 7] [--json FILE]
 """
 
 import argparse
@@ -26,11 +26,11 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from check_resume import draw_pairs
 from PIL import Image
 from torch import Tensor, nn
 from torchvision import transforms
 
+from scripts.studies.resume import draw_pairs
 from translate.config import DataConfig, Pix2PixConfig, ResNetConfig, RunConfig, UNetConfig, WeightsConfig
 from translate.data.batches import Wanted
 from translate.data.paired import PairedImages

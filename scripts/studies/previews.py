@@ -2,16 +2,14 @@
 
 Inputs are drawn by code or made by the other weights; photos are scikit-learn's china.jpg (`translate.demos.examples`).
 
-    python scripts/make_previews.py [NAME ...] [--styles FOLDER]
+    python -m scripts.studies.previews [NAME ...] [--styles FOLDER]
 """
 
 import argparse
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image, ImageDraw
-from scipy.ndimage import gaussian_filter
+from PIL import Image
 
 from translate.applications.anomaly import planted
 from translate.checkpoint.weights import read_config
@@ -21,7 +19,7 @@ from translate.config.weights import WeightsConfig
 from translate.data.images import from_pil, list_images, to_pil
 from translate.demos.cards import HEIGHT, PREVIEW, WIDTH
 from translate.demos.catalogue import FLAT, SKETCHES
-from translate.demos.examples import example, photo
+from translate.demos.examples import FIRST, example, metal, photo
 from translate.demos.icon_drawings import ICONS, icon
 from translate.inference import StyleModel
 from translate.inference.deriver import Deriver
@@ -81,20 +79,6 @@ def pictured(image: Image.Image, source: str) -> Image.Image:
     return image if kind is None else to_pil(Deriver(kind).pictures([from_pil(image)])[0])
 
 
-def metal(seed: int, *, fault: bool) -> Image.Image:
-    """A piece of brushed metal, drawn; with a hole and a crack in it."""
-    rng = np.random.default_rng(seed)
-    grain = gaussian_filter(rng.normal(0, 40, (256, 256)), (12, 0.7)) + gaussian_filter(rng.normal(0, 8, (256, 256)), 1)
-    pixels = 105 + grain + np.linspace(-12, 12, 256)[None, :]
-    image = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
-    if fault:
-        pen, (x, y) = ImageDraw.Draw(image), rng.integers(70, 180, 2).tolist()
-        pen.ellipse((x - 16, y - 12, x + 14, y + 13), fill=25, outline=190)
-        way = [(x + 12 + 9 * step, y + 14 + 11 * step + int(rng.integers(-6, 7))) for step in range(6)]
-        pen.line(way, fill=35, width=3)
-    return image
-
-
 def preview(name: str, styles: Path | None) -> Image.Image:
     path = shipped_weights()[name]
     config = read_config(path)
@@ -124,7 +108,9 @@ def preview(name: str, styles: Path | None) -> Image.Image:
             return framed([*to_images(digits), *heat_overlay(digits, detector.heat(digits))])
     if makes_images(config) and config.network.type != "vqvae":
         sampler = load_sampler(path, device="cpu")
-        return framed((sampler.styled(psi=0.8) if isinstance(sampler, StyleModel) else sampler).sample(8, seed=1))
+        return framed(
+            (sampler.styled(truncation=0.8) if isinstance(sampler, StyleModel) else sampler).sample(8, seed=1)
+        )
     given = inputs(config)
     return framed([*given, *load_image_model(path, device="cpu").reconstruct(given)])
 
@@ -137,6 +123,9 @@ def main() -> None:
     for name in given.names or shipped_weights():
         target = shipped_weights()[name] / PREVIEW
         preview(name, given.styles).save(target, "WEBP", quality=88, method=6)
+        if name == "facades":
+            output = load_translator(shipped_weights()[name], device="cpu", precision="fp32")(example(0))
+            output.save(FIRST, "WEBP", quality=92, method=6)
         print(f"{target.stat().st_size / 1e3:5.1f} kB  {target}")
 
 

@@ -5,7 +5,7 @@ opened three times; what is timed is a batch of float images in, a batch of floa
 between reading and writing. What is compared takes turns (A B C A B C ...); medians of the rounds are printed, and
 PyTorch's fp32 time over each. Measure on a machine that does nothing else.
 
-    python scripts/benchmark_onnx.py [--threads 2] [--rounds 7] [--json FILE]
+    python -m scripts.benchmarks.onnx [--threads 2] [--rounds 7] [--json FILE]
 """
 
 import argparse
@@ -17,8 +17,8 @@ from typing import Any
 
 import onnxruntime
 import torch
-from benchmark_pix2pix import Contender, measure, report
 
+from scripts.benchmarks.pix2pix import Contender, measure, report
 from translate.checkpoint import save_weights
 from translate.config import Preprocessing, ResNetConfig, WeightsConfig
 from translate.engine.display import device_name

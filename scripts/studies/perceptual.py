@@ -4,7 +4,7 @@ Each seed trains both for `--minutes` on the same core, one after the other, at 
 validation label maps are compared with the photos of the same maps (L1) and, by the Frechet distance of
 `score_pairs`, with the training photos, in VGG16 as HED fine-tuned it, which neither side learned from.
 
-    python scripts/study_perceptual.py FACADES --out FOLDER [--seeds 0 1 2] [--minutes 4] [--json FILE]
+    python -m scripts.studies.perceptual FACADES --out FOLDER [--seeds 0 1 2] [--minutes 4] [--json FILE]
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from score_pairs import pairs, rows
-from score_styles import VGG16
 
 import translate
+from scripts.studies.score_pairs import pairs, rows
+from scripts.studies.score_styles import VGG16
 from translate.metrics import frechet_distance
 
 SIDE = 128

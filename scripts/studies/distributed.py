@@ -7,7 +7,7 @@ weight. Dropout is off, since each process draws its own. Two comparisons:
 - whole: it takes the batch at once. The sums round otherwise, and Adam divides a gradient by its own size: where it is
   almost 0, its rounding decides a part of a step as large as the learning rate. Nearly all weights agree far closer.
 
-    python scripts/check_distributed.py [--data DIR] [--processes 2]
+    python -m scripts.studies.distributed [--data DIR] [--processes 2]
 """
 
 import argparse
@@ -18,8 +18,8 @@ import tempfile
 from pathlib import Path
 
 import torch
-from check_resume import draw_pairs
 
+from scripts.studies.resume import draw_pairs
 from translate.checkpoint import load_state, saved_states
 from translate.config import DataConfig, Pix2PixConfig, RunConfig, from_dict, to_dict
 
@@ -29,7 +29,7 @@ def run(config: Pix2PixConfig, *, processes: int) -> dict[str, torch.Tensor]:
     file = config.run.out.with_suffix(".json")
     file.write_text(json.dumps(to_dict(config)), encoding="utf-8")
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    command = [sys.executable, *launcher, __file__, "--worker", str(file)]
+    command = [sys.executable, *launcher, "-m", "scripts.studies.distributed", "--worker", str(file)]
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode:
         sys.exit(result.stdout + result.stderr)

@@ -5,7 +5,7 @@ settings that take turns. Faults: a generator that gives back its input, one tha
 of all, a discriminator against a generator that lays chequers over its input, a loss that becomes NaN; each with
 several seeds.
 
-    python scripts/check_detectors.py [--runs 50] [--steps 300] [--data DIR]
+    python -m scripts.studies.detectors [--runs 50] [--steps 300] [--data DIR]
 """
 
 import argparse
@@ -16,24 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from check_resume import draw_pairs
 from torch import Tensor, nn
 
-from translate.config import (
-    CUTConfig,
-    CycleGANConfig,
-    DataConfig,
-    FastCUTConfig,
-    Pix2PixConfig,
-    RunConfig,
-    UnpairedDataConfig,
-)
+from scripts.studies.resume import draw_pairs
+from translate.config import configure
 from translate.engine import Display, Engine, TrainingError
 from translate.engine.distributed import World
 from translate.networks import Generator
 from translate.recipes import open_recipe
 
-UNPAIRED = {"cyclegan": CycleGANConfig, "cut": CUTConfig, "fastcut": FastCUTConfig}
 SETTINGS: list[tuple[str, dict[str, Any]]] = [
     ("cyclegan", {}),
     ("cut", {}),
@@ -80,18 +71,13 @@ def train(
     method: str, root: Path, out: Path, *, steps: int, seed: int, fault: str | None = None, **given: Any
 ) -> tuple[list[str], int]:
     """Train; all that was said as a warning or an error, and the step at which it was first said."""
-    run = RunConfig(
-        out=out, images=steps, seed=seed, device="cpu", precision="fp32", log_every=50, sample_every=10**9,
-        checkpoint_every=10**9, learning_rate=given.pop("learning_rate", 2e-4),
-    )  # fmt: skip
     small: dict[str, Any] = {"width": 8, "d_width": 16, "d_layers": 2, **given}
-    config: Any
-    if method == "pix2pix":
-        config = Pix2PixConfig(data=DataConfig(root=root, size=32, workers=1), run=run, **small)
-    else:
-        if small.get("generator", "resnet") == "resnet":
-            small["num_blocks"] = 2
-        config = UNPAIRED[method](data=UnpairedDataConfig(root=root, size=32, workers=1), run=run, **small)
+    if method != "pix2pix" and small.get("generator", "resnet") == "resnet":
+        small["num_blocks"] = 2
+    config = configure(
+        method, root=root, size=32, workers=1, out=out, images=steps, seed=seed, device="cpu", precision="fp32",
+        log_every=50, sample_every=10**9, checkpoint_every=10**9, **small,
+    )  # fmt: skip
     torch.manual_seed(seed)
     recipe, data = open_recipe(config)
     if fault in FAULTS:
@@ -161,8 +147,8 @@ def main() -> None:
                 said, at = train(
                     "cyclegan", root(seed), folder / f"{kind}-{seed}", steps=200, seed=seed, fault=kind, **rate
                 )
-                words = {"nothing": "does nothing", "inverted": "inverts", "collapsed": "makes one image"}
-                word = words.get(kind, {"overpowered": "has won"}.get(kind, "not finite"))
+                words = {"nothing": "hardly changes", "inverted": "inverts colours", "collapsed": "has collapsed"}
+                word = words.get(kind, {"overpowered": "dominates"}.get(kind, "not finite"))
                 if not any(word in line for line in said):
                     failed += 1
                     print(f"{kind}, seed {seed}: not seen; said: {said}", flush=True)

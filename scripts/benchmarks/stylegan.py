@@ -5,7 +5,7 @@ generator's step, real and generated images judged in calls of their own. A call
 R1 penalty and four path length penalties. Takes turns; medians of the rounds. Measure on a machine that does nothing
 else.
 
-    python scripts/benchmark_stylegan.py [--sizes 64] [--width 32] [--batch-size 16] [--device cuda] [--json FILE]
+    python -m scripts.benchmarks.stylegan [--sizes 64] [--width 32] [--batch-size 16] [--device cuda] [--json FILE]
 """
 
 import argparse
@@ -18,15 +18,15 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from benchmark_pix2pix import measure, report
 from torch import Tensor, nn
 
+from scripts.benchmarks.pix2pix import measure, report
 from translate.blocks.style import EPSILON, ModulatedConv, fir_kernel
-from translate.config import ImageSetConfig, StyleGANConfig, StyleGANRunConfig
+from translate.config import ImageSetConfig, StyleGANConfig, run_config
 from translate.engine import Display, Engine
 from translate.engine.distributed import World
 from translate.inference.device import choose_device
-from translate.networks import StyleJudge, StyleSampler
+from translate.networks import StyleDiscriminator, StyleGenerator
 from translate.recipes import open_recipe
 
 STEPS = 16
@@ -54,7 +54,7 @@ class GroupedConv(ModulatedConv):
 class PublishedStep:
     """StyleGAN2's loss in its plain form, at one size."""
 
-    def __init__(self, g: StyleSampler, d: StyleJudge, config: StyleGANConfig, gamma: float) -> None:
+    def __init__(self, g: StyleGenerator, d: StyleDiscriminator, config: StyleGANConfig, gamma: float) -> None:
         self.g, self.d, self.config, self.gamma = g, d, config, gamma
         for module in g.modules():
             if isinstance(module, ModulatedConv):
@@ -105,7 +105,8 @@ class PublishedStep:
 def open_engine(folder: Path, given: argparse.Namespace, size: int) -> Engine:
     noise = np.random.default_rng(0).integers(0, 256, (200, size, size, 3), dtype=np.uint8)
     np.savez(folder / "noise.npz", images=noise)
-    run = StyleGANRunConfig(
+    run = run_config(
+        "stylegan",
         out=folder / "run",
         device=given.device,
         precision=given.precision,

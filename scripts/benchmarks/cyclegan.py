@@ -7,7 +7,7 @@ networks are the same on both sides. A second comparison sets CUT and FastCUT be
 Times: what is compared takes turns, medians of the rounds. Memory: each contender alone in a process of its own, the
 growth of its peak over what it held before its first step. Measure on a machine that does nothing else.
 
-    python scripts/benchmark_cyclegan.py [--size 256] [--width 64] [--device cuda] [--rounds 5] [--json FILE]
+    python -m scripts.benchmarks.cyclegan [--size 256] [--width 64] [--device cuda] [--rounds 5] [--json FILE]
 """
 
 import argparse
@@ -22,11 +22,11 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from benchmark_pix2pix import Contender, measure, report
-from check_resume import draw_pairs
 from torch import Tensor, nn
 
-from translate.config import CUTConfig, CycleGANConfig, FastCUTConfig, RunConfig, UnpairedDataConfig
+from scripts.benchmarks.pix2pix import Contender, measure, report
+from scripts.studies.resume import draw_pairs
+from translate.config import configure
 from translate.engine import Display, Engine
 from translate.engine.display import device_name, memory_gb
 from translate.engine.distributed import World
@@ -69,15 +69,17 @@ class PublishedStep:
         self.adam_d.step()
 
 
-KINDS = {"cyclegan": CycleGANConfig, "cut": CUTConfig, "fastcut": FastCUTConfig}
-
-
 def open_engine(kind: str, root: Path, out: Path, given: argparse.Namespace, **method: Any) -> Engine:
     """An engine with this toolkit's defaults; `method` holds what differs."""
-    run = {name: method.pop(name) for name in ("precision", "compile") if name in method}
-    config = KINDS[kind](
-        data=UnpairedDataConfig(root=root, size=given.size, workers=1, cache_gb=0.0),
-        run=RunConfig(out=out, batch_size=given.batch_size, device=given.device, **run),
+    config = configure(
+        kind,
+        root=root,
+        out=out,
+        size=given.size,
+        workers=1,
+        cache_gb=0.0,
+        batch_size=given.batch_size,
+        device=given.device,
         width=given.width,
         num_blocks=given.blocks,
         d_width=given.width,
@@ -101,7 +103,7 @@ def contenders(root: Path, folder: Path, given: argparse.Namespace) -> dict[str,
         against["translate, fp32"] = {"kind": "cyclegan", **same, "precision": "fp32"}
     if given.compile:
         against[f"translate, {precision}, compiled"] = {"kind": "cyclegan", **same, "compile": True}
-    others = {kind: {"kind": kind} for kind in KINDS}
+    others = {kind: {"kind": kind} for kind in ("cyclegan", "cut", "fastcut")}
     return {"CycleGAN": against, "CUT beside CycleGAN": others}
 
 
@@ -178,8 +180,8 @@ def main() -> None:
             print(f"\n{title}: peak memory of a step, {setting}\n{'':34}{'GB':>10}{'ratio':>8}")
             first = None
             for contender in group:
-                program = [sys.executable, *sys.argv, "--memory-of", title, contender]
-                done = subprocess.run(program, check=True, capture_output=True, text=True)
+                program = [sys.executable, "-m", "scripts.benchmarks.cyclegan", *sys.argv[1:], "--memory-of", title]
+                done = subprocess.run([*program, contender], check=True, capture_output=True, text=True)
                 held = max(1e-3, json.loads(done.stdout.splitlines()[-1]))  # tiny networks hide below the imports
                 first = held if first is None else first
                 print(f"{contender:34}{held:>10.2f}{first / held:>7.2f}x", flush=True)

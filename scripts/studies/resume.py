@@ -5,7 +5,7 @@ been killed as often as asked, each time followed by the same command. Compares 
 image pools and the random state of the two last states. Everything that has state is on: dropout, R1, an average of the
 weights; and pools that fill during the first half of the run and swap during the second.
 
-    python scripts/check_resume.py [--method cyclegan] [--data DIR] [--kills 10] [--processes 1]
+    python -m scripts.studies.resume [--method cyclegan] [--data DIR] [--kills 10] [--processes 1]
 """
 
 import argparse
@@ -69,7 +69,7 @@ def start(config: MethodConfig, *, processes: int) -> tuple[subprocess.Popen[str
     if processes > 1:
         launcher += ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     method = next(name for name, kind in METHODS.items() if isinstance(config, kind))
-    command = [*launcher, __file__, "--worker", str(file), "--method", method]
+    command = [*launcher, "-m", "scripts.studies.resume", "--worker", str(file), "--method", method]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True), pids
 
 

@@ -4,7 +4,7 @@ Trains Pix2Pix for each precision and seed, and measures the mean L1 of the vali
 [0, 1], translated in the precision of the training. Precisions may differ by no more than seeds do. Started again, it
 resumes: runs that are finished are not repeated, and one that was interrupted goes on.
 
-    python scripts/check_precision.py [DATA] [--out precision-runs] [--direction b2a] [--device cuda]
+    python -m scripts.studies.precision [DATA] [--out precision-runs] [--direction b2a] [--device cuda]
 """
 
 import argparse
@@ -16,9 +16,9 @@ from statistics import mean, stdev
 from typing import Any
 
 import torch
-from check_resume import draw_pairs
 
 import translate
+from scripts.studies.resume import draw_pairs
 from translate.checkpoint import written_beside
 from translate.config import DataConfig, Pix2PixConfig, RunConfig
 from translate.data.batches import fixed_batch

@@ -11,7 +11,7 @@ Equal time: how many images a second each method trains on is measured first, in
 it would see in --minutes; so another process on the machine changes nothing. "last over best" is the Frechet distance
 of the final weights over the least of ten, taken after each tenth of the training.
 
-    python scripts/study_gans.py STUDY DATA --out DIR [--seeds 0 1 2] [--minutes 10] [--json FILE]
+    python -m scripts.studies.gans STUDY DATA --out DIR [--seeds 0 1 2] [--minutes 10] [--json FILE]
 """
 
 import argparse
@@ -25,16 +25,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from benchmark_pix2pix import measure as take_turns
 from rich.console import Console
 
+from scripts.benchmarks.pix2pix import measure as take_turns
 from translate.applications.balance import fill, measure, real_images
 from translate.applications.generation import MEASURES, evaluate_samples
 from translate.applications.image_classifier import ImageClassifier, open_image_classifier, read_classifier
 from translate.checkpoint.run_state import load_state, owned, saved_states
-from translate.config import GAN_METHODS, GANConfig, ImageSetConfig
-from translate.config import gans as gan_configs
-from translate.config.methods import TrainConfig
+from translate.config import METHODS, GANConfig, ImageSetConfig, configure
+from translate.config.training import MethodConfig
 from translate.data.image_inputs import spread
 from translate.data.image_set import ImageSet
 from translate.engine import Display, Engine, train
@@ -53,15 +52,16 @@ SHOWN = 10  # samples of each method in the picture
 FEW_STEPS: Row = {"n_critic": 2, "run": {"learning_rate": 4e-4, "beta1": 0.5}}
 
 
+GANS = [name for name, method in METHODS.items() if method.config is GANConfig]
+
+
 def configured(method: str, data: ImageSetConfig, out: Path, *, seed: int, run: Row, **options: Any) -> GANConfig:
-    """A configuration with its method's own kind of run."""
-    kind = GAN_METHODS[method]
-    run_kind = getattr(gan_configs, str(kind.__dataclass_fields__["run"].type))
+    """A configuration with its method's own defaults."""
     settings = {"precision": "fp32", "keep": TENTHS, "log_every": 10_000, "sample_every": 50_000}
-    return kind(data=data, run=run_kind(out=out, seed=seed, **settings | run), **options)
+    return configure(method, out=out, seed=seed, **vars(data) | settings | run | options)
 
 
-def open_engine(config: TrainConfig) -> Engine:
+def open_engine(config: MethodConfig) -> Engine:
     """An engine that says nothing."""
     recipe, images = open_recipe(config)
     world = World(rank=0, size=1, device=choose_device(config.run.device))
@@ -79,7 +79,7 @@ def engine_step(engine: Engine, steps: int, real: torch.Tensor) -> Callable[[], 
     return step
 
 
-def rates(configs: dict[str, TrainConfig], file: Path, *, steps: int | None = None) -> dict[str, float]:
+def rates(configs: dict[str, MethodConfig], file: Path, *, steps: int | None = None) -> dict[str, float]:
     """Images a second that each method trains on, in turns; measured once and kept in a file.
 
     Args:
@@ -125,21 +125,21 @@ def conditional(given: argparse.Namespace, *, seed: int) -> GANConfig:
     return configured("hinge", data, given.out / f"digits-{seed}", seed=seed, run=run, **options)
 
 
-def history(run: Path, model: GeneratorModel, judge: ImageClassifier, data: ImageSet) -> list[tuple[int, float]]:
+def history(run: Path, model: GeneratorModel, evaluator: ImageClassifier, data: ImageSet) -> list[tuple[int, float]]:
     """Images seen and the Frechet distance from training images, at each state that a run kept."""
-    reference = judge.features(data.labelled("train", spread(data.num_images, 2 * LOOKED_AT))[0])
+    reference = evaluator.features(data.labelled("train", spread(data.num_images, 2 * LOOKED_AT))[0])
     final = {name: tensor.clone() for name, tensor in model.network.state_dict().items()}
     found = []
     for path in saved_states(run / "states"):
         tensors = load_state(path).tensors
         model.network.load_state_dict(owned(tensors, "ema.g") or owned(tensors, "net.g"))
         made, _ = model.sampled(LOOKED_AT, seed=1)
-        found.append((int(path.stem), round(frechet_distance(judge.features(made), reference), 4)))
+        found.append((int(path.stem), round(frechet_distance(evaluator.features(made), reference), 4)))
     model.network.load_state_dict(final)
     return found
 
 
-def scored(config: TrainConfig, root: Path, out: Path, *, classifier: Path, num_images: int, cas: bool) -> Row:
+def scored(config: MethodConfig, root: Path, out: Path, *, classifier: Path, num_images: int, cas: bool) -> Row:
     """Train, or go on, and score the final weights."""
     model = load(train(config), device=config.run.device)
     assert isinstance(model, GeneratorModel)
@@ -152,8 +152,8 @@ def scored(config: TrainConfig, root: Path, out: Path, *, classifier: Path, num_
         cas=cas,
         seed=config.run.seed,
     )
-    judge = read_classifier(classifier, device=choose_device(config.run.device))
-    on_the_way = history(config.run.out, model, judge, ImageSet(config.data))
+    evaluator = read_classifier(classifier, device=choose_device(config.run.device))
+    on_the_way = history(config.run.out, model, evaluator, ImageSet(config.data))
     return {
         "seed": config.run.seed,
         "scores": found.scores,
@@ -283,9 +283,9 @@ def balance(given: argparse.Namespace) -> list[Row]:
     model = load(train(config), device=given.device)
     assert isinstance(model, GeneratorModel)
     console = Console(stderr=True)
-    judge = open_image_classifier(data, given.out / "balance-classifier", device=device, console=console)
+    evaluator = open_image_classifier(data, given.out / "balance-classifier", device=device, console=console)
     images, labels = real_images(data)
-    filled = fill(images, labels, data.class_names, model, judge)
+    filled = fill(images, labels, data.class_names, model, evaluator)
     assert test.labels is not None
     truth = data.images("test", range(len(test))), torch.from_numpy(test.labels.astype(np.int64))
     found = measure(images, labels, filled, truth, given.out / "balance-measuring", console=console)
@@ -329,7 +329,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--out", type=Path, required=True, help="of the runs; what is there already is gone on with")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2], help="none: measure the rates alone")
-    parser.add_argument("--methods", nargs="+", choices=GAN_METHODS, help="of compare and faces; all unless given")
+    parser.add_argument("--methods", nargs="+", choices=GANS, help="of compare and faces; all unless given")
     parser.add_argument("--minutes", type=float, default=10.0, help="of each run of compare and faces")
     parser.add_argument("--images", type=int, help="that the GAN of digits (800,000) or of balance (200,000) sees")
     parser.add_argument("--mismatch-weight", type=float, default=0.1, help="of these")

@@ -3,7 +3,7 @@
 The photograph is scikit-learn's china.jpg (danielbuechele, CC BY 2.0), which none of the weights that ship was trained
 on.
 
-    python scripts/paint_photo.py [WEIGHTS] -o demos/assets/paintings.jpg
+    python -m scripts.studies.painting_picture [WEIGHTS] -o demos/assets/paintings.jpg
 """
 
 import argparse

@@ -1,11 +1,11 @@
 """One label map, many photos: style codes beside dropout as the only noise, and beside none; facades, several seeds.
 
 Each test label map is translated K times. Fidelity: does a segmenter, trained here on real photos, see in them what
-the map asks for (mean over the looks)? Diversity: 1 - SSIM between two looks of a map, mean over pairs. Best of K: L1
-to the true photo of the look nearest to it. "Like the truth" takes the code of the true photo. Beside them the real
+the map asks for (mean over the variants)? Diversity: 1 - SSIM between two variants of a map, mean over pairs. Best of
+K: L1 to the true photo of the nearest variant. "Like the truth" takes the code of the true photo. Beside them the real
 photos: what the segmenter sees in them, and how much two of different houses differ.
 
-    python scripts/study_looks.py FACADES --out DIR [--images 4000] [--seeds 0 1 2] [--json FILE] [--picture FILE]
+    python -m scripts.studies.variants FACADES --out DIR [--images 4000] [--seeds 0 1 2] [--json FILE] [--picture FILE]
 """
 
 import argparse
@@ -36,7 +36,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "dropout": {"generator": "resnet", "noise": "always"},
     "no noise": {"generator": "resnet", "noise": "never"},
 }
-LOOKS, SHOWN = 5, 4
+VARIANTS, SHOWN = 5, 4
 
 
 def run(out: Path, given: argparse.Namespace, *, seed: int, images: int) -> RunConfig:
@@ -46,9 +46,9 @@ def run(out: Path, given: argparse.Namespace, *, seed: int, images: int) -> RunC
     )  # fmt: skip
 
 
-def diversity(looks: list[Tensor]) -> float:
-    """Mean of 1 - SSIM over pairs of looks, each [N, 3, S, S] in [0, 1]."""
-    return mean(float((1 - ssim(a, b)).mean()) for a, b in itertools.combinations(looks, 2))
+def diversity(variants: list[Tensor]) -> float:
+    """Mean of 1 - SSIM over pairs of variants, each [N, 3, S, S] in [0, 1]."""
+    return mean(float((1 - ssim(a, b)).mean()) for a, b in itertools.combinations(variants, 2))
 
 
 def main() -> None:
@@ -62,7 +62,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--json", type=Path)
     parser.add_argument(
-        "--picture", type=Path, help="test maps chosen by number: looks of each, by codes of the first seed"
+        "--picture", type=Path, help="test maps chosen by number: variants of each, by codes of the first seed"
     )
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -100,12 +100,12 @@ def main() -> None:
             model = translate.load(folder, device=given.device, precision="fp32")
             assert isinstance(model, Translator)
             maps = [(label + 1) / 2 for label in labels.split(1)]
-            looks = [torch.cat([model.unit(each, seed=look) for each in maps]) for look in range(LOOKS)]
-            distances = torch.stack([l1(look, truth) for look in looks])
+            variants = [torch.cat([model.unit(each, seed=variant) for each in maps]) for variant in range(VARIANTS)]
+            distances = torch.stack([l1(variant, truth) for variant in variants])
             row = {
                 "seed": seed,
-                "fidelity": mean(fidelity(look) for look in looks),
-                "diversity": diversity(looks),
+                "fidelity": mean(fidelity(variant) for variant in variants),
+                "diversity": diversity(variants),
                 "l1": float(distances.mean()),
                 "best of k": float(distances.min(dim=0).values.mean()),
             }
@@ -115,7 +115,7 @@ def main() -> None:
                 row |= {"like the truth, l1": float(l1(like, truth).mean()), "like the truth": fidelity(like)}
                 if not shown:
                     shown = {"labels": labels[:SHOWN]}
-                    shown |= {f"look {number}": look[:SHOWN] * 2 - 1 for number, look in enumerate(looks)}
+                    shown |= {f"variant {number}": variant[:SHOWN] * 2 - 1 for number, variant in enumerate(variants)}
                     shown |= {"like the truth": like[:SHOWN] * 2 - 1, "truth": photos[:SHOWN]}
             results[method].append(row)
             print(f"{method}, seed {seed}: {row}", flush=True)

@@ -3,7 +3,7 @@
 Of the held-out images: the perplexity of their words, the PSNR of their reconstructions beside that of the mean image,
 and the size of their compressed files beside JPEG and WebP of as many bytes, heads not counted.
 
-    python scripts/study_faces.py FACES --out DIR [--seeds 0 1 2] [--json FILE]
+    python -m scripts.studies.faces FACES --out DIR [--seeds 0 1 2] [--json FILE]
 """
 
 import argparse
@@ -17,7 +17,7 @@ import torch
 
 from translate.applications.compress import Comparison, Compressor
 from translate.blocks.quantize import perplexity
-from translate.config import ImageSetConfig, LearningRunConfig, VQVAEConfig
+from translate.config import ImageSetConfig, VQVAEConfig, run_config
 from translate.data.image_set import ImageSet
 from translate.engine import train
 from translate.inference import ImageModel, load_image_model, to_images
@@ -26,8 +26,15 @@ from translate.networks import VQVAENetwork
 
 
 def vqvae(faces: Path, out: Path, *, seed: int) -> VQVAEConfig:
-    run = LearningRunConfig(
-        out=out / f"vqvae-{seed}", seed=seed, images=80_000, batch_size=8, device="cpu", precision="fp32", keep=1
+    run = run_config(
+        "vqvae",
+        out=out / f"vqvae-{seed}",
+        seed=seed,
+        images=80_000,
+        batch_size=8,
+        device="cpu",
+        precision="fp32",
+        keep=1,
     )
     data = ImageSetConfig(root=faces, hold_out=0.05, flip=True)
     return VQVAEConfig(data=data, width=32, num_downsamplings=2, norm="none", prior_layers=2, run=run)

@@ -6,7 +6,7 @@ training images is taken in the features of a classifier of quarter turns, train
 of the real test images is what images have that are as good as real ones, and new. Chroma is how far colours are from
 grey, of a range of 2.
 
-    python scripts/score_derived.py WEIGHTS FOLDER --kind edges --classifier DIR [--sheet FILE] [--json FILE]
+    python -m scripts.studies.score_derived WEIGHTS FOLDER --kind edges --classifier DIR [--sheet FILE] [--json FILE]
 """
 
 import argparse
@@ -39,10 +39,10 @@ def nearest(given: Tensor, known: Tensor) -> Tensor:
     return torch.cat([torch.cdist(part, others).argmin(dim=1) for part in coarse.split(AT_ONCE)])
 
 
-def measured(made: Tensor, target: Tensor | None, learned: Tensor, judge: ImageClassifier) -> dict[str, Any]:
+def measured(made: Tensor, target: Tensor | None, learned: Tensor, evaluator: ImageClassifier) -> dict[str, Any]:
     """Of images [N, 3, S, S] in [-1, 1]; against a target where it is not the target itself."""
     found: dict[str, Any] = {
-        "frechet": frechet_distance(judge.features(made), learned),
+        "frechet": frechet_distance(evaluator.features(made), learned),
         "chroma": float((made - luma(made)).abs().mean()),
     }
     if target is not None:
@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--kind", choices=get_args(Derivation), required=True)
     parser.add_argument("--classifier", type=Path, required=True)
-    parser.add_argument("--looks", type=int, default=60_000, help="at images, of the classifier's training")
+    parser.add_argument("--images", type=int, default=60_000, help="images seen in the training of the classifier")
     parser.add_argument("--sheet", type=Path, help="inputs, outputs and targets of eight test images, by their number")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
@@ -77,7 +77,7 @@ def main() -> None:
     test, train = (pairs.examples(split, len(pairs.images.part(split)), CPU) for split in ("test", "train"))
     pairs.close()
     images = ImageSet(ImageSetConfig(root=given.folder, size=size))
-    judge = open_image_classifier(images, given.classifier, device=CPU, console=Console(), looks=given.looks)
+    evaluator = open_image_classifier(images, given.classifier, device=CPU, console=Console(), images_seen=given.images)
     images.close()
 
     source, target = test["source"], test["target"]
@@ -89,9 +89,9 @@ def main() -> None:
         "training image of the nearest input": train["target"][nearest(source, train["source"])],
         "mean training image": train["target"].mean(dim=0, keepdim=True).expand_as(target),
     }
-    learned = judge.features(train["target"])
-    rows = {name: measured(one, target, learned, judge) for name, one in candidates.items()}
-    rows["real test images"] = measured(target, None, learned, judge)
+    learned = evaluator.features(train["target"])
+    rows = {name: measured(one, target, learned, evaluator) for name, one in candidates.items()}
+    rows["real test images"] = measured(target, None, learned, evaluator)
     print(f"{len(target)} test images, {len(train['target']):,} training images, {size} px")
     lines = [["", "L1", "PSNR, dB", "SSIM", "Frechet distance", "chroma"], ["---"] * 6]
     for name, row in rows.items():

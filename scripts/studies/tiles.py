@@ -5,7 +5,7 @@ groups of images whose 48x48 px correlate by more than 0.9, the normal ones are 
 resampling tiles, and a tile's score is the mean of its images'. Each seed holds out other tiles. The autoencoder
 trains for `--minutes`, which is longer than the others are fitted.
 
-    python scripts/study_tiles.py DATA --out FOLDER [--seeds 0 1 2] [--minutes 2] [--json FILE]
+    python -m scripts.studies.tiles DATA --out FOLDER [--seeds 0 1 2] [--minutes 2] [--json FILE]
 
 FOLDER/padim-SEED and so on are detectors that can be used.
 """

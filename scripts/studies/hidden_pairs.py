@@ -5,7 +5,7 @@ CycleGAN and CUT learn from those alone; the test pairs then tell what they shou
 (each pixel of an output is snapped to the nearest of the twelve class colours: per-pixel accuracy and class IoU against
 the true classes) and L1 to the true map. Beside them the photo itself, and the photo with the histogram of a label map.
 
-    python scripts/study_hidden_pairs.py FACADES --out DIR [--images 3000] [--seeds 0 1 2] [--json FILE]
+    python -m scripts.studies.hidden_pairs FACADES --out DIR [--images 3000] [--seeds 0 1 2] [--json FILE]
 """
 
 import argparse

@@ -4,7 +4,7 @@ Where the folder holds an INDEX.tsv, each file is also compared with it: a file 
 open upright, with the header agreeing with the pixels, and to survive a PNG round trip with equal pixels; any other
 file has to be refused by one line of ImageError. Exits with 1 where something disagrees.
 
-    python scripts/check_robustness.py DIR [--save FOLDER]
+    python -m scripts.studies.robustness DIR [--save FOLDER]
 
 Columns of INDEX.tsv that are used: file, size (WIDTHxHEIGHT, as stored), exif_orientation, format, pillow_result.
 """
