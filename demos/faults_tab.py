@@ -157,6 +157,8 @@ def faults_tab(catalogue: Catalogue, tab: gr.Tab) -> gr.Dropdown:
         """An example, where there are any."""
         if name not in catalogue.detectors or not has_examples(catalogue, catalogue.detectors[name]):
             return (gr.skip(),) * len(outputs)
+        if is_of_tiles(catalogue.detectors[name]):
+            return judge(name, metal(1, fault=True))
         return judge_example(name)
 
     def describe(name: str | None) -> tuple[dict, dict, dict]:

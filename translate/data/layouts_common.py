@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, Self, TypeVar
 
 import numpy as np
 
@@ -148,6 +148,11 @@ class FoundData:
         """For example "RGB", or "A 16-bit grey, B RGB"."""
         a, b = (kind.describe() for kind in self.kinds)
         return a if a == b else f"A {a}, B {b}"
+
+    def without_places(self) -> Self:
+        """Itself, with the folders of A and B called by their names alone, for what goes into weights."""
+        a, b = self.sides
+        return replace(self, sides=(data_name(a), data_name(b)))
 
 
 def existing_folder(path: str | os.PathLike[str]) -> Path:

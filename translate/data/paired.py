@@ -124,7 +124,8 @@ class PairedImages(FolderImages):
     @property
     def description(self) -> str:
         """The data set in one line."""
-        return f"{data_name(self.pairs.root)}: {self.pairs.describe()}"
+        found = self.pairs if self.config.root_b is None else self.pairs.without_places()
+        return f"{data_name(found.root)}: {found.describe()}"
 
     @property
     def announcement(self) -> list[str]:

@@ -110,7 +110,8 @@ class UnpairedImages(FolderImages):
     @property
     def description(self) -> str:
         """The data set in one line."""
-        return f"{data_name(self.domains.root)}: {self.domains.describe()}"
+        found = self.domains if self.config.root_b is None else self.domains.without_places()
+        return f"{data_name(found.root)}: {found.describe()}"
 
     @property
     def announcement(self) -> list[str]:
