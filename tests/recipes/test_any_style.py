@@ -141,7 +141,7 @@ def test_what_is_refused(run, folders, tmp_path, capsys):
         model.style_code("starry-night")
     with pytest.raises(InferenceError, match="or a PIL image, not ndarray"):
         model(Image.open(photo), style=np.asarray(Image.open(style)))
-    with pytest.raises(ConfigError, match=r"a strength is 0 to 1\.5"):
+    with pytest.raises(ConfigError, match=r"the strength must be 0 to 1\.5"):
         model(Image.open(photo), style=Image.open(style), strength=3)
     assert not (tmp_path / "no.png").exists()
 
