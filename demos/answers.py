@@ -37,18 +37,18 @@ def as_toasts(*paths: str | Path) -> Iterator[None]:
 def shown_at_first(
     tab: gr.Tab, fn: Callable[..., Any], inputs: list[Component], outputs: list[Component], **given: Any
 ) -> None:
-    """Fill a tab when it is first opened: run `fn`, unless the first of `outputs` holds something already.
+    """Fill a tab when it is first opened: run `fn`, unless it holds something already or there are no weights.
 
     Args:
         tab: The tab.
         fn: Takes the values of `inputs`, gives those of `outputs`.
-        inputs: What the user controls.
+        inputs: What the user controls; the first is the picker of weights.
         outputs: Components to fill; the first one is empty until then.
         **given: Options of Gradio's event.
     """
 
-    def fill(shown: Any, *values: Any) -> Any:
-        return tuple(gr.skip() for _ in outputs) if shown else fn(*values)
+    def fill(shown: Any, name: str | None, *values: Any) -> Any:
+        return tuple(gr.skip() for _ in outputs) if shown or name is None else fn(name, *values)
 
     hidden = {"api_visibility": "private", "show_progress": "hidden"}
     tab.select(fill, [outputs[0], *inputs], outputs, **hidden | given)

@@ -153,8 +153,8 @@ def faults_tab(catalogue: Catalogue, tab: gr.Tab) -> gr.Dropdown:
             images = Framing(config).prepared([from_pil(one) for one in examples])
         return judge(name, to_images(planted(images, seed=seed) if seed % 2 else images)[0])
 
-    def first_example(name: str | None) -> Any:
-        """An example, where there are any."""
+    def first_example(name: str) -> Any:
+        """An example, where there are any; of tiles one with a defect."""
         if name not in catalogue.detectors or not has_examples(catalogue, catalogue.detectors[name]):
             return (gr.skip(),) * len(outputs)
         if is_of_tiles(catalogue.detectors[name]):

@@ -83,9 +83,6 @@ def make_tab(catalogue: Catalogue, tab: gr.Tab) -> gr.Dropdown:
             file = kept_file(result, _file_name(name, given["seed"], ".png"), lambda target: sheet.save(target, "PNG"))
         return file, f"{len(images)} images of {in_words(seconds, images[0].size, model.device.type)}", file
 
-    def make_if_any(name: str | None, *controls: Any) -> Any:
-        return (gr.skip(),) * 3 if name is None else make(name, *controls)
-
     def film(name: str | None, chosen: list[str] | None, variety: float, seed: float | None) -> tuple[str, str, str]:
         """A video that leads from one new image to the next, and back to the first."""
         with as_toasts():
@@ -122,7 +119,7 @@ def make_tab(catalogue: Catalogue, tab: gr.Tab) -> gr.Dropdown:
     weights.change(describe, weights, [card, classes], **hidden).success(
         make, inputs, outputs, api_visibility="private", **model
     )
-    shown_at_first(tab, make_if_any, inputs, outputs, **{**model, "show_progress": "hidden"})
+    shown_at_first(tab, make, inputs, outputs, **{**model, "show_progress": "hidden"})
     result.change(lambda: gr.update(interactive=True), None, download, **hidden)
     return weights
 

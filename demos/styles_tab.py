@@ -128,9 +128,6 @@ def styles_tab(catalogue: Catalogue, tab: gr.Tab) -> gr.Dropdown:
             styles = model.seeded(range(seed, seed + CHOICE))
             return [_smooth(image, CHOICE_SIDE) for image in model.pictures(model.synthesised(styles))], seed
 
-    def show_if_any(name: str | None, variety: float, seed: int) -> Any:
-        return (gr.skip(), gr.skip()) if name is None else show(name, variety, seed)
-
     def choose(name: str, variety: float, seed: int, event: gr.SelectData) -> Tensor:
         with as_toasts():
             styles = catalogue.stylist(name).styled(truncation=float(variety)).seeded(range(seed, seed + CHOICE))
@@ -258,7 +255,7 @@ def styles_tab(catalogue: Catalogue, tab: gr.Tab) -> gr.Dropdown:
         show, [weights, variety, draw], **shown
     )
     variety.release(show, [weights, variety, draw], **shown)
-    shown_at_first(tab, show_if_any, [weights, variety, draw], [gallery, draw], **model)
+    shown_at_first(tab, show, [weights, variety, draw], [gallery, draw], **model)
     weights.change(describe, weights, [card, chosen], **hidden).success(
         fitted, weights, [part, *pulls], **hidden
     ).success(relabel, [weights, kind], sliders, **model, **hidden).success(show, [weights, variety, draw], **shown)
