@@ -303,7 +303,7 @@ def test_real_images_under_another_name_count_as_generated_ones(labelled, tmp_pa
         seen.append(labels.clone())
         return torch.full((len(images), 1), 0.25)
 
-    recipe._score = scored
+    recipe.adversary.network = scored
     batch = {"images": torch.rand(6, 1, SIZE, SIZE), "label": torch.arange(6) % 3}
     terms = recipe.d_loss(batch, {"keys": sample_keys(0, 6, seed=0)})
     assert float(terms["mismatch"]) == pytest.approx(0.5 * 1.25)  # hinge, of a logit of a quarter

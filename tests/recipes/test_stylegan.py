@@ -346,3 +346,10 @@ def test_latents_of_a_seed_are_not_the_weights_of_that_seed(labelled, tmp_path, 
     latents = model.latents(64, seed=seed)
     alike = torch.nn.functional.cosine_similarity(weight.detach(), latents)
     assert alike.abs().mean() < 0.3  # 0.1 by chance
+
+
+def test_asking_for_a_stage_changes_nothing(labelled, tmp_path):
+    recipe = open_engine(make(labelled, tmp_path / "run")).recipe
+    recipe.advance(Progress(images=0, total=32), {})
+    assert recipe.stage(Progress(images=31, total=32)).size == SIZE
+    assert recipe.made_size == 8

@@ -205,7 +205,8 @@ class Engine:
             self.log_file.close()
             self.display.stop()
         if self.images > 0 and self.world.is_main and not self.weights.exists():
-            self.recipe.stage(Progress(images=self.images - 1, total=self.total))  # of the last step, not of the next
+            last = Progress(images=self.images - self.stage.batch_size, total=self.total)  # a resumed run took no step
+            self.recipe.advance(last, self.optimizers)
             self.export(self.weights)
         self.world.wait()
         return self.images >= self.total

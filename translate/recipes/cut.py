@@ -23,9 +23,10 @@ from translate.config.training import CUTConfig, Precision
 from translate.data.augment import diff_augment
 from translate.data.unpaired import UnpairedImages
 from translate.inference.translator import run_network
-from translate.losses import discriminator_loss, generator_loss, guessing_loss, patch_nce_loss, r1_penalty
+from translate.losses import patch_nce_loss
 from translate.metrics.sliced_wasserstein import sliced_wasserstein
 from translate.networks import PatchHeads, ResNetGenerator, draw_places, initialise
+from translate.recipes.adversary import Adversary, guessing_losses
 from translate.recipes.base import R1_EVERY, Batch, Exported, Progress, Recipe, Scratch, Update, Watched, adam, lazy_r1
 from translate.recipes.chance import MIRROR, chance
 from translate.recipes.generators import (
@@ -75,6 +76,12 @@ class CUT(Recipe):
         assert isinstance(generator, ResNetGenerator)
         self.g = generator
         self.d = new_discriminator(config, in_channels=channels)
+        self.adversary = Adversary(
+            self.d,
+            kind=config.adversarial,
+            augment=lambda images: diff_augment(images, config.augment),
+            batch_norm=config.norm == "batch",
+        )
         self.heads = PatchHeads(PatchHeadsConfig(channels=self.g.feature_channels, projection=config.projection))
         initialise(self.heads, kind=config.run.init)
         data.check_size(stride=self.g.stride, minimum=max(self.g.minimum_size, self.d.minimum_size))
@@ -89,8 +96,7 @@ class CUT(Recipe):
         if config.r1_weight:
             updates.append(lazy_r1(("d",), (self.r1_loss,)))
         self.updates = tuple(updates)
-        if (guessing := guessing_loss(config.adversarial)) is not None:
-            self.guessing_losses = {"d": guessing}
+        self.guessing_losses = guessing_losses(d=self.adversary)
         self.remedies = {
             **Recipe.remedies,
             "nothing": "a lower --nce-weight, or --no-identity-nce",
@@ -144,26 +150,16 @@ class CUT(Recipe):
                 features = self.g.features(images.flip(-1))
         scratch |= {f"key_{number}": layer.detach() for number, layer in enumerate(features)}
 
-    def _score(self, images: Tensor) -> list[Tensor]:
-        """What d says of images, changed by chance where that was asked for: one tensor a scale."""
-        return self.d(diff_augment(images, self.config.augment)).logits
-
     def d_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
         """Adversarial loss of the discriminator on real and translated images, [N, C, S, S] in [-1, 1]."""
         self._translate(batch, scratch)
-        real, fake = batch[self.target], scratch["fake"].detach().to(batch[self.target].dtype)
-        if self.config.norm == "batch":  # statistics of real and fake must not mix
-            real_logits, fake_logits = self._score(real), self._score(fake)
-        else:
-            both = [scale.chunk(2) for scale in self._score(torch.cat([real, fake]))]
-            real_logits, fake_logits = [first for first, _ in both], [second for _, second in both]
-        return {"d": discriminator_loss(real_logits, fake_logits, kind=self.config.adversarial)}
+        return {"d": self.adversary.d_loss(batch[self.target], scratch["fake"].detach())}
 
     def g_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
         """Adversarial loss plus PatchNCE between inputs and outputs, and of the identity (Park et al., 2020, eq. 6)."""
         self._translate(batch, scratch)
         config, count = self.config, len(scratch["fake"])
-        terms = {"g_gan": generator_loss(self._score(scratch["fake"]), kind=config.adversarial)}
+        terms = {"g_gan": self.adversary.g_loss(scratch["fake"])}
         queries = self.g.features(scratch["outputs"])
         keys = [scratch[f"key_{number}"] for number in range(len(queries))]
         if self.mirrored:
@@ -186,8 +182,7 @@ class CUT(Recipe):
 
     def r1_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
         """R1 penalty on real images of the target domain (Mescheder et al., 2018)."""
-        real = batch[self.target].detach().requires_grad_()
-        return {"d_r1": self.config.r1_weight / 2 * r1_penalty(self._score(real), real)}
+        return {"d_r1": self.adversary.r1_loss(batch[self.target], weight=self.config.r1_weight)}
 
     def sample(self, nets: dict[str, nn.Module], batch: Batch, *, precision: Precision) -> dict[str, Tensor]:
         """Columns of a sample grid, [N, C, S, S] in [-1, 1]."""

@@ -23,9 +23,10 @@ from translate.config.training import CycleGANConfig, Precision
 from translate.data.augment import diff_augment
 from translate.data.unpaired import UnpairedImages
 from translate.inference.translator import example_code, random_code, run_network
-from translate.losses import discriminator_loss, generator_loss, guessing_loss, l1_loss, r1_penalty
+from translate.losses import l1_loss
 from translate.metrics.sliced_wasserstein import sliced_wasserstein
 from translate.networks import ResNetGenerator, StyleEncoder
+from translate.recipes.adversary import Adversary, guessing_losses
 from translate.recipes.base import R1_EVERY, Batch, Exported, Recipe, Scratch, Update, Watched, adam, lazy_r1
 from translate.recipes.generators import (
     file_names,
@@ -73,6 +74,15 @@ class CycleGAN(Recipe):
         self.g_ab, self.g_ba = (new_generator(network, config) for network in self.configs.values())
         self.d_a = new_discriminator(config, in_channels=channels_a)
         self.d_b = new_discriminator(config, in_channels=channels_b)
+        self.adversaries = {
+            domain: Adversary(
+                network,
+                kind=config.adversarial,
+                augment=lambda images: diff_augment(images, config.augment),
+                batch_norm=config.norm == "batch",
+            )
+            for domain, network in (("a", self.d_a), ("b", self.d_b))
+        }
         if config.style_dim:
             check_encoded(data.size)
         data.check_size(stride=self.g_ab.stride, minimum=max(self.g_ab.minimum_size, self.d_a.minimum_size))
@@ -87,8 +97,7 @@ class CycleGAN(Recipe):
         if config.r1_weight:
             updates.append(lazy_r1(discriminators, (self.d_a_r1_loss, self.d_b_r1_loss)))
         self.updates = tuple(updates)
-        if (guessing := guessing_loss(config.adversarial)) is not None:
-            self.guessing_losses = {"d_a": guessing, "d_b": guessing}
+        self.guessing_losses = guessing_losses(d_a=self.adversaries["a"], d_b=self.adversaries["b"])
         self.remedies = {
             **Recipe.remedies,
             "nothing": "a lower --identity-weight, a lower --cycle-weight, or another --init",
@@ -145,9 +154,8 @@ class CycleGAN(Recipe):
         else:
             fake, same = _run(forth, torch.cat([batch[start], batch[goal]]), both(drawn, own)).chunk(2)
         scratch[f"fake_{goal}"] = fake.detach()
-        scored = self._score(goal, fake)
         terms = {
-            f"g_{there}_gan": generator_loss(scored, kind=config.adversarial),
+            f"g_{there}_gan": self.adversaries[goal].g_loss(fake),
             f"cycle_{start}": config.cycle_weight * l1_loss(_run(back, fake, home), batch[start]),
         }
         if drawn is not None:
@@ -159,39 +167,28 @@ class CycleGAN(Recipe):
 
     # Discriminators
 
-    def _score(self, domain: str, images: Tensor) -> list[Tensor]:
-        """What d_a or d_b says of images, changed by chance where that was asked for: one tensor a scale."""
-        return self.nets[f"d_{domain}"](diff_augment(images, self.config.augment)).logits
-
     def d_a_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
         """Adversarial loss of the discriminator of domain A."""
-        return self._tell_apart(batch, scratch, domain="a")
+        return self._d_loss(batch, scratch, domain="a")
 
     def d_b_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
         """Adversarial loss of the discriminator of domain B."""
-        return self._tell_apart(batch, scratch, domain="b")
+        return self._d_loss(batch, scratch, domain="b")
 
-    def _tell_apart(self, batch: Batch, scratch: Scratch, *, domain: str) -> dict[str, Tensor]:
-        real = batch[domain]
-        fake = self.pools[domain].exchange(scratch[f"fake_{domain}"]).to(real.dtype)
-        if self.config.norm == "batch":
-            real_logits, fake_logits = self._score(domain, real), self._score(domain, fake)
-        else:
-            both = [scale.chunk(2) for scale in self._score(domain, torch.cat([real, fake]))]
-            real_logits, fake_logits = [first for first, _ in both], [second for _, second in both]
-        return {f"d_{domain}": discriminator_loss(real_logits, fake_logits, kind=self.config.adversarial)}
+    def _d_loss(self, batch: Batch, scratch: Scratch, *, domain: str) -> dict[str, Tensor]:
+        fake = self.pools[domain].exchange(scratch[f"fake_{domain}"])
+        return {f"d_{domain}": self.adversaries[domain].d_loss(batch[domain], fake)}
 
     def d_a_r1_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
         """R1 penalty on real images of domain A."""
-        return self._r1(batch, domain="a")
+        return self._r1_loss(batch, domain="a")
 
     def d_b_r1_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
         """R1 penalty on real images of domain B."""
-        return self._r1(batch, domain="b")
+        return self._r1_loss(batch, domain="b")
 
-    def _r1(self, batch: Batch, *, domain: str) -> dict[str, Tensor]:
-        real = batch[domain].detach().requires_grad_()
-        return {f"d_{domain}_r1": self.config.r1_weight / 2 * r1_penalty(self._score(domain, real), real)}
+    def _r1_loss(self, batch: Batch, *, domain: str) -> dict[str, Tensor]:
+        return {f"d_{domain}_r1": self.adversaries[domain].r1_loss(batch[domain], weight=self.config.r1_weight)}
 
     # What it shows and leaves
 

@@ -30,14 +30,7 @@ from translate.config.networks import (
 from translate.config.training import RunConfig
 from translate.data.augment import diff_augment
 from translate.data.image_set import ImageSet
-from translate.losses import (
-    discriminator_fake_loss,
-    discriminator_loss,
-    generator_loss,
-    gradient_penalty,
-    guessing_loss,
-    r1_penalty,
-)
+from translate.losses import discriminator_fake_loss, gradient_penalty
 from translate.networks import (
     ConvDiscriminator,
     DenseDiscriminator,
@@ -46,6 +39,7 @@ from translate.networks import (
     build_network,
     initialise,
 )
+from translate.recipes.adversary import Adversary, guessing_losses
 from translate.recipes.base import R1_EVERY, Batch, Recipe, Scratch, Update, adam, lazy_r1
 from translate.recipes.sampling import Sampling
 
@@ -145,10 +139,14 @@ class GAN(Sampling):
             self.d.under_spectral_norm()
         self.nets = {"g": self.g, "d": self.d}
         self.ema_nets = ("g",) if config.run.ema_half_life else ()
-        self.mixes = config.body == "conv" and (config.d_norm or "batch") == "batch"
+        self.adversary = Adversary(
+            self.d,
+            kind=config.adversarial,
+            augment=lambda images: diff_augment(images, config.augment),
+            batch_norm=config.body == "conv" and (config.d_norm or "batch") == "batch",
+        )
         self.updates = self._updates()
-        if (guessing := guessing_loss(config.adversarial)) is not None:
-            self.guessing_losses = {"d": guessing}
+        self.guessing_losses = guessing_losses(d=self.adversary)
         self.remedies = {
             **Recipe.remedies,
             "collapsed": "another --seed, translate train hinge or wgan-gp, or more images",
@@ -195,9 +193,6 @@ class GAN(Sampling):
         """Images of the step's latents, and of the classes of its real images."""
         return self.g(keyed_normal(scratch["keys"], self.latent), self._labels(batch))
 
-    def _score(self, images: Tensor, labels: Tensor | None) -> Tensor:
-        return self.d(diff_augment(images, self.config.augment), labels)
-
     def d_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
         """Adversarial loss of the discriminator on real and generated images, and of wrong labels."""
         scratch["fake"] = self._fake(batch, scratch)
@@ -206,37 +201,32 @@ class GAN(Sampling):
         losses = {}
         if self.config.mismatch_weight:
             losses["mismatch"] = self.config.mismatch_weight * self._mismatch_loss(real, labels)
-        if self.mixes:  # statistics of real and fake must not mix
-            real_logits, fake_logits = self._score(real, labels), self._score(fake, labels)
-        else:
-            twice = None if labels is None else torch.cat([labels, labels])
-            real_logits, fake_logits = self._score(torch.cat([real, fake.to(real.dtype)]), twice).chunk(2)
-        return {"d": discriminator_loss(real_logits, fake_logits, kind=self.config.adversarial), **losses}
+        return {"d": self.adversary.d_loss(real, fake, labels), **losses}
 
     def _mismatch_loss(self, real: Tensor, labels: Tensor | None) -> Tensor:
         """Of real images under the name of another class, which count as if they were generated."""
         assert labels is not None
         count = len(self.class_names)
         others = (labels + torch.randint(1, count, labels.shape, device=labels.device)) % count
-        return discriminator_fake_loss(self._score(real, others), kind=self.config.adversarial)
+        return discriminator_fake_loss(self.adversary.logits(real, others), kind=self.config.adversarial)
 
     def penalty_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
         """Gradient penalty between real and generated images (Gulrajani et al., 2017, eq. 3)."""
         labels = self._labels(batch)
         with torch.no_grad():
             fake = scratch["seen"] if "seen" in scratch else self._fake(batch, scratch)
-        penalty = gradient_penalty(lambda images: self._score(images, labels), batch["images"], fake)
+        penalty = gradient_penalty(lambda images: self.adversary.logits(images, labels), batch["images"], fake)
         return {"penalty": self.config.penalty_weight * penalty}
 
     def g_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
         """Adversarial loss of the generator."""
         fake = scratch["fake"] if "fake" in scratch and scratch["fake"].requires_grad else self._fake(batch, scratch)
-        return {"g": generator_loss(self._score(fake, self._labels(batch)), kind=self.config.adversarial)}
+        return {"g": self.adversary.g_loss(fake, self._labels(batch))}
 
     def r1_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
         """R1 penalty on real images (Mescheder et al., 2018)."""
-        real = batch["images"].detach().requires_grad_()
-        return {"d_r1": self.config.r1_weight / 2 * r1_penalty(self._score(real, self._labels(batch)), real)}
+        penalty = self.adversary.r1_loss(batch["images"], self._labels(batch), weight=self.config.r1_weight)
+        return {"d_r1": penalty}
 
 
 def _rmsprop(parameters: Iterable[nn.Parameter], run: RunConfig, *, bound: float) -> Optimizer:

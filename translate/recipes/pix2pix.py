@@ -27,18 +27,16 @@ from translate.inference.grid import in_class_colours
 from translate.inference.translator import example_code, random_code, run_network
 from translate.losses import (
     charbonnier_loss,
-    discriminator_loss,
     feature_matching_loss,
     generator_loss,
-    guessing_loss,
     l1_loss,
     l2_loss,
     perceptual_loss,
-    r1_penalty,
     ssim_loss,
 )
-from translate.networks import PatchOutput, ResNetGenerator
+from translate.networks import ResNetGenerator
 from translate.networks.efficientnet import EfficientNetLite0
+from translate.recipes.adversary import Adversary, guessing_losses
 from translate.recipes.base import R1_EVERY, Batch, Exported, Recipe, Scratch, Update, Watched, adam, lazy_r1
 from translate.recipes.generators import generator_config, new_discriminator, new_generator, translator_weights
 from translate.recipes.style_codes import check_encoded, code_loss, drawn_codes, found_codes
@@ -78,6 +76,7 @@ class Pix2Pix(Recipe):
         )
         self.g = new_generator(self.generator_config, config)
         self.d = new_discriminator(config, in_channels=in_channels + out_channels)
+        self.adversary = Adversary(self.d, kind=config.adversarial, batch_norm=config.norm == "batch")
         if config.style_dim:
             check_encoded(data.size)
         data.check_size(stride=self.g.stride, minimum=max(self.g.minimum_size, self.d.minimum_size))
@@ -93,8 +92,7 @@ class Pix2Pix(Recipe):
         if config.r1_weight:
             updates.append(lazy_r1(("d",), (self.r1_loss,)))
         self.updates = tuple(updates)
-        if (guessing := guessing_loss(config.adversarial)) is not None:
-            self.guessing_losses = {"d": guessing}
+        self.guessing_losses = guessing_losses(d=self.adversary)
         self.remedies = {
             **Recipe.remedies,
             "nothing": "a higher --reconstruction-weight, or check whether A and B are the same images",
@@ -138,30 +136,21 @@ class Pix2Pix(Recipe):
             scratch["seen"] = scratch["fake"][: len(source)].detach()
         return scratch["fake"]
 
-    def _score(self, batch: Batch, images: Tensor) -> PatchOutput:
-        """Of outputs, or of twice as many by two codes of each input."""
+    def _pairs(self, batch: Batch, images: Tensor) -> Tensor:
+        """What the discriminator sees: inputs beside images, or beside twice as many by two codes of each input."""
         source = batch["source"]
         source = torch.cat([source] * (len(images) // len(source))) if len(images) > len(source) else source
-        return self.d(torch.cat([source, images], dim=1))
+        return torch.cat([source, images.to(source.dtype)], dim=1)
 
     def d_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
         """Adversarial loss of the discriminator on pairs of input and target, and of input and output."""
         fake = self._fake(batch, scratch).detach()
-        if self.config.norm == "batch":  # statistics of real and fake must not mix
-            fake_logits, real_logits = (
-                self._score(batch, fake).logits,
-                self._score(batch, batch["target"]).logits,
-            )
-        else:
-            images = torch.cat([batch["target"], fake.to(batch["target"].dtype)])
-            both = [scale.split([len(scale) - len(fake), len(fake)]) for scale in self._score(batch, images).logits]
-            real_logits, fake_logits = [real for real, _ in both], [fake for _, fake in both]
-        return {"d": discriminator_loss(real_logits, fake_logits, kind=self.config.adversarial)}
+        return {"d": self.adversary.d_loss(self._pairs(batch, batch["target"]), self._pairs(batch, fake))}
 
     def g_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
         """Adversarial and reconstruction loss (Isola et al., 2017, eq. 4), and what else has a weight."""
         fake = self._fake(batch, scratch)
-        scored, count = self._score(batch, fake), len(batch["source"])
+        scored, count = self.adversary.output(self._pairs(batch, fake)), len(batch["source"])
         terms = {
             "g_gan": generator_loss(scored.logits, kind=self.config.adversarial),
             f"g_{self.config.reconstruction}": self.config.reconstruction_weight
@@ -169,7 +158,7 @@ class Pix2Pix(Recipe):
         }
         if self.config.feature_matching_weight:
             with torch.no_grad():
-                real = self._score(batch, batch["target"]).features
+                real = self.adversary.output(self._pairs(batch, batch["target"])).features
             made = [[layer[:count] for layer in scale] for scale in scored.features]
             terms["g_features"] = self.config.feature_matching_weight * feature_matching_loss(real, made)
         if self.features is not None:
@@ -188,8 +177,8 @@ class Pix2Pix(Recipe):
 
     def r1_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
         """R1 penalty on real pairs (Mescheder et al., 2018)."""
-        pairs = torch.cat([batch["source"], batch["target"]], dim=1).requires_grad_()
-        return {"d_r1": self.config.r1_weight / 2 * r1_penalty(self.d(pairs).logits, pairs)}
+        pairs = self._pairs(batch, batch["target"])
+        return {"d_r1": self.adversary.r1_loss(pairs, weight=self.config.r1_weight)}
 
     def sample(self, nets: dict[str, nn.Module], batch: Batch, *, precision: Precision) -> dict[str, Tensor]:
         """Columns of a sample grid, [N, C, S, S] in [-1, 1]."""

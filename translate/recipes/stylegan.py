@@ -25,8 +25,9 @@ from translate.config.stylegan import StyleGANConfig
 from translate.data.adaptive import adaptive_augment
 from translate.data.augment import diff_augment
 from translate.data.image_set import ImageSet
-from translate.losses import discriminator_loss, generator_loss, guessing_loss, path_length_penalty, r1_penalty
+from translate.losses import discriminator_loss, path_length_penalty
 from translate.networks import StyleDiscriminator, StyleGenerator
+from translate.recipes.adversary import Adversary, guessing_losses
 from translate.recipes.base import R1_EVERY, Batch, Exported, Progress, Recipe, Scratch, Update, adam, lazy_r1
 from translate.recipes.growth import Growth, Stage
 from translate.recipes.sampling import Sampling
@@ -99,9 +100,9 @@ class StyleGAN(Sampling):
         self.path_mean, self.probability = torch.zeros(()), torch.zeros(())
         self.signs = torch.zeros(2)  # sum, and how many
         self.updates = self._updates()
-        guessing = guessing_loss("non-saturating")
-        assert guessing is not None
-        self.guessing_losses = {"d": guessing}
+        # R1 at the images as they are seen: sampling between pixels cannot be differentiated twice.
+        self.adversary = Adversary(self.d, kind="non-saturating", augment=self._augmented, r1_at="seen")
+        self.guessing_losses = guessing_losses(d=self.adversary)
         self.remedies = {
             **Recipe.remedies,
             "collapsed": "--ada-target 0.6, a higher --r1-weight, or more images",
@@ -171,12 +172,12 @@ class StyleGAN(Sampling):
 
     def stage(self, progress: Progress) -> Stage:
         """The training size and batch size after so many images (Karras et al., 2018)."""
-        self.now = self.growth.at(progress.images)
-        return self.now
+        return self.growth.at(progress.images)
 
     def advance(self, progress: Progress, optimizers: dict[str, Optimizer]) -> float:
         """Set the learning rates, and the share of a size that is fading in."""
-        alpha = self.stage(progress).alpha(progress.images)
+        self.now = self.stage(progress)
+        alpha = self.now.alpha(progress.images)
         for network in (self.g, self.d):
             network.alpha.fill_(alpha)
         self.d.fading = alpha < 1.0
@@ -200,7 +201,7 @@ class StyleGAN(Sampling):
 
     # The step
 
-    def _changed(self, images: Tensor) -> Tensor:
+    def _augmented(self, images: Tensor) -> Tensor:
         """As the discriminator sees them."""
         if self.config.ada_target:
             self.probability = self.probability.to(images.device)
@@ -238,14 +239,11 @@ class StyleGAN(Sampling):
         scratch["fake"] = self._fake(batch, scratch, follow=True)
         scratch["seen"] = scratch["fake"].detach()
         real, fake, labels = self._real(batch), scratch["seen"], self._labels(batch)
-        if len(real) % self.d.config.group:  # groups of the batch's deviation must not mix real and fake
-            real_logits, fake_logits = (self.d(self._changed(images), labels) for images in (real, fake))
-        else:
-            twice = None if labels is None else torch.cat([labels, labels])
-            real_logits, fake_logits = self.d(self._changed(torch.cat([real, fake.to(real.dtype)])), twice).chunk(2)
+        together = len(real) % self.d.config.group == 0  # groups of the batch's deviation must not mix real and fake
+        real_logits, fake_logits = self.adversary.compare(real, fake, labels, together=together)
         if self.config.ada_target:
-            self._adapt(real_logits.detach())
-        return {"d": discriminator_loss(real_logits, fake_logits, kind="non-saturating")}
+            self._adapt(real_logits[0].detach())
+        return {"d": discriminator_loss(real_logits, fake_logits, kind=self.adversary.kind)}
 
     def _adapt(self, logits: Tensor) -> None:
         """Raise or lower the probability of changes by the sign of the discriminator on real images."""
@@ -262,14 +260,11 @@ class StyleGAN(Sampling):
     def g_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
         """Non-saturating loss of the generator."""
         fake = scratch["fake"] if "fake" in scratch and scratch["fake"].requires_grad else self._fake(batch, scratch)
-        logits = self.d(self._changed(fake), self._labels(batch))
-        return {"g": generator_loss(logits, kind="non-saturating")}
+        return {"g": self.adversary.g_loss(fake, self._labels(batch))}
 
     def r1_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
         """R1 penalty on real images, taken every 16 steps (Karras et al., 2020)."""
-        # By the images as they are seen: sampling between pixels cannot be differentiated twice.
-        real = self._changed(self._real(batch)).detach().requires_grad_()
-        return {"d_r1": self.r1_weight / 2 * r1_penalty(self.d(real, self._labels(batch)), real)}
+        return {"d_r1": self.adversary.r1_loss(self._real(batch), self._labels(batch), weight=self.r1_weight)}
 
     def path_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
         """Path length regularisation (Karras et al., 2020, eq. 4)."""
