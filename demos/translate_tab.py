@@ -60,7 +60,7 @@ def _suits(offer: Offer) -> bool:
     return (
         not offer.paints_facades
         and offer.config.domains.source not in SKETCHES
-        and (network.in_channels == 3 or network.colours)
+        and (network.in_channels == 3 or network.output == "colourisation")
         and photo() is not None
     )
 

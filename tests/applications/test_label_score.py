@@ -13,7 +13,7 @@ PALETTE = [(0, 0, 0), (255, 0, 0), (0, 0, 255)]
 CONFIG = WeightsConfig(
     kind="segmenter",
     name="oracle",
-    network=UNetConfig(width=4, depth=3, out_channels=3, output="linear"),
+    network=UNetConfig(width=4, depth=3, out_channels=3, output="logits"),
     classes=("black", "red", "blue"),
 )
 

@@ -176,7 +176,7 @@ def test_broken_metadata_is_refused(tmp_path, text):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format_version": 99}, "format version 99, and this release reads 1: update translate"),
+        ({"format_version": 99}, "format version 99, and this release reads 1 to 2: update translate"),
         ({"surprise": 1}, "surprise: unknown key"),
         ({"kind": "upscaler"}, "kind = 'upscaler'"),
         ({"name": ""}, "name = ''"),
@@ -219,7 +219,7 @@ def test_a_config_that_describes_another_network_is_refused(tiny_weights, tiny_c
     [
         ("{", r"config\.json is not JSON"),
         ("[]", r"config\.json is not a configuration: remove it"),
-        ('{"name": "tiny"}', r"config\.json says format_version = None, but model\.safetensors was saved with 1"),
+        ('{"name": "tiny"}', r"config\.json says format_version = None, but model\.safetensors was saved with 2"),
     ],
 )
 def test_a_broken_config_beside_is_refused(tiny_weights, text, message):

@@ -46,7 +46,7 @@ WEIGHTS = WeightsConfig(
 )
 CONFIGS = [
     ResNetConfig(width=3, dropout=0.5, norm="batch"),
-    UNetConfig(output="linear"),
+    UNetConfig(output="logits"),
     PatchGANConfig(num_scales=3),
     DataConfig(root=Path("a"), root_b=Path("b"), size=64, names=("labels", "photos")),
     RunConfig(out=Path("x"), epochs=1, micro_batch=2, batch_size=8),
@@ -197,9 +197,11 @@ def test_weights_config_is_read_from_json():
     assert weights_config(json.loads(json.dumps(to_dict(WEIGHTS)))) == WEIGHTS
 
 
-@pytest.mark.parametrize("version", [0, FORMAT_VERSION + 1, "1", None])
+@pytest.mark.parametrize("version", [0, FORMAT_VERSION + 1, "1", None, True, 1.0])
 def test_another_version_is_refused_and_says_what_to_do(version):
-    with pytest.raises(ConfigError, match=rf"format version .*this release reads {FORMAT_VERSION}: update translate"):
+    with pytest.raises(
+        ConfigError, match=rf"format version .*this release reads 1 to {FORMAT_VERSION}: update translate"
+    ):
         weights_config({**to_dict(WEIGHTS), "format_version": version})
 
 

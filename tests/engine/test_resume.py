@@ -179,7 +179,8 @@ def test_a_field_that_an_older_release_did_not_know_counts_as_its_default(make_c
 
     def older_network(value):
         values = whole(value)
-        values.pop("fills", None)
+        if "output" in values:  # of the first format
+            values |= {"residual": values.pop("output") == "residual", "fills": False, "colours": False}
         return values
 
     monkeypatch.setattr("translate.engine.engine.to_dict", older)
@@ -283,16 +284,16 @@ def test_networks_that_make_their_output_otherwise_are_refused(make_config, open
     config = make_config(images=2)
     open_session(config).train()
     for source in (config.run.out, config.run.out / "weights"):
-        with pytest.raises(ConfigError, match=r"computes its output differently \(residual\)"):
+        with pytest.raises(ConfigError, match="the output of its network g is 'image', and of this one 'residual'"):
             open_session(make_config(start_from=source, out=tmp_path / "next", residual=True))
     whole = translate.engine.resume.network_configs
 
     def other(nets):
         found = whole(nets)
-        return {**found, "g": {**found["g"], "colours": True}}
+        return {**found, "g": {**found["g"], "output": "colourisation"}}
 
     monkeypatch.setattr("translate.engine.resume.network_configs", other)
-    with pytest.raises(ConfigError, match=r"was started by an earlier release.*\(colours\): give another --out"):
+    with pytest.raises(ConfigError, match=r"was started by an earlier release.*\(output\): give another --out"):
         open_session(make_config(images=4))
 
 

@@ -36,16 +36,22 @@ for library in ("onnx", "onnxscript", "onnxruntime"):
 NETWORKS = [
     UNetConfig(width=4, depth=2, in_channels=1, out_channels=3),
     UNetConfig(
-        width=4, depth=2, norm="batch", padding="reflect", upsampling="transposed", downsampling="blur", residual=True
+        width=4,
+        depth=2,
+        norm="batch",
+        padding="reflect",
+        upsampling="transposed",
+        downsampling="blur",
+        output="residual",
     ),
-    UNetConfig(width=4, depth=1, norm="none", padding="replicate", in_channels=4, out_channels=2, output="linear"),
+    UNetConfig(width=4, depth=1, norm="none", padding="replicate", in_channels=4, out_channels=2, output="logits"),
     ResNetConfig(
         width=4, num_blocks=1, num_downsamplings=1, upsampling="nearest", downsampling="blur-after", out_channels=1
     ),
     ResNetConfig(
         width=4, num_blocks=1, num_downsamplings=1, norm="group", padding="replicate", in_channels=2, out_channels=4
     ),
-    ResNetConfig(width=4, num_blocks=0, num_downsamplings=0, norm="instance-affine", residual=True),
+    ResNetConfig(width=4, num_blocks=0, num_downsamplings=0, norm="instance-affine", output="residual"),
 ]
 
 
@@ -76,7 +82,9 @@ def test_every_kind_of_network_is_tested():
     kinds = {"norm": Norm, "padding": Padding, "upsampling": Upsampling, "downsampling": Downsampling}
     for field, known in kinds.items():
         assert {getattr(network, field) for network in NETWORKS} == set(get_args(known))
-    assert {(network.type, network.residual) for network in NETWORKS} == set(product(("unet", "resnet"), (False, True)))
+    assert {(network.type, network.output == "residual") for network in NETWORKS} == set(
+        product(("unet", "resnet"), (False, True))
+    )
     for field in ("in_channels", "out_channels"):
         assert {getattr(network, field) for network in NETWORKS} == {1, 2, 3, 4}
 
@@ -147,7 +155,7 @@ def test_the_file_says_what_it_is_and_nothing_of_where_it_was_made(source, expor
 def test_a_segmenter_is_exported_with_its_logits(tmp_path):
     import onnx
 
-    network = UNetConfig(width=2, depth=1, upsampling="transposed", output="linear")
+    network = UNetConfig(width=2, depth=1, upsampling="transposed", output="logits")
     source = saved(network, tmp_path, kind="segmenter", classes=("sky", "sea", "sand"))
     written = export_onnx(source, tmp_path / "model.onnx")
     assert "output: [N, 3, H, W], the logits of sky, sea, sand." in onnx.load(written.file).doc_string

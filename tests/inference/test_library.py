@@ -1,5 +1,6 @@
 """Weights by name and by path; devices and precisions; grids."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -186,10 +187,49 @@ def test_a_cpu_takes_bf16_where_it_has_it_and_it_is_faster(monkeypatch, has, fas
     assert choose_precision("auto", torch.device("cpu")) == expected
 
 
-def test_measuring_a_cpu_draws_nothing_and_is_done_once(monkeypatch):
-    device_module._faster_on_this_cpu.cache_clear()
-    state = torch.get_rng_state()
-    first = device_module._faster_on_this_cpu()
+@pytest.fixture
+def measurements(monkeypatch, tmp_path):
+    """How often this CPU was measured; each time it answers otherwise. What is kept is kept in a folder of its own."""
+    taken = []
+
+    def measured():
+        taken.append(len(taken) % 2 == 0)
+        return taken[-1]
+
+    monkeypatch.setattr(device_module.platformdirs, "user_cache_dir", lambda *_, **__: str(tmp_path / "cache"))
+    monkeypatch.setattr(device_module, "_measured_faster", measured)
+    decide = device_module._faster_on_this_cpu
+    yield taken, lambda: (decide.cache_clear(), decide())[1]  # as another process would
+    decide.cache_clear()
+
+
+def test_measuring_a_cpu_draws_nothing_and_leaves_the_threads():
+    state, threads = torch.get_rng_state(), torch.get_num_threads()
+    assert device_module._measured_faster() in (True, False)
     assert torch.equal(torch.get_rng_state(), state)
-    monkeypatch.setattr(device_module.F, "conv2d", None)
-    assert device_module._faster_on_this_cpu() is first
+    assert torch.get_num_threads() == threads
+
+
+def test_a_cpu_is_measured_once_a_machine(measurements, monkeypatch, tmp_path):
+    taken, decide = measurements
+    assert [decide() for _ in range(3)] == [True] * 3
+    assert len(taken) == 1
+    monkeypatch.setattr(device_module, "cpu_name", lambda: "another processor")  # a home on two machines
+    assert [decide() for _ in range(2)] == [False] * 2
+    assert set(json.loads((tmp_path / "cache" / "precision.json").read_text()).values()) == {"bf16", "fp32"}
+
+
+@pytest.mark.parametrize("kept", ["", "[]", '{"CPU": 3}', "\x00"])
+def test_what_was_kept_and_cannot_be_read_is_measured_anew(measurements, tmp_path, kept):
+    taken, decide = measurements
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "precision.json").write_text(kept)
+    assert [decide() for _ in range(2)] == [True] * 2
+    assert len(taken) == 1
+
+
+def test_a_cache_folder_that_cannot_be_written_is_no_error(measurements, tmp_path):
+    taken, decide = measurements
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    assert decide() is True
+    assert len(taken) == 1

@@ -77,7 +77,7 @@ def test_resnet_runs_at_its_minimum_size(num_downsamplings, num_blocks, channels
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("downsampling", ["strided", "blur"])
 @pytest.mark.parametrize("upsampling", ["resize", "transposed"])
-@pytest.mark.parametrize("output", ["tanh", "linear"])
+@pytest.mark.parametrize("output", ["image", "logits"])
 def test_unet_of_every_kind_keeps_the_size(norm, downsampling, upsampling, output):
     config = UNetConfig(
         width=4, depth=4, norm=norm, downsampling=downsampling, upsampling=upsampling, output=output, out_channels=5
@@ -85,7 +85,8 @@ def test_unet_of_every_kind_keeps_the_size(norm, downsampling, upsampling, outpu
     network = build_network(config)
     images = network(noise(2, 3, 32, 48))
     assert images.shape == (2, 5, 32, 48)
-    assert isinstance(network.output, nn.Tanh if output == "tanh" else nn.Identity)
+    bounded = network.output(torch.zeros(1, 3, 4, 4), torch.full((1, 3, 4, 4), 30.0))
+    assert bounded.unique().tolist() == [1.0 if output == "image" else 30.0]
 
 
 @pytest.mark.parametrize("depth", range(1, 11))
@@ -175,7 +176,7 @@ def test_patchgan_scales_see_halved_images():
     "config",
     [
         ResNetConfig(width=3, num_blocks=2, downsampling="blur", norm="batch", dropout=0.25),
-        UNetConfig(width=3, depth=5, upsampling="transposed", output="linear", out_channels=12),
+        UNetConfig(width=3, depth=5, upsampling="transposed", output="logits", out_channels=12),
         PatchGANConfig(width=3, num_scales=2, num_layers=2),
     ],
     ids=["resnet", "unet", "patchgan"],

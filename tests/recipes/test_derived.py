@@ -73,9 +73,9 @@ def test_it_goes_on_as_if_it_had_not_stopped(folder, tmp_path):
 @pytest.mark.parametrize(
     "config",
     [
-        UNetConfig(in_channels=4, width=4, depth=3, dropout=0.0, fills=True),
-        ResNetConfig(in_channels=4, width=4, num_blocks=1, fills=True),
-        ResNetConfig(in_channels=4, width=4, num_blocks=1, fills=True, style=4),
+        UNetConfig(in_channels=4, width=4, depth=3, dropout=0.0, output="inpainting"),
+        ResNetConfig(in_channels=4, width=4, num_blocks=1, output="inpainting"),
+        ResNetConfig(in_channels=4, width=4, num_blocks=1, output="inpainting", style=4),
     ],
     ids=["unet", "resnet", "styled"],
 )
@@ -96,18 +96,16 @@ def test_what_is_there_is_kept_and_colours_of_holes_do_not_matter(config):
 
 
 def test_a_network_that_fills_is_given_one_channel_more():
-    with pytest.raises(ConfigError, match="an inpainting network needs one input channel more than output channels"):
-        UNetConfig(in_channels=3, out_channels=3, fills=True)
-    with pytest.raises(ConfigError, match="and cannot be residual: it has 4 and 3 channels"):
-        ResNetConfig(in_channels=4, out_channels=3, fills=True, residual=True)
+    with pytest.raises(ConfigError, match=r"'inpainting' needs one input channel more .* 3 and 3"):
+        UNetConfig(in_channels=3, out_channels=3, output="inpainting")
 
 
 @pytest.mark.parametrize(
     "config",
     [
-        UNetConfig(in_channels=1, width=4, depth=3, dropout=0.0, colours=True),
-        ResNetConfig(in_channels=1, width=4, num_blocks=1, colours=True),
-        ResNetConfig(in_channels=1, width=4, num_blocks=1, colours=True, style=4),
+        UNetConfig(in_channels=1, width=4, depth=3, dropout=0.0, output="colourisation"),
+        ResNetConfig(in_channels=1, width=4, num_blocks=1, output="colourisation"),
+        ResNetConfig(in_channels=1, width=4, num_blocks=1, output="colourisation", style=4),
     ],
     ids=["unet", "resnet", "styled"],
 )
@@ -139,17 +137,17 @@ def test_grey_is_coloured_from_the_start_on(folder, tmp_path):
     train = ["train", "pix2pix", str(folder), "--derive", "gray", "--out", str(tmp_path / "run"), *SMALL]
     assert main([*train, "--images", "2", "--learning-rate", "1e-12"]) == 0
     translator = translate.load(tmp_path / "run")
-    assert translator.config.network.colours
+    assert translator.config.network.output == "colourisation"
     picture = Image.open(folder / "0.png")
     grey, made = np.asarray(picture.convert("L"), int), np.asarray(translator(picture), int)
     assert np.abs(made - grey[..., None]).max() <= 1  # nothing learned: as grey as it was
 
 
 def test_a_network_that_colours_has_one_input_and_three_outputs():
-    with pytest.raises(ConfigError, match="a colourisation network needs one input channel and three output channels"):
-        UNetConfig(in_channels=3, colours=True)
-    with pytest.raises(ConfigError, match="and cannot be residual: it has 1 and 3 channels"):
-        ResNetConfig(in_channels=1, colours=True, residual=True)
+    with pytest.raises(ConfigError, match=r"'colourisation' needs one input channel and three output .* 3 and 3"):
+        UNetConfig(in_channels=3, output="colourisation")
+    with pytest.raises(ConfigError, match=r"'residual' needs as many input as output channels: .* 1 and 3"):
+        ResNetConfig(in_channels=1, output="residual")
 
 
 def test_a_file_that_cannot_be_read_is_named(folder, tmp_path, capsys):
@@ -182,7 +180,7 @@ def test_holes_are_filled_by_onnx_as_well(tmp_path):
     from translate.checkpoint import save_weights
     from translate.config import Preprocessing, WeightsConfig
 
-    network = UNetConfig(in_channels=4, width=4, depth=3, dropout=0.0, fills=True)
+    network = UNetConfig(in_channels=4, width=4, depth=3, dropout=0.0, output="inpainting")
     config = WeightsConfig(
         kind="translator", name="fill", network=network, preprocessing=Preprocessing(size=32, alpha="keep")
     )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Info(Config):
-    """Inspect weights: network, sizes, FLOPs, how they were trained."""
+    """Inspect weights: network, sizes, FLOPs, how they were trained, and the precision they run in here."""
 
     weights: Positional[str]
     """Weights: a name, a weights folder, a run folder or a .safetensors file."""
@@ -30,9 +30,14 @@ def info(command: Info) -> int:
     """Run ``translate info``; the exit code."""
     from translate.config.base import to_dict
     from translate.inference.describe import describe
+    from translate.inference.device import choose_device, choose_precision
     from translate.inference.library import find_weights
+    from translate.inference.onnx import is_onnx
 
     found = describe(find_weights(command.weights))
+    device = choose_device()
+    precision = choose_precision("auto", device) if found.config.kind == "translator" else "fp32"
+    runs = None if is_onnx(found.file) else (str(device), precision)
     if command.json:
         import json
 
@@ -42,15 +47,16 @@ def info(command: Info) -> int:
             "dtype": found.dtype,
             "parameters": found.parameters,
             "flops": found.flops,
+            "runs": None if runs is None else dict(zip(("device", "precision"), runs, strict=True)),
             **to_dict(found.config),
         }
         print(json.dumps(values, indent=2))
     else:
-        _print(found)
+        _print(found, runs)
     return 0
 
 
-def _print(found: Description) -> None:
+def _print(found: Description, runs: tuple[str, str] | None) -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -98,6 +104,8 @@ def _print(found: Description) -> None:
         rows["styles"] = "any, taken from an image: --style-image FILE"
     if config.classes:
         rows["classes"] = ", ".join(config.classes)
+    if runs is not None:
+        rows["runs here"] = f"on {runs[0]}, in {runs[1]}"
     if (origin := config.origin) is not None:
         inside = f", {origin.key}" if origin.key else ""
         rows["imported"] = f"{origin.file}{inside} (SHA-256 {origin.sha256[:12]}...)"

@@ -15,6 +15,7 @@ Padding = Literal["reflect", "replicate", "zeros"]
 Upsampling = Literal["resize", "nearest", "transposed"]
 Downsampling = Literal["strided", "blur", "blur-after"]
 Initialisation = Literal["normal", "xavier", "kaiming", "orthogonal"]
+Output = Literal["image", "logits", "residual", "inpainting", "colourisation"]
 Likelihood = Literal["bernoulli", "gaussian"]
 NUM_PATCHES = 4_000  # of PatchCore's memory
 MOST_LAYERS = 256  # of a kind; a file that asks for more is no network
@@ -41,12 +42,10 @@ class ResNetConfig(Config):
     style: Annotated[int, Ge(0)] = 0
     """Dimension of a style code that modulates the residual blocks, and that an encoder infers from a reference image;
     0 for none."""
-    residual: bool = False
-    """The network predicts a residual that is added to its input."""
-    fills: bool = False
-    """Inpainting: the last input channel is a mask of known pixels, which are kept; the network fills in the rest."""
-    colours: bool = False
-    """Colourisation: the grey input is kept as the luma of the output; the network predicts the colours."""
+    output: Output = "image"
+    """How the output is made: an ``image`` in [-1, 1]; ``logits``, as in segmentation; a ``residual`` that is added to
+    the input; ``inpainting``, where the last input channel is a mask of known pixels, which are kept;
+    ``colourisation``, where the grey input is kept as the luma of the output."""
 
     def __post_init__(self) -> None:
         _check_output(self)
@@ -97,14 +96,10 @@ class UNetConfig(Config):
     downsampling: Downsampling = "strided"
     dropout: Annotated[float, Ge(0.0), Lt(1.0)] = 0.5
     """Dropout probability in the inner up-blocks, 0-1; three of them at depth 8, as in the paper."""
-    output: Literal["tanh", "linear"] = "tanh"
-    """Output activation: ``tanh`` for images in [-1, 1]; ``linear`` for logits, as in segmentation."""
-    residual: bool = False
-    """The network predicts a residual that is added to its input."""
-    fills: bool = False
-    """Inpainting: the last input channel is a mask of known pixels, which are kept; the network fills in the rest."""
-    colours: bool = False
-    """Colourisation: the grey input is kept as the luma of the output; the network predicts the colours."""
+    output: Output = "image"
+    """How the output is made: an ``image`` in [-1, 1]; ``logits``, as in segmentation; a ``residual`` that is added to
+    the input; ``inpainting``, where the last input channel is a mask of known pixels, which are kept;
+    ``colourisation``, where the grey input is kept as the luma of the output."""
 
     def __post_init__(self) -> None:
         _check_output(self)
@@ -113,16 +108,14 @@ class UNetConfig(Config):
 
 
 def _check_output(config: ResNetConfig | UNetConfig) -> None:
-    if config.fills and (config.in_channels != config.out_channels + 1 or config.residual):
-        raise ConfigError(
-            "an inpainting network needs one input channel more than output channels, and cannot be residual: it has "
-            f"{config.in_channels} and {config.out_channels} channels"
-        )
-    if config.colours and (config.in_channels != 1 or config.out_channels != 3 or config.residual):
-        raise ConfigError(
-            "a colourisation network needs one input channel and three output channels, and cannot be residual: it has "
-            f"{config.in_channels} and {config.out_channels} channels"
-        )
+    given, made = config.in_channels, config.out_channels
+    needed, fits = {
+        "residual": ("as many input as output channels", given == made),
+        "inpainting": ("one input channel more than output channels", given == made + 1),
+        "colourisation": ("one input channel and three output channels", (given, made) == (1, 3)),
+    }.get(config.output, ("", True))
+    if not fits:
+        raise ConfigError(f"output '{config.output}' needs {needed}: this network has {given} and {made}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,10 +11,9 @@ from pydantic import Field
 
 from translate.config.base import Config, ConfigError, from_dict
 from translate.config.encoding import Encoding
+from translate.config.migrate import FORMAT_VERSION, migrate
 from translate.config.networks import ConditionalResNetConfig, NetworkConfig, ResNetConfig, UNetConfig
 from translate.config.training import ImageSetConfig, Noise
-
-FORMAT_VERSION = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,17 +124,9 @@ def image_set_of(config: WeightsConfig, root: Path) -> ImageSetConfig | None:
 
 
 def weights_config(values: Any) -> WeightsConfig:
-    """Read the JSON of a weights file.
+    """Read the JSON of a weights file of this release or of an earlier one.
 
     Raises:
         ConfigError: an unknown format version, an unknown key, or a value out of range.
     """
-    if not isinstance(values, dict) or "format_version" not in values:
-        raise ConfigError("no format_version: not a configuration written by translate")
-    version = values["format_version"]
-    if version != FORMAT_VERSION:
-        raise ConfigError(
-            f"format version {version!r}, and this release reads {FORMAT_VERSION}: "
-            "update translate (pip install -U image-translate)"
-        )
-    return from_dict(WeightsConfig, values)
+    return from_dict(WeightsConfig, migrate(values))

@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from translate.inference.device import cpu_name
+
 
 def memory_gb(device: torch.device) -> float:
     """Peak memory so far: of the device where it is a GPU, else of this process; in 2**30 bytes."""
@@ -29,7 +31,10 @@ def device_name(device: torch.device) -> str:
     """The device in words, as a model card wants it."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{'CPU' if device.type == 'cpu' else device.type} ({platform.machine()}, {torch.get_num_threads()} threads)"
+    if device.type != "cpu":
+        return f"{device.type} ({platform.machine()})"
+    threads = torch.get_num_threads()
+    return f"CPU ({cpu_name()}, {threads} thread{'s' if threads > 1 else ''})"
 
 
 def duration(seconds: float) -> str:

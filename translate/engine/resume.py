@@ -16,11 +16,11 @@ from translate.checkpoint.run_state import RunState, StateError, latest_state, o
 from translate.checkpoint.weights import load_weights
 from translate.config.base import ConfigError, differences, flag, from_dict, to_dict
 from translate.config.methods import train_command
+from translate.config.migrate import migrated_network
 from translate.config.training import MethodConfig
 from translate.data.store import Format
 from translate.recipes.base import Recipe
 
-OUTPUTS = ("residual", "fills", "colours")  # how an output is made of what a generator's last layer gives
 # What may differ when a run is resumed: where things lie, how long, how often, on what.
 FREE_ON_RESUME = {
     *(f"data.{name}" for name in ("root", "root_b", "labels_csv", "workers", "cache_gb", "max_bad", "names")),
@@ -69,7 +69,7 @@ def check_same_run(state: RunState, config: MethodConfig, nets: dict[str, nn.Mod
         )
     for place, (old, new) in differences(recorded, networks).items():
         network, _, field = place.partition(".")
-        if field in OUTPUTS:  # no flag of its own, or one that was compared above
+        if field == "output":  # no flag of its own, or one that was compared above
             raise ConfigError(
                 f"{out} was started by an earlier release, whose networks compute their output differently ({field}): "
                 "give another --out. The weights that it has exported still open"
@@ -134,9 +134,9 @@ def _completed(recorded: dict[str, Any], nets: dict[str, nn.Module]) -> dict[str
     found = {}
     for name, values in recorded.items():
         try:
-            found[name] = to_dict(from_dict(type(nets[name].config), values))  # type: ignore[arg-type, type-var]
+            found[name] = to_dict(from_dict(type(nets[name].config), migrated_network(values)))  # type: ignore[arg-type, type-var]
         except (ConfigError, KeyError):  # another network, which the comparison names
-            found[name] = values
+            found[name] = migrated_network(values)
     return found
 
 
@@ -181,12 +181,12 @@ def start_networks(recipe: Recipe, source: Path) -> list[str]:
                 given[name] = {key.removeprefix(start): part for key, part in tensors.items() if key.startswith(start)}
     for name, network_tensors in given.items():
         own = recipe.nets[name].config
-        for field in OUTPUTS:  # the same tensors would mean something else, and nothing else shows it
-            if name in configs and configs[name].get(field, False) != getattr(own, field, False):
-                raise ConfigError(
-                    f"--start-from {source}: its network {name} computes its output differently ({field}): start from "
-                    "a run with the same --derive and --residual, and of this release"
-                )
+        before, now = migrated_network(configs.get(name, {})).get("output"), getattr(own, "output", None)
+        if before is not None and before != now:  # the same tensors would mean something else, and nothing shows it
+            raise ConfigError(
+                f"--start-from {source}: the output of its network {name} is '{before}', and of this one '{now}': "
+                "start from a run with the same --derive and --residual"
+            )
         try:
             recipe.nets[name].load_state_dict(network_tensors)
         except RuntimeError as error:

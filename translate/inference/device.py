@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import math
+import json
+import platform
 import time
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
+from pathlib import Path
 from typing import cast
 
+import platformdirs
 import torch
 import torch.nn.functional as F
 
+from translate.checkpoint.atomic import WriteError, written_beside
 from translate.config.errors import TranslateError
 from translate.config.training import Precision
 
@@ -44,7 +48,7 @@ def choose_device(name: str = "auto") -> torch.device:
 
 
 def fast_bf16(device: torch.device) -> bool:
-    """Whether the device computes bf16 in hardware, and faster than fp32; a CPU is measured, once a process."""
+    """Whether the device computes bf16 in hardware, and faster than fp32; a CPU is measured, once a machine."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type == "cpu":
@@ -54,21 +58,62 @@ def fast_bf16(device: torch.device) -> bool:
 
 
 @cache
-def _faster_on_this_cpu() -> bool:
-    """Time a convolution in both precisions, in turns: some CPUs have bf16 instructions that are slower than fp32's.
+def cpu_name() -> str:
+    """What the processor calls itself, such as "AMD EPYC 9B14"; its architecture where it does not say."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return (named[0] if named else "") or platform.processor() or platform.machine()
 
-    Seen: twice as fast on an AMD EPYC, a third slower on an Intel Xeon whose AMX is hidden from its virtual machine.
+
+@cache
+def _faster_on_this_cpu() -> bool:
+    """Whether bf16 is faster than fp32 here: measured once and kept, so that a command gives the same pixels each time.
+
+    It is kept in the user's cache folder, by processor and release of torch. Where that folder cannot be written, it is
+    measured by each process; what it measures is not time that other programs can take.
+    """
+    file = Path(platformdirs.user_cache_dir("image-translate", appauthor=False)) / "precision.json"
+    machine = f"{cpu_name()}, torch {torch.__version__}"
+    try:
+        kept = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        kept = None
+    known = kept if isinstance(kept, dict) else {}
+    if known.get(machine) not in ("bf16", "fp32"):
+        known[machine] = "bf16" if _measured_faster() else "fp32"
+        try:
+            with written_beside(file) as beside:
+                beside.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
+        except WriteError:
+            pass
+    return bool(known[machine] == "bf16")
+
+
+def _measured_faster() -> bool:
+    """Compare the processor time of a convolution in both precisions, in turns, on one thread.
+
+    Some CPUs have bf16 instructions that are slower than those of fp32. Seen: twice as fast on an AMD EPYC, a third
+    slower on an Intel Xeon whose AMX is hidden from its virtual machine.
     """
     images, kernel = torch.ones(1, 64, 64, 64), torch.ones(64, 64, 3, 3)
-    best = {"fp32": math.inf, "bf16": math.inf}
-    device = torch.device("cpu")
-    for _ in range(6):
-        for precision in best:
-            with torch.inference_mode(), autocast(cast(Precision, precision), device):
-                began = time.perf_counter()
-                F.conv2d(images, kernel, padding=1)
-                best[precision] = min(best[precision], time.perf_counter() - began)
-    return best["bf16"] < 0.9 * best["fp32"]
+    spent = {"fp32": 0.0, "bf16": 0.0}
+    device, threads = torch.device("cpu"), torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for turn in range(11):
+            for precision in spent:
+                with torch.inference_mode(), autocast(cast(Precision, precision), device):
+                    began = time.thread_time()
+                    F.conv2d(images, kernel, padding=1)
+                    F.conv2d(images, kernel, padding=1)
+                    if turn:  # the first one prepares
+                        spent[precision] += time.thread_time() - began
+    finally:
+        torch.set_num_threads(threads)
+    return spent["bf16"] < 0.9 * spent["fp32"]
 
 
 def choose_precision(name: Precision, device: torch.device) -> Precision:

@@ -13,14 +13,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from translate.blocks.colour import coloured
 from translate.blocks.conv import ConvBlock, relu
 from translate.blocks.norm import norm_layer
 from translate.blocks.resample import blur_after, downsample, upsample
 from translate.blocks.residual import ResidualBlock, StyledResidualBlock
 from translate.blocks.style import EqualLinear
 from translate.config.networks import ResNetConfig
-from translate.networks.generator import Generator, changed, filled, present
+from translate.networks.generator import Generator
+from translate.networks.output import OutputHead
 from translate.networks.style_encoder import RATE, StyleEncoder
 
 
@@ -75,8 +75,9 @@ class ResNetGenerator(Generator):
             config.out_channels,
             kernel_size=7,
             padding=config.padding,
-            activation=None if config.residual or config.colours else nn.Tanh,
+            activation=None,
         )
+        self.output = OutputHead(config.output)
 
     def forward(self, images: Tensor, codes: Tensor | None = None) -> Tensor:
         """Translate.
@@ -88,7 +89,7 @@ class ResNetGenerator(Generator):
         Returns:
             [N, C_out, H, W] in [-1, 1].
         """
-        x = self.down(self.stem(self._seen(images)))
+        x = self.down(self.stem(self.output.seen(images)))
         if self.mapping is None:
             return self._output(images, self.blocks(x))
         dtype = next(self.mapping.parameters()).dtype
@@ -103,16 +104,8 @@ class ResNetGenerator(Generator):
         assert self.encoder is not None
         return self.encoder(images)
 
-    def _seen(self, images: Tensor) -> Tensor:
-        return present(images)[0] if self.config.fills else images
-
     def _output(self, images: Tensor, x: Tensor) -> Tensor:
-        output = self.head(self.up(x))
-        if self.config.residual:
-            return changed(images, output)
-        if self.config.colours:
-            return coloured(images, output)
-        return filled(*present(images), output) if self.config.fills else output
+        return self.output(images, self.head(self.up(x)))
 
     def features(self, images: Tensor) -> list[Tensor]:
         """What CUT compares (Park et al., 2020): the image, each size on the way down, two residual blocks.
@@ -125,7 +118,7 @@ class ResNetGenerator(Generator):
         Returns:
             [N, C, h, w] each, of `feature_channels`; `finish` goes on from them.
         """
-        found, x = [images], self.stem(self._seen(images))
+        found, x = [images], self.stem(self.output.seen(images))
         for stage in self.down:
             x = stage(x)
             found.append(x)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from translate.blocks.colour import coloured
 from translate.blocks.norm import norm_layer
 from translate.blocks.unet import UNetDown, UNetUp
 from translate.config.networks import UNetConfig
-from translate.networks.generator import Generator, changed, filled, present
+from translate.networks.generator import Generator
+from translate.networks.output import OutputHead
 
 
 class UNetGenerator(Generator):
@@ -56,24 +56,16 @@ class UNetGenerator(Generator):
             )
             for level in reversed(range(config.depth))
         )
-        bounded = config.output == "tanh" and not config.residual and not config.colours
-        self.output = nn.Tanh() if bounded else nn.Identity()
+        self.output = OutputHead(config.output)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Args: images: [N, C_in, H, W] in [-1, 1]. Returns: [N, C_out, H, W], in [-1, 1] for a tanh output."""
+        """Args: images: [N, C_in, H, W] in [-1, 1]. Returns: [N, C_out, H, W], in [-1, 1] but for logits."""
         skips: list[Tensor | None] = []
-        share = None
-        if self.config.fills:
-            images, share = present(images)
-        x = images
+        x = self.output.seen(images)
         for down in self.down:
             x = down(x)
             skips.append(x)
         skips[-1] = None  # the innermost level is the decoder's input, not a skip
         for up, skip in zip(self.up, reversed(skips), strict=True):
             x = up(x, skip)
-        if self.config.residual:
-            return changed(images, x)
-        if self.config.colours:
-            return coloured(images, x)
-        return self.output(x) if share is None else filled(images, share, self.output(x))
+        return self.output(images, x)

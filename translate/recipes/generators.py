@@ -8,7 +8,7 @@ from typing import Literal
 from torch import nn
 
 from translate.config.base import ConfigError
-from translate.config.networks import GeneratorConfig, PatchGANConfig, ResNetConfig, UNetConfig, unet_depth
+from translate.config.networks import GeneratorConfig, Output, PatchGANConfig, ResNetConfig, UNetConfig, unet_depth
 from translate.config.training import CUTConfig, CycleGANConfig, Derivation, Noise, Pix2PixConfig
 from translate.config.weights import Domains, WeightsConfig
 from translate.data.store import Format
@@ -16,6 +16,7 @@ from translate.networks import Generator, PatchGANDiscriminator, build_network, 
 from translate.recipes.base import preprocessing
 
 Translator = Pix2PixConfig | CycleGANConfig | CUTConfig
+OUTPUTS: dict[Derivation | None, Output] = {"mask": "inpainting", "gray": "colourisation"}
 
 
 def generator_config(
@@ -45,6 +46,7 @@ def generator_config(
             f"--residual needs the same number of channels in input and output, not {in_channels} and {out_channels}: "
             "leave it out"
         )
+    output: Output = "residual" if config.residual else OUTPUTS.get(derived, "image")
     if not isinstance(config, CUTConfig) and config.generator == "unet":
         return UNetConfig(
             in_channels=in_channels,
@@ -56,9 +58,7 @@ def generator_config(
             upsampling=config.upsampling,
             downsampling=config.downsampling,
             dropout=dropout,
-            residual=config.residual,
-            fills=derived == "mask",
-            colours=derived == "gray",
+            output=output,
         )
     style = 0 if isinstance(config, CUTConfig) else config.style_dim
     return ResNetConfig(
@@ -72,9 +72,7 @@ def generator_config(
         downsampling=config.downsampling,
         dropout=0.0 if style else dropout,
         style=style,
-        residual=config.residual,
-        fills=derived == "mask",
-        colours=derived == "gray",
+        output=output,
     )
 
 
@@ -83,7 +81,7 @@ def new_generator(config: GeneratorConfig, training: Translator) -> Generator:
     one that learns colours without any."""
     generator = build_network(config)
     initialise(generator, kind=training.run.init)
-    if config.residual or config.colours:
+    if config.output in ("residual", "colourisation"):
         last = [module for module in generator.modules() if isinstance(module, nn.Conv2d | nn.ConvTranspose2d)][-1]
         nn.init.zeros_(last.weight)
     return generator

@@ -83,7 +83,7 @@ class Segmentation(Recipe):
             norm=config.norm,
             upsampling="nearest",  # enough for classes, and the cheapest
             dropout=config.dropout,
-            output="linear",
+            output="logits",
         )
         g = UNetGenerator(self.unet_config)
         initialise(g, kind=config.run.init)
