@@ -9,6 +9,7 @@ import pytest
 from learned import SIZE, save_learned, save_sampler
 from PIL import Image
 
+from translate.applications.classifier import Length
 from translate.checkpoint import load_weights, pretrained, save_weights
 from translate.cli.main import main
 
@@ -353,8 +354,7 @@ def test_a_gan_is_described_and_exported(tmp_path, capsys):
 
 
 def test_samples_are_evaluated_at_80_columns(mnist, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("translate.applications.image_classifier.FEWEST_IMAGES", 1000)
-    monkeypatch.setattr("translate.applications.image_classifier.EPOCHS", 1)
+    monkeypatch.setattr("translate.applications.classifier.IMAGES", Length(epochs=1, fewest=1000, most=300_000))
     monkeypatch.setattr("translate.applications.generation.FEWEST", 20)
     weights = str(save_sampler(tmp_path / "w", "conditional"))
     assert (

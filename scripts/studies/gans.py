@@ -29,8 +29,8 @@ from rich.console import Console
 
 from scripts.benchmarks.pix2pix import measure as take_turns
 from translate.applications.balance import fill, measure, real_images
+from translate.applications.classifier import KeptClassifier, open_image_classifier, read_classifier
 from translate.applications.generation import MEASURES, evaluate_samples
-from translate.applications.image_classifier import ImageClassifier, open_image_classifier, read_classifier
 from translate.checkpoint.run_state import load_state, owned, saved_states
 from translate.config import METHODS, GANConfig, ImageSetConfig, configure
 from translate.config.training import MethodConfig
@@ -125,7 +125,7 @@ def conditional(given: argparse.Namespace, *, seed: int) -> GANConfig:
     return configured("hinge", data, given.out / f"digits-{seed}", seed=seed, run=run, **options)
 
 
-def history(run: Path, model: GeneratorModel, evaluator: ImageClassifier, data: ImageSet) -> list[tuple[int, float]]:
+def history(run: Path, model: GeneratorModel, evaluator: KeptClassifier, data: ImageSet) -> list[tuple[int, float]]:
     """Images seen and the Frechet distance from training images, at each state that a run kept."""
     reference = evaluator.features(data.labelled("train", spread(data.num_images, 2 * LOOKED_AT))[0])
     final = {name: tensor.clone() for name, tensor in model.network.state_dict().items()}

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from rich.console import Console
 from torch import Tensor
 
-from translate.applications.image_classifier import ImageClassifier, open_image_classifier
+from translate.applications.classifier import KeptClassifier, open_image_classifier
 from translate.blocks.colour import luma
 from translate.config import DataConfig, ImageSetConfig
 from translate.config.training import Derivation
@@ -39,7 +39,7 @@ def nearest(given: Tensor, known: Tensor) -> Tensor:
     return torch.cat([torch.cdist(part, others).argmin(dim=1) for part in coarse.split(AT_ONCE)])
 
 
-def measured(made: Tensor, target: Tensor | None, learned: Tensor, evaluator: ImageClassifier) -> dict[str, Any]:
+def measured(made: Tensor, target: Tensor | None, learned: Tensor, evaluator: KeptClassifier) -> dict[str, Any]:
     """Of images [N, 3, S, S] in [-1, 1]; against a target where it is not the target itself."""
     found: dict[str, Any] = {
         "frechet": frechet_distance(evaluator.features(made), learned),

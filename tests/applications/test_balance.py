@@ -11,6 +11,7 @@ from rich.console import Console
 from torch import nn
 
 from translate.applications.balance import Arm, Filled, check_classes, class_mean_accuracy, compared, fill, measure
+from translate.applications.classifier import Length
 from translate.cli.main import main
 from translate.config import ConfigError, ImageSetConfig
 from translate.data.image_set import ImageSet
@@ -154,8 +155,7 @@ def test_the_command(tmp_path, monkeypatch, capsys):
     model = load_sampler(weights, device="cpu")
     model.network = Painter(model.network.config, images[0])
     monkeypatch.setattr("translate.inference.library.load", lambda *_, **__: model)
-    monkeypatch.setattr("translate.applications.image_classifier.FEWEST_IMAGES", 1500)
-    monkeypatch.setattr("translate.applications.image_classifier.EPOCHS", 1)
+    monkeypatch.setattr("translate.applications.classifier.IMAGES", Length(epochs=1, fewest=1500, most=300_000))
     options = ["-o", str(tmp_path / "out"), "--seeds", "2", "--images", "300", "--device", "cpu"]
     assert main(["balance", str(tmp_path / "set.npz"), str(weights), *options]) == 0
     said = capsys.readouterr().out

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from rich.console import Console
 
-from translate.applications.domain_classifier import ClassifierError
+from translate.applications.classifier import ClassifierError
 from translate.applications.evaluate import evaluate
 from translate.applications.evaluation.baselines import match_histograms
 from translate.applications.evaluation.data import drawn, find_data, open_data
@@ -371,7 +371,7 @@ def test_the_classifier_is_kept_and_belongs_to_its_data(scored, sets, kept, tmp_
     found = scored(out=kept, classifier=None)
     assert weights_file.stat().st_mtime_ns == made
     assert json.loads((kept / "first.json").read_text())["features"]["sha256"] == found.features.sha256
-    with pytest.raises(ConfigError, match="classifier of other domains or other images"):
+    with pytest.raises(ConfigError, match="classifier of other images: give another folder"):
         scored(names=("day", "night"), direction="b2a")
     shutil.copytree(sets, tmp_path / "sets")
     draw(tmp_path / "sets" / "train" / "dark" / "another.png", seed=7, low=0)
@@ -386,16 +386,16 @@ def test_the_classifier_is_kept_and_belongs_to_its_data(scored, sets, kept, tmp_
 
 
 def test_an_interrupted_classifier_goes_on(scored, tmp_path, monkeypatch):
-    from translate.applications import domain_classifier
+    from translate.applications import classifier
 
-    train = domain_classifier.train
+    train = classifier.train
 
     def stopped(config, **given):
         return train(replace(config, run=replace(config.run, images=32)), **given)
 
-    monkeypatch.setattr(domain_classifier, "train", stopped)
+    monkeypatch.setattr(classifier, "train", stopped)
     new = {"classifier": tmp_path / "new", "classifier_images": 64, "num_images": 3}
-    with pytest.raises(ClassifierError, match="run the same command again to resume"):
+    with pytest.raises(ClassifierError, match="Run the same command again to resume"):
         scored(**new)
     monkeypatch.undo()
     scored(**new)

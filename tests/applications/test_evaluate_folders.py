@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from rich.console import Console
 
+from translate.applications.classifier import Length
 from translate.applications.evaluate_folders import evaluate_folders
 from translate.applications.evaluation.folders import open_folders, pairs_or_reason
 from translate.applications.evaluation.networks import named_features
@@ -367,8 +368,7 @@ def test_what_will_not_do_is_refused(real, tmp_path):
 
 def test_the_command_prints_a_table_of_80_columns_and_json(real, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setattr("translate.applications.evaluate_folders.FEWEST_IMAGES", 64)
-    monkeypatch.setattr("translate.applications.evaluate_folders.EPOCHS", 1)
+    monkeypatch.setattr("translate.applications.evaluate_folders.LENGTH", Length(epochs=1, fewest=64, most=20_000))
     made, out = noisy(tmp_path / "made", range(12)), tmp_path / "scores"
     arguments = ["evaluate", "--folders", str(made), str(real), "--out", str(out), "--device", "cpu"]
     assert main(arguments) == 0

@@ -9,8 +9,8 @@ import torch
 from learned import SIZE, save_learned, save_sampler
 from rich.console import Console
 
+from translate.applications.classifier import open_image_classifier, open_trained_set
 from translate.applications.generation import MEASURES, compared, evaluate_samples, gaussian_images, likeness
-from translate.applications.image_classifier import open_image_classifier, open_trained_set
 from translate.config import ConfigError, ImageSetConfig
 from translate.data.image_set import ImageSet
 from translate.inference import load_sampler

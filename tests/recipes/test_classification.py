@@ -7,10 +7,10 @@ import torch.nn.functional as F
 from PIL import Image
 
 from translate.checkpoint import load_weights
-from translate.config import ClassifierConfig, RunConfig, UnpairedDataConfig
+from translate.config import DomainClassifierConfig, RunConfig, UnpairedDataConfig
 from translate.engine import Display, train
 from translate.recipes import open_recipe
-from translate.recipes.classifier import Classification
+from translate.recipes.classifier import DomainClassification
 
 
 @pytest.fixture
@@ -30,18 +30,18 @@ def config_for(root, out, **given):
     run = {"images": 8, "batch_size": 4, "device": "cpu", "precision": "fp32", "init": "kaiming"}
     run |= {key: given.pop(key) for key in list(given) if key in RunConfig.__dataclass_fields__}
     data = UnpairedDataConfig(root=root, size=16, workers=1)
-    return ClassifierConfig(data=data, run=RunConfig(out=out, **run), width=4, num_features=8, **given)
+    return DomainClassifierConfig(data=data, run=RunConfig(out=out, **run), width=4, num_features=8, **given)
 
 
 def open_classification(root, out, **given):
     recipe, data = open_recipe(config_for(root, out, **given))
-    assert isinstance(recipe, Classification)
+    assert isinstance(recipe, DomainClassification)
     return recipe, data
 
 
 def test_classes_are_the_domains(domains, tmp_path):
     recipe, data = open_classification(domains, tmp_path / "run")
-    assert recipe.classes == {"a": "bright", "b": "dark"}  # in the order of their folders
+    assert recipe.domains == {"a": "bright", "b": "dark"}  # in the order of their folders
     network, config = recipe.exports()["."]
     assert (network, config.kind, config.classes) == ("c", "classifier", ("bright", "dark", "none of them"))
     assert config.network == recipe.c.config

@@ -21,7 +21,7 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from translate.applications.image_classifier import ImageClassifier, trained_classifier
+from translate.applications.classifier import KeptClassifier, trained_classifier
 from translate.checkpoint.atomic import make_folder
 from translate.config.base import ConfigError
 from translate.config.classifiers import ImageClassifierConfig
@@ -124,7 +124,7 @@ def fill(
     labels: Tensor,
     class_names: Sequence[str],
     model: GeneratorModel,
-    evaluator: ImageClassifier,
+    evaluator: KeptClassifier,
     *,
     size: int | None = None,
     seed: int = 0,

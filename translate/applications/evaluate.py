@@ -21,7 +21,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from translate.applications.domain_classifier import open_classifier
+from translate.applications.classifier import open_domain_classifier
 from translate.applications.evaluation.candidates import Candidates
 from translate.applications.evaluation.data import EvaluationData, Split, find_data, open_data
 from translate.applications.evaluation.networks import open_features, open_lpips
@@ -130,7 +130,7 @@ def evaluate(
         make_folder(out)
         assert isinstance(found, UnpairedData)
         folder = classifier or out / CLASSIFIER_FOLDER
-        domains = open_classifier(
+        domains = open_domain_classifier(
             found,
             folder,
             names=data.names,

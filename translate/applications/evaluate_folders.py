@@ -29,7 +29,13 @@ import torch.nn.functional as F
 from rich.console import Console
 from torch import Tensor
 
-from translate.applications.domain_classifier import LARGEST_SIZE, squeezed
+from translate.applications.classifier import (
+    LARGEST_DOMAIN_SIZE,
+    KeptClassifier,
+    Length,
+    open_image_classifier,
+    squeezed,
+)
 from translate.applications.evaluate import EVALUATIONS
 from translate.applications.evaluation.data import to_unit_tensor
 from translate.applications.evaluation.folders import ImageFolder, common, matched_sizes, open_folders, pairs_or_reason
@@ -49,7 +55,6 @@ from translate.applications.evaluation.result import (
 from translate.applications.evaluation.sets import distances
 from translate.applications.evaluation.sheet import Shown, choose, sheet
 from translate.applications.generation import gaussian_images, likeness
-from translate.applications.image_classifier import ImageClassifier, open_image_classifier
 from translate.checkpoint.atomic import make_folder, written_beside
 from translate.checkpoint.peers.reading import sha256
 from translate.config.base import ConfigError
@@ -70,8 +75,8 @@ MOST = 10_000
 """Images of a folder that are compared unless given otherwise, and of the real ones that the classifier learns from."""
 FEATURES_FOLDER, LEARNED_FILE = "features", "real.npz"
 """The classifier's folder within the evaluation's, and in it, while it is trained, the images that it learns from."""
-FEWEST_IMAGES, MOST_IMAGES, EPOCHS = 2_000, 20_000, 10
-"""Images that the classifier's training sees. So few that it knows the images it learned from no better than others,
+LENGTH = Length(epochs=10, fewest=2_000, most=20_000)
+"""Of the classifier's training. So few that it knows the images it learned from no better than others,
 which an honest distance of new images from them needs."""
 PATCH_IMAGES, NEIGHBOURS, CHUNK = 2_000, 5, 8
 
@@ -363,7 +368,7 @@ def _describer(
     say: Callable[[str], None],
 ) -> _Describer:
     """The network of a file, or else a classifier of the real images' quarter turns."""
-    side = max(16, min(LARGEST_SIZE, default_size(*real.size)))
+    side = max(16, min(LARGEST_DOMAIN_SIZE, default_size(*real.size)))
     if network is not None:
         assert network_file is not None
         space = FeatureSpace(
@@ -405,7 +410,7 @@ def _classifier(
     seed: int,
     images_seen: int | None,
     say: Callable[[str], None],
-) -> ImageClassifier:
+) -> KeptClassifier:
     """The classifier that is kept in a folder, or a new one of all real images, whatever is drawn of them."""
     say("reading")
     learned = [real.files[int(number)] for number in spread(len(real.files), MOST)]
@@ -431,9 +436,7 @@ def _classifier(
             device=device,
             console=console,
             seed=seed,
-            images_seen=images_seen
-            if images_seen is not None
-            else min(MOST_IMAGES, max(FEWEST_IMAGES, EPOCHS * len(rows))),
+            images_seen=images_seen if images_seen is not None else LENGTH.images(len(rows)),
         )
     finally:
         file.unlink(missing_ok=True)

@@ -22,15 +22,15 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from translate.applications.evaluation.result import GAUSSIAN, Measure
-from translate.applications.evaluation.result import MEASURES as SHARED
-from translate.applications.image_classifier import (
-    ImageClassifier,
-    classifier_training,
+from translate.applications.classifier import (
+    KeptClassifier,
+    image_training,
     open_image_classifier,
     open_trained_set,
     trained_classifier,
 )
+from translate.applications.evaluation.result import GAUSSIAN, Measure
+from translate.applications.evaluation.result import MEASURES as SHARED
 from translate.checkpoint.atomic import make_folder, written_beside
 from translate.config.base import ConfigError
 from translate.config.training import ImageSetConfig
@@ -289,7 +289,7 @@ def _sampled(model: GeneratorModel | ImageModel, count: int, *, seed: int) -> tu
 
 def trained_on_samples(
     model: GeneratorModel, data: ImageSet, folder: Path, *, seed: int, images_seen: int | None, console: Console
-) -> ImageClassifier:
+) -> KeptClassifier:
     """A classifier that has seen nothing but samples, as many as there are training images (Ravuri and Vinyals, 2019).
 
     Args:
@@ -306,12 +306,12 @@ def trained_on_samples(
     assert labels is not None
     pixels = ((made + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
     np.savez(folder / "samples.npz", images=pixels, labels=labels.numpy())
-    config = classifier_training(
+    config = image_training(
         ImageSetConfig(root=folder / "samples.npz", size=model.size),
         folder / "run",
         num_images=data.num_images,
         has_labels=True,
-        device=str(model.device),
+        device=model.device,
         seed=seed,
         images_seen=images_seen,
     )

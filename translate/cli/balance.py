@@ -61,7 +61,7 @@ def balance(command: Balance) -> int:
     import json
 
     from translate.applications.balance import check_classes, fill, measure, real_images
-    from translate.applications.image_classifier import open_image_classifier, open_trained_set
+    from translate.applications.classifier import open_image_classifier, open_trained_set
     from translate.checkpoint.atomic import make_folder, written_beside
     from translate.data.layouts_common import class_folder
     from translate.inference.files import names_a_file

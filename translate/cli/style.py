@@ -14,7 +14,7 @@ from translate.config.base import Config, ConfigError, validate
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from translate.applications.image_classifier import ImageClassifier
+    from translate.applications.classifier import KeptClassifier
     from translate.inference import StyleModel
 
 STYLES, SHEET = "styles.safetensors", "projected.png"
@@ -116,13 +116,13 @@ def directions(command: Directions) -> int:
     return 0
 
 
-def _classifier(folder: Path, model: StyleModel) -> ImageClassifier:
+def _classifier(folder: Path, model: StyleModel) -> KeptClassifier:
     """A classifier of such images as a model makes.
 
     Raises:
         ConfigError: it knows others.
     """
-    from translate.applications.image_classifier import read_classifier
+    from translate.applications.classifier import read_classifier
 
     evaluator = read_classifier(folder, device=model.device)
     channels, size = evaluator.config.network.in_channels, evaluator.config.preprocessing.size

@@ -2,7 +2,7 @@
 
 from translate.config.autoencoders import AutoencoderConfig, VAEConfig, VQVAEConfig
 from translate.config.base import Config, ConfigError, differences, from_dict, to_dict, validate
-from translate.config.classifiers import ImageClassifierConfig
+from translate.config.classifiers import DomainClassifierConfig, ImageClassifierConfig
 from translate.config.gans import GANConfig
 from translate.config.methods import METHODS, Method, configure, method_name, run_config
 from translate.config.networks import (
@@ -32,7 +32,6 @@ from translate.config.networks import (
 )
 from translate.config.stylegan import StyleGANConfig
 from translate.config.training import (
-    ClassifierConfig,
     CUTConfig,
     CycleGANConfig,
     DataConfig,
@@ -60,7 +59,6 @@ __all__ = [
     "AnomalyNetworkConfig",
     "AutoencoderConfig",
     "CUTConfig",
-    "ClassifierConfig",
     "ClassifierNetworkConfig",
     "CodePriorConfig",
     "CodecConfig",
@@ -74,6 +72,7 @@ __all__ = [
     "DenseAutoencoderConfig",
     "DenseDiscriminatorConfig",
     "DenseGeneratorConfig",
+    "DomainClassifierConfig",
     "Domains",
     "FolderConfig",
     "GANConfig",

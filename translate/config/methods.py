@@ -12,12 +12,11 @@ from typing import Any, Literal, get_type_hints
 
 from translate.config.autoencoders import AutoencoderConfig, VAEConfig, VQVAEConfig
 from translate.config.base import ConfigError, flag
-from translate.config.classifiers import ImageClassifierConfig
+from translate.config.classifiers import DomainClassifierConfig, ImageClassifierConfig
 from translate.config.gans import GANConfig
 from translate.config.style_transfer import StyleTransferConfig
 from translate.config.stylegan import StyleGANConfig
 from translate.config.training import (
-    ClassifierConfig,
     CUTConfig,
     CycleGANConfig,
     FolderConfig,
@@ -183,14 +182,14 @@ METHODS: dict[str, Method] = {
     ),
     "classifier": Method(
         config=ImageClassifierConfig,
-        recipe="image_classifier:ImageClassification",
+        recipe="classifier:ImageClassification",
         data="classes",
         preset=_SINGLE_LOSS,
         summary="An image classifier; or, without labels, features from predicting rotations (Gidaris et al., 2018).",
     ),
     "segmentation": Method(config=SegmentationConfig, recipe="segmentation:Segmentation", data="label maps"),
     "domain-classifier": Method(
-        config=ClassifierConfig, recipe="classifier:Classification", data="domains", is_command=False
+        config=DomainClassifierConfig, recipe="classifier:DomainClassification", data="domains", is_command=False
     ),
 }
 """By the name that ``translate train`` gives them."""

@@ -400,26 +400,3 @@ class SegmentationConfig(MethodConfig):
                 f"--palette has {len(self.palette)} colours and --class-names {len(self.class_names)} names: "
                 "give at least two classes, with one colour and one name each"
             )
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClassifierConfig(MethodConfig):
-    """A small network that classifies images by domain, and whose features describe them; for scoring translations."""
-
-    data: UnpairedDataConfig
-    width: Annotated[int, Ge(1)] = 32
-    """Channels after the first convolution; doubled twice."""
-    num_features: Annotated[int, Ge(1)] = 64
-    """Dimension of the feature vector that describes an image."""
-    norm: Norm = "batch"
-    dropout: Annotated[float, Ge(0.0), Lt(1.0)] = 0.2
-    """Dropout probability of the features, 0-1."""
-    colour_jitter: Annotated[float, Ge(0.0), Le(1.0)] = 0.1
-    """Strength, 0-1, of random changes of brightness, contrast and saturation."""
-    outliers: Annotated[float, Ge(0.0), Le(1.0)] = 0.25
-    """Share of the images, 0-1, that are shown once more, distorted beyond recognition and labelled as an extra class,
-    so that failed translations are not assigned to a domain."""
-    label_smoothing: Annotated[float, Ge(0.0), Lt(1.0)] = 0.1
-    """Label smoothing, 0-1: share of the target probability spread evenly over all classes, which bounds the
-    features."""
-    weight_decay: Annotated[float, Ge(0.0)] = 0.02

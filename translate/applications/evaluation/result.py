@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
-from translate.applications.domain_classifier import HeldOut
+from translate.applications.classifier import HeldOut
 from translate.applications.evaluation.data import Split
 from translate.checkpoint.atomic import written_beside
 from translate.config.errors import TranslateError

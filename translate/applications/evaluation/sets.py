@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from translate.applications.domain_classifier import UNRELIABLE, DomainClassifier, held_out
+from translate.applications.classifier import UNRELIABLE, KeptClassifier, held_out
 from translate.applications.evaluation.candidates import Candidates
 from translate.applications.evaluation.data import drawn
 from translate.applications.evaluation.result import (
@@ -53,7 +53,7 @@ class Describer:
         device: Where the network runs.
     """
 
-    def __init__(self, classifier: DomainClassifier, network: FeatureNetwork | None, device: torch.device) -> None:
+    def __init__(self, classifier: KeptClassifier, network: FeatureNetwork | None, device: torch.device) -> None:
         self.classifier, self.network, self.device = classifier, network, device
 
     def __call__(self, images: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
@@ -69,7 +69,7 @@ class Describer:
 def score_sets(
     candidates: Candidates,
     *,
-    classifier: DomainClassifier,
+    classifier: KeptClassifier,
     classifier_folder: Path,
     network: FeatureNetwork | None = None,
     network_file: Path | None = None,
@@ -134,7 +134,7 @@ def score_sets(
     accuracy = held_out(classifier, by_class[::-1] if target == 0 else by_class, seed=seed)
     file = network_file if network is not None and network_file is not None else weights_file(classifier_folder)
     space = FeatureSpace(
-        name=network.name if network is not None else classifier.name,
+        name=network.name if network is not None else "domain classifier",
         num_features=network.num_features if network is not None else classifier.num_features,
         file=file.name,
         sha256=sha256(file),
