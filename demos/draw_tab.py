@@ -211,7 +211,7 @@ def live_board(
             given = taken(from_url(drawing), size)
             translator = catalogue.translator(name)
             started = time.perf_counter()
-            output = translator.pictures([from_pil(given)])[0]
+            output = translator.apply([from_pil(given)])[0]
             seconds = time.perf_counter() - started
         return for_page(output), in_words(seconds, output.size, translator.device.type)
 

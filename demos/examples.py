@@ -130,7 +130,7 @@ def sketches(catalogue: Catalogue, *, count: int = 6) -> dict[str, Image.Image]:
 def lines_of(images: list[Image.Image], *, side: int) -> list[Image.Image]:
     """The outlines of square images as a pen would draw them, at `SIZE`, found where the images have so many pixels."""
     given = [from_pil(image.convert("RGB").resize((side, side), Image.Resampling.BICUBIC)) for image in images]
-    return [_penned(to_pil(lines)) for lines in Deriver("edges").pictures(given)]
+    return [_penned(to_pil(lines)) for lines in Deriver("edges").apply(given)]
 
 
 def _penned(lines: Image.Image) -> Image.Image:

@@ -59,7 +59,7 @@ def latents_tab(catalogue: Catalogue) -> gr.Dropdown:
             model = catalogue.encoder(name)
             axes = model.axes()
             places = REACH * torch.tensor([[x, y]])[:, : len(axes)]
-            image = model.pictures(model.decoded(places @ axes))[0]
+            image = model.to_images(model.decoded(places @ axes))[0]
         return to_url(enlarged([image], least=SIDE)[0])
 
     gr.Markdown(
@@ -168,7 +168,7 @@ def latents_tab(catalogue: Catalogue) -> gr.Dropdown:
         with as_toasts():
             seen = torch.cat(rows)
             points = flattened(model.encoded(seen).numpy())
-            thumbnails = model.pictures(seen)
+            thumbnails = model.to_images(seen)
         for image in thumbnails:
             image.thumbnail((64, 64))
         left = len(paths) - len(rows)

@@ -126,7 +126,7 @@ def styles_tab(catalogue: Catalogue, tab: gr.Tab) -> gr.Dropdown:
         with as_toasts():
             model = catalogue.stylist(name).styled(truncation=float(variety))
             styles = model.seeded(range(seed, seed + CHOICE))
-            return [_smooth(image, CHOICE_SIDE) for image in model.pictures(model.synthesised(styles))], seed
+            return [_smooth(image, CHOICE_SIDE) for image in model.to_images(model.synthesised(styles))], seed
 
     def choose(name: str, variety: float, seed: int, event: gr.SelectData) -> Tensor:
         with as_toasts():
@@ -166,7 +166,7 @@ def styles_tab(catalogue: Catalogue, tab: gr.Tab) -> gr.Dropdown:
         """The chosen image under the controls, twice: to be seen, and to be kept."""
         with as_toasts():
             model, styles = changed_styles(*controls)
-            image = _smooth(model.pictures(model.synthesised(styles))[0], SIDE)
+            image = _smooth(model.to_images(model.synthesised(styles))[0], SIDE)
             file = kept_file(result, "style.png", lambda target: image.save(target, "PNG"))
         return file, file
 
@@ -181,7 +181,7 @@ def styles_tab(catalogue: Catalogue, tab: gr.Tab) -> gr.Dropdown:
         with as_toasts():
             model, styles = changed_styles(*controls)
             ways = straight(torch.cat([styles, model.seeded([int(other)])]), steps=FILM // 2, closed=True)
-            images = model.pictures(model.synthesised(ways))
+            images = model.to_images(model.synthesised(ways))
             start, *rest = [_smooth(for_page(from_pil(image)), SIDE) for image in images]
             options: dict[str, Any] = {"save_all": True, "append_images": rest, "duration": FRAME, "loop": 0}
             return kept_file(moving, "styles.webp", lambda target: start.save(target, "WEBP", **options))

@@ -184,11 +184,11 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
             translator = catalogue.translator(name)
             started = time.perf_counter()
             code = code_of(translator, style, other, share, strength, style_image)
-            output = translator.pictures([picture], code=code, keep_colours=bool(keep_colours))[0]
+            output = translator.apply([picture], code=code, keep_colours=bool(keep_colours))[0]
             seconds = time.perf_counter() - started
             file = kept_file(download, _file_name(path, name), lambda target: write_image(target, output))
             home = catalogue.inverse(name) if back else None
-            again = catalogue.translator(home.name).pictures([output])[0] if home is not None else None
+            again = catalogue.translator(home.name).apply([output])[0] if home is not None else None
         took = in_words(seconds, picture.size, translator.device.type)
         start = for_page(picture)
         if translator.config.network.in_channels == 1:
@@ -232,7 +232,7 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
                     picture = read_small(path)
                     translator = catalogue.translator(name)
                     code = code_of(translator, style, other, share, strength, style_image)
-                    output = translator.pictures([picture], code=code, keep_colours=bool(keep_colours))[0]
+                    output = translator.apply([picture], code=code, keep_colours=bool(keep_colours))[0]
                     write_image(target, output)
                 except TranslateError as error:
                     failed.append(str(error).replace(path, Path(path).name))

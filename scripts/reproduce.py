@@ -393,7 +393,7 @@ def facades(arguments: argparse.Namespace) -> dict[str, Any]:
     labels, photos = test_split["source"], test_split["target"]
     scorer = LabelScorer(*load_weights(train_segmenter(arguments)), palette=list(FACADE_CLASSES.values()))
 
-    generated = torch.cat([model.unit((row + 1) / 2) for row in labels.split(1)]) * 2 - 1
+    generated = torch.cat([model.apply_tensor((row + 1) / 2) for row in labels.split(1)]) * 2 - 1
     generated = ((generated + 1) * 127.5).round() / 127.5 - 1  # as saved, in 8 bits
     neighbours = nearest_by_labels(scorer.classes(labels), scorer.classes(train_split["source"]))
     candidates = {

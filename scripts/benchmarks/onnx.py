@@ -45,10 +45,10 @@ def compare(source: Path, folder: Path, given: argparse.Namespace, results: dict
     print(f"\n{own.config.name}: at most {exported.max_difference:.2g} from PyTorch, of a range of 2")
     for batch_size in given.batches:
         images = torch.rand(batch_size, own.config.network.in_channels, given.size, given.size)
-        contenders: dict[str, Contender] = {"PyTorch, fp32": lambda images=images: plain.unit(images)}
+        contenders: dict[str, Contender] = {"PyTorch, fp32": lambda images=images: plain.apply_tensor(images)}
         if own.precision != "fp32":
-            contenders[f"PyTorch, {own.precision} (default)"] = lambda images=images: own.unit(images)
-        contenders["onnxruntime, fp32"] = lambda images=images: onnx.unit(images)
+            contenders[f"PyTorch, {own.precision} (default)"] = lambda images=images: own.apply_tensor(images)
+        contenders["onnxruntime, fp32"] = lambda images=images: onnx.apply_tensor(images)
         seconds = measure(contenders, rounds=given.rounds, calls=given.calls, warmup=1, device=CPU)
         title = f"{own.config.name}, {given.size} px, batch {batch_size}"
         report(title, seconds, images=batch_size, results=results)

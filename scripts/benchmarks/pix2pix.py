@@ -211,8 +211,8 @@ def inference(given: argparse.Namespace, results: dict[str, Any]) -> None:
 
             contenders: dict[str, Contender] = {
                 "published": published,
-                f"translate, {same.precision}": lambda images=images, same=same: same.unit(images),
-                f"translate, {own.precision}, resize up-path": lambda images=images, own=own: own.unit(images),
+                f"translate, {same.precision}": lambda images=images, same=same: same.apply_tensor(images),
+                f"translate, {own.precision}, resize up-path": lambda images=images, own=own: own.apply_tensor(images),
             }
             seconds = measure(contenders, rounds=given.rounds, calls=given.calls, warmup=1, device=device)
             title = f"Inference, {name} {given.width} wide, {given.size} px, batch {batch_size}"

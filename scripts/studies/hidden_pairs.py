@@ -114,7 +114,7 @@ def main() -> None:
         for seed in given.seeds:
             out = given.out / f"{method.lower()}-{seed}"
             model = translate.load(weights_of(method, hidden, out, given, seed=seed), device="cpu", precision="fp32")
-            outputs = torch.cat([model.unit((photo + 1) / 2) for photo in photos.split(1)]) * 2 - 1
+            outputs = torch.cat([model.apply_tensor((photo + 1) / 2) for photo in photos.split(1)]) * 2 - 1
             results[method].append({"seed": seed, **scored(outputs)})
             shown.setdefault(method, outputs)
             print(f"{method}, seed {seed}: {results[method][-1]}", flush=True)

@@ -37,7 +37,7 @@ def validation_l1(config: Pix2PixConfig) -> float:
     values: list[float] = []
     for index in range(len(store)):
         batch = {name: (images + 1) / 2 for name, images in data.roles(fixed_batch(store, indices=[index])).items()}
-        values += l1(model.unit(batch["source"]), batch["target"]).tolist()
+        values += l1(model.apply_tensor(batch["source"]), batch["target"]).tolist()
     data.close()
     return mean(values)
 

@@ -76,7 +76,7 @@ def inputs(config: WeightsConfig) -> list[Image.Image]:
 def pictured(image: Image.Image, source: str) -> Image.Image:
     """What is derived from an image for weights that take such; else the image."""
     kind = KINDS.get(source)
-    return image if kind is None else to_pil(Deriver(kind).pictures([from_pil(image)])[0])
+    return image if kind is None else to_pil(Deriver(kind).apply([from_pil(image)])[0])
 
 
 def preview(name: str, styles: Path | None) -> Image.Image:

@@ -81,7 +81,7 @@ def main() -> None:
     images.close()
 
     source, target = test["source"], test["target"]
-    made = torch.cat([translator.unit((part + 1) / 2) for part in source.split(AT_ONCE)]) * 2 - 1
+    made = torch.cat([translator.apply_tensor((part + 1) / 2) for part in source.split(AT_ONCE)]) * 2 - 1
     made = ((made + 1) * 127.5).round() / 127.5 - 1  # as saved, in 8 bits
     candidates = {
         translator.config.name: made,

@@ -100,7 +100,9 @@ def main() -> None:
             model = translate.load(folder, device=given.device, precision="fp32")
             assert isinstance(model, Translator)
             maps = [(label + 1) / 2 for label in labels.split(1)]
-            variants = [torch.cat([model.unit(each, seed=variant) for each in maps]) for variant in range(VARIANTS)]
+            variants = [
+                torch.cat([model.apply_tensor(each, seed=variant) for each in maps]) for variant in range(VARIANTS)
+            ]
             distances = torch.stack([l1(variant, truth) for variant in variants])
             row = {
                 "seed": seed,
@@ -111,7 +113,7 @@ def main() -> None:
             }
             if model.style:
                 codes = [example_code(model.network, photo.to(model.device)).cpu() for photo in photos.split(1)]
-                like = torch.cat([model.unit(each, code=code) for each, code in zip(maps, codes, strict=True)])
+                like = torch.cat([model.apply_tensor(each, code=code) for each, code in zip(maps, codes, strict=True)])
                 row |= {"like the truth, l1": float(l1(like, truth).mean()), "like the truth": fidelity(like)}
                 if not shown:
                     shown = {"labels": labels[:SHOWN]}

@@ -26,7 +26,7 @@ from translate.data.batches import (
     fixed_batch,
     jitter_colour,
     permutation,
-    to_unit,
+    to_signed,
 )
 from translate.data.images import ImageError, Picture, write_image
 from translate.data.layouts import ImageSource, Pair, find_pairs
@@ -85,7 +85,7 @@ def equal(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
 def test_to_unit_is_exact(bits):
     top = 2**bits - 1
     values = np.arange(2**bits).astype(np.uint16 if bits == 16 else np.uint8).reshape(1, 16, -1, 1)
-    images = to_unit(torch.from_numpy(values))
+    images = to_signed(torch.from_numpy(values))
     assert images.dtype == torch.float32
     assert images.shape == (1, 1, 16, values.shape[2])
     assert images.min() == -1
@@ -97,7 +97,7 @@ def test_to_unit_is_exact(bits):
 
 def test_to_unit_puts_channels_first():
     pixels = torch.arange(2 * 2 * 3 * 3, dtype=torch.uint8).view(2, 2, 3, 3)
-    images = to_unit(pixels)
+    images = to_signed(pixels)
     assert images.is_contiguous()
     assert torch.equal(levels(images), pixels.permute(0, 3, 1, 2).long())
 
@@ -470,7 +470,7 @@ def test_a_spawned_process_reads_and_trains(store: PairStore, monkeypatch: pytes
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_to_unit_on_the_device_equals_the_host(dtype):
     pixels = torch.from_numpy(np.arange(np.iinfo(dtype).max + 1).astype(dtype).reshape(1, 16, -1, 1))
-    assert torch.equal(to_unit(pixels.cuda()).cpu(), to_unit(pixels))
+    assert torch.equal(to_signed(pixels.cuda()).cpu(), to_signed(pixels))
 
 
 @pytest.mark.parametrize("enlarge", [1.0, 1.5])

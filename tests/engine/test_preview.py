@@ -28,7 +28,7 @@ def test_previews_equal_the_inference_from_the_file(make_config, open_session, n
     nets = {**engine.nets, **(engine.ema.nets if half_life else {})}
     shown = engine.recipe.sample(nets, batch, precision=engine.precision)["output"]
     model = translate.load(config.run.out, device="cpu", precision=precision)
-    unit = torch.cat([model.unit((image + 1) / 2, seed=config.run.seed) for image in batch["source"].split(1)])
+    unit = torch.cat([model.apply_tensor((image + 1) / 2, seed=config.run.seed) for image in batch["source"].split(1)])
     assert (unit - ((shown + 1) / 2).clamp(0, 1)).abs().max() == 0
     if half_life:
         raw = engine.recipe.sample(engine.nets, batch, precision=engine.precision)["output"]

@@ -38,9 +38,9 @@ def test_a_code_decides_the_look_and_an_example_has_one(trained, picture):
     first, again, other = model(picture, seed=1), model(picture, seed=1), model(picture, seed=2)
     assert first.tobytes() == again.tobytes() != other.tobytes()
     assert model(picture, code=random_code(STYLE, seed=2)).tobytes() == other.tobytes()
-    code = model.encode(picture)
+    code = model.reference_code(picture)
     assert code.shape == (1, STYLE)
-    assert not torch.equal(code, model.encode(picture.rotate(180).point(lambda value: value // 3)))
+    assert not torch.equal(code, model.reference_code(picture.rotate(180).point(lambda value: value // 3)))
     assert model(np.asarray(picture), code=code).tobytes() == model(picture, code=code).tobytes()
     with pytest.raises(InferenceError, match=r"takes a code \[1, 5\], not \[1, 4\]"):
         model(picture, code=torch.zeros(1, 4))
@@ -52,7 +52,7 @@ def test_previews_are_what_the_weights_make(trained):
     assert list(shown) == ["input", "output", "other style", "target style", "target"]
     model = translate.load(trained.config.run.out, device="cpu", precision="fp32")
     for name, seed in (("output", trained.config.run.seed), ("other style", trained.config.run.seed + 1)):
-        made = torch.cat([model.unit((image + 1) / 2, seed=seed) for image in shown["input"].split(1)])
+        made = torch.cat([model.apply_tensor((image + 1) / 2, seed=seed) for image in shown["input"].split(1)])
         torch.testing.assert_close(made, (shown[name] / 2 + 0.5).clamp(0, 1), rtol=0, atol=1e-5)
 
 
@@ -66,7 +66,7 @@ def test_the_step_is_bicyclegan(make_config, open_session):
     d_terms, terms = recipe.d_loss(batch, scratch), recipe.g_loss(batch, scratch)
 
     g, d = recipe.g, recipe.d
-    mean, log_variance = g.encode(batch["target"])
+    mean, log_variance = g.encode_style(batch["target"])
     found = mean + log_variance.exp().sqrt() * keyed_normal(keys, STYLE, stream=20)
     drawn = keyed_normal(keys, STYLE, stream=21)
     outputs = [g(batch["source"], code) for code in (found, drawn)]
@@ -82,7 +82,7 @@ def test_the_step_is_bicyclegan(make_config, open_session):
         "g_gan": fooled,
         "g_l1": 7 * F.l1_loss(outputs[0], batch["target"]),
         "g_kl": 0.01 * kl,
-        "g_code": 0.5 * F.l1_loss(g.encode(outputs[1])[0], drawn),
+        "g_code": 0.5 * F.l1_loss(g.encode_style(outputs[1])[0], drawn),
     }
     assert terms.keys() == expected.keys()
     for name, value in expected.items():
@@ -117,7 +117,7 @@ def test_cyclegan_has_codes_of_both_domains(make_config, open_session, picture, 
         model = translate.load(folder, device="cpu")
         if "norm" not in given:  # after three steps the statistics of batch norm make all nearly grey
             assert model(picture, seed=1).tobytes() != model(picture, seed=2).tobytes()
-        assert model.encode(picture).shape == (1, STYLE)
+        assert model.reference_code(picture).shape == (1, STYLE)
 
 
 def test_resume_is_exact(make_config, open_session, assert_equal):
@@ -161,7 +161,7 @@ def test_the_command_makes_several_variants_or_that_of_a_reference(trained, pict
         )
         == 0
     )
-    assert Image.open(tmp_path / "like.png").tobytes() == model(picture, code=model.encode(example)).tobytes()
+    assert Image.open(tmp_path / "like.png").tobytes() == model(picture, code=model.reference_code(example)).tobytes()
 
     assert main(["info", weights]) == 0
     assert "5 numbers: random by --seed, or taken from an image by --reference" in " ".join(
@@ -195,13 +195,13 @@ def test_a_size_below_what_the_encoder_takes_is_said(make_config, open_session):
 
 def test_evaluation_gives_each_image_a_look_of_its_own(trained, pairs, tmp_path, monkeypatch):
     seeds = []
-    pictures = translate.inference.Translator.pictures
+    pictures = translate.inference.Translator.apply
 
     def watched(self, given, **options):
         seeds.append(options["seed"])
         return pictures(self, given, **options)
 
-    monkeypatch.setattr(translate.inference.Translator, "pictures", watched)
+    monkeypatch.setattr(translate.inference.Translator, "apply", watched)
     assert (
         main(["evaluate", str(trained.config.run.out), str(pairs), "--split", "train", "-o", str(tmp_path / "scores")])
         == 0
@@ -253,7 +253,7 @@ def test_onnx_has_the_middle_variant(trained, tmp_path, picture, capsys):
     )
     assert np.abs(made - expected).max() <= 1
     with pytest.raises(InferenceError, match="is ONNX without the style encoder"):
-        onnx.encode(picture)
+        onnx.reference_code(picture)
     picture.save(tmp_path / "house.png")
     assert main(["apply", str(file), str(tmp_path / "house.png"), "-o", str(tmp_path / "out"), "--variants", "2"]) == 2
     assert main(["info", str(file)]) == 0
@@ -287,4 +287,4 @@ def test_without_a_code_it_is_the_middle_one():
     network = ResNetGenerator(ResNetConfig(width=4, num_blocks=1, style=3)).eval()
     images = torch.rand(2, 3, 16, 24)
     torch.testing.assert_close(network(images), network(images, torch.zeros(2, 3)))
-    assert copy.deepcopy(network).encode(images)[0].shape == (2, 3)
+    assert copy.deepcopy(network).encode_style(images)[0].shape == (2, 3)

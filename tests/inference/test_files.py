@@ -266,14 +266,14 @@ def test_an_output_that_cannot_be_written_is_named(tmp_path, translator, out, fa
 
 def test_an_image_too_large_for_memory_fails_alone(tmp_path, translator, out, monkeypatch):
     inputs = images(tmp_path / "in", [(8, 8), (40, 40), (8, 8)])
-    pictures = Translator.pictures
+    pictures = Translator.apply
 
     def limited(self: Translator, given: Sequence[Picture], **options: object) -> list[Picture]:
         if given[0].size[0] > 20:
             raise InferenceError("40x40 is too large for the memory of cpu: make it smaller")
         return pictures(self, given, **options)
 
-    monkeypatch.setattr(Translator, "pictures", limited)
+    monkeypatch.setattr(Translator, "apply", limited)
     summary = translate_files(translator, inputs, output_paths(named(inputs), out))
     assert len(summary.written) == 2
     assert summary.failed == {inputs[1]: f"{inputs[1]}: 40x40 is too large for the memory of cpu: make it smaller"}

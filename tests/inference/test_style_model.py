@@ -68,10 +68,10 @@ def test_ways_in_w_are_straight(model):
     in_w = model.styled(space="w")
     images = in_w.ways(2, steps=3, seed=5)
     ends = model.styles(model.latents(4, seed=5))
-    halfway = model.pictures(model.synthesised((ends[:1] + ends[1:2]) / 2))[0]
+    halfway = model.to_images(model.synthesised((ends[:1] + ends[1:2]) / 2))[0]
     assert np.abs(np.asarray(images[1], int) - np.asarray(halfway, int)).max() <= 1
     assert [image.tobytes() for image in (images[0], images[2], images[3], images[5])] == [
-        image.tobytes() for image in model.pictures(model.synthesised(ends))
+        image.tobytes() for image in model.to_images(model.synthesised(ends))
     ]
     loop = straight(ends, steps=2, closed=True)
     assert len(loop) == 8
@@ -127,7 +127,7 @@ def test_a_direction_is_learned_from_scores(model):
 
 
 def test_projection_finds_what_the_network_made(model):
-    (image,) = model.pictures(model.synthesised(model.seeded([3])))
+    (image,) = model.to_images(model.synthesised(model.seeded([3])))
     heard = []
     found = model.project(image, steps=150, on_step=lambda step, distance: heard.append((step, distance)))
     assert heard[0] == (0, found.began)
@@ -140,7 +140,7 @@ def test_projection_finds_what_the_network_made(model):
 
 
 def test_features_are_compared_too(model):
-    (image,) = model.pictures(model.synthesised(model.seeded([3])))
+    (image,) = model.to_images(model.synthesised(model.seeded([3])))
     seen = []
 
     def features(images):

@@ -270,7 +270,7 @@ def test_a_network_trained_with_alpha_makes_it():
 def test_a_colour_profile_is_kept_in_the_file(tmp_path):
     icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     Image.fromarray(noise(9, 12)).save(tmp_path / "in.png", icc_profile=icc)
-    (result,) = identity().pictures([read_image(tmp_path / "in.png")])
+    (result,) = identity().apply([read_image(tmp_path / "in.png")])
     write_image(tmp_path / "out.png", result)
     with Image.open(tmp_path / "out.png") as output:
         assert output.info["icc_profile"] == icc
@@ -278,8 +278,8 @@ def test_a_colour_profile_is_kept_in_the_file(tmp_path):
 
 def test_a_profile_of_other_colours_is_not_kept():
     picture = Picture(pixels=noise(4, 4, 3), icc_profile=b"rgb")
-    assert identity(3).pictures([picture])[0].icc_profile == b"rgb"
-    narrowed = Translator(Identity(), config_of(1), device="cpu").pictures([picture])[0]
+    assert identity(3).apply([picture])[0].icc_profile == b"rgb"
+    narrowed = Translator(Identity(), config_of(1), device="cpu").apply([picture])[0]
     assert narrowed.channels == 1
     assert narrowed.icc_profile is None
 
@@ -297,7 +297,7 @@ def test_an_exif_turn_is_made():
 def test_pictures_of_one_size_are_one_batch():
     translator = identity()
     pictures = [from_pil(Image.fromarray(noise(9, 12, channels))) for channels in (3, 4)]
-    outputs = translator.pictures(pictures)
+    outputs = translator.apply(pictures)
     assert [output.channels for output in outputs] == [3, 4]
     assert translator.network.seen == [(2, 3, 16, 16)]
 

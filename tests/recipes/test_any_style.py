@@ -60,7 +60,7 @@ def test_each_image_is_a_style_and_others_paint_otherwise(run, folders, tmp_path
     assert np.array_equal(painted[0], painted[2])
     assert np.abs(painted[0] - painted[1]).mean() > 0.1
     weaker = model.style_code(one, strength=0.5)
-    torch.testing.assert_close(weaker, 0.5 * model.encode(one))
+    torch.testing.assert_close(weaker, 0.5 * model.reference_code(one))
     for words in ("--strength 0.5", ""):
         out = tmp_path / "out.png"
         command = f"apply {run} {folders}/photos/0.png -o {out} --style-image {folders}/styles/0.png {words}"
@@ -81,7 +81,7 @@ def test_onnx_is_two_files(run, folders, tmp_path, capsys):
     photo = Image.open(folders / "photos" / "0.png")
     for size in ((72, 64), (65, 111), (64, 301)):  # odd sides, at which the features pad otherwise
         style = Image.open(image(tmp_path / "styles" / f"{size[1]}.png", 7, size=size))
-        torch.testing.assert_close(model.encode(style), own.encode(style), atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(model.reference_code(style), own.reference_code(style), atol=1e-4, rtol=1e-4)
         made, expected = (np.asarray(one(photo, style=style, strength=0.8), dtype=int) for one in (model, own))
         assert np.abs(made - expected).max() <= 1
     assert main(["apply", str(file), f"{folders}/photos/0.png", "-o", str(tmp_path / "made.png"),
@@ -90,19 +90,19 @@ def test_onnx_is_two_files(run, folders, tmp_path, capsys):
     with pytest.raises(
         WeightsError, match=r"needs the style encoder any\.encoder\.onnx, which is not beside it: copy it there"
     ):
-        translate.load(file).encode(style)
+        translate.load(file).reference_code(style)
 
 
 def test_any_size_shows_a_style(run, folders, tmp_path):
     model = translate.load(run, device="cpu", precision="fp32")
     tall = Image.open(image(tmp_path / "tall.png", 5, size=(64, 1500)))
-    assert model.encode(tall).shape == (1, 4)
+    assert model.reference_code(tall).shape == (1, 4)
     grey = Image.open(folders / "styles" / "0.png").convert("L")
-    assert model.encode(grey).isfinite().all()
+    assert model.reference_code(grey).isfinite().all()
     with pytest.raises(
         InferenceError, match="20x300 is too small to show a style: give an image of at least 64 px per side"
     ):
-        model.encode(Image.new("RGB", (20, 300)))
+        model.reference_code(Image.new("RGB", (20, 300)))
 
 
 def test_a_run_goes_on_with_the_same_parts_of_the_same_styles(folders, tmp_path):

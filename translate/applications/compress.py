@@ -29,7 +29,7 @@ from torch import Tensor
 
 from translate.config.base import ConfigError
 from translate.config.errors import TranslateError
-from translate.data.batches import to_unit
+from translate.data.batches import to_signed
 from translate.data.images import MAX_PIXELS, Picture, composite, convert, from_pil, shown, to_pil
 from translate.data.store import to_format
 from translate.inference.image_model import ImageModel
@@ -105,7 +105,7 @@ class Compressor:
         Raises:
             CompressedError: no such file, cut short, too large, or made with other weights.
         """
-        return self.model.pictures(self._decompressed(data, max_pixels))[0]
+        return self.model.to_images(self._decompressed(data, max_pixels))[0]
 
     def restored(self, data: bytes, *, max_pixels: int = MAX_PIXELS) -> Picture:
         """The image of a file with all its channels, 16-bit colour, or values in their units; as `decompress`.
@@ -153,7 +153,7 @@ class Compressor:
     def reconstruct(self, image: Image.Image | Picture) -> Image.Image:
         """What `decompress` makes of the file that `compress` makes of an image, without the way through the file."""
         picture = image if isinstance(image, Picture) else from_pil(image)
-        return self.model.pictures(self._made(self._codes(picture), *picture.size))[0]
+        return self.model.to_images(self._made(self._codes(picture), *picture.size))[0]
 
     def plain(self, image: Image.Image | Picture) -> Image.Image:
         """An image as other formats hold it: 8 bits, over white, of the network's channels."""
@@ -176,7 +176,7 @@ class Compressor:
 
     def _codes(self, picture: Picture) -> Tensor:
         """int64 [h, w] of a picture, padded at the bottom and right to whole codes."""
-        images = to_unit(torch.from_numpy(to_format(picture, self.model.format)[None].copy()))
+        images = to_signed(torch.from_numpy(to_format(picture, self.model.format)[None].copy()))
         height, width = images.shape[-2:]
         rows, columns = self._grid(width, height)
         images = F.pad(images, (0, columns * self.factor - width, 0, rows * self.factor - height), mode="replicate")

@@ -135,7 +135,7 @@ def apply(command: Apply) -> int:
             ways = f"choose --style from {', '.join(translator.styles)}" if translator.styles else "omit --style-image"
             raise ConfigError(f"'{translator.config.name}' cannot paint in the style of an image: {ways}")
         refuse_overwriting([command.style_image], outputs_of[0])
-    code = None if command.reference is None else translator.encode(read_image(command.reference))
+    code = None if command.reference is None else translator.reference_code(read_image(command.reference))
     if translator.any_style:
         if command.style_image is None:
             raise ConfigError(f"'{translator.config.name}' needs a style image: --style-image PAINTING.jpg")

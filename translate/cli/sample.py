@@ -151,8 +151,8 @@ def _mixed(command: Sample, model: StyleModel) -> list[Image.Image]:
     count = command.count
     latents, labels = model.latents(2 * count, seed=command.seed), model.labels(2 * count, classes=command.classes)
     above, left = model.styles(latents, labels).split(count)
-    mixtures = model.pictures(model.synthesised(model.mixed(left, above, layers=PARTS[command.mix])))
-    first, rows = model.pictures(model.synthesised(above)), model.pictures(model.synthesised(left))
+    mixtures = model.to_images(model.synthesised(model.mixed(left, above, layers=PARTS[command.mix])))
+    first, rows = model.to_images(model.synthesised(above)), model.to_images(model.synthesised(left))
     found = [Image.new("RGB", first[0].size, (255, 255, 255)), *first]
     for number, image in enumerate(rows):
         found += [image, *mixtures[number * count : (number + 1) * count]]
@@ -192,7 +192,7 @@ def _pictures(
         return model.plane(steps=command.map, reach=command.map_range), command.map
     elif command.between is not None:
         assert command.interpolate is not None
-        first, last = model.pictures(model.prepared([read_image(path) for path in command.between]))
+        first, last = model.to_images(model.prepared([read_image(path) for path in command.between]))
         return model.interpolate(first, last, steps=command.interpolate), command.interpolate
     if command.interpolate is not None:
         return model.ways(command.count, steps=command.interpolate, closed=closed, **drawn), command.interpolate

@@ -110,7 +110,7 @@ def directions(command: Directions) -> int:
     ]
     make_folder(command.out.parent)
     with written_beside(command.out) as beside:
-        images = model.pictures(model.synthesised(torch.cat(moved)))
+        images = model.to_images(model.synthesised(torch.cat(moved)))
         contact_sheet(images, columns=command.steps).save(beside, format="PNG")
     print(f"{len(found)} directions by {kind}, {-reach:g} to {reach:g}: {command.out}")
     return 0
@@ -178,7 +178,7 @@ def project(command: Project) -> int:
         )
     save_styles(found.styles, command.out / STYLES, model)
     with written_beside(command.out / SHEET) as beside:
-        given = model.pictures(model.prepared([picture]))
+        given = model.to_images(model.prepared([picture]))
         contact_sheet([*given, found.image], columns=2).save(beside, format="PNG")
     named = "" if evaluator is None else f", features of {evaluator.file}, sha256 {evaluator.sha256[:8]}"
     print(

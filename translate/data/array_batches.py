@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from translate.data.batches import Batch, DataError, Wanted, permutation, to_unit
+from translate.data.batches import Batch, DataError, Wanted, permutation, to_signed
 
 DRAWS = 4  # values of a block of Philox: a block a sample
 _CROPS_KEY = 1 << 63  # apart from the keys of the permutations
@@ -86,7 +86,7 @@ class ArrayBatches(Iterator[Batch]):
         free_y, free_x = self.height - self.size, self.width - self.size
         if free_y or free_x or self.mirror:
             images = self._cropped(images, free_y=free_y, free_x=free_x)
-        batch = {"images": to_unit(images)}
+        batch = {"images": to_signed(images)}
         if self.labels is not None:
             batch["label"] = self.labels[chosen]
         self.position += self.batch_size

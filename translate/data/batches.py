@@ -111,12 +111,12 @@ def crop(pixels: np.ndarray, *, size: int, left: float, top: float) -> np.ndarra
     return pixels[y : y + size, x : x + size]
 
 
-def to_unit(pixels: Tensor, *, labels: int = 0) -> Tensor:
+def to_signed(pixels: Tensor, *, labels: int = 0) -> Tensor:
     """uint8 or uint16 [N, S, S, C] to float32 [N, C, S, S] in [-1, 1]; class ids to [N, labels, S, S]."""
-    return _planes_to_unit(pixels.permute(0, 3, 1, 2), labels=labels)
+    return _planes_to_signed(pixels.permute(0, 3, 1, 2), labels=labels)
 
 
-def _planes_to_unit(planes: Tensor, *, labels: int = 0) -> Tensor:
+def _planes_to_signed(planes: Tensor, *, labels: int = 0) -> Tensor:
     """uint8 or uint16 [N, C, S, S] to float32 in [-1, 1]; with labels class ids [N, 1, S, S] to [N, labels, S, S]:
     1 in the channel of a pixel's class and -1 in the others, and -1 in all where it has none."""
     if labels:
@@ -287,7 +287,7 @@ class PairBatches(Iterator[Batch]):
             self._check_bad()  # the thread that met one too many may be at work on a later batch
         halves, draws, self.indices = self._ready.popleft()
         images = [
-            _planes_to_unit(half.to(self.device, non_blocking=True), labels=fmt.labels if half.shape[1] else 0)
+            _planes_to_signed(half.to(self.device, non_blocking=True), labels=fmt.labels if half.shape[1] else 0)
             for half, fmt in zip(halves, self.store.formats, strict=True)
         ]
         if self.device.type == "cpu":  # read by now, and fresh memory is slow; elsewhere the copy may still go on
@@ -334,7 +334,7 @@ def fixed_batch(store: PairStore, *, indices: Sequence[int], device: torch.devic
     if not rows[0]:
         raise DataError(f"none of the {len(indices)} {store.noun} for the samples can be read")
     a, b = (
-        to_unit(torch.from_numpy(np.stack(half)).to(device), labels=fmt.labels if half[0].shape[2] else 0)
+        to_signed(torch.from_numpy(np.stack(half)).to(device), labels=fmt.labels if half[0].shape[2] else 0)
         for half, fmt in zip(rows, store.formats, strict=True)
     )
     return {"a": a, "b": b}

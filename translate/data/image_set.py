@@ -18,7 +18,7 @@ from torch import Tensor
 from translate.config.base import ConfigError
 from translate.config.training import ImageSetConfig
 from translate.data.array_batches import ArrayBatches
-from translate.data.batches import Batch, DataError, PairBatches, Wanted, crop, evenly, fixed_batch, to_unit
+from translate.data.batches import Batch, DataError, PairBatches, Wanted, crop, evenly, fixed_batch, to_signed
 from translate.data.changes import places
 from translate.data.encodings import formats
 from translate.data.folder_images import NUM_SAMPLES, NUM_VALIDATION, FolderImages, held_out
@@ -206,7 +206,7 @@ class ImageSet(FolderImages):
             pixels = resize(to_format(part.picture(number), self.format), width=new_width, height=new_height)
             pixels = crop(pixels, size=self.size, left=0.5, top=0.5)
             rows.append(binarised(pixels[None], split=split, start=number)[0] if self.binarise else pixels)
-        return to_unit(torch.from_numpy(np.stack(rows)).to(device))
+        return to_signed(torch.from_numpy(np.stack(rows)).to(device))
 
     def labelled(self, split: str, indices: Sequence[int] | np.ndarray) -> tuple[Tensor, Tensor | None]:
         """As `images`, and the classes of those that can be read, int64 [N]; None where there are no labels.

@@ -94,7 +94,7 @@ class _Encoder(nn.Module):
         self.network = network
 
     def forward(self, examples: Tensor) -> Tensor:
-        return self.network.encode(examples)
+        return self.network.encode_style(examples)
 
 
 def _dropouts(network: nn.Module) -> list[nn.Dropout]:

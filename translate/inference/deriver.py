@@ -26,7 +26,7 @@ class Deriver:
     def __init__(self, kind: Derivation) -> None:
         self.kind = kind
 
-    def pictures(
+    def apply(
         self, pictures: Sequence[Picture], *, seed: int = 0, code: Tensor | None = None, keep_colours: bool = False
     ) -> list[Picture]:
         """One of each, of its size and depth; transparency is laid over white first.

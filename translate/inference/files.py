@@ -37,10 +37,10 @@ FILE_SUFFIXES = IMAGE_SUFFIXES | {
 """Endings, lower case, that a name has as a file's and not as a folder's (runs/v1.2)."""
 
 
-class PictureMaker(Protocol):
+class PictureTranslator(Protocol):
     """A `Translator`, or what is used like one for files."""
 
-    def pictures(
+    def apply(
         self, pictures: Sequence[Picture], *, seed: int = 0, code: Tensor | None = None, keep_colours: bool = False
     ) -> list[Picture]:
         """One picture of each, all of one size."""
@@ -188,7 +188,7 @@ def _identity(path: Path) -> tuple[int, int]:
 
 
 def translate_files(
-    translator: PictureMaker,
+    translator: PictureTranslator,
     inputs: Sequence[Path | ImageSource],
     outputs: Sequence[Path],
     *,
@@ -256,7 +256,7 @@ def translate_files(
         for group in _groups(_decoded(jobs, readers, read, ahead=workers + batch_size, fail=fail), batch_size):
             for part in (group, *([[one] for one in group] if len(group) > 1 else [])):
                 try:
-                    results = translator.pictures(
+                    results = translator.apply(
                         [picture for _, _, picture in part], seed=seed, code=code, keep_colours=keep_colours
                     )
                 except InferenceError as error:

@@ -146,7 +146,7 @@ class GeneratorModel(Framing):
         Raises:
             InferenceError: a count, a temperature or a class that there is not.
         """
-        return self.pictures(self.sampled(count, seed=seed, temperature=temperature, classes=classes)[0])
+        return self.to_images(self.sampled(count, seed=seed, temperature=temperature, classes=classes)[0])
 
     def samples(
         self, count: int, *, seed: int = 0, temperature: float = 1.0, classes: Sequence[str] = ()
@@ -191,7 +191,7 @@ class GeneratorModel(Framing):
         """
         ends = self.latents(count if closed else 2 * count, seed=seed, temperature=temperature)
         labels = self.labels(count, classes=(classes or self.class_names)[:1] if closed else classes)
-        return self.pictures(self.between(ends, labels, steps=steps, closed=closed))
+        return self.to_images(self.between(ends, labels, steps=steps, closed=closed))
 
     def between(self, ends: Tensor, labels: Tensor | None, *, steps: int, closed: bool) -> Tensor:
         """Images [count * steps, C, S, S] interpolated between latents, given as `along` takes them; one class each."""

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from translate.config.networks import ConvAutoencoderConfig, DenseAutoencoderConfig, VQVAENetworkConfig
 from translate.config.weights import WeightsConfig
-from translate.data.batches import crop, to_unit
+from translate.data.batches import crop, to_signed
 from translate.data.images import ImageError, Picture, from_pil, to_pil
 from translate.data.ranges import missing
 from translate.data.store import Format, fitted_size, resize, to_format
@@ -60,7 +60,7 @@ class Framing:
                 raise InferenceError(f"an image {error}") from None
             width, height = fitted_size(pixels.shape[1], pixels.shape[0], side=self.size, fit=self.fit)
             rows.append(crop(resize(pixels, width=width, height=height), size=self.size, left=0.5, top=0.5))
-        return to_unit(torch.from_numpy(np.stack(rows)))
+        return to_signed(torch.from_numpy(np.stack(rows)))
 
     def seen(self, image: Image.Image | Picture, *, longest: int = 1024) -> Tensor:
         """What `prepared` takes of an image, in its own proportions and size: [1, C, H, W] in [-1, 1].
@@ -78,7 +78,7 @@ class Framing:
         share = min(1.0, longest / max(width, height))
         if share < 1:
             pixels = resize(pixels, width=max(1, round(width * share)), height=max(1, round(height * share)))
-        return to_unit(torch.from_numpy(np.array(pixels[None])))
+        return to_signed(torch.from_numpy(np.array(pixels[None])))
 
     def framed(self, mask: np.ndarray) -> Tensor:
         """What `prepared` takes of an image, of a mask of that image, by the nearest pixel: bool [H, W] -> [S, S]."""
@@ -86,7 +86,7 @@ class Framing:
         pixels = resize(mask.astype(np.uint8)[:, :, None], width=width, height=height, nearest=True)
         return torch.from_numpy(crop(pixels, size=self.size, left=0.5, top=0.5)[:, :, 0] > 0)
 
-    def pictures(self, images: Tensor) -> list[Image.Image]:
+    def to_images(self, images: Tensor) -> list[Image.Image]:
         """Tensors as PIL images of the network's channels and depth; of bands the first three, or the first."""
         if self.format.encoding is not None and images.shape[1] not in (1, 3):
             images = images[:, : 3 if images.shape[1] > 3 else 1]
@@ -260,7 +260,7 @@ class ImageModel(Framing):
         """
         if latents.ndim != 2 or latents.shape[1] != self.latent_size:
             raise InferenceError(f"expected latents [N, {self.latent_size}], not {list(latents.shape)}")
-        return self.pictures(self.decoded(torch.from_numpy(np.ascontiguousarray(latents, dtype=np.float32))))
+        return self.to_images(self.decoded(torch.from_numpy(np.ascontiguousarray(latents, dtype=np.float32))))
 
     def reconstruct(self, images: Sequence[Image.Image]) -> list[Image.Image]:
         """Images as the model makes them again.
@@ -268,7 +268,7 @@ class ImageModel(Framing):
         Raises:
             InferenceError: there are no images.
         """
-        return self.pictures(self.reconstructed(self.prepared(images)))
+        return self.to_images(self.reconstructed(self.prepared(images)))
 
     def sample(self, count: int, *, seed: int = 0, temperature: float = 1.0) -> list[Image.Image]:
         """New images; the same seed gives the same ones.
@@ -281,12 +281,12 @@ class ImageModel(Framing):
         Raises:
             InferenceError: a plain autoencoder, or one without a prior, cannot be sampled from.
         """
-        return self.pictures(self.sampled(count, seed=seed, temperature=temperature))
+        return self.to_images(self.sampled(count, seed=seed, temperature=temperature))
 
     def interpolate(self, first: Image.Image, last: Image.Image, *, steps: int = 10) -> list[Image.Image]:
         """From one image to another, both their reconstructions included, along a great circle of the latents."""
         a, b = self.encoded(self.prepared([first, last]))
-        return self.pictures(self.decoded(slerp(a, b, steps=steps)))
+        return self.to_images(self.decoded(slerp(a, b, steps=steps)))
 
     def samples(self, count: int, *, seed: int = 0, temperature: float = 1.0) -> Iterator[tuple[Picture, str | None]]:
         """As `sample`, one after the other and made in parts, as they are written to files; none has a class."""
@@ -313,7 +313,7 @@ class ImageModel(Framing):
         """
         number = count if closed else 2 * count
         ends = self.encoded(self.sampled(number, seed=seed, temperature=temperature))
-        return self.pictures(self.decoded(along(ends, steps=steps, closed=closed)))
+        return self.to_images(self.decoded(along(ends, steps=steps, closed=closed)))
 
     def axes(self) -> Tensor:
         """The two directions of a map of latents, [2, D]: those that change the first layer of the decoder most (as
@@ -338,7 +338,7 @@ class ImageModel(Framing):
         directions = self.axes()
         line = torch.linspace(-reach, reach, steps)
         places = torch.cartesian_prod(-line, line)[:, [1, 0]]  # x to the right, y upwards
-        return self.pictures(self.decoded(places[:, : len(directions)] @ directions))
+        return self.to_images(self.decoded(places[:, : len(directions)] @ directions))
 
 
 def along(ends: Tensor, *, steps: int, closed: bool) -> Tensor:

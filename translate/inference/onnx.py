@@ -145,7 +145,7 @@ class OnnxNetwork(Generator):
         Args:
             images: [N, C_in, H, W] in [-1, 1], on the CPU.
             codes: [N, K], of a network with named styles: the share of each; the first alone unless given. Of one for
-                the style of any image what `encode` found, of the images themselves unless given: [N, D].
+                the style of any image what `encode_style` found, of the images themselves unless given: [N, D].
 
         Returns:
             [N, C_out, H, W].
@@ -156,7 +156,7 @@ class OnnxNetwork(Generator):
         if self._codes is not None:
             values[STYLES] = self._codes[:1].expand(number, -1) if codes is None else codes
         elif isinstance(self.config, ConditionalResNetConfig):
-            values[CODES] = self.encode(images) if codes is None else codes
+            values[CODES] = self.encode_style(images) if codes is None else codes
         for one, dropout in zip(self._noise, self.dropouts, strict=True):
             layout = torch.channels_last if one.channels_last else torch.contiguous_format
             shape = number, one.channels, tall // one.stride, wide // one.stride
@@ -165,7 +165,7 @@ class OnnxNetwork(Generator):
             self._session, OUTPUT, values, _giving_memory_back() if number * height * width > KEPT_PIXELS else None
         )
 
-    def encode(self, images: Tensor) -> Tensor:
+    def encode_style(self, images: Tensor) -> Tensor:
         """The codes of the styles of images, by the encoder beside this file: [N, 3, H, W] in [-1, 1] -> [N, D].
 
         Raises:

@@ -402,7 +402,7 @@ class StyleModel(GeneratorModel):
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
-        (picture,) = self.pictures(self.styled().synthesised(kept.cpu()))
+        (picture,) = self.to_images(self.styled().synthesised(kept.cpu()))
         return Projected(styles=kept.cpu(), image=picture, distance=best, began=began)
 
 

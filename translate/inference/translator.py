@@ -128,7 +128,7 @@ def example_code(network: nn.Module, examples: Tensor, *, precision: Precision =
     """The (mean) code of examples [N, C_out, H, W] in the network's value range, on its device: float32 [N, D]."""
     assert isinstance(network, ResNetGenerator | ConditionalResNet | OnnxNetwork)
     with autocast(precision, examples.device):
-        found = network.encode(examples)
+        found = network.encode_style(examples)
     return (found if isinstance(found, Tensor) else found[0]).float()
 
 
@@ -258,7 +258,7 @@ class Translator:
         Args:
             image: A PIL image, a NumPy array, or a tensor.
             seed: Of the dropout, for weights whose noise is ``always``; of the style code, for weights that take one.
-            code: A style code [1, D] in place of a drawn one, such as that of an example (`encode`).
+            code: A style code [1, D] in place of a drawn one, such as that of an example (`reference_code`).
             style: Of weights with named `styles`, one of these, or several by their weights: ``{"red-fuji": 0.7,
                 "low-tide": 0.3}``; the first unless given. Of weights for any style, an image.
             strength: Of that style: 1 as learned, 0 for hardly any.
@@ -273,7 +273,7 @@ class Translator:
         if isinstance(image, Image.Image):
             if 0 in image.size:
                 raise InferenceError(f"expected an image with pixels, not one of {image.width}x{image.height}")
-            return to_pil(self.pictures([from_pil(image)], seed=seed, code=code, keep_colours=keep_colours)[0])
+            return to_pil(self.apply([from_pil(image)], seed=seed, code=code, keep_colours=keep_colours)[0])
         if isinstance(image, np.ndarray):
             return self._array(image, seed=seed, code=code, keep_colours=keep_colours)
         if isinstance(image, Tensor):
@@ -310,7 +310,7 @@ class Translator:
         """
         if isinstance(style, Image.Image | Picture):
             check_strength(strength)
-            return strength * self.encode(style)
+            return strength * self.reference_code(style)
         codes = self._network.named_codes
         if style is not None and not isinstance(style, str | Mapping):
             raise InferenceError(f"a style is a name, shares of names, or a PIL image, not {type(style).__name__}")
@@ -325,7 +325,7 @@ class Translator:
         assert isinstance(self.network, Generator)
         return self.network
 
-    def encode(self, example: Image.Image | Picture) -> Tensor:
+    def reference_code(self, example: Image.Image | Picture) -> Tensor:
         """The style code of an example of what is made, [1, D]: of its middle square, at the size of the training; of
         the whole example, for weights that paint in the style of any image.
 
@@ -373,7 +373,7 @@ class Translator:
             raise InferenceError(f"'{self.config.name}' takes a code [1, {self.style}], not {list(code.shape)}")
         return code
 
-    def pictures(
+    def apply(
         self,
         pictures: Sequence[Picture],
         *,
@@ -392,7 +392,7 @@ class Translator:
         except ImageError as error:
             raise InferenceError(f"the image {error}") from None
         images = torch.from_numpy(scaled).permute(0, 3, 1, 2)
-        outputs = self.unit(images, seed=seed, code=code, keep_colours=keep_colours).permute(0, 2, 3, 1).numpy()
+        outputs = self.apply_tensor(images, seed=seed, code=code, keep_colours=keep_colours).permute(0, 2, 3, 1).numpy()
         return [
             self._picture(output, like=picture, encoding=encoding)
             for output, picture, encoding in zip(outputs, pictures, encodings, strict=True)
@@ -424,7 +424,9 @@ class Translator:
         pixels = to_format(picture, Format(channels=channels, bits=picture.bits))
         return pixels.astype(np.float32) / np.iinfo(pixels.dtype).max
 
-    def unit(self, images: Tensor, *, seed: int = 0, code: Tensor | None = None, keep_colours: bool = False) -> Tensor:
+    def apply_tensor(
+        self, images: Tensor, *, seed: int = 0, code: Tensor | None = None, keep_colours: bool = False
+    ) -> Tensor:
         """Translate float32 [N, C_in, H, W] in [0, 1] to float32 [N, C_out, H, W] in [0, 1] on the CPU.
 
         Raises:
@@ -481,9 +483,9 @@ class Translator:
             raise InferenceError(f"expected an array [H, W] or [H, W, C], not {list(image.shape)}")
         plain = self.source is None and pixels.shape[-1] <= 4
         if (pixels.dtype.kind in "ui" and not plain) or (pixels.dtype.kind in "uif" and self.source is not None):
-            output = self.pictures([Picture(pixels=pixels, bands=True)], **options)[0].pixels
+            output = self.apply([Picture(pixels=pixels, bands=True)], **options)[0].pixels
         elif pixels.dtype in (np.uint8, np.uint16):
-            output = self.pictures([Picture(pixels=pixels)], **options)[0].pixels
+            output = self.apply([Picture(pixels=pixels)], **options)[0].pixels
         elif np.issubdtype(pixels.dtype, np.floating):
             images = torch.from_numpy(np.ascontiguousarray(pixels, dtype=np.float32)).permute(2, 0, 1)
             output = self._tensor(images, **options).permute(1, 2, 0).numpy().astype(pixels.dtype)
@@ -505,7 +507,7 @@ class Translator:
         elif not bool(((images >= 0) & (images <= 1)).all()):
             low, high = float(images.min()), float(images.max())
             raise InferenceError(f"expected floats in [0, 1], found {low:g} to {high:g}: scale the image first")
-        output = self.unit(images, **options)
+        output = self.apply_tensor(images, **options)
         output = (output * 255).round().to(torch.uint8) if image.dtype == torch.uint8 else output.to(image.dtype)
         output = output.to(image.device)
         return output[0] if image.ndim == 3 else output

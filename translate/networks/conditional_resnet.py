@@ -58,7 +58,7 @@ class ConditionalResNet(Generator):
     def named_codes(self) -> Tensor | None:
         return self.codes if len(self.codes) else None
 
-    def encode(self, images: Tensor) -> Tensor:
+    def encode_style(self, images: Tensor) -> Tensor:
         """The codes of the styles of images, of a network with an encoder: [N, 3, H, W] in [-1, 1] -> [N, D]."""
         assert self.encoder is not None
         return self.encoder(images)
@@ -74,7 +74,7 @@ class ConditionalResNet(Generator):
             [N, 3, H, W] in [-1, 1].
         """
         if codes is None:
-            codes = self.codes[:1].expand(len(images), -1) if len(self.codes) else self.encode(images)
+            codes = self.codes[:1].expand(len(images), -1) if len(self.codes) else self.encode_style(images)
         codes = codes.to(self.codes.dtype)
         x = self.stem(F.pixel_unshuffle(images, PACKED) if self.config.packed else images, codes)
         for layer in self.down:

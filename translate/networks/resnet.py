@@ -99,7 +99,7 @@ class ResNetGenerator(Generator):
             x = block(x, styles)
         return self._output(images, x)
 
-    def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def encode_style(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and logarithm of the variance of the codes of examples [N, C_out, H, W]: [N, D] each."""
         assert self.encoder is not None
         return self.encoder(images)

@@ -125,14 +125,14 @@ class Candidates:
         """In one batch where all have one size; of weights with style codes each by a code of its own."""
         if self.translator.style:
             return [
-                self.translator.pictures([picture], seed=self.seed + number)[0]
+                self.translator.apply([picture], seed=self.seed + number)[0]
                 for number, picture in zip(numbers, pictures, strict=True)
             ]
         sizes = {picture.size for picture in pictures}
         width, height = next(iter(sizes), (0, 0))
         if len(sizes) == 1 and len(pictures) * width * height <= MAX_BATCH_PIXELS:
-            return self.translator.pictures(pictures, seed=self.seed)
-        return [self.translator.pictures([picture], seed=self.seed)[0] for picture in pictures]
+            return self.translator.apply(pictures, seed=self.seed)
+        return [self.translator.apply([picture], seed=self.seed)[0] for picture in pictures]
 
     def _made(self, number: int, source: Picture, target: Picture | None, reference: Picture, output: Picture) -> Made:
         wanted = self.data.target.format
