@@ -7,6 +7,9 @@ still read as far as the message that says it is too old. State, all inside the 
   It is written last, so that an interrupted installation is never taken for a complete one.
 - `environment.lock`, locked through the operating system while one process sets up; it is freed even by `kill -9`.
 - `install.log`, everything pip said in the last installation.
+
+Where `uv` is on the path, it makes and fills the environment, faster than pip. What it cannot do, pip is asked for: uv
+reads neither pip's configuration files nor all that they may hold.
 """
 
 import contextlib
@@ -15,17 +18,12 @@ import importlib.util
 import json
 import os
 import platform
-import queue
-import re
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import textwrap
-import threading
 import time
-from collections.abc import Iterable
 from pathlib import Path
 
 OLDEST_PYTHON = (3, 11)
@@ -134,38 +132,29 @@ def decide(stamp: dict | None, extras: list[str], python: str | None) -> tuple[s
 # What it needs
 
 
-def estimate(system: str, machine: str, indexes: str) -> tuple[float, float]:
-    """Bytes to download and on disk for a new environment. PyTorch's usual build for Linux brings CUDA with it."""
-    with_cuda = system == "Linux" and machine == "x86_64" and not re.search(r"/cpu\b", indexes)
-    return (3.0 * GB, 7.0 * GB) if with_cuda else (0.5 * GB, 1.5 * GB)
+def needed(system: str, machine: str, indexes: str) -> float:
+    """Bytes on disk of a new environment. PyTorch's usual build for Linux brings CUDA with it."""
+    cpu_build = any(index.rstrip("/").endswith("/cpu") for index in indexes.split())
+    with_cuda = system == "Linux" and machine == "x86_64" and not cpu_build
+    return 7.0 * GB if with_cuda else 1.5 * GB
 
 
-def existing_parent(path: Path) -> Path:
-    return next(folder for folder in (path, *path.parents) if folder.exists())
-
-
-def check_disk(folder: Path, download: float, installed: float) -> None:
-    """Leave with a message if `folder` cannot hold `installed` bytes or the temporary folder `download` bytes."""
-    places = [(folder, installed, "TRANSLATE_VENV")]
-    temporary = Path(tempfile.gettempdir())
-    if os.stat(temporary).st_dev != os.stat(existing_parent(folder)).st_dev:
-        places.append((temporary, download, "TEMP" if os.name == "nt" else "TMPDIR"))
-    for place, needed, variable in places:
-        free = shutil.disk_usage(existing_parent(place)).free
-        if free < needed:
-            cpu_build = (
-                " Without an NVIDIA GPU, PyTorch's CPU build is much smaller: set PIP_EXTRA_INDEX_URL to the address "
-                "that pytorch.org shows under Get Started for CPU."
-                if installed > 5 * GB
-                else ""
-            )
-            raise SystemExit(
-                paragraph(
-                    f"The disk is too full: {place} has {free / GB:.1f} GB free, and the installation needs about "
-                    f"{needed / GB:.1f} GB there. Free some space, or set the environment variable {variable} to a "
-                    f"folder on a larger disk, and start again.{cpu_build}"
-                )
-            )
+def check_disk(folder: Path, size: float) -> None:
+    """Leave with a message if there is no space of `size` bytes for `folder`."""
+    free = shutil.disk_usage(next(place for place in (folder, *folder.parents) if place.exists())).free
+    if free >= size:
+        return
+    smaller = (
+        " Without an NVIDIA GPU, PyTorch's CPU build is much smaller: set PIP_EXTRA_INDEX_URL to the address that "
+        "pytorch.org shows under Get Started for CPU."
+    )
+    raise SystemExit(
+        paragraph(
+            f"The disk is too full: {folder} has {free / GB:.1f} GB free, and the installation needs about "
+            f"{size / GB:.1f} GB there. Free some space, or set the environment variable TRANSLATE_VENV to a folder on "
+            f"a larger disk, and start again.{smaller if size > 5 * GB else ''}"
+        )
+    )
 
 
 def check_venv_module() -> None:
@@ -205,187 +194,36 @@ def locked(path: Path):  # type: ignore[no-untyped-def]
         yield file.fileno()
 
 
-# Progress
-
-
-def describe(line: str) -> str | None:
-    """What a line of pip's output means for the person who waits, or None if it says nothing new."""
-    line = line.strip()
-    wheel = re.match(r"(Downloading|Using cached) (?:\S*/)?([A-Za-z0-9_.]+)-\S+ \(([\d.]+ [MG]B)\)$", line)
-    if wheel:
-        return f"{wheel[1]} {wheel[2]} ({wheel[3]})"
-    if line.startswith("Collecting "):
-        return "Looking up " + re.split(r"[^A-Za-z0-9_.-]", line[len("Collecting ") :])[0]
-    if line.startswith("Installing collected packages: "):
-        return f"Unpacking {line.count(',') + 1} packages"
-    if line.startswith("Installing build dependencies: started"):
-        return "Preparing the project"
-    if "Retrying (Retry(" in line:
-        return "The package registry does not answer, trying again"
-    return None
-
-
-class Progress:
-    """One updating line on a terminal; elsewhere a line for each step, and one a minute while a step lasts."""
-
-    def __init__(self, terminal: bool) -> None:
-        self.terminal = terminal
-        self.start = time.monotonic()
-        self.step = "Starting pip"
-        self.part = ""
-        self.printed = self.start
-
-    def elapsed(self) -> str:
-        minutes, seconds = divmod(int(time.monotonic() - self.start), 60)
-        return f"{minutes}:{seconds:02d}"
-
-    def read(self, line: str) -> None:
-        """Take in one line of pip's output."""
-        download = re.match(r"Progress (\d+) of (\d+)", line)
-        if download and int(download[2]):
-            self.part = f" {100 * int(download[1]) // int(download[2])}%"
-        step = describe(line)
-        if step and step != self.step:
-            self.step, self.part = step, ""
-            # Look-ups come by the dozen: on a terminal they pass by, in a log they would only fill it.
-            if not self.terminal and not step.startswith("Looking up"):
-                self.print()
-
-    def tick(self) -> None:
-        if self.terminal:
-            width = min(shutil.get_terminal_size().columns, 80) - 1
-            end = f"{self.part} ... {self.elapsed()}"
-            print("\r" + ("  " + self.step[: width - len(end) - 2] + end).ljust(width), end="", flush=True)
-        elif time.monotonic() - self.printed > 60:
-            self.print()
-
-    def print(self) -> None:
-        self.printed = time.monotonic()
-        print(f"  {self.elapsed():>5}  {self.step}{self.part}", flush=True)
-
-    def close(self) -> None:
-        if self.terminal:
-            width = min(shutil.get_terminal_size().columns, 80) - 1
-            print("\r" + " " * width + "\r", end="", flush=True)
-
-
 # Installing
 
-DISK_FULL = re.compile(r"No space left on device|Errno 28\b|not enough space on the disk|Disk quota exceeded", re.I)
-NO_ANSWER = re.compile(
-    r"Retrying \(Retry\(|Max retries exceeded|urllib3\.exceptions|ConnectionError|ConnectTimeout|ReadTimeout|"
-    r"ProxyError|SSLError|CERTIFICATE_VERIFY_FAILED|name resolution|Name or service not known|getaddrinfo failed|"
-    r"Connection (?:refused|reset|aborted)|IncompleteRead",
-    re.I,
-)
-ANSWERED_NO = re.compile(r"\b(?:4\d\d Client|5\d\d Server) Error[^\n]*|ResponseError\('too many 5\d\d[^']*", re.I)
-NO_BUILD = re.compile(r"ERROR: No matching distribution found for ([^\n]+)")
 
-
-def failure(output: str, log: Path) -> tuple[str, str]:
-    """Why pip failed: "disk", "registry", "build" or "other", and the message that says so and what to do."""
-    lines = output.strip().splitlines()
-    # A retry that succeeded stands far up in the output; what made pip give up stands at its end.
-    end = "\n".join(lines[-60:])
-    mend = (
-        "Check the internet connection; behind a proxy set HTTPS_PROXY; where a mirror is used set PIP_INDEX_URL to "
-        f"its address. Then start again: what was downloaded is kept. pip's own words are in {log}"
-    )
-    if DISK_FULL.search(end):
-        kind = "disk"
-        text = (
-            "The disk filled up during the installation. Free some space (`pip cache purge` may help), or set "
-            "TRANSLATE_VENV, and TMPDIR (TEMP on Windows) for the downloads, to folders on a larger disk, and start "
-            f"again. pip's own words are in {log}"
-        )
-    elif ANSWERED_NO.search(end):
-        kind = "registry"
-        text = f"The package registry refused: {ANSWERED_NO.search(end)[0].strip()}. {mend}"  # type: ignore[index]
-    elif NO_ANSWER.search(end):
-        kind = "registry"
-        text = f"The package registry does not answer. {mend}"
-    elif NO_BUILD.search(end):
-        kind = "build"
-        text = (
-            f"The package registry has no {NO_BUILD.search(end)[1].strip()} "  # type: ignore[index]
-            f"for Python {platform.python_version()} on {platform.system()} {platform.machine()}. PyTorch is not built "
-            "for a Python that is very new or of 32 bits, nor for a Mac with an Intel processor: start again with "
-            "another Python (3.11 to 3.13, 64 bits). If PIP_INDEX_URL names a mirror, see whether it is complete. "
-            f"pip's own words are in {log}"
-        )
-    else:
-        kind = "other"
-        last = "\n".join("  " + line[:117] for line in lines[-15:])
-        text = f"pip could not install translate. These are its last lines; all of them are in {log}\n{last}"
-    return kind, paragraph(text)
-
-
-@contextlib.contextmanager
-def started(command: list[str], lock: int):  # type: ignore[no-untyped-def]
-    """A process with its output in one pipe, ended together with all that it started if the block is left early."""
+def run(command: list[str], lock: int, environment: dict[str, str] | None = None) -> int:
+    """Run `command` in this terminal and return its exit code; it ends when this process has to."""
     # The process holds the lock too: were only this one killed, a second start must not write beside the first's pip.
-    posix = {} if os.name == "nt" else {"pass_fds": (lock,), "start_new_session": True}
-    process = subprocess.Popen(
-        command,
-        cwd=str(ROOT),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env=dict(os.environ, PYTHONUNBUFFERED="1", PYTHONIOENCODING="utf-8"),
-        encoding="utf-8",
-        errors="replace",
-        **posix,  # type: ignore[call-overload]
-    )
+    inherited = {} if os.name == "nt" else {"pass_fds": (lock,)}
     try:
-        yield process
+        process = subprocess.Popen(command, cwd=str(ROOT), env=dict(os.environ, **(environment or {})), **inherited)  # type: ignore[call-overload]
+    except OSError:
+        return 127
+    try:
+        return process.wait()
     finally:
         if process.poll() is None:
-            if os.name == "nt":
-                process.terminate()
-            else:
-                os.killpg(process.pid, signal.SIGTERM)
+            process.terminate()
             process.wait()
 
 
-def run_pip(python: Path, extras: list[str], log: Path, lock: int) -> tuple[int, str]:
-    """Install the project with `extras`, show progress, and return pip's exit code and output."""
-    version = query(python, "import pip; print(pip.__version__)")
-    if version is None:  # an environment made by another tool, without pip
-        subprocess.run([str(python), "-m", "ensurepip"], stdout=subprocess.DEVNULL)
-    can_count = version is not None and tuple(int(part) for part in re.findall(r"\d+", version)[:2]) >= (24, 1)
-    command = [str(python), "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--no-color"]
-    command += ["--progress-bar", "raw" if can_count else "off", "-e", ".[" + ",".join(extras) + "]"]
-    heard: queue.Queue[str | None] = queue.Queue()
-
-    def listen(pipe: Iterable[str]) -> None:
-        for line in pipe:
-            heard.put(line)
-        heard.put(None)
-
-    progress, output = Progress(sys.stdout.isatty()), []
-    opened = open(log, "w", encoding="utf-8", buffering=1)  # noqa: SIM115 (closed by the next line)
-    with started(command, lock) as process, contextlib.closing(progress), opened as file:
-        threading.Thread(target=listen, args=(process.stdout,), daemon=True).start()
-        while True:
-            try:
-                line = heard.get(timeout=0.5)
-            except queue.Empty:
-                progress.tick()
-                continue
-            if line is None:
-                break
-            progress.read(line)
-            progress.tick()
-            if not line.startswith("Progress "):
-                output.append(line)
-                with contextlib.suppress(OSError):  # a full disk must not hide what pip has to say about it
-                    file.write(line)
-        return process.wait(), "".join(output)
+def uv_environment(given: dict[str, str]) -> dict[str, str]:
+    """What pip's environment variables in `given` say of registries, in uv's words."""
+    names = {"PIP_INDEX_URL": "UV_DEFAULT_INDEX", "PIP_EXTRA_INDEX_URL": "UV_INDEX", "PIP_FIND_LINKS": "UV_FIND_LINKS"}
+    found = {own: given[name] for name, own in names.items() if given.get(name) and own not in given}
+    if "UV_INDEX" in found:  # as pip does: the newest of all registries, and not all versions of the first that has any
+        found["UV_INDEX_STRATEGY"] = "unsafe-best-match"
+    return found
 
 
-def create(folder: Path, lock: int) -> None:
-    """Make an empty environment in `folder`, in place of what is there."""
-    check_venv_module()
+def clear(folder: Path) -> None:
+    """Remove what is in `folder`, but for the stamp and the lock."""
     if Path(sys.prefix).resolve() == folder.resolve():
         raise SystemExit(
             paragraph(
@@ -400,12 +238,54 @@ def create(folder: Path, lock: int) -> None:
             shutil.rmtree(child)
         else:
             child.unlink()
-    with started([sys.executable, "-m", "venv", str(folder)], lock) as process:
-        output = process.communicate()[0]
-    if process.returncode:
-        with contextlib.suppress(OSError):
-            (folder / LOG).write_text(output, encoding="utf-8")
-        raise SystemExit(failure(output, folder / LOG)[1])
+
+
+def create(folder: Path, lock: int) -> None:
+    """Make an empty environment in `folder`, in place of what is there."""
+    clear(folder)
+    uv = shutil.which("uv")
+    if uv and run([uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(folder)], lock) == 0:
+        return
+    check_venv_module()
+    if run([sys.executable, "-m", "venv", str(folder)], lock):
+        raise SystemExit(paragraph(f"No environment could be made in {folder}: see what Python says above."))
+
+
+def install(folder: Path, extras: list[str], lock: int, quiet: bool) -> bool:
+    """Install the project with `extras`. False where pip gave up before it changed anything.
+
+    Leaves with a message, and without a stamp, where it gave up in the middle.
+    """
+    python, project = str(interpreter(folder)), ".[" + ",".join(extras) + "]"
+    uv = shutil.which("uv")
+    if uv:
+        fast = [uv, "pip", "install", "--python", python, "-e", project]
+        if run(fast, lock, uv_environment(dict(os.environ))) == 0:
+            return True
+        print("uv could not install it; trying pip.", flush=True)
+    if query(interpreter(folder), "import pip") is None:  # an environment made by another tool, without pip
+        run([python, "-m", "ensurepip"], lock)
+    log = folder / LOG
+    log.unlink(missing_ok=True)
+    command = [python, "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--log", str(log)]
+    if run([*command, *(["--quiet"] if quiet else []), "-e", project], lock) == 0:
+        return True
+    if log.exists() and "Installing collected packages" in log.read_text(encoding="utf-8", errors="replace"):
+        raise SystemExit(failure(log))
+    return False
+
+
+def failure(log: Path) -> str:
+    """What to do when pip failed, whose own words stand above."""
+    return paragraph(
+        f"translate could not be installed: see what pip says above; all of its words are in {log}. Most often it is\n"
+        "  the connection    behind a proxy set HTTPS_PROXY, for a mirror PIP_INDEX_URL\n"
+        "  a full disk       TRANSLATE_VENV and TMPDIR (Windows: TEMP) name folders\n"
+        "                    on a larger one\n"
+        "  the Python        PyTorch is built for 3.11 to 3.13 of 64 bits, and not for\n"
+        "                    Macs with an Intel processor\n"
+        "Then start again: what was downloaded is kept."
+    )
 
 
 def set_up(folder: Path, extras: list[str], lock: int) -> None:
@@ -424,38 +304,32 @@ def set_up(folder: Path, extras: list[str], lock: int) -> None:
                 "Name an empty or a new folder in TRANSLATE_VENV."
             )
         )
-    indexes = os.environ.get("PIP_INDEX_URL", "") + " " + os.environ.get("PIP_EXTRA_INDEX_URL", "")
-    download, installed = estimate(platform.system(), platform.machine(), indexes)
     if action == "create":
+        indexes = os.environ.get("PIP_INDEX_URL", "") + " " + os.environ.get("PIP_EXTRA_INDEX_URL", "")
+        size = needed(platform.system(), platform.machine(), indexes)
         reason = "Setting up" if is_new else "The environment is broken or was not finished. Making it anew in"
         print(
             paragraph(
-                f"{reason} {folder}: PyTorch and other packages are downloaded (about {download / GB:.1f} GB) and "
-                f"installed (about {installed / GB:.1f} GB on disk). Later starts take seconds."
-            )
+                f"{reason} {folder}: PyTorch and other packages are downloaded and installed (about {size / GB:.1f} GB "
+                "on disk). Later starts take seconds."
+            ),
+            flush=True,
         )
+        check_disk(folder, size)
     else:
-        if query(python, "import importlib.metadata as m; m.version('torch')") is not None:
-            download, installed = 0.2 * GB, 0.6 * GB
-        print(paragraph(f"Bringing {folder} up to date with [{', '.join(union)}]: what is missing is downloaded."))
-    sys.stdout.flush()
-    check_disk(folder, download, installed)
+        print(paragraph(f"Bringing {folder} up to date with [{', '.join(union)}]."), flush=True)
 
     start = time.monotonic()
     write_stamp(folder, {})
     if action == "create":
         create(folder, lock)
         version = python_version(python)
-    code, output = run_pip(python, union, folder / LOG, lock)
-    if code:
-        kind, message = failure(output, folder / LOG)
-        if kind in ("registry", "build"):
-            # pip gives up on these before it changes anything: the environment is still what it was.
-            if action == "install" and before:
-                write_stamp(folder, before)
-            else:
-                (folder / STAMP).unlink()
-        raise SystemExit(message)
+    if not install(folder, union, lock, quiet=action == "install"):
+        if action == "install" and before:  # it is still what it was
+            write_stamp(folder, before)
+        else:
+            (folder / STAMP).unlink()
+        raise SystemExit(failure(folder / LOG))
     write_stamp(folder, new_stamp(union, version))
     minutes, seconds = divmod(int(time.monotonic() - start), 60)
     print(f"Installed in {minutes} min {seconds} s.", flush=True)
@@ -477,8 +351,6 @@ def prepare(*extras: str) -> Path:
     except KeyboardInterrupt:
         raise SystemExit("\nStopped. The next start sets the environment up again; downloads are kept.") from None
     except OSError as error:
-        if DISK_FULL.search(str(error)):
-            raise SystemExit(failure(str(error), folder / LOG)[1]) from None
         raise SystemExit(
             paragraph(
                 f"The environment {folder} cannot be made: {error}. See whether the folder can be written and the disk "
