@@ -88,7 +88,7 @@ def make_tab(catalogue: Catalogue, tab: gr.Tab) -> gr.Dropdown:
         with as_toasts():
             model, given = drawn(name, chosen, variety, seed)
             started = time.perf_counter()
-            images = model.ways(WAYS, steps=STEPS, closed=True, **given)
+            images = model.walk(WAYS, steps=STEPS, closed=True, **given)
             seconds = time.perf_counter() - started
             start, *rest = enlarged([on_screen(image) for image in images], least=SIDE)
 

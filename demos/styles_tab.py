@@ -18,7 +18,7 @@ from translate.demos.answers import as_toasts, for_page, kept_file, read_small, 
 from translate.demos.cancelling import Cancelling
 from translate.demos.cards import card_html
 from translate.demos.catalogue import Catalogue, Offer
-from translate.inference.style_model import PARTS, StyleModel, scaled, straight
+from translate.inference.style_model import PARTS, StyleModel, lerp_path, scaled
 
 CHOICE = 12  # images to choose from
 FACTORISED, VARIED, MEASURED = "SeFa (from the weights)", "GANSpace (principal components)", "measured attributes"
@@ -180,8 +180,8 @@ def styles_tab(catalogue: Catalogue, tab: gr.Tab) -> gr.Dropdown:
             raise refuse("Enter the seed of the second image.")
         with as_toasts():
             model, styles = changed_styles(*controls)
-            ways = straight(torch.cat([styles, model.seeded([int(other)])]), steps=FILM // 2, closed=True)
-            images = model.to_images(model.synthesised(ways))
+            path = lerp_path(torch.cat([styles, model.seeded([int(other)])]), steps=FILM // 2, closed=True)
+            images = model.to_images(model.synthesised(path))
             start, *rest = [_smooth(for_page(from_pil(image)), SIDE) for image in images]
             options: dict[str, Any] = {"save_all": True, "append_images": rest, "duration": FRAME, "loop": 0}
             return kept_file(moving, "styles.webp", lambda target: start.save(target, "WEBP", **options))

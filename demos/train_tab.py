@@ -18,7 +18,7 @@ from translate.config.base import ConfigError
 from translate.data.doctor import Diagnosis, examine
 from translate.data.problems import LayoutError
 from translate.demos.answers import as_toasts, kept_file, refuse
-from translate.demos.training import BROUGHT, Progress, Trainer, TrainerError, all_goals, goals_for
+from translate.demos.training import UPLOADED, Progress, Trainer, TrainerError, all_goals, goals_for
 from translate.demos.uploads import UploadError, unpack
 
 Looked = tuple[dict, str, dict, dict, dict]
@@ -65,7 +65,7 @@ def train_tab(
         "Upload your own images: the page checks them, trains on them while you watch, and saves the weights.",
         elem_classes="lead",
     )
-    brought = gr.State(None)  # {"folder": of the training, "roots": of the data}
+    uploaded = gr.State(None)  # {"folder": of the training, "roots": of the data}
     watched = gr.State(None)  # the folder of the training that is shown
     shown_sample = gr.State("")
     weights = gr.State(())
@@ -119,13 +119,13 @@ def train_tab(
         folder: Path | None = None
         try:
             if make is not None:
-                folder = trainer.new_folder(BROUGHT)
+                folder = trainer.new_folder(UPLOADED)
                 roots = [folder / "images"]
                 roots[0].mkdir(parents=True)
                 for number, image in enumerate(make(EXAMPLES)):
                     image.save(roots[0] / f"{number:03}.png")
             elif given:
-                folder = trainer.new_folder(BROUGHT)
+                folder = trainer.new_folder(UPLOADED)
                 roots = unpack(given, folder / "images")
             elif local and (typed or "").strip():
                 parts = [part.strip() for part in (typed or "").split(";") if part.strip()][:2]
@@ -212,11 +212,11 @@ def train_tab(
     everything = [watched, status, sample, shown_sample, stop, go_on, use, timer, earlier, weights]
     looked = {"fn": show, "inputs": [watched, shown_sample], "outputs": everything, **hidden}
     gr.on(
-        [look.click, path.submit], examined, [files, path, brought], [brought, report, goal, size, start],
+        [look.click, path.submit], examined, [files, path, uploaded], [uploaded, report, goal, size, start],
         show_progress_on=report, **private,
     )  # fmt: skip
-    faces.click(made_here, brought, [brought, report, goal, size, start], show_progress_on=report, **private)
-    start.click(begin, [brought, goal, minutes, size], [watched, brought], **hidden).success(**looked)
+    faces.click(made_here, uploaded, [uploaded, report, goal, size, start], show_progress_on=report, **private)
+    start.click(begin, [uploaded, goal, minutes, size], [watched, uploaded], **hidden).success(**looked)
     go_on.click(resume, [watched, minutes], None, **hidden).success(**looked)
     stop.click(trainer.stop, None, None, **hidden).success(**looked)
     earlier.input(lambda folder: (folder, ""), earlier, [watched, shown_sample], **hidden).success(**looked)
@@ -257,7 +257,7 @@ def _report(found: Diagnosis) -> str:
         lines.append(escape(f"{name}{count:,} images, mostly {width} × {height} pixels"))
     problems = "".join(
         f'<li class="{problem.severity}"><b>{MARKS[problem.severity]}.</b> {escape(_short(problem.what, found))}'
-        f"<br>→ {escape(problem.mend)}</li>"
+        f"<br>→ {escape(problem.fix)}</li>"
         for problem in found.problems
     )
     fine = "" if problems else "<p>No problems found.</p>"

@@ -27,7 +27,7 @@ from translate.config.errors import TranslateError
 from translate.config.methods import METHODS, DataKind
 from translate.data.doctor import Diagnosis
 
-BROUGHT = "images"  # begins the name of a folder of uploads
+UPLOADED = "images"  # begins the name of a folder of uploads
 COMMAND_FILE, OUTPUT_FILE = "command.json", "output.txt"
 ENDLESS = "1000000000"  # images: the minutes end a training
 State = Literal["running", "stopping", "stopped", "failed"]
@@ -204,7 +204,7 @@ class Trainer:
         if not self.root.is_dir():
             return
         asked = " ".join(str(_asked(folder)) for folder in self.folders())
-        for folder in self.root.glob(f"{BROUGHT}-*"):
+        for folder in self.root.glob(f"{UPLOADED}-*"):
             if not (folder / COMMAND_FILE).exists() and str(folder) not in asked:
                 shutil.rmtree(folder, ignore_errors=True)
 

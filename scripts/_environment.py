@@ -215,7 +215,12 @@ def run(command: list[str], lock: int, environment: dict[str, str] | None = None
 
 def uv_environment(given: dict[str, str]) -> dict[str, str]:
     """What pip's environment variables in `given` say of registries, in uv's words."""
-    names = {"PIP_INDEX_URL": "UV_DEFAULT_INDEX", "PIP_EXTRA_INDEX_URL": "UV_INDEX", "PIP_FIND_LINKS": "UV_FIND_LINKS"}
+    names = {
+        "PIP_INDEX_URL": "UV_DEFAULT_INDEX",
+        "PIP_EXTRA_INDEX_URL": "UV_INDEX",
+        "PIP_FIND_LINKS": "UV_FIND_LINKS",
+        "PIP_CONSTRAINT": "UV_CONSTRAINT",
+    }
     found = {own: given[name] for name, own in names.items() if given.get(name) and own not in given}
     if "UV_INDEX" in found:  # as pip does: the newest of all registries, and not all versions of the first that has any
         found["UV_INDEX_STRATEGY"] = "unsafe-best-match"

@@ -212,27 +212,38 @@ def colour_weights(arguments: argparse.Namespace) -> dict[str, Any]:
     return derived_weights("colour-photos", data, "gray", 128, *options)
 
 
-def print_weights(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The weights that make woodblock prints of photographs, by CUT, and their scores on photographs of Yosemite."""
-    run, folder, prints = RUNS / "ukiyoe", ROOT / "weights" / "photo2ukiyoe", arguments.paintings / "ukiyoe"
+def unpaired_weights(arguments: argparse.Namespace, painter: str, *options: str) -> dict[str, Any]:
+    """Weights that make paintings of photographs, by CUT, and their scores on photographs of Yosemite."""
+    run, folder, paintings = RUNS / painter, ROOT / "weights" / f"photo2{painter}", arguments.paintings / painter
     photos = [path for source in arguments.photos for path in sorted(source.glob("*.jpg"))]
     held_out = sorted((arguments.yosemite / "testA").glob("*.jpg"))
-    data = RUNS / "data" / "ukiyoe"
+    data = RUNS / "data" / painter
     for domain, train, test in (
         ("A", photos, held_out),
-        ("B", sorted((prints / "train").glob("*.jpg")), sorted((prints / "test").glob("*.jpg"))),
+        ("B", sorted((paintings / "train").glob("*.jpg")), sorted((paintings / "test").glob("*.jpg"))),
     ):
         linked(data / domain, train, test)
         for split in ("train", "test"):
             (data / f"{split}{domain}").unlink(missing_ok=True)
             (data / f"{split}{domain}").symlink_to(data / domain / split)
-    options = ["--names", "photo", "ukiyoe", "--size", "128", "--enlarge", "1.6", "--width", "32", "--num-blocks", "6"]
-    options += ["--d-width", "32", "--no-identity-nce", "--nce-weight", "2", "--batch-size", "4"]
-    options += ["--learning-rate", "4e-4", "--ema-half-life", "500", "--images", "18000", "--decay-from", "0.7"]
-    command("-m", "translate", "train", "cut", data, "--out", run, *options)
+    shared = ["--names", "photo", painter, "--size", "128", "--enlarge", "1.6", "--width", "32", "--num-blocks", "6"]
+    shared += ["--d-width", "32", "--no-identity-nce", "--nce-weight", "2", "--batch-size", "4"]
+    shared += ["--learning-rate", "4e-4", "--ema-half-life", "500"]
+    command("-m", "translate", "train", "cut", data, "--out", run, *shared, *options)
     command("-m", "translate", "export", run, "--dtype", "fp16", "-o", folder, "--name", folder.name)
-    scoring = ("evaluate", folder, data, "--names", "photo", "ukiyoe", "--out", FIGURES / "ukiyoe")
-    return {"said": recorded("ukiyoe", "-m", "translate", *scoring)}
+    scoring = ("evaluate", folder, data, "--names", "photo", painter, "--out", FIGURES / painter)
+    return {"said": recorded(painter, "-m", "translate", *scoring)}
+
+
+def print_weights(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The weights that make woodblock prints of photographs."""
+    return unpaired_weights(arguments, "ukiyoe", "--images", "18000", "--decay-from", "0.7")
+
+
+def vangogh_weights(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The weights that paint photographs as van Gogh did, begun from those that make prints."""
+    begun = ("--start-from", str(RUNS / "ukiyoe"))
+    return unpaired_weights(arguments, "vangogh", "--images", "12000", "--decay-from", "0.5", *begun)
 
 
 PAINTINGS = {
@@ -744,6 +755,7 @@ FIGURE_TABLE = {
     "sketch-weights": Figure(sketch_weights, 1.2, "the weights from sketches to faces, from nothing; scores"),
     "sketch-picture": Figure(sketch_picture, 0.01, "the README's picture of sketches"),
     "print-weights": Figure(print_weights, 1.6, "the weights that make woodblock prints, and their scores"),
+    "vangogh-weights": Figure(vangogh_weights, 0.8, "the weights that paint as van Gogh did, after print-weights"),
     "colour-weights": Figure(colour_weights, 0.7, "the weights that colour photos, from nothing, and their scores"),
     "painting-weights": Figure(painting_weights, 0.7, "the weights that paint photographs, from nothing; scores"),
     "any-style-weights": Figure(any_style_weights, 1.4, "the weights that paint in any style, from nothing; scores"),

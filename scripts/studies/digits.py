@@ -26,7 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from translate.applications.anomaly import baselines, fit, judged, measured, told_from_planted
+from translate.applications.anomaly import auroc_rows, baselines, fit, measured, told_from_planted
 from translate.applications.embed import probes
 from translate.applications.likelihood import negative_log_likelihood
 from translate.blocks.quantize import perplexity
@@ -199,7 +199,7 @@ def anomaly(given: argparse.Namespace) -> list[Row]:
                     "seed": seed,
                     "digit": digit,
                     "smoothing": detector.config.smoothing,
-                    **{row.name: row.auroc for row in judged(scores, labels != digit)},
+                    **{row.name: row.auroc for row in auroc_rows(scores, labels != digit)},
                 }
             )
             print(rows[-1], flush=True)

@@ -6,7 +6,15 @@ import torch
 from learned import SIZE, save_learned
 
 import translate
-from translate.applications.anomaly import baselines, detector_config, fit, judged, measured, planted, told_from_planted
+from translate.applications.anomaly import (
+    auroc_rows,
+    baselines,
+    detector_config,
+    fit,
+    measured,
+    planted,
+    told_from_planted,
+)
 from translate.checkpoint import load_weights, save_weights
 from translate.config import ConfigError
 from translate.metrics import auroc
@@ -51,7 +59,7 @@ def test_abnormal_images_score_higher(detector):
     abnormal = torch.arange(120) >= 60
     scores = measured(detector, images)
     assert scores.shape == (120, 3)
-    found = {row.name: row.auroc for row in judged({name: scores[:, n] for n, name in enumerate(SCORES)}, abnormal)}
+    found = {row.name: row.auroc for row in auroc_rows({name: scores[:, n] for n, name in enumerate(SCORES)}, abnormal)}
     assert found["error"] > 0.9
     assert found["both"] > 0.8
 

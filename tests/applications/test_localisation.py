@@ -13,9 +13,9 @@ import translate
 from translate.applications.anomaly import fit
 from translate.applications.localisation import (
     baseline_maps,
+    evaluation_of,
     find_ground_truth,
     heat_maps,
-    judgement,
     localised,
     mask_folder,
 )
@@ -232,7 +232,7 @@ def test_maps_are_measured_over_the_images_whose_faults_are_known(model, detecto
     abnormal = torch.arange(6) >= 3
     truth = GroundTruth(masks=masks, known=torch.arange(6) < 5, lines=("said",))
     scores = torch.randn(6, len(SCORES), generator=torch.Generator().manual_seed(0))
-    judge = judgement(detector, shapes(40, seed=0), images, scores, abnormal, truth)
+    judge = evaluation_of(detector, shapes(40, seed=0), images, scores, abnormal, truth)
     rows = {row.name: row for row in judge.rows}
     assert list(rows) == [*SCORES, "PCA-32 of the pixels", "5-NN of the pixels", "mean image"]
     assert judge.counts == (3, 3)
@@ -247,7 +247,7 @@ def test_maps_are_measured_over_the_images_whose_faults_are_known(model, detecto
     assert rows["mean image"].auroc == 1
     for name in ("distance", "both", "5-NN of the pixels"):
         assert rows[name].localised is None
-    alone = judgement(detector, None, images, scores, abnormal, None)
+    alone = evaluation_of(detector, None, images, scores, abnormal, None)
     assert [row.name for row in alone.rows] == list(SCORES)
     assert "no baselines" in alone.lines[0]
 
@@ -263,7 +263,7 @@ def test_without_scipy_all_but_pro_is_measured(detector, monkeypatch):
     masks = torch.zeros(2, SIZE, SIZE, dtype=torch.bool)
     masks[1, :3, :3] = True
     truth = GroundTruth(masks=masks, known=torch.ones(2, dtype=torch.bool), lines=())
-    judge = judgement(detector, None, shapes(2, seed=3), torch.zeros(2, 3), torch.tensor([False, True]), truth)
+    judge = evaluation_of(detector, None, shapes(2, seed=3), torch.zeros(2, 3), torch.tensor([False, True]), truth)
     found = judge.rows[0].localised
     assert found.pro is None
     assert 0 <= found.pixel_auroc <= 1

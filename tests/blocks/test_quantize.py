@@ -20,7 +20,7 @@ def quantizer():
 
 
 def test_words_are_totals_over_usage(quantizer):
-    assert torch.equal(quantizer.words, torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]))
+    assert torch.equal(quantizer.entries, torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]))
 
 
 def test_the_nearest_word_is_taken(quantizer):
@@ -89,7 +89,7 @@ def test_dead_words_are_given_vectors_of_the_batch():
     MovingAverage(quantizer.parameters(), rate=0.01).step()
     even = len(flat) / 8
     assert (quantizer.usage >= 0.99 * even).all()
-    distances = torch.cdist(quantizer.words[1:], flat).min(dim=1).values  # word 0 was given all of them, too
+    distances = torch.cdist(quantizer.entries[1:], flat).min(dim=1).values  # entry 0 was given all of them, too
     assert distances.max() < 1e-2
 
 

@@ -218,7 +218,7 @@ def test_one_fault_is_told_and_nothing_else(tmp_path, healthy, kind):
     severity = "hint" if kind in HINTS else "warning"
     assert kinds(found) == {kind: severity} | ALSO.get(kind, {})
     problem = only(found, kind)
-    assert problem.mend
+    assert problem.fix
     with pytest.raises(AssertionError, match=said):
         raise AssertionError(problem.what)
     assert found.exit_code == (0 if severity == "hint" else 1)
@@ -253,7 +253,7 @@ def test_few_images(tmp_path):
     found = examine(root)
     assert kinds(found) == {"few": "warning"}
     assert only(found, "few").what == "only 18 images of B to train on"
-    assert "--augment" in only(found, "few").mend
+    assert "--augment" in only(found, "few").fix
 
 
 def test_domains_of_other_channels(tmp_path):
@@ -282,7 +282,7 @@ def test_unmatched_stems(tmp_path):
     problem = only(found, "unmatched")
     assert (found.kind, problem.severity, found.exit_code) == ("pairs", "error", 2)
     assert {path.name for path in problem.files} == {"7.png", "8.png"}
-    assert "--allow-unmatched" in problem.mend
+    assert "--allow-unmatched" in problem.fix
     assert suiting(found) == ["cyclegan", "cut", "fastcut"]
     assert method(found, "pix2pix").reason == "fix the errors first"
 
@@ -368,7 +368,7 @@ def test_values_that_look_black(tmp_path, mode, said):
     assert kinds(found) == {"few-bits": "warning"}
     assert said in only(found, "few-bits").what
     assert method(found, "segmentation").flags == "--labels"
-    assert "--values 0 " in only(found, "few-bits").mend
+    assert "--values 0 " in only(found, "few-bits").fix
 
 
 def test_tiny_images(tmp_path):
@@ -443,7 +443,7 @@ def test_an_array_that_is_refused_is_told_as_training_tells_it(tmp_path):
         assert "are complex128" in only(found, "array").what
         with pytest.raises(LayoutError) as caught:
             find_images(root)
-        assert (caught.value.what, caught.value.mend) == (only(found, "array").what, only(found, "array").mend)
+        assert (caught.value.what, caught.value.fix) == (only(found, "array").what, only(found, "array").fix)
 
 
 def test_what_is_no_set_is_told_what_one_may_be(tmp_path):

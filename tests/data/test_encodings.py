@@ -279,7 +279,7 @@ def test_where_the_other_side_has_the_ids_it_is_said(tmp_path):
     root = pairs(tmp_path, photo, ids, (".png", ".png"))
     with pytest.raises(LayoutError, match="B holds some") as caught:
         opened(root, labels=True)
-    assert "--direction b2a" in caught.value.mend
+    assert "--direction b2a" in caught.value.fix
 
 
 def test_ids_in_jpeg(tmp_path):

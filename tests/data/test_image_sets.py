@@ -601,7 +601,7 @@ def test_several_sets_with_splits_of_their_own_are_refused(tmp_path):
             write_images(tmp_path / kind / folder, 2)
     with pytest.raises(LayoutError, match="2 data sets are here, each with its own splits: bottle, cable") as caught:
         find_images(tmp_path)
-    assert str(tmp_path / "bottle") in caught.value.mend
+    assert str(tmp_path / "bottle") in caught.value.fix
     assert len(find_images(tmp_path / "bottle").splits["train"]) == 2
 
 
@@ -609,7 +609,7 @@ def test_an_array_of_images_by_itself_says_how_it_becomes_a_set(tmp_path):
     np.save(tmp_path / "digits.npy", np.zeros((4, 8, 8), np.uint8))
     with pytest.raises(LayoutError, match=r"is one array, and an image set needs an \.npz file") as caught:
         find_images(tmp_path / "digits.npy")
-    assert "numpy.savez('set.npz', images=numpy.load('digits.npy'))" in caught.value.mend
+    assert "numpy.savez('set.npz', images=numpy.load('digits.npy'))" in caught.value.fix
     (reason,) = {method.reason for method in examine(tmp_path / "digits.npy").methods if method.name == "vae"}
     assert "is one array" in reason
 
@@ -631,7 +631,7 @@ def test_a_table_of_pixels_says_how_it_becomes_a_set(tmp_path, names, monkeypatc
     with pytest.raises(LayoutError, match="the pixels of the images are in the table") as caught:
         find_images(tmp_path)
     monkeypatch.chdir(tmp_path)
-    subprocess.run([sys.executable, "-c", caught.value.mend.split('"')[1]], check=True)
+    subprocess.run([sys.executable, "-c", caught.value.fix.split('"')[1]], check=True)
     part = find_images(tmp_path / "digits.npz").splits["train"]
     np.testing.assert_array_equal(part.pixels[0, :, :, 0], [[0, 255], [3, 4]])
     assert sorted(find_images(tmp_path / "digits.npz").class_names) == ["2", "7"]

@@ -293,11 +293,11 @@ def test_three_folders_are_refused_with_whole_commands(tmp_path):
     with pytest.raises(LayoutError) as caught:
         find_pairs(tmp_path)
     a, b = tmp_path / "train" / "images", tmp_path / "train" / "masks"
-    assert f"translate train pix2pix {a} --root-b {b} --out runs/pix2pix" in caught.value.mend
+    assert f"translate train pix2pix {a} --root-b {b} --out runs/pix2pix" in caught.value.fix
     assert {split: len(pairs) for split, pairs in find_pairs(a, root_b=b).splits.items()} == {"train": 4, "val": 2}
     found = examine(tmp_path)
     assert not any(method.suits for method in found.methods)
-    assert caught.value.mend.count("translate train") == caught.value.mend.count(f"pix2pix {a} --root-b") == 2
+    assert caught.value.fix.count("translate train") == caught.value.fix.count(f"pix2pix {a} --root-b") == 2
     assert f"--root-b {b}" in next(method.reason for method in found.methods if method.name == "pix2pix")
 
 
@@ -306,7 +306,7 @@ def test_masks_whose_names_do_not_meet_are_not_called_unpaired(tmp_path):
     with pytest.raises(LayoutError) as caught:
         find_pairs(tmp_path)
     assert "unpaired" not in str(caught.value)
-    assert "rename them" in caught.value.mend
+    assert "rename them" in caught.value.fix
 
 
 def test_several_files_for_each_are_not_called_unpaired(tmp_path):
@@ -314,7 +314,7 @@ def test_several_files_for_each_are_not_called_unpaired(tmp_path):
     with pytest.raises(LayoutError) as caught:
         find_pairs(tmp_path)
     assert "unpaired" not in str(caught.value)
-    assert "several files for each: *_gtFine_labelIds, *_gtFine_lines; move all but one" in caught.value.mend
+    assert "several files for each: *_gtFine_labelIds, *_gtFine_lines; move all but one" in caught.value.fix
 
 
 def test_the_splits_of_lol_are_found(tmp_path):

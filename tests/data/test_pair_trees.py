@@ -132,4 +132,4 @@ def test_scenes_and_days_are_not_advised_as_pairs(tmp_path):
     for root in (tmp_path / "scenes", tmp_path / "days"):
         with pytest.raises(LayoutError) as caught:
             find_pairs(root)
-        assert "--root-b FOLDER_OF_B" in caught.value.mend
+        assert "--root-b FOLDER_OF_B" in caught.value.fix

@@ -130,7 +130,7 @@ def test_every_goal_is_a_command_that_parses(goal, tmp_path, monkeypatch):
 
 def test_what_nobody_trained_on_is_removed_with_the_next_start(photos, tmp_path, small):
     trainer = Trainer(tmp_path / "runs")
-    used, unused = trainer.new_folder(training.BROUGHT), trainer.new_folder(training.BROUGHT)
+    used, unused = trainer.new_folder(training.UPLOADED), trainer.new_folder(training.UPLOADED)
     assert used != unused
     shutil.copytree(photos, used / "images")
     trainer.start("colour", [used / "images"], folder=trainer.new_folder("training"), minutes=10, size=32)

@@ -11,7 +11,7 @@ from translate.checkpoint import save_weights
 from translate.cli.main import main
 from translate.config import ClassifierNetworkConfig, Preprocessing, WeightsConfig
 from translate.inference import InferenceError, StyleModel, load_style_model
-from translate.inference.style_model import read_styles, save_styles, straight
+from translate.inference.style_model import lerp_path, read_styles, save_styles
 from translate.networks import build_network
 
 
@@ -66,17 +66,17 @@ def test_mixtures_have_some_layers_of_each(model):
 
 def test_ways_in_w_are_straight(model):
     in_w = model.styled(space="w")
-    images = in_w.ways(2, steps=3, seed=5)
+    images = in_w.walk(2, steps=3, seed=5)
     ends = model.styles(model.latents(4, seed=5))
     halfway = model.to_images(model.synthesised((ends[:1] + ends[1:2]) / 2))[0]
     assert np.abs(np.asarray(images[1], int) - np.asarray(halfway, int)).max() <= 1
     assert [image.tobytes() for image in (images[0], images[2], images[3], images[5])] == [
         image.tobytes() for image in model.to_images(model.synthesised(ends))
     ]
-    loop = straight(ends, steps=2, closed=True)
+    loop = lerp_path(ends, steps=2, closed=True)
     assert len(loop) == 8
     torch.testing.assert_close(loop[-1], (ends[3] + ends[0]) / 2)
-    assert len(in_w.ways(3, steps=4, closed=True)) == 12
+    assert len(in_w.walk(3, steps=4, closed=True)) == 12
 
 
 def test_factorised_directions_are_singular_vectors(model):

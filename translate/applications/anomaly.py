@@ -152,7 +152,7 @@ def at_once(detector: AnomalyDetector) -> int:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
+class AurocRow:
     """How well scores tell abnormal images from normal ones."""
 
     name: str
@@ -195,6 +195,6 @@ def baselines(learned: Tensor, images: Tensor) -> dict[str, Tensor]:
     }
 
 
-def judged(scores: dict[str, Tensor], abnormal: Tensor) -> list[Judged]:
+def auroc_rows(scores: dict[str, Tensor], abnormal: Tensor) -> list[AurocRow]:
     """AUROCs of several scores [N], for bool [N]."""
-    return [Judged(name=name, auroc=auroc(values, abnormal)) for name, values in scores.items()]
+    return [AurocRow(name=name, auroc=auroc(values, abnormal)) for name, values in scores.items()]

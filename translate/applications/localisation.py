@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from translate.applications.anomaly import at_once, baselines, judged, principal
+from translate.applications.anomaly import at_once, auroc_rows, baselines, principal
 from translate.config.base import ConfigError
 from translate.data.image_inputs import NamedPicture
 from translate.data.images import ImageError, list_images, read_image
@@ -269,7 +269,7 @@ def localised(maps: Tensor, truth: GroundTruth) -> Localised:
     return Localised(pixel_auroc=auroc(scores.flatten(), masks.flatten()), pro=overlap)
 
 
-def judgement(
+def evaluation_of(
     detector: AnomalyDetector,
     learned: Tensor | None,
     images: Tensor,
@@ -297,7 +297,9 @@ def judgement(
             maps |= baseline_maps(learned, images, smoothing=detector.smoothing)
         found = {name: localised(values, truth) for name, values in maps.items()}
         told |= {name: values.mean(dim=(1, 2)) for name, values in maps.items() if name not in told}
-    rows = tuple(Row(name=row.name, auroc=row.auroc, localised=found.get(row.name)) for row in judged(told, abnormal))
+    rows = tuple(
+        Row(name=row.name, auroc=row.auroc, localised=found.get(row.name)) for row in auroc_rows(told, abnormal)
+    )
     lines = truth.lines if truth is not None else ()
     if any(one.pro is None for one in found.values()):
         lines = (*lines, f"no PRO: {INSTALL}")

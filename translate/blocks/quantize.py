@@ -42,30 +42,30 @@ class Quantizer(nn.Module):
         self.total = nn.Parameter(torch.zeros(config.num_codes, config.code_dim))
 
     @property
-    def words(self) -> Tensor:
+    def entries(self) -> Tensor:
         """[K, D], float32."""
         return self.total.float() / self.usage.float().clamp_min(1e-6)[:, None]
 
     def codes(self, vectors: Tensor) -> Tensor:
         """The number of the nearest entry: [N, D, H, W] -> int64 [N, H, W]."""
         flat = vectors.float().permute(0, 2, 3, 1)  # [N, H, W, D]
-        words = self.words
+        entries = self.entries
         with in_float32(vectors.device):
             # |v - w|^2 without |v|^2, which is the same for all entries.
-            distances = words.square().sum(dim=1) - 2 * flat @ words.T  # [N, H, W, K]
+            distances = entries.square().sum(dim=1) - 2 * flat @ entries.T  # [N, H, W, K]
         return distances.argmin(dim=-1)
 
     def look_up(self, codes: Tensor) -> Tensor:
         """The entries of codes: int64 [N, H, W] -> [N, D, H, W]."""
-        return F.embedding(codes, self.words).permute(0, 3, 1, 2).contiguous()
+        return F.embedding(codes, self.entries).permute(0, 3, 1, 2).contiguous()
 
     def forward(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
         """The entries in place of vectors [N, D, H, W], with their gradient (straight-through), and the codes."""
         with torch.no_grad():
             codes = self.codes(vectors)
-            words = self.look_up(codes)
+            entries = self.look_up(codes)
         vectors = vectors.float()
-        return vectors + (words - vectors).detach(), codes
+        return vectors + (entries - vectors).detach(), codes
 
 
 def codebook_loss(quantizer: Quantizer, vectors: Tensor, codes: Tensor, *, decay: float) -> Tensor:

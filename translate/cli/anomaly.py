@@ -444,7 +444,7 @@ def _report(
     """How well abnormal images (and, with masks, abnormal pixels) are separated from normal ones, beside baselines."""
     import torch
 
-    from translate.applications.localisation import find_ground_truth, judgement
+    from translate.applications.localisation import evaluation_of, find_ground_truth
     from translate.data.image_inputs import choose_split, part_names, read_part, spread
     from translate.data.layouts_images import find_images
 
@@ -464,7 +464,7 @@ def _report(
         read, _ = read_part(of_normal, spread(len(of_normal), None), part_names(of_normal, found.root))
         learned = framing.prepared([one.picture for one in read]) if read else None
     truth = find_ground_truth(named, abnormal, root=found.root, folder=command.masks, framing=framing)
-    return judgement(detector, learned, images, scores, abnormal, truth)
+    return evaluation_of(detector, learned, images, scores, abnormal, truth)
 
 
 def _print_report(command: Score, report: DetectionReport) -> None:

@@ -103,7 +103,7 @@ def _print(found: Diagnosis) -> None:
         row.add_column(width=7, no_wrap=True)
         row.add_column(overflow="fold")
         row.add_row(Text(problem.severity, _STYLES[problem.severity]), _without_root(problem.what, found))
-        row.add_row("", Text(f"{arrow} {problem.mend}", "green"))
+        row.add_row("", Text(f"{arrow} {problem.fix}", "green"))
         console.print("", row, sep="\n")
     console.print("", Text(_verdict(found), "bold"), sep="\n")
     if (line := _next_command(found)) is not None:

@@ -195,7 +195,7 @@ def _pictures(
         first, last = model.to_images(model.prepared([read_image(path) for path in command.between]))
         return model.interpolate(first, last, steps=command.interpolate), command.interpolate
     if command.interpolate is not None:
-        return model.ways(command.count, steps=command.interpolate, closed=closed, **drawn), command.interpolate
+        return model.walk(command.count, steps=command.interpolate, closed=closed, **drawn), command.interpolate
     columns = None
     if isinstance(model, GeneratorModel) and model.class_names and command.count >= len(model.class_names):
         columns = len(command.classes or model.class_names)

@@ -30,7 +30,7 @@ Batch = dict[str, Tensor]
 
 
 class DataError(TranslateError, ValueError):
-    """Data that a run cannot go on with; the message says what to mend."""
+    """Data that a run cannot go on with; the message says what to fix."""
 
 
 @lru_cache(maxsize=4)  # a run reads at the end of one epoch and the start of the next

@@ -1,4 +1,4 @@
-"""What a data set is good for and what is wrong with it: every file decoded, every problem told with its mend.
+"""What a data set is good for and what is wrong with it: every file decoded, every problem told with its fix.
 
 The folders are looked at by the same `find_pairs` and `find_domains` that training uses, set to collect what they
 would refuse, and the images are read by the same `Pair.read` and `ImageSource.read`.
@@ -217,7 +217,7 @@ def _attempt(find: Callable[..., _Data], root: Path, root_b: Path | None) -> _At
         found = find(root, root_b=root_b, problems=problems)
     except LayoutError as error:
         if not problems.refused:  # else it only follows from those
-            problems.refuse("layout", error.what, error.mend)
+            problems.refuse("layout", error.what, error.fix)
     else:
         if "train" not in found.splits:
             problems.refuse("no-train", f"there is no train split, only {' and '.join(found.splits)}", "add train")
@@ -256,7 +256,7 @@ def _attempt_set(root: Path, root_b: Path | None, reading: Reading) -> _Attempt[
         found = find_images(root, reading=reading, problems=problems)
     except LayoutError as error:
         if not problems.refused:
-            problems.refuse("layout", error.what, error.mend)
+            problems.refuse("layout", error.what, error.fix)
     except ImageError as error:  # of an idx or .npz file, which holds all of the images
         problems.refuse("damaged", str(error), "copy it again")
     else:
@@ -389,6 +389,6 @@ def _reason(attempt: _Attempt[Any], problems: Problems, *, told: bool) -> str:
     """Why training would refuse; in short where the errors are `told` among the problems."""
     if attempt.refused and not told:
         first = attempt.refused[0]
-        return f"{first.what}; {first.mend}" if first.mend else first.what
+        return f"{first.what}; {first.fix}" if first.fix else first.what
     errors = [problem for problem in problems.refused if told or problem.kind == "damaged"]
     return "fix the errors first" if errors else ""

@@ -147,7 +147,7 @@ def _tell_duplicates(subject: Subject, pairs: Sequence[tuple[Example, Example]],
     for (kind, first, second), found in kinds.items():
         count = len({other.path for _, other in found})
         images = f"{count} images are" if count > 1 else "one image is"
-        what, mend = {
+        what, fix = {
             "domains": (f"both in {first} and in {second}", "remove it from one: nothing distinguishes the two there"),
             "splits": (f"both in {first} and in {second}", f"remove it from one, or {second} scores will be too good"),
             "twice": (f"in {first if first != 'images' else 'the folder'} more than once", "keep one copy"),
@@ -157,7 +157,7 @@ def _tell_duplicates(subject: Subject, pairs: Sequence[tuple[Example, Example]],
         subject.problems.note(
             f"{'near-' if nearly else ''}duplicate-{kind}",
             f"{images}{', nearly the same,' if nearly else ''} {what} ({named}{'; ...' if len(found) > 2 else ''})",
-            mend,
+            fix,
             files=[example.path for pair in found for example in pair],
             severity="hint" if kind == "twice" else "warning",
         )
@@ -173,8 +173,8 @@ def _counts(subject: Subject) -> None:
         count = sum(example.domains == (domain,) for example in trained)
         if count < FEW_IMAGES:
             what = f"only {count} images{f' of {name}' if name else ''} to train on"
-            mend = "add some, or train with --augment colour translation cutout" if name else "add some"
-            subject.problems.note("few", what, mend)
+            fix = "add some, or train with --augment colour translation cutout" if name else "add some"
+            subject.problems.note("few", what, fix)
     if trained and all(example.split == "train" for example in subject.examples):
         what = "there is no val or test split: progress is shown on training images"
         subject.problems.note("no-test", what, "hold some back in val/ or test/ if scores matter", severity="hint")
@@ -194,9 +194,9 @@ def _depth(subject: Subject) -> None:
 def _transparency(subject: Subject) -> None:
     """Transparent pixels; an alpha channel that is full everywhere does no harm, and only its header shows it."""
     subject.problems.found = [problem for problem in subject.problems.found if problem.kind != "transparent"]
-    mend = "leave them to be composited over white, or keep the alpha with --alpha keep"
+    fix = "leave them to be composited over white, or keep the alpha with --alpha keep"
     for domain in range(len(subject.names)):
-        _tell_some(subject, domain, lambda look: look.transparent, "transparent", "partly transparent", mend)
+        _tell_some(subject, domain, lambda look: look.transparent, "transparent", "partly transparent", fix)
 
 
 def _blank(subject: Subject) -> None:
@@ -209,10 +209,10 @@ def _blank(subject: Subject) -> None:
 def _small(subject: Subject) -> None:
     """Images much smaller than the training size, which is made for most."""
     size = subject.size
-    mend = f"remove them, or train at a smaller --size: enlarging them to {size} px blurs them"
+    fix = f"remove them, or train at a smaller --size: enlarging them to {size} px blurs them"
     for domain in (0, 1):
         _tell_some(
-            subject, domain, lambda look: 2 * min(look.size) < size, "small", f"smaller than {size // 2} px", mend
+            subject, domain, lambda look: 2 * min(look.size) < size, "small", f"smaller than {size // 2} px", fix
         )
     if size < _TINY:
         width, height = min(subject.sizes)
@@ -223,7 +223,7 @@ def _small(subject: Subject) -> None:
 def _shapes(subject: Subject) -> None:
     """Long images, of which little is seen at a time, and images of many sizes."""
     shape = f"{_ELONGATED} times as long as wide, or more"
-    mend = "cut them into pieces, or squash them with --fit stretch: a crop shows a third at most"
+    fix = "cut them into pieces, or squash them with --fit stretch: a crop shows a third at most"
     for domain in (0, 1):
         _tell_some(
             subject,
@@ -231,7 +231,7 @@ def _shapes(subject: Subject) -> None:
             lambda look: max(look.size) >= _ELONGATED * min(look.size),
             "elongated",
             shape,
-            mend,
+            fix,
             severity="hint",
         )
     sizes = {look.size for domain in (0, 1) for _, look in subject.looks(domain)}
@@ -246,7 +246,7 @@ def _tell_some(
     chosen: Callable[[Look], bool],
     kind: str,
     trait: str,
-    mend: str,
+    fix: str,
     *,
     severity: Severity = "warning",
 ) -> None:
@@ -256,4 +256,4 @@ def _tell_some(
     if files:
         whose = f" of {name}" if name else ""
         what = f"{len(files)} of {len(looks)} images{whose} {be(len(files))} {trait} ({subject.named(files)})"
-        subject.problems.note(kind, what, mend, files=files, severity=severity)
+        subject.problems.note(kind, what, fix, files=files, severity=severity)

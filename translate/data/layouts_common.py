@@ -496,8 +496,8 @@ def _common_format(
     elif 0 < len(alpha) < total:
         opaque = [path for path, header in headers.items() if not header.alpha]
         what = f"{len(opaque)} of {total} files of {side} {have(len(opaque))} no alpha: taken as opaque"
-        mend = "leave it so, or composite the others with --alpha composite"
-        problems.note("mixed-channels", what, mend, files=opaque)
+        fix = "leave it so, or composite the others with --alpha composite"
+        problems.note("mixed-channels", what, fix, files=opaque)
     return Kind(channels=(1 if len(grey) == total else 3) + bool(alpha and keep_alpha), bits=16 if deep else 8)
 
 

@@ -191,7 +191,7 @@ def find_images(
         try:
             found = _arrays(root, inside, chosen, reading or Reading(), problems)
         except LayoutError as error:
-            problems.refuse("array", error.what, error.mend)
+            problems.refuse("array", error.what, error.fix)
             raise
     else:
         if layout == "auto":

@@ -139,8 +139,8 @@ def find_domains(
             )
     if _looks_paired(splits, headers):
         what = "the files of A and B have the same names and sizes"
-        mend = "if they are pairs, train pix2pix, which learns more from them"
-        problems.note("paired", f"{what}: {mend}", mend, severity="hint")
+        fix = "if they are pairs, train pix2pix, which learns more from them"
+        problems.note("paired", f"{what}: {fix}", fix, severity="hint")
     sizes = [Counter((header.width, header.height) for header in side.values()) for side in headers]
     both = {"A": headers[0], "B": headers[1]}
     kind_a, kind_b = common_formats(both, problems, keep_alpha=keep_alpha, reading=reading)

@@ -13,16 +13,16 @@ Severity = Literal["error", "warning", "hint"]
 
 
 class LayoutError(TranslateError, ValueError):
-    """A folder is not the data set that was asked for: what was seen, and the mend.
+    """A folder is not the data set that was asked for: what was seen, and the fix.
 
     Args:
         what: What was seen.
-        mend: What to do about it; empty where `what` says it.
+        fix: What to do about it; empty where `what` says it.
     """
 
-    def __init__(self, what: str, mend: str = "") -> None:
-        super().__init__(f"{what}; {mend}" if mend else what)
-        self.what, self.mend = what, mend
+    def __init__(self, what: str, fix: str = "") -> None:
+        super().__init__(f"{what}; {fix}" if fix else what)
+        self.what, self.fix = what, fix
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class Problem:
     severity: Severity
     """error: training refuses it; warning: training survives it; hint: nothing is wrong."""
     what: str
-    mend: str
+    fix: str
     files: tuple[Path, ...] = ()
     """The files that it is about, where it is about some."""
 
@@ -56,22 +56,22 @@ class Problems:
         return [problem for problem in self.found if problem.severity == "error"]
 
     def note(
-        self, kind: str, what: str, mend: str, *, files: Sequence[Path] = (), severity: Severity = "warning"
+        self, kind: str, what: str, fix: str, *, files: Sequence[Path] = (), severity: Severity = "warning"
     ) -> None:
         """Something that training survives."""
-        problem = Problem(kind=kind, severity=severity, what=what, mend=mend, files=tuple(files))
+        problem = Problem(kind=kind, severity=severity, what=what, fix=fix, files=tuple(files))
         if problem not in self.found:
             self.found.append(problem)
 
-    def refuse(self, kind: str, what: str, mend: str, *, files: Sequence[Path] = ()) -> None:
+    def refuse(self, kind: str, what: str, fix: str, *, files: Sequence[Path] = ()) -> None:
         """Something that training does not start with.
 
         Raises:
             LayoutError: unless such things are collected.
         """
         if not self.collect:
-            raise LayoutError(what, mend)
-        self.note(kind, what, mend, files=files, severity="error")
+            raise LayoutError(what, fix)
+        self.note(kind, what, fix, files=files, severity="error")
 
 
 def counted(count: int, noun: str) -> str:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from translate.config.weights import WeightsConfig
 from translate.data.images import Picture
 from translate.inference.device import choose_device
-from translate.inference.image_model import Framing, along
+from translate.inference.image_model import Framing, slerp_path
 from translate.inference.translator import InferenceError, a_kind
 from translate.networks import LatentGenerator
 
@@ -162,7 +162,7 @@ class GeneratorModel(Framing):
             for number, picture in enumerate(pictures):
                 yield picture, None if some is None else self.class_names[int(some[number])]
 
-    def ways(
+    def walk(
         self,
         count: int,
         *,
@@ -172,7 +172,7 @@ class GeneratorModel(Framing):
         classes: Sequence[str] = (),
         closed: bool = False,
     ) -> list[Image.Image]:
-        """Images from one drawn latent to the next along great circles, each way within one class.
+        """Images from one drawn latent to the next by spherical interpolation, each path within one class.
 
         Args:
             count: Interpolations.
@@ -191,10 +191,10 @@ class GeneratorModel(Framing):
         """
         ends = self.latents(count if closed else 2 * count, seed=seed, temperature=temperature)
         labels = self.labels(count, classes=(classes or self.class_names)[:1] if closed else classes)
-        return self.to_images(self.between(ends, labels, steps=steps, closed=closed))
+        return self.to_images(self.interpolated(ends, labels, steps=steps, closed=closed))
 
-    def between(self, ends: Tensor, labels: Tensor | None, *, steps: int, closed: bool) -> Tensor:
+    def interpolated(self, ends: Tensor, labels: Tensor | None, *, steps: int, closed: bool) -> Tensor:
         """Images [count * steps, C, S, S] interpolated between latents, given as `along` takes them; one class each."""
         if labels is not None:
             labels = labels.repeat_interleave(steps)
-        return self.generated(along(ends, steps=steps, closed=closed), labels)
+        return self.generated(slerp_path(ends, steps=steps, closed=closed), labels)

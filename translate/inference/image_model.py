@@ -284,7 +284,7 @@ class ImageModel(Framing):
         return self.to_images(self.sampled(count, seed=seed, temperature=temperature))
 
     def interpolate(self, first: Image.Image, last: Image.Image, *, steps: int = 10) -> list[Image.Image]:
-        """From one image to another, both their reconstructions included, along a great circle of the latents."""
+        """From one image to another, both their reconstructions included, by spherical interpolation of the latents."""
         a, b = self.encoded(self.prepared([first, last]))
         return self.to_images(self.decoded(slerp(a, b, steps=steps)))
 
@@ -293,10 +293,10 @@ class ImageModel(Framing):
         for part in self._sampled_parts(count, seed=seed, temperature=temperature):
             yield from ((picture, None) for picture in self.files(part))
 
-    def ways(
+    def walk(
         self, count: int, *, steps: int = 10, seed: int = 0, temperature: float = 1.0, closed: bool = False
     ) -> list[Image.Image]:
-        """Images from one drawn image to the next, along great circles of the latents.
+        """Images from one drawn image to the next, by spherical interpolation of the latents.
 
         Args:
             count: Interpolations.
@@ -313,14 +313,14 @@ class ImageModel(Framing):
         """
         number = count if closed else 2 * count
         ends = self.encoded(self.sampled(number, seed=seed, temperature=temperature))
-        return self.to_images(self.decoded(along(ends, steps=steps, closed=closed)))
+        return self.to_images(self.decoded(slerp_path(ends, steps=steps, closed=closed)))
 
     def axes(self) -> Tensor:
         """The two directions of a map of latents, [2, D]: those that change the first layer of the decoder most (as
         Shen and Zhou, 2021, find theirs); of one or two latents, these themselves.
 
         Raises:
-            InferenceError: the latents are words of a codebook.
+            InferenceError: the latents are entries of a codebook.
         """
         if not isinstance(self.network, Autoencoder):
             raise InferenceError(f"the latents of '{self.config.name}' are discrete: they have no directions to map")
@@ -333,7 +333,7 @@ class ImageModel(Framing):
         """A map of two latents, row by row: ``steps * steps`` images at -reach to reach deviations along `axes`.
 
         Raises:
-            InferenceError: the latents are words of a codebook.
+            InferenceError: the latents are entries of a codebook.
         """
         directions = self.axes()
         line = torch.linspace(-reach, reach, steps)
@@ -341,7 +341,7 @@ class ImageModel(Framing):
         return self.to_images(self.decoded(places[:, : len(directions)] @ directions))
 
 
-def along(ends: Tensor, *, steps: int, closed: bool) -> Tensor:
+def slerp_path(ends: Tensor, *, steps: int, closed: bool) -> Tensor:
     """Latents interpolated between pairs of ends, or from each to the next and back to the first: [count * steps, D].
 
     Args:

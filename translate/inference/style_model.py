@@ -189,13 +189,13 @@ class StyleModel(GeneratorModel):
             )
         return super().latent_parts(count, seed=seed)
 
-    def between(self, ends: Tensor, labels: Tensor | None, *, steps: int, closed: bool) -> Tensor:
+    def interpolated(self, ends: Tensor, labels: Tensor | None, *, steps: int, closed: bool) -> Tensor:
         """As of any generator; in space w straight from one style to the next."""
         if self.space == "z":
-            return super().between(ends, labels, steps=steps, closed=closed)
+            return super().interpolated(ends, labels, steps=steps, closed=closed)
         if labels is not None and not closed:  # both ends of a way are of its class
             labels = labels.repeat_interleave(2)
-        return self.synthesised(straight(self.styles(ends, labels), steps=steps, closed=closed))
+        return self.synthesised(lerp_path(self.styles(ends, labels), steps=steps, closed=closed))
 
     def mixed(self, rows: Tensor, columns: Tensor, *, layers: tuple[int, int | None]) -> Tensor:
         """Styles of every pair: those of a column at some layers, those of a row at the others.
@@ -420,7 +420,7 @@ def scaled(direction: Tensor, styles: Tensor) -> Tensor:
     return direction * (styles[:, 0] @ direction).std()
 
 
-def straight(ends: Tensor, *, steps: int, closed: bool) -> Tensor:
+def lerp_path(ends: Tensor, *, steps: int, closed: bool) -> Tensor:
     """Points on straight lines between ends [N, L, D]: of pairs, each with both ends; or around a loop, each end once.
 
     Returns:

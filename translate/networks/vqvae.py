@@ -60,9 +60,9 @@ class Codec(nn.Module):
         """[N, C, S, S] in [-1, 1] -> [N, D, s, s]."""
         return self.encoder(images)
 
-    def decode(self, words: Tensor) -> Tensor:
+    def decode(self, entries: Tensor) -> Tensor:
         """[N, D, s, s] -> [N, C, S, S], about [-1, 1]."""
-        return self.decoder(words)
+        return self.decoder(entries)
 
     def forward(self, images: Tensor) -> Tensor:
         """Without a codebook in between."""

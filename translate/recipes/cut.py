@@ -194,7 +194,7 @@ class CUT(Recipe):
     def validate(self, nets: dict[str, nn.Module], batch: Batch, *, precision: Precision) -> dict[str, Tensor]:
         """Sliced Wasserstein distance between translations and the target domain."""
         images = [run_network(nets["g"], image, precision=precision) for image in batch[self.source].split(1)]
-        return {"swd": sliced_wasserstein(torch.cat(images), batch[self.target])}
+        return {"sliced_wasserstein": sliced_wasserstein(torch.cat(images), batch[self.target])}
 
     def exports(self) -> dict[str, Exported]:
         """The weights files of a run, by sub-folder."""

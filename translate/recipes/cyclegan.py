@@ -235,7 +235,7 @@ class CycleGAN(Recipe):
             for number, image in enumerate(batch[start].split(1)):
                 code = random_code(style, seed=number).to(image.device) if style else None
                 images.append(run_network(nets[network], image, code=code, precision=precision))
-            found[f"swd_{goal}"] = sliced_wasserstein(torch.cat(images), batch[goal])
+            found[f"sliced_wasserstein_{goal}"] = sliced_wasserstein(torch.cat(images), batch[goal])
         return found
 
     def exports(self) -> dict[str, Exported]:

@@ -97,11 +97,11 @@ class VQVAE(Recipe):
     def codec_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
         """Reconstruction and commitment loss (van den Oord et al., 2017, eq. 3)."""
         vectors = self.codec.encode(batch["images"]).float()
-        words, codes = self.quantizer(vectors)
+        entries, codes = self.quantizer(vectors)
         scratch |= {"vectors": vectors.detach(), "codes": codes}
         return {
-            "reconstruction": l2_loss(self.codec.decode(words), batch["images"]),
-            "commitment": self.config.commitment_weight * l2_loss(vectors, words.detach()),
+            "reconstruction": l2_loss(self.codec.decode(entries), batch["images"]),
+            "commitment": self.config.commitment_weight * l2_loss(vectors, entries.detach()),
         }
 
     def codebook_loss(self, batch: Batch, scratch: Scratch) -> dict[str, Tensor]:
