@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from threading import Event
+from typing import Any
 from weakref import WeakValueDictionary
 
 import gradio as gr
+from gradio.components import Component
 
 GRACE = 2.0
 """Seconds until an action that was asked to end does so: by then the page waits no longer, and shows no error of it."""
@@ -34,9 +36,19 @@ class Cancelling:
 
         return look
 
-    def connect(self, button: gr.Button, *actions: gr.events.Dependency) -> None:
-        """Let a button end these actions of its page; what still waits in the queue is taken out of it."""
-        button.click(self._ask, cancels=list(actions), queue=False, api_visibility="private", show_progress="hidden")
+    def connect(self, button: gr.Button, *actions: gr.events.Dependency, shown: Component) -> None:
+        """Let a button end these actions of its page; what still waits in the queue is taken out of it.
+
+        Args:
+            button: The Cancel button.
+            actions: What it ends.
+            shown: Where their progress is shown: the "Error" that a page writes there where it was too busy to stop
+                waiting in time is taken away, as that of a true error, which is told by a toast.
+        """
+        quiet: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
+        button.click(self._ask, cancels=list(actions), **quiet)
+        for action in actions:
+            action.failure(gr.skip, None, shown, **quiet)
 
     def _ask(self, request: gr.Request) -> None:
         running = self._running.pop(request.session_hash, None)

@@ -139,7 +139,7 @@ def compress_tab(catalogue: Catalogue) -> gr.Dropdown:
 
     clicked = compressing(button.click)
     shot = photos.select(lambda: photo_file(image), None, image, **hidden)
-    cancelling.connect(cancel, clicked, compressing(shot.success))
+    cancelling.connect(cancel, clicked, compressing(shot.success), shown=ours)
     quality.input(rival, [data, quality], [jpeg, jpeg_said], trigger_mode="always_last", **hidden)
     small.upload(open_file, [weights, small], [ours, said], **model)
     return weights

@@ -267,7 +267,7 @@ def styles_tab(catalogue: Catalogue, tab: gr.Tab) -> gr.Dropdown:
     looking = bring.click(
         project, [weights, own], [chosen, said], api_visibility="private", show_progress_on=said, **model
     )
-    cancelling.connect(give_up, looking)
+    cancelling.connect(give_up, looking, shown=said)
     redraw(looking)
     for control in (*sliders, *pulls):
         control.input(change, inputs, [result, download], **changed)
