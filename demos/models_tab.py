@@ -25,6 +25,7 @@ from translate.export import export_onnx, export_safetensors
 
 FORMATS = {
     "safetensors, fp16 (half the size)": ("safetensors", "fp16"),
+    "safetensors, int8 (a quarter of the size)": ("safetensors", "int8"),
     "safetensors, fp32 (full precision)": ("safetensors", "fp32"),
     "ONNX, fp32": ("onnx", "fp32"),
 }

@@ -12,9 +12,17 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from translate.checkpoint import WeightsError, WriteError, load_weights, read_config, save_weights, weights_file
-from translate.checkpoint.weights import CONFIG_FILE, METADATA_KEY, MODEL_FILE, stored_dtype, weights_files
+from translate.checkpoint.weights import (
+    CONFIG_FILE,
+    FEWEST_ROUNDED,
+    METADATA_KEY,
+    MODEL_FILE,
+    SCALE_SUFFIX,
+    stored_dtype,
+    weights_files,
+)
 from translate.config import PatchGANConfig, ResNetConfig, TrainingRecord, UNetConfig, WeightsConfig, to_dict
-from translate.networks import build_network
+from translate.networks import build_network, initialise
 
 
 def metadata_of(file: Path) -> dict[str, str]:
@@ -112,6 +120,64 @@ def test_large_values_of_bf16_are_kept(tmp_path, tiny_network, tiny_config):
     tiny_network.head.conv.bias.data[1] = 1e5
     file = save_weights(tiny_network, tiny_config, tmp_path / "x.safetensors", dtype="bf16")
     assert load_weights(file)[0].head.conv.bias[1] == pytest.approx(1e5, rel=0.01)
+
+
+# 8 bits
+
+
+def test_int8_rounds_large_parameters_to_half_a_step(tmp_path):
+    torch.manual_seed(0)
+    network = initialise(build_network(UNetConfig(width=16, depth=3)), kind="kaiming").eval()
+    config = WeightsConfig(kind="translator", name="eighth", network=network.config)
+    file = save_weights(network, config, tmp_path / "x.safetensors", dtype="int8")
+    assert stored_dtype(file) == "int8"
+    assert file.stat().st_size < 0.3 * save_weights(network, config, tmp_path / "y.safetensors").stat().st_size
+    found = load_weights(file)[0].state_dict()
+    stored = load_file(file)
+    count = 0
+    for name, tensor in network.state_dict().items():
+        assert found[name].dtype == tensor.dtype
+        if stored[name].dtype == torch.int8:
+            count += 1
+            step = tensor.flatten(1).abs().amax(dim=1) / 127
+            error = (found[name] - tensor).flatten(1).abs().amax(dim=1)
+            assert (error <= 0.501 * step).all()
+        else:
+            assert tensor.dim() < 2 or tensor.numel() < FEWEST_ROUNDED
+            assert torch.equal(found[name], tensor.half().float())
+    assert count >= 4
+
+
+def test_a_channel_of_zeros_stays_zero(tmp_path):
+    network = build_network(UNetConfig(width=16, depth=3)).eval()
+    name, weight = next((name, each) for name, each in network.named_parameters() if each.numel() >= FEWEST_ROUNDED)
+    weight.data[3] = 0
+    config = WeightsConfig(kind="translator", name="zero", network=network.config)
+    found = load_weights(save_weights(network, config, tmp_path / "x.safetensors", dtype="int8"))[0].state_dict()
+    assert (found[name][3] == 0).all()
+    assert found[name].isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda scales: None, r"has 8 bits, and its scales are missing"),
+        (lambda scales: scales[:-1].clone(), r"values of 8 bits, which its \[15\] scales do not fit"),
+    ],
+    ids=["missing", "short"],
+)
+def test_scales_that_do_not_fit_are_refused(tmp_path, change, message):
+    network = build_network(UNetConfig(width=16, depth=2)).eval()
+    config = WeightsConfig(kind="translator", name="x", network=network.config)
+    file = save_weights(network, config, tmp_path / "x.safetensors", dtype="int8")
+    tensors = load_file(file)
+    scales = next(key for key, value in tensors.items() if key.endswith(SCALE_SUFFIX) and len(value) == 16)
+    changed = change(tensors.pop(scales))
+    if changed is not None:
+        tensors[scales] = changed
+    save_file(tensors, file, metadata={METADATA_KEY: json.dumps(to_dict(config))})
+    with pytest.raises(WeightsError, match=message):
+        load_weights(file)
 
 
 # Where weights are

@@ -26,8 +26,17 @@ from translate.networks import build_network
 METADATA_KEY = "translate"
 MODEL_FILE, CONFIG_FILE = "model.safetensors", "config.json"
 FOREIGN_SUFFIXES = (".pth", ".pt")
-DType = Literal["fp32", "fp16", "bf16"]
-DTYPES: dict[DType, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+DType = Literal["fp32", "fp16", "bf16", "int8"]
+DTYPES: dict[DType, torch.dtype] = {
+    "fp32": torch.float32,
+    "fp16": torch.float16,
+    "bf16": torch.bfloat16,
+    "int8": torch.float16,  # what is not rounded to 8 bits
+}
+SCALE_SUFFIX = ".int8_scale"
+"""Ends the name of the scales that belong to a tensor of 8 bits."""
+FEWEST_ROUNDED = 1024
+"""Values of the smallest parameter that int8 rounds: smaller ones save nothing."""
 
 
 class WeightsError(TranslateError, ValueError):
@@ -38,10 +47,12 @@ def save_weights(network: nn.Module, config: WeightsConfig, path: Path, *, dtype
     """Write one self-describing safetensors file, whole or not at all.
 
     Args:
-        network: Built from ``config.network``; its floating-point tensors are stored as `dtype`.
+        network: Built from ``config.network``; its floating-point tensors are stored as `dtype`. Of int8 these are the
+            weights of its layers, to 255 steps with one scale for each index of their first dimension (the output
+            channels of most); norms, biases, buffers and whatever is small are stored as fp16.
         config: What the file says of itself.
         path: A ``.safetensors`` file, or a folder that gets ``model.safetensors`` and ``config.json``.
-        dtype: fp16 halves the size; values beyond its range are refused.
+        dtype: fp16 halves the size, int8 quarters it; values beyond fp16's range are refused.
 
     Returns:
         The safetensors file.
@@ -51,14 +62,19 @@ def save_weights(network: nn.Module, config: WeightsConfig, path: Path, *, dtype
         WriteError: the disk is full or the folder is not writable.
     """
     tensors: dict[str, Tensor] = {}
+    rounded = _rounded_parameters(network) if dtype == "int8" else set()
     for name, tensor in network.state_dict().items():
         stored = tensor.detach().to("cpu", DTYPES[dtype] if tensor.is_floating_point() else tensor.dtype).contiguous()
         if stored.is_floating_point() and not torch.isfinite(stored).all():
-            mend = "give --dtype fp32" if dtype == "fp16" else "its training diverged, so take weights from before that"
+            narrow = DTYPES[dtype] == torch.float16
+            fix = "give --dtype fp32" if narrow else "its training diverged, so take weights from before that"
             raise WeightsError(
-                f"{name} has values that are not finite in {dtype}: {mend}. Nothing was written to {path}"
+                f"{name} has values that are not finite in {dtype}: {fix}. Nothing was written to {path}"
             )
-        tensors[name] = stored
+        if name in rounded:
+            tensors[name], tensors[name + SCALE_SUFFIX] = _to_int8(tensor.detach().cpu().float())
+        else:
+            tensors[name] = stored
     values = to_dict(config)
     in_folder = path.suffix.lower() != ".safetensors"
     file = path / MODEL_FILE if in_folder else path
@@ -178,7 +194,7 @@ def load_weights(path: Path, *, device: torch.device | str = "cpu") -> tuple[nn.
         network = build_network(config.network)
     expected = network.state_dict()
     with _opened(file) as opened:
-        found = set(opened.keys())
+        found = {name for name in opened.keys() if not name.endswith(SCALE_SUFFIX)}  # noqa: SIM118 (safe_open has no iter)
         missing, unexpected = sorted(expected.keys() - found), sorted(found - expected.keys())
         if missing or unexpected:
             parts = [f"{len(missing)} missing ({', '.join(missing[:3])})"] if missing else []
@@ -187,8 +203,10 @@ def load_weights(path: Path, *, device: torch.device | str = "cpu") -> tuple[nn.
                 f"{file} does not fit the {config.network.type} that it describes: {'; '.join(parts)}. "
                 "Export it again from its run"
             )
-        tensors = {name: opened.get_tensor(name) for name in sorted(found)}
+        tensors = {name: _read(opened, name) for name in sorted(found)}
     for name, tensor in tensors.items():
+        if tensor.dtype == torch.int8 and expected[name].is_floating_point():
+            raise WeightsError(f"{file}: {name} has 8 bits, and its scales are missing. Export it again from its run")
         if tensor.shape != expected[name].shape:
             raise WeightsError(
                 f"{file}: {name} is {list(tensor.shape)}, and the {config.network.type} that it describes "
@@ -200,10 +218,44 @@ def load_weights(path: Path, *, device: torch.device | str = "cpu") -> tuple[nn.
 
 
 def stored_dtype(path: Path) -> DType:
-    """The floating-point type of a file's tensors."""
+    """The number type of a file's tensors."""
     with _opened(weights_file(path)) as opened:
         kinds = {opened.get_slice(name).get_dtype() for name in opened.keys()}  # noqa: SIM118 (safe_open has no iter)
-    return "fp16" if "F16" in kinds else "bf16" if "BF16" in kinds else "fp32"
+    known: dict[str, DType] = {"I8": "int8", "F16": "fp16", "BF16": "bf16"}
+    return next((name for kind, name in known.items() if kind in kinds), "fp32")
+
+
+def _rounded_parameters(network: nn.Module) -> set[str]:
+    """The names of the parameters that int8 rounds."""
+    return {
+        name
+        for name, parameter in network.named_parameters()
+        if parameter.dim() >= 2 and parameter.numel() >= FEWEST_ROUNDED
+    }
+
+
+def _to_int8(values: Tensor) -> tuple[Tensor, Tensor]:
+    """float32 [C, ...] -> int8 of the same shape and float32 scales [C], their product within half a scale of it."""
+    scales = values.flatten(1).abs().amax(dim=1).clamp(min=torch.finfo(torch.float32).tiny) / 127
+    return (values / _beside(scales, values)).round().clamp(-127, 127).to(torch.int8).contiguous(), scales
+
+
+def _read(opened: safe_open, name: str) -> Tensor:
+    """A tensor of a file; one of 8 bits as float32, where its scales are there."""
+    tensor: Tensor = opened.get_tensor(name)
+    if tensor.dtype != torch.int8 or name + SCALE_SUFFIX not in opened.keys():  # noqa: SIM118 (safe_open has no iter)
+        return tensor
+    scales: Tensor = opened.get_tensor(name + SCALE_SUFFIX)
+    if tensor.dim() < 1 or scales.shape != tensor.shape[:1]:
+        raise WeightsError(
+            f"{name} has {list(tensor.shape)} values of 8 bits, which its {list(scales.shape)} scales do not fit"
+        )
+    return tensor.float() * _beside(scales.float(), tensor)
+
+
+def _beside(scales: Tensor, values: Tensor) -> Tensor:
+    """[C] -> [C, 1, ...], of as many dimensions as the values."""
+    return scales.view(-1, *[1] * (values.dim() - 1))
 
 
 def renamed(config: WeightsConfig, name: str) -> WeightsConfig:
