@@ -230,7 +230,7 @@ def unpaired_weights(arguments: argparse.Namespace, painter: str, *options: str)
     shared += ["--d-width", "32", "--no-identity-nce", "--nce-weight", "2", "--batch-size", "4"]
     shared += ["--learning-rate", "4e-4", "--ema-half-life", "500"]
     command("-m", "translate", "train", "cut", data, "--out", run, *shared, *options)
-    command("-m", "translate", "export", run, "--dtype", "fp16", "-o", folder, "--name", folder.name)
+    command("-m", "translate", "export", run, "--dtype", "int8", "-o", folder, "--name", folder.name)
     scoring = ("evaluate", folder, data, "--names", "photo", painter, "--out", FIGURES / painter)
     return {"said": recorded(painter, "-m", "translate", *scoring)}
 
