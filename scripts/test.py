@@ -3,8 +3,8 @@
     python scripts/test.py [--install-only] [pytest arguments]
 
 The same environment as that of `scripts/demo.py`, with the developers' tools
-added. Without arguments the whole suite runs; any arguments are pytest's, with
-paths as seen from the repository root:
+added. Without arguments the whole suite runs, a worker for each core (four at
+most); any arguments are pytest's, with paths as seen from the repository root:
 
     python scripts/test.py tests/test_imports.py -k upward
 
@@ -17,6 +17,9 @@ import sys
 
 from _environment import ROOT, hand_over, prepare
 
+# A file belongs to one worker, so that what its tests share is made once.
+WHOLE = ["-n", "auto", "--maxprocesses", "4", "--dist", "loadfile"]
+
 
 def main(arguments: list) -> int:
     if "-h" in arguments or "--help" in arguments:
@@ -26,7 +29,7 @@ def main(arguments: list) -> int:
     if "--install-only" in arguments:
         return 0
     os.chdir(str(ROOT))
-    return hand_over([str(python), "-m", "pytest", *arguments])
+    return hand_over([str(python), "-m", "pytest", *(arguments or WHOLE)])
 
 
 if __name__ == "__main__":
