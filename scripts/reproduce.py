@@ -637,9 +637,10 @@ def style_weights(arguments: argparse.Namespace) -> dict[str, Any]:
 
     run, folder, sheet = RUNS / "style-faces", ROOT / "weights" / "stylegan-faces", FIGURES / "style-sheet.png"
     options = [
-        "--size", "32", "--width", "16", "--batch-size", "8", "--stay-images", "10000", "--fade-images", "5000",
-        "--images", "190000", "--learning-rate", "0.006", "--schedule", "linear", "--decay-from", "0.5",
-        "--hold-out", "0.1", "--flip", "--path-weight", "0",
+        "--size", "64", "--width", "16", "--batch-size", "16", "--grow-from", "16", "--stay-images", "20000",
+        "--fade-images", "10000", "--images", "260000", "--learning-rate", "0.004", "--schedule", "linear",
+        "--decay-from", "0.5", "--hold-out", "0.1", "--flip", "--path-weight", "0", "--ada-target", "0.6",
+        "--ada-images", "50000",
     ]  # fmt: skip
     command("-m", "translate", "train", "stylegan", arguments.faces, "--out", run, *options)
     command("-m", "translate", "export", run, "--dtype", "fp16", "-o", folder, "--name", "stylegan-faces")
@@ -751,7 +752,7 @@ FIGURE_TABLE = {
     "gan-balance": Figure(gans("balance", "mnist"), 0.4, "filling small classes, and what it is worth"),
     "gan-speed": Figure(gan_speed, 0.1, "steps of GANs beside the published ones"),
     "style-speed": Figure(style_speed, 0.2, "steps of StyleGAN beside the published ones"),
-    "style-weights": Figure(style_weights, 1.0, "the StyleGAN of faces that ships, from nothing, and its picture"),
+    "style-weights": Figure(style_weights, 1.6, "the StyleGAN of faces that ships, from nothing, and its picture"),
     "sketch-weights": Figure(sketch_weights, 1.2, "the weights from sketches to faces, from nothing; scores"),
     "sketch-picture": Figure(sketch_picture, 0.01, "the README's picture of sketches"),
     "print-weights": Figure(print_weights, 1.6, "the weights that make woodblock prints, and their scores"),
