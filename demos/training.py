@@ -301,7 +301,8 @@ class Trainer:
         with self._lock:
             if self.busy and not self._stopping:
                 assert self._process is not None
-                self._process.send_signal(getattr(signal, "CTRL_BREAK_EVENT", signal.SIGINT))
+                # Not SIGINT: one that comes while PyTorch is imported can be lost.
+                self._process.send_signal(getattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM))
                 self._stopping = True
 
     def close(self, *, seconds: float = 60.0) -> None:

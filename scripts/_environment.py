@@ -32,7 +32,10 @@ OLDEST_PYTHON = (3, 11)
 def paragraph(text: str) -> str:
     """`text` wrapped for a terminal of 80 columns; indented lines (things to type) are left as they are."""
     lines = text.strip().splitlines()
-    wrapped = (line if line.startswith("  ") else textwrap.fill(line, 79, break_on_hyphens=False) for line in lines)
+    wrapped = (
+        line if line.startswith("  ") else textwrap.fill(line, 79, break_on_hyphens=False, break_long_words=False)
+        for line in lines
+    )
     return "\n".join(wrapped)
 
 

@@ -18,7 +18,7 @@ import sys
 from _environment import ROOT, hand_over, prepare
 
 # A file belongs to one worker, so that what its tests share is made once.
-WHOLE = ["-n", "auto", "--maxprocesses", "4", "--dist", "loadfile"]
+WHOLE = ["-n", "auto", "--maxprocesses", "4", "--dist", "loadfile", "--no-loadscope-reorder"]
 
 
 def main(arguments: list) -> int:

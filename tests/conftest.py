@@ -24,7 +24,15 @@ CHROMIUM_FLAGS = [
     "--disable-dev-shm-usage",
 ]
 
+LONGEST = ("test_readme.py", "test_processes.py", "test_demo_page.py", "test_train_step.py", "test_package.py")
+"""The files that take longest: begun first, so that no worker is left with one of them in the end."""
+
 torch.set_num_threads(1)  # the sums of two runs agree bit by bit, and small tests are not slowed by threads
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first; all others stay in their order."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
 
 
 def drawn_pair(number: int, *, width: int = 32, height: int = 32) -> tuple[np.ndarray, np.ndarray]:

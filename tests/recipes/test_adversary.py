@@ -75,3 +75,12 @@ def test_r1_goes_through_the_augmentation_or_not():
 def test_only_objectives_that_have_one_say_the_loss_of_guessing():
     found = guessing_losses(d=Adversary(Mean(), kind="vanilla"), critic=Adversary(Mean(), kind="wasserstein"))
     assert found == {"d": pytest.approx(math.log(2))}
+
+
+def test_running_statistics_see_generated_images_first_where_asked():
+    for first in (False, True):
+        network = nn.BatchNorm2d(1, affine=False)
+        adversary = Adversary(network, kind="hinge", batch_norm=True, fake_first=first)
+        adversary.compare(REAL, FAKE)  # of momentum 0.1: what comes last weighs more
+        expected = 0.9 * 0.1 * (0.5 if first is False else -0.25) + 0.1 * (-0.25 if first is False else 0.5)
+        assert network.running_mean.item() == pytest.approx(expected)

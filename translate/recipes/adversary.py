@@ -27,6 +27,8 @@ class Adversary:
             al., 2020); none by default.
         batch_norm: Whether the discriminator has one: then real and generated images go through it one after the
             other, so that their statistics do not mix; otherwise together, which is faster.
+        fake_first: Whether generated images go first where the two go one after the other, as in pix2pix's code: the
+            running statistics of batch norm depend on it.
         r1_at: The images at which R1 takes the gradient: as ``given``, through the augmentation, or as ``seen``, after
             one that cannot be differentiated twice.
     """
@@ -38,9 +40,11 @@ class Adversary:
         kind: AdversarialKind,
         augment: Callable[[Tensor], Tensor] | None = None,
         batch_norm: bool = False,
+        fake_first: bool = False,
         r1_at: Literal["given", "seen"] = "given",
     ) -> None:
         self.network, self.kind, self.batch_norm, self.r1_at = network, kind, batch_norm, r1_at
+        self.fake_first = fake_first
         self.augment = augment if augment is not None else _unchanged
 
     @property
@@ -69,6 +73,9 @@ class Adversary:
             together: False for one pass each, as with batch norm.
         """
         fake = fake.to(real.dtype)
+        if (self.batch_norm or not together) and self.fake_first:
+            fake_logits = _scales(self.logits(fake, labels))
+            return _scales(self.logits(real, labels)), fake_logits
         if self.batch_norm or not together:
             return _scales(self.logits(real, labels)), _scales(self.logits(fake, labels))
         twice = None if labels is None else torch.cat([labels, labels])

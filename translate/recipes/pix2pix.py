@@ -76,7 +76,7 @@ class Pix2Pix(Recipe):
         )
         self.g = new_generator(self.generator_config, config)
         self.d = new_discriminator(config, in_channels=in_channels + out_channels)
-        self.adversary = Adversary(self.d, kind=config.adversarial, batch_norm=config.norm == "batch")
+        self.adversary = Adversary(self.d, kind=config.adversarial, batch_norm=config.norm == "batch", fake_first=True)
         if config.style_dim:
             check_encoded(data.size)
         data.check_size(stride=self.g.stride, minimum=max(self.g.minimum_size, self.d.minimum_size))
