@@ -41,8 +41,8 @@ def make_tab(catalogue: Catalogue, tab: gr.Tab) -> gr.Dropdown:
                 elem_id="make-classes",
             )  # fmt: skip
             variety = gr.Slider(
-                0.0, MOST_VARIETY, value=1.0, step=0.05, label="Variety", elem_id="make-variety",
-                info="Truncation or temperature: lower for more typical images, higher for more diverse ones.",
+                0.0, MOST_VARIETY, value=1.0, step=0.05, label="Truncation or temperature", elem_id="make-variety",
+                info="Lower for more typical images, higher for more diverse ones.",
             )  # fmt: skip
             seed = gr.Number(0, precision=0, minimum=0, maximum=LARGEST_SEED, label="Seed",
                              info="The same seed gives the same images.", elem_id="make-seed")  # fmt: skip

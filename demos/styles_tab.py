@@ -67,7 +67,7 @@ def styles_tab(catalogue: Catalogue, tab: gr.Tab) -> gr.Dropdown:
                 interactive=False, buttons=[], elem_id="styles-choice",
             )  # fmt: skip
             variety = gr.Slider(
-                0.0, 1.5, value=0.7, step=0.05, label="Variety", info="Truncation: lower for more typical images.",
+                0.0, 1.5, value=0.7, step=0.05, label="Truncation", info="Lower for more typical images.",
                 elem_id="styles-variety",
             )  # fmt: skip
             others = gr.Button("Show other images", variant="primary", elem_id="styles-others")
