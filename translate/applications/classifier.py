@@ -61,6 +61,7 @@ class Length:
 
 
 IMAGES, DOMAINS = Length(epochs=10, fewest=20_000, most=300_000), Length(epochs=25, fewest=2_000, most=20_000)
+"""Of the classifier of a set, and of that of two domains."""
 
 
 class ClassifierError(TranslateError, RuntimeError):

@@ -26,7 +26,7 @@ STATE_VERSION = 1
 
 
 class StateError(TranslateError, ValueError):
-    """A saved state that cannot be resumed from; the message names the file and the mend."""
+    """A saved state that cannot be resumed from; the message names the file and the fix."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,6 @@ lone file still opens; a ``config.json`` that says something else is refused.
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -40,7 +39,7 @@ FEWEST_ROUNDED = 1024
 
 
 class WeightsError(TranslateError, ValueError):
-    """Weights that cannot be opened; the message names the file, the reason, and the mend."""
+    """Weights that cannot be opened; the message names the file, the reason, and the fix."""
 
 
 def save_weights(network: nn.Module, config: WeightsConfig, path: Path, *, dtype: DType = "fp32") -> Path:
@@ -256,11 +255,6 @@ def _read(opened: safe_open, name: str) -> Tensor:
 def _beside(scales: Tensor, values: Tensor) -> Tensor:
     """[C] -> [C, 1, ...], of as many dimensions as the values."""
     return scales.view(-1, *[1] * (values.dim() - 1))
-
-
-def renamed(config: WeightsConfig, name: str) -> WeightsConfig:
-    """The same configuration under another name."""
-    return replace(config, name=name)
 
 
 def _how_to_import(file: Path) -> str:

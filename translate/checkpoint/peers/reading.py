@@ -146,10 +146,10 @@ def _refusal(path: Path, reason: str) -> str:
     if names is None:
         return _torn(path, reason.partition("WeightsUnpickler error:")[2] or reason)
     wanted = names[1] or names[2]
-    mend = "in the project that wrote it, save the network's state_dict() alone"
+    fix = "in the project that wrote it, save the network's state_dict() alone"
     if pickled.holds("torch.nn.modules"):
-        return f"{path} is a whole pickled module, which only opens by running code ({wanted}): {mend}"
-    return f"{path} holds more than tensors, and opening it would run code ({wanted}): {mend}"
+        return f"{path} is a whole pickled module, which only opens by running code ({wanted}): {fix}"
+    return f"{path} holds more than tensors, and opening it would run code ({wanted}): {fix}"
 
 
 def _torn(path: Path, reason: str) -> str:
