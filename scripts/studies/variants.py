@@ -27,7 +27,7 @@ from translate.data.batches import fixed_batch
 from translate.data.paired import PairedImages
 from translate.engine import train
 from translate.inference import Translator, image_grid, to_images
-from translate.inference.translator import example_code
+from translate.inference.running import example_code
 from translate.metrics import l1
 from translate.metrics.ssim import ssim
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from translate.checkpoint import WeightsError, load_weights, read_config, save_weights
 from translate.checkpoint.peers import import_weights, in_words, save_checked
 from translate.config import ConfigError, Domains, PatchGANConfig, Preprocessing, ResNetConfig, UNetConfig
-from translate.inference.translator import run_network
+from translate.inference.running import run_network
 
 
 @pytest.fixture

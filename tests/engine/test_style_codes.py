@@ -14,7 +14,7 @@ from translate.blocks.residual import StyledResidualBlock
 from translate.cli import main
 from translate.config import ConfigError, ResNetConfig
 from translate.inference import InferenceError
-from translate.inference.translator import random_code
+from translate.inference.running import random_code
 from translate.networks import ResNetGenerator, StyleEncoder
 from translate.recipes.style_codes import code_loss
 

@@ -26,7 +26,7 @@ from translate.config.networks import Downsampling, Norm, Padding, Upsampling
 from translate.export import ExportError, export_onnx, export_safetensors
 from translate.export import onnx as export_module
 from translate.inference.onnx import SIDES_KEY
-from translate.inference.translator import pad_to, run_network
+from translate.inference.running import pad_to, run_network
 from translate.networks import build_network, initialise
 
 for library in ("onnx", "onnxscript", "onnxruntime"):

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from translate.config import PatchGANConfig, Preprocessing, ResNetConfig, UNetConfig, WeightsConfig
 from translate.data.images import Picture, from_pil, read_image, write_image
 from translate.inference import InferenceError, Translator
-from translate.inference.translator import pad_to, run_network
+from translate.inference.running import pad_to, run_network
 from translate.networks import Generator, build_network, initialise
 
 SIZES = [(1, 1), (1, 7), (7, 1), (3000, 40), (255, 257), (7, 1500)]  # width, height

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from translate.checkpoint.weights import WeightsError
 from translate.config.training import Precision
 from translate.config.weights import WeightsConfig
-from translate.inference.translator import run_network
+from translate.inference.running import run_network
 from translate.metrics import confusion_matrix, mean_class_accuracy, mean_class_iou, pixel_accuracy
 from translate.recipes.segmentation import nearest_class, to_palette
 

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from translate.blocks.norm import NormLayer
+from translate.blocks.rows import Rows
 from translate.config.networks import Padding
 
 Activation = Callable[[], nn.Module]
@@ -59,6 +60,11 @@ class ConvBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.activation(self.norm(self.conv(x)))  # [N, C_out, H / stride, W / stride]
+
+    def in_rows(self, x: Rows, *, into: Rows | None = None) -> Rows:
+        """The same of one image in strips; `into` as of `Rows.normalised`."""
+        reach, stride = self.conv.kernel_size[0] // 2, self.conv.stride[0]
+        return x.then(self.conv, reach=reach, down=stride).normalised(self.norm, into=into).then(self.activation)
 
 
 def relu() -> nn.Module:

@@ -19,6 +19,8 @@ from torch import Tensor, nn
 from translate.config.networks import Norm
 
 NormLayer = Callable[[int], nn.Module]
+LOCAL: frozenset[Norm] = frozenset({"batch", "none"})
+"""What takes no statistics of the image, in evaluation mode."""
 
 
 class InstanceNorm2d(nn.InstanceNorm2d):
@@ -33,6 +35,8 @@ class InstanceNorm2d(nn.InstanceNorm2d):
         x = _from_first_value(x, groups=self.num_features)
         # An exported graph keeps instance norm, which ONNX knows. A single pixel is refused by PyTorch's own.
         if x.device.type == "cpu" and not torch.compiler.is_exporting() and x.shape[2:].numel() > 1:
+            if not torch.is_grad_enabled():
+                return _normalised(x, self, groups=self.num_features)
             return F.group_norm(x, self.num_features, self.weight, self.bias, self.eps)
         return super().forward(x)
 
@@ -45,7 +49,10 @@ class GroupNorm(nn.GroupNorm):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(_from_first_value(x, groups=self.num_groups))
+        x = _from_first_value(x, groups=self.num_groups)
+        if x.device.type == "cpu" and not torch.is_grad_enabled() and not torch.compiler.is_exporting():
+            return _normalised(x, self, groups=self.num_groups)
+        return super().forward(x)
 
 
 def _from_first_value(x: Tensor, *, groups: int) -> Tensor:
@@ -60,10 +67,71 @@ def _from_first_value(x: Tensor, *, groups: int) -> Tensor:
         return x
     if torch.is_grad_enabled() and not torch.compiler.is_exporting():
         return x.contiguous()
-    first = x[..., :1, :1]  # [N, C, 1, 1]
+    return (x - first_values(x, groups=groups)).contiguous()  # [N, C, H, W]
+
+
+def first_values(x: Tensor, *, groups: int) -> Tensor:
+    """The first value of the group of each channel: [N, C, H, W] -> [N, C, 1, 1]."""
+    first = x[..., :1, :1]
     if (each := x.shape[1] // groups) > 1:
-        first = first.index_select(1, torch.arange(x.shape[1]) // each * each)
-    return (x - first).contiguous()  # [N, C, H, W]
+        first = first.index_select(1, torch.arange(x.shape[1], device=x.device) // each * each)
+    return first
+
+
+def row_sums(x: Tensor) -> Tensor:
+    """Sums and sums of squares of each row of each channel: [N, C, H, W] -> float32 or 64 [2, N, C, H].
+
+    A row's do not depend on the others: statistics of an image are the same to the last bit however it was parted.
+    """
+    wide = torch.promote_types(x.dtype, torch.float32)
+    sums = x.sum(dim=3, dtype=wide)
+    if x.stride(1) == 1 and x.shape[1] > 1:  # channels last in memory, where a norm along rows is slow
+        squares = x.to(wide).square_() if x.dtype != wide else x.square()
+        return torch.stack([sums, squares.sum(dim=3)])
+    return torch.stack([sums, torch.linalg.vector_norm(x, dim=3, dtype=wide).square_()])
+
+
+def moments(sums: Tensor, *, width: int, groups: int) -> tuple[Tensor, Tensor]:
+    """Mean and variance of each channel's group, of the `row_sums` of all rows: [N, C, 1, 1], float64 on the CPU."""
+    _, count, channels, height = sums.shape
+    each = channels // groups
+    found = sums.cpu().double().sum(dim=3).view(2, count, groups, each).sum(dim=3) / (each * height * width)
+    mean, square = found.repeat_interleave(each, dim=2)[..., None, None]
+    return mean, (square - mean**2).clamp_(min=0)
+
+
+def factors(
+    mean: Tensor, variance: Tensor, *, epsilon: float, weight: Tensor | None, bias: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """What normalising multiplies by and then adds, with a weight and bias [C] or none; as `moments`, its input."""
+    factor = (variance + epsilon).rsqrt_()
+    if weight is not None:
+        factor = factor * weight.cpu().double()[:, None, None]
+    added = -mean * factor
+    if bias is not None:
+        added = added + bias.cpu().double()[:, None, None]
+    return factor, added
+
+
+def by_moments(x: Tensor, mean: Tensor, variance: Tensor, weight: Tensor, bias: Tensor, *, epsilon: float) -> Tensor:
+    """Normalise [1, C, H, W] in its own type, as a batch norm: in one go, and with channels last in memory."""
+    mean, variance = (one.flatten().to(x.device, torch.float32) for one in (mean, variance))
+    return F.batch_norm(x, mean, variance, weight, bias, training=False, eps=epsilon)
+
+
+def _normalised(x: Tensor, norm: nn.InstanceNorm2d | nn.GroupNorm, *, groups: int) -> Tensor:
+    """Normalise [N, C, H, W] by its own statistics; nothing is learned from it."""
+    mean, variance = moments(row_sums(x), width=x.shape[3], groups=groups)
+    return scaled(x, *factors(mean, variance, epsilon=norm.eps, weight=norm.weight, bias=norm.bias))
+
+
+def scaled(x: Tensor, factor: Tensor, added: Tensor) -> Tensor:
+    """``x * factor + added`` in the type that a norm's output has: [N, C, H, W] and `factors`; x may be overwritten."""
+    values = x.to(torch.promote_types(x.dtype, torch.float32))
+    kind = x.device.type
+    mixed = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+    torch.addcmul(added.to(values), values, factor.to(values), out=values)
+    return values if mixed else values.to(x.dtype)
 
 
 def _group_norm(channels: int) -> nn.GroupNorm:

@@ -20,6 +20,9 @@ from torch import Tensor, nn
 
 from translate.config.networks import Downsampling, Padding, Upsampling
 
+DOWN_REACH, UP_REACH = 4, 2
+"""Rows of the input, above and below, that a row of the output of `downsample`, or `upsample`, depends on at most."""
+
 
 class BlurPool(nn.Module):
     """Low-pass filter [1, 2, 1] x [1, 2, 1] / 16 with reflected border, then every second pixel.
@@ -129,3 +132,24 @@ def upsample(
             in_channels, out_channels, kernel_size, stride=2, padding=1, output_padding=output_padding, bias=bias
         )
     raise ValueError(f"upsampling '{kind}' is unknown: choose resize, nearest or transposed")
+
+
+def reach(head: int, *, levels: int, inside: int, filtered: bool) -> int:
+    """How far around a block of pixels those of the input are that it depends on, in a network of such stages.
+
+    A block begins and ends at multiples of ``2 ** levels``. Enlarging needs one pixel more on either side of the small
+    image, halving one of the large image, or two with a filter.
+
+    Args:
+        head: Reach of what follows the last stage, in pixels of full size.
+        levels: Halvings, and as many enlargements.
+        inside: Reach of what lies between them, in pixels of the smallest size.
+        filtered: Whether a filter belongs to each halving.
+    """
+    found = head
+    for _ in range(levels):
+        found = -(-found // 2) + 1
+    found += inside
+    for _ in range(levels):
+        found = 2 * found + (2 if filtered else 1)
+    return found

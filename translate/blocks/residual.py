@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from translate.blocks.conv import ConvBlock, relu
 from translate.blocks.norm import NormLayer
+from translate.blocks.rows import Rows, joined
 from translate.blocks.style import ModulatedConv
 from translate.config.networks import Padding
 
@@ -33,6 +34,11 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x + self.conv2(self.dropout(self.conv1(x)))  # [N, C, H, W]
 
+    def in_rows(self, x: Rows) -> Rows:
+        """The same of one image in strips; `x` is overwritten."""
+        change = self.conv1.in_rows(x).dropped(self.dropout)
+        return joined(torch.add, x, self.conv2.in_rows(change, into=change)).stored(into=x)
+
 
 class StyledResidualBlock(nn.Module):
     """The same with modulated convolutions: a style decides how strong each channel is, and no norm takes that away.
@@ -54,6 +60,10 @@ class StyledResidualBlock(nn.Module):
         """[N, C, H, W] and [N, D] -> [N, C, H, W]."""
         changed = torch.relu(self._convolved(x, style, self.conv1, self.bias1))
         return x + self._convolved(changed, style, self.conv2, self.bias2)
+
+    def in_rows(self, x: Rows, style: Tensor) -> Rows:
+        """The same of one image in strips; `x` is overwritten."""
+        return x.then(lambda part: self(part, style), reach=2).stored(into=x)
 
     def _convolved(self, x: Tensor, style: Tensor, conv: ModulatedConv, bias: Tensor) -> Tensor:
         if self.padding != "zeros":  # the convolution adds zeros: they fall on what is added here, and are cut off

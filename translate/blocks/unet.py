@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from translate.blocks.conv import leaky_relu, relu
 from translate.blocks.norm import NormLayer
-from translate.blocks.resample import downsample, upsample
+from translate.blocks.resample import DOWN_REACH, UP_REACH, downsample, upsample
+from translate.blocks.rows import Rows, joined
 from translate.config.networks import Downsampling, Padding, Upsampling
 
 
@@ -52,6 +53,11 @@ class UNetDown(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.norm(self.conv(self.activation(x)))  # [N, C_out, H/2, W/2]
+
+    def in_rows(self, x: Rows, *, stored: bool) -> Rows:
+        """The same of one image in strips; `stored` or not, of a level without a norm."""
+        rows = x.then(self.activation).then(self.conv, reach=DOWN_REACH, down=2)
+        return rows.normalised(self.norm) if stored else rows
 
 
 class UNetUp(nn.Module):
@@ -95,3 +101,10 @@ class UNetUp(nn.Module):
         if skip is not None:
             x = torch.cat([skip, x], dim=1)
         return self.dropout(self.norm(self.conv(self.activation(x))))  # [N, C_out, 2H, 2W]
+
+    def in_rows(self, x: Rows, skip: Rows | None = None) -> Rows:
+        """The same of one image in strips."""
+        if skip is not None:
+            x = joined(lambda outer, inner: torch.cat([outer, inner], dim=1), skip, x)
+        rows = x.then(self.activation).then(self.conv, reach=UP_REACH, up=2)
+        return rows.normalised(self.norm).dropped(self.dropout)

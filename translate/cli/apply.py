@@ -65,6 +65,9 @@ class Apply(Config):
     """Read the files as class ids (grey values or palette indices), for weights that take one-hot classes."""
     pages: bool = False
     """Translate every page of a TIFF and every frame of an animation, each to its own file; else only the first."""
+    tile: Literal["auto", "off"] | Annotated[int, Ge(4)] = "auto"
+    """Translation in parts, which takes less memory and gives the same result: auto (images above 1 megapixel,
+    8 on a GPU), off, or the side of a tile (the height of a strip) in pixels."""
     scale: Annotated[int, Ge(1), Le(8)] = 1
     """Factor, 1-8, by which images are enlarged first, for weights trained with --derive low-res."""
 
@@ -106,6 +109,7 @@ def apply(command: Apply) -> int:
             f"'{translator.config.name}' makes one output per image, whatever the seed: --variants is for weights that "
             "were trained with --style-dim or --noise always"
         )
+    translator.in_parts(1, 1, tile=command.tile)  # refuses one that does not fit
     if command.values is not None or command.bands or command.labels:
         translator.read_as(
             requested(translator.config, values=command.values, bands=command.bands, labels=command.labels)
@@ -176,6 +180,7 @@ def apply(command: Apply) -> int:
                 keep_colours=command.keep_colours,
                 scale=command.scale,
                 values=values,
+                tile=command.tile,
                 on_done=on_done,
             )
             failed |= set(summary.failed)

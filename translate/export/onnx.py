@@ -44,7 +44,8 @@ from translate.inference.onnx import (
     encoder_beside,
     load_onnx,
 )
-from translate.inference.translator import a_kind, example_code, run_network
+from translate.inference.running import example_code, run_network
+from translate.inference.translator import a_kind
 from translate.networks import ConditionalResNet, Generator
 
 TOLERANCE = 1e-4  # of a range of 2: an eightieth of a step of 8 bits; sums in another order differ by a tenth of it

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from translate.checkpoint.weights import MODEL_FILE, DType, load_weights, save_weights
 from translate.export.exported import Exported, ExportError, source_file
-from translate.inference.translator import run_network
+from translate.inference.running import run_network
 from translate.networks import Generator, PatchDetector, ReconstructionDetector, example_inputs
 
 # Rounding every weight to fp16 (11 bits), bf16 or int8 (8 bits) moves an image by a few of its 255 steps at most.

@@ -13,7 +13,7 @@ from translate.blocks.keyed import sample_keys
 from translate.config.training import Derivation
 from translate.data.derive import derive
 from translate.data.images import Picture, composite, shown
-from translate.inference.translator import InferenceError
+from translate.inference.translator import InferenceError, Tile
 
 
 class Deriver:
@@ -27,7 +27,13 @@ class Deriver:
         self.kind = kind
 
     def apply(
-        self, pictures: Sequence[Picture], *, seed: int = 0, code: Tensor | None = None, keep_colours: bool = False
+        self,
+        pictures: Sequence[Picture],
+        *,
+        seed: int = 0,
+        code: Tensor | None = None,
+        keep_colours: bool = False,
+        tile: Tile = "auto",
     ) -> list[Picture]:
         """One of each, of its size and depth; transparency is laid over white first.
 
@@ -36,6 +42,7 @@ class Deriver:
             seed: Of holes, which are other ones in each picture; without effect on all else.
             code: Nothing is done with it.
             keep_colours: Likewise.
+            tile: Likewise.
         """
         if wrong := next((one for one in pictures if one.bands and one.channels not in (1, 3)), None):
             raise InferenceError(f"the image has {wrong.channels} channels, and --derive needs grey or RGB")

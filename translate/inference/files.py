@@ -19,7 +19,7 @@ from translate.checkpoint.atomic import WriteError, make_folder
 from translate.data.images import IMAGE_SUFFIXES, MAX_PIXELS, ImageError, Picture, write_image
 from translate.data.layouts_common import ImageSource
 from translate.data.store import resized
-from translate.inference.translator import InferenceError
+from translate.inference.translator import InferenceError, Tile
 
 MAX_BATCH_PIXELS = 2**20  # sixteen images of 256 px; larger ones go alone
 
@@ -41,7 +41,13 @@ class PictureTranslator(Protocol):
     """A `Translator`, or what is used like one for files."""
 
     def apply(
-        self, pictures: Sequence[Picture], *, seed: int = 0, code: Tensor | None = None, keep_colours: bool = False
+        self,
+        pictures: Sequence[Picture],
+        *,
+        seed: int = 0,
+        code: Tensor | None = None,
+        keep_colours: bool = False,
+        tile: Tile = "auto",
     ) -> list[Picture]:
         """One picture of each, all of one size."""
 
@@ -199,6 +205,7 @@ def translate_files(
     keep_colours: bool = False,
     scale: int = 1,
     values: tuple[float, float] | None = None,
+    tile: Tile = "auto",
     on_done: Callable[[Path, str | None], None] | None = None,
 ) -> Summary:
     """Translate files to files; every output has its input's size, times `scale`.
@@ -218,6 +225,7 @@ def translate_files(
         scale: Enlarge the inputs so many times first.
         values: Black and white of inputs of measured values, for weights that do not know; each one's own range unless
             given.
+        tile: Whether large images are made in parts, as of a `Translator`.
         on_done: Called in this thread with each input, and None or the reason it failed.
 
     Returns:
@@ -257,7 +265,7 @@ def translate_files(
             for part in (group, *([[one] for one in group] if len(group) > 1 else [])):
                 try:
                     results = translator.apply(
-                        [picture for _, _, picture in part], seed=seed, code=code, keep_colours=keep_colours
+                        [picture for _, _, picture in part], seed=seed, code=code, keep_colours=keep_colours, tile=tile
                     )
                 except InferenceError as error:
                     if len(part) == 1:

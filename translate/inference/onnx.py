@@ -102,6 +102,7 @@ class OnnxNetwork(Generator):
         self.config = config.network
         self._step, self._least = described.stride, described.minimum_size
         self.stride, self.minimum_size = (1, 1) if any_sides else (self._step, self._least)
+        self.reach = None if noise else described.reach
         self._noise = tuple(noise)
         self.dropouts = nn.ModuleList(nn.Dropout(one.probability) for one in noise)
         self._file, self._session = file, session

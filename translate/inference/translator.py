@@ -11,13 +11,14 @@ to reflect), and the output is cropped back. Alpha goes around the network, unle
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, TypedDict, Unpack, overload
+from functools import partial
+from typing import Any, Literal, TypedDict, Unpack, overload
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
@@ -26,7 +27,7 @@ from translate.config.base import ConfigError
 from translate.config.encoding import Encoding
 from translate.config.errors import TranslateError
 from translate.config.networks import ConditionalResNetConfig, ResNetConfig, UNetConfig
-from translate.config.training import Noise, Precision
+from translate.config.training import Precision
 from translate.config.weights import WeightsConfig
 from translate.data.batches import crop
 from translate.data.images import ImageError, Picture, from_pil, shown, to_pil
@@ -34,11 +35,11 @@ from translate.data.ranges import find_range
 from translate.data.store import Format, fitted_size, resize, to_format
 from translate.data.style_images import LEAST
 from translate.data.values import count_of, decoded, encoded, sampled
-from translate.inference.device import autocast, choose_device, choose_precision
+from translate.inference.device import choose_device, choose_precision
 from translate.inference.onnx import OnnxNetwork, cpu_and_fp32
+from translate.inference.running import example_code, random_code, run_in_parts, run_network
 from translate.inference.styles import check_strength, mixed_code
-from translate.networks import ConditionalResNet, Generator, ResNetGenerator
-from translate.networks.modes import evaluating
+from translate.networks import Generator
 
 
 class InferenceError(TranslateError, ValueError):
@@ -55,6 +56,26 @@ _OTHER_KINDS = {
 }
 
 
+@contextmanager
+def _enough_memory(width: int, height: int, device: torch.device) -> Iterator[None]:
+    """Say in our words that memory ran out."""
+    try:
+        yield
+    except RuntimeError as error:  # torch.OutOfMemoryError among them
+        if any(words in str(error).lower() for words in _NO_MEMORY):
+            raise InferenceError(f"{width}x{height} is too large for the memory of {device}: make it smaller") from None
+        raise
+
+
+def _rows_of(images: Tensor, low: int, high: int) -> Tensor:
+    return images[:, :, low:high]
+
+
+def _quantised(values: np.ndarray, *, bits: int) -> np.ndarray:
+    """Values in [0, 1] as integers of 8 or 16 bits."""
+    return np.rint(values * (65535 if bits == 16 else 255)).astype(np.uint16 if bits == 16 else np.uint8)
+
+
 def a_kind(noun: str) -> str:
     """A noun with its article; of a kind of weights, too."""
     noun = "anomaly detector" if noun == "anomaly" else noun
@@ -65,84 +86,6 @@ def a_kind(noun: str) -> str:
 _NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "failed to allocate memory", "bad_alloc")
 
 
-def pad_to(images: Tensor, *, multiple: int, minimum: int) -> Tensor:
-    """Pad [N, C, H, W] at the bottom and right to a multiple, and to a least size.
-
-    By reflection without repeating the border; a side too short to reflect is replicated instead.
-    """
-    for axis in (-1, -2):
-        length = images.shape[axis]
-        target = -(-max(length, minimum) // multiple) * multiple
-        extra = target - length
-        if extra:
-            mode = "reflect" if extra < length else "replicate"
-            images = F.pad(images, (0, extra, 0, 0) if axis == -1 else (0, 0, 0, extra), mode=mode)
-    return images
-
-
-@torch.inference_mode()
-def run_network(
-    network: nn.Module,
-    images: Tensor,
-    *,
-    noise: Noise = "training",
-    seed: int = 0,
-    code: Tensor | None = None,
-    precision: Precision = "fp32",
-) -> Tensor:
-    """A generator's output for a batch of any size; what training's previews and the translator both call.
-
-    Args:
-        network: A `Generator`.
-        images: [N, C, H, W] in the network's value range, on its device.
-        noise: ``always`` keeps dropout on, drawn from `seed`.
-        seed: Of the dropout; without effect otherwise. The caller's random state is left as it was.
-        code: [N, D] or [1, D], of a network that takes style codes; the mean one unless given.
-        precision: Of the arithmetic.
-
-    Returns:
-        float32 [N, C_out, H, W].
-    """
-    assert isinstance(network, Generator)
-    height, width = images.shape[-2:]
-    padded = pad_to(images, multiple=network.stride, minimum=network.minimum_size)
-    dropouts = [module for module in network.modules() if isinstance(module, nn.Dropout)] if noise == "always" else []
-    devices = [images.device] if images.is_cuda else []
-    random = torch.random.fork_rng(devices=devices, enabled=bool(dropouts))
-    with evaluating(network), random, autocast(precision, images.device):
-        if dropouts:
-            _seed(images.device, seed)
-            for dropout in dropouts:
-                dropout.train()
-        output = network(padded) if code is None else network(padded, code.expand(len(padded), -1))
-    return output[..., :height, :width].float()
-
-
-def random_code(style: int, *, seed: int) -> Tensor:
-    """The code that a seed stands for, on every machine: [1, D] on the CPU."""
-    return torch.randn(1, style, generator=torch.Generator().manual_seed(seed), device="cpu")
-
-
-@torch.inference_mode()
-def example_code(network: nn.Module, examples: Tensor, *, precision: Precision = "fp32") -> Tensor:
-    """The (mean) code of examples [N, C_out, H, W] in the network's value range, on its device: float32 [N, D]."""
-    assert isinstance(network, ResNetGenerator | ConditionalResNet | OnnxNetwork)
-    with autocast(precision, examples.device):
-        found = network.encode_style(examples)
-    return (found if isinstance(found, Tensor) else found[0]).float()
-
-
-def _seed(device: torch.device, seed: int) -> None:
-    """Seed the generator of one device; `torch.manual_seed` would seed those of all."""
-    if device.type == "cuda":
-        with torch.cuda.device(device):
-            torch.cuda.manual_seed(seed)
-    elif device.type == "mps":
-        torch.mps.manual_seed(seed)
-    else:
-        torch.default_generator.manual_seed(seed)
-
-
 class Options(TypedDict, total=False):
     """How an image is translated, as `Translator.__call__` explains."""
 
@@ -151,6 +94,14 @@ class Options(TypedDict, total=False):
     style: str | Mapping[str, float] | Image.Image | None
     strength: float
     keep_colours: bool
+    tile: Tile
+
+
+Tile = Literal["auto", "off"] | int
+"""Whether large images are made in parts, or the side of a tile or the rows of a strip in pixels."""
+WHOLE_PIXELS = {"cpu": 2**20}
+"""Larger images are made in parts: on a CPU they are soon faster."""
+WHOLE_PIXELS_ELSEWHERE = 2**23
 
 
 class Translator:
@@ -252,6 +203,7 @@ class Translator:
         style: str | Mapping[str, float] | Image.Image | None = None,
         strength: float = 1.0,
         keep_colours: bool = False,
+        tile: Tile = "auto",
     ) -> Any:
         """Translate one image (or a tensor batch); see the top of this file for kinds and ranges.
 
@@ -263,6 +215,8 @@ class Translator:
                 "low-tide": 0.3}``; the first unless given. Of weights for any style, an image.
             strength: Of that style: 1 as learned, 0 for hardly any.
             keep_colours: Take the colours of the image, and only the luma of what is made.
+            tile: The side of a tile, or the rows of a strip, in pixels, for an image in parts; ``auto`` takes parts of
+                images above 1 megapixel (8 on a GPU), ``off`` none. The result is the same.
 
         Raises:
             InferenceError: another kind, shape or range, an image too large for memory, or a code that does not fit.
@@ -273,11 +227,11 @@ class Translator:
         if isinstance(image, Image.Image):
             if 0 in image.size:
                 raise InferenceError(f"expected an image with pixels, not one of {image.width}x{image.height}")
-            return to_pil(self.apply([from_pil(image)], seed=seed, code=code, keep_colours=keep_colours)[0])
+            return to_pil(self.apply([from_pil(image)], seed=seed, code=code, keep_colours=keep_colours, tile=tile)[0])
         if isinstance(image, np.ndarray):
-            return self._array(image, seed=seed, code=code, keep_colours=keep_colours)
+            return self._array(image, seed=seed, code=code, keep_colours=keep_colours, tile=tile)
         if isinstance(image, Tensor):
-            return self._tensor(image, seed=seed, code=code, keep_colours=keep_colours)
+            return self._tensor(image, seed=seed, code=code, keep_colours=keep_colours, tile=tile)
         raise InferenceError(f"expected a PIL image, a NumPy array or a tensor, not {type(image).__name__}")
 
     @property
@@ -380,19 +334,25 @@ class Translator:
         seed: int = 0,
         code: Tensor | None = None,
         keep_colours: bool = False,
+        tile: Tile = "auto",
     ) -> list[Picture]:
         """Translate pictures of equal size in one batch, keeping each one's alpha, depth, units and colour profile.
 
         Raises:
-            InferenceError: a picture has other channels than the network takes, or memory runs out.
+            InferenceError: a picture has other channels than the network takes, a tile that is too small, or memory
+                runs out.
         """
         encodings = [self._encoding(picture) for picture in pictures]
+        width, height = pictures[0].size
+        if self.target is None and encodings == [None] and self.in_parts(width, height, tile=tile):
+            return [self._large(pictures[0], seed=seed, code=code, keep_colours=keep_colours, tile=tile)]
         try:
             scaled = np.stack([self._scaled(*both) for both in zip(pictures, encodings, strict=True)])
         except ImageError as error:
             raise InferenceError(f"the image {error}") from None
         images = torch.from_numpy(scaled).permute(0, 3, 1, 2)
-        outputs = self.apply_tensor(images, seed=seed, code=code, keep_colours=keep_colours).permute(0, 2, 3, 1).numpy()
+        made = self.apply_tensor(images, seed=seed, code=code, keep_colours=keep_colours, tile=tile)
+        outputs = made.permute(0, 2, 3, 1).numpy()
         return [
             self._picture(output, like=picture, encoding=encoding)
             for output, picture, encoding in zip(outputs, pictures, encodings, strict=True)
@@ -425,39 +385,133 @@ class Translator:
         return pixels.astype(np.float32) / np.iinfo(pixels.dtype).max
 
     def apply_tensor(
-        self, images: Tensor, *, seed: int = 0, code: Tensor | None = None, keep_colours: bool = False
+        self,
+        images: Tensor,
+        *,
+        seed: int = 0,
+        code: Tensor | None = None,
+        keep_colours: bool = False,
+        tile: Tile = "auto",
     ) -> Tensor:
         """Translate float32 [N, C_in, H, W] in [0, 1] to float32 [N, C_out, H, W] in [0, 1] on the CPU.
 
         Raises:
-            InferenceError: memory runs out, the code does not fit, or there are no colours to keep.
+            InferenceError: memory runs out, the code does not fit, a tile is too small, or no colours can be kept.
         """
+        height, width = images.shape[2:]
+        if self.in_parts(width, height, tile=tile):
+            output = torch.empty(len(images), self._channels[1], height, width)
+            for image, made in zip(images.split(1), output, strict=True):
+                parts = self._parts(
+                    partial(_rows_of, image),
+                    size=(height, width), seed=seed, code=code, keep_colours=keep_colours, tile=tile,
+                )  # fmt: skip
+                for low, part in parts:
+                    made[:, low : low + part.shape[2]] = part[0]
+            return output
+        code = self._checked_code(code, seed=seed, keep_colours=keep_colours)
+        with self._turn, _enough_memory(width, height, self.device):
+            # In one layout, since dropout draws in the order in which values lie in memory.
+            scaled = images.to(self.device, torch.float32).contiguous() * self._span + self._low
+            if self.config.noise == "always":  # noise is drawn for each image alone, whatever its batch
+                rows = [
+                    run_network(self.network, row, noise="always", seed=seed, precision=self.precision)
+                    for row in scaled.split(1)
+                ]
+                output = torch.cat(rows)
+            else:
+                output = run_network(self.network, scaled, code=code, precision=self.precision)
+        return self._in_unit(output, images if keep_colours else None)
+
+    def in_parts(self, width: int, height: int, *, tile: Tile = "auto") -> bool:
+        """Whether an image of this size, in pixels, is made in parts.
+
+        Raises:
+            InferenceError: the tile is too small, or the network, one of ONNX, only takes whole images.
+        """
+        whole_only = isinstance(self.network, OnnxNetwork) and self.network.reach is None
+        if isinstance(tile, str):
+            if tile not in ("auto", "off"):
+                raise InferenceError(f"tile {tile!r} is unknown: give auto, off, or a number of pixels")
+            limit = WHOLE_PIXELS.get(self.device.type, WHOLE_PIXELS_ELSEWHERE)
+            return tile == "auto" and width * height > limit and not whole_only
+        if whole_only:
+            raise InferenceError(
+                f"'{self.config.name}' takes statistics of the whole image, which its ONNX graph cannot take in parts: "
+                "omit the tile, or use the .safetensors file"
+            )
+        least = max(4, self._network.stride)
+        if tile < least:
+            raise InferenceError(f"a tile of {tile} px is too small for '{self.config.name}': give {least} or more")
+        return True
+
+    def _parts(
+        self,
+        read: Callable[[int, int], Tensor],
+        *,
+        size: tuple[int, int],
+        seed: int,
+        code: Tensor | None,
+        keep_colours: bool,
+        tile: Tile,
+    ) -> Iterator[tuple[int, Tensor]]:
+        """First row and values, float32 [1, C_out, h, W] in [0, 1] on the CPU, of each part of one image.
+
+        Args:
+            read: Rows of the image, from one to before another, float32 [1, C_in, h, W] in [0, 1].
+            size: Height and width.
+            seed: As of `apply`, and so the rest.
+        """
+        code = self._checked_code(code, seed=seed, keep_colours=keep_colours)
+        low = 0
+        with self._turn, _enough_memory(size[1], size[0], self.device):
+            for part in run_in_parts(
+                self._network,
+                lambda low, high: read(low, high).to(self.device, torch.float32).contiguous() * self._span + self._low,
+                size=size,
+                device=self.device,
+                tile=None if isinstance(tile, str) else tile,
+                noise=self.config.noise,
+                seed=seed,
+                code=code,
+                precision=self.precision,
+            ):
+                high = low + part.shape[2]
+                yield low, self._in_unit(part, read(low, high) if keep_colours else None)
+                low = high
+
+    def _large(self, picture: Picture, *, seed: int, code: Tensor | None, keep_colours: bool, tile: Tile) -> Picture:
+        """A plain picture in parts: as floats it would be four times as large."""
+
+        def read(low: int, high: int) -> Tensor:
+            try:
+                scaled = self._scaled(replace(picture, pixels=picture.pixels[low:high]), None)
+            except ImageError as error:
+                raise InferenceError(f"the image {error}") from None
+            return torch.from_numpy(scaled).permute(2, 0, 1)[None]
+
+        width, height = picture.size
+        dtype = np.uint16 if picture.bits == 16 else np.uint8
+        pixels = np.empty((height, width, self._channels[1]), dtype)
+        size = height, width
+        for low, part in self._parts(read, size=size, seed=seed, code=code, keep_colours=keep_colours, tile=tile):
+            pixels[low : low + part.shape[2]] = _quantised(part[0].permute(1, 2, 0).numpy(), bits=picture.bits)
+        return self._finished(pixels, like=picture)
+
+    def _checked_code(self, code: Tensor | None, *, seed: int, keep_colours: bool) -> Tensor | None:
+        """The style code to use, on the network's device."""
         if keep_colours and self._channels != (3, 3):
             raise InferenceError(f"'{self.config.name}' does not translate RGB to RGB: there are no colours to keep")
         code = self._code(code, seed=seed)
-        try:
-            # In one layout, since dropout draws in the order in which values lie in memory.
-            scaled = images.to(self.device, torch.float32).contiguous() * self._span + self._low
-            with self._turn:
-                if self.config.noise == "always":  # noise is drawn for each image alone, whatever its batch
-                    rows = [
-                        run_network(self.network, row, noise="always", seed=seed, precision=self.precision)
-                        for row in scaled.split(1)
-                    ]
-                    output = torch.cat(rows)
-                else:
-                    own = None if code is None else code.to(self.device, torch.float32)
-                    output = run_network(self.network, scaled, code=own, precision=self.precision)
-        except RuntimeError as error:  # torch.OutOfMemoryError among them
-            if any(words in str(error).lower() for words in _NO_MEMORY):
-                size = f"{images.shape[-1]}x{images.shape[-2]}"
-                raise InferenceError(f"{size} is too large for the memory of {self.device}: make it smaller") from None
-            raise
+        return None if code is None else code.to(self.device, torch.float32)
+
+    def _in_unit(self, output: Tensor, colours: Tensor | None) -> Tensor:
+        """Outputs of the network in [0, 1] on the CPU, with the colours of images in [0, 1] where these are given."""
         made = ((output - self._low) / self._span).clamp_(0, 1).cpu()
-        if keep_colours:
-            photo = images.to(made.device, torch.float32)
-            made = ((coloured(luma(made) * 2 - 1, photo * 2 - 1) + 1) / 2).clamp_(0, 1)
-        return made
+        if colours is None:
+            return made
+        photo = colours.to(made.device, torch.float32)
+        return ((coloured(luma(made) * 2 - 1, photo * 2 - 1) + 1) / 2).clamp_(0, 1)
 
     def _picture(self, output: np.ndarray, *, like: Picture, encoding: Encoding | None) -> Picture:
         if self.target is not None:
@@ -468,8 +522,10 @@ class Translator:
             return decoded(output, replace(encoding, dtype=own), like=like)  # weights that know no units: the input's
         if output.shape[-1] > 4:
             return decoded(output, Encoding(dtype="uint16" if like.bits == 16 else "uint8"), like=like)
-        top = 65535 if like.bits == 16 else 255
-        pixels = np.rint(output * top).astype(np.uint16 if like.bits == 16 else np.uint8)
+        return self._finished(_quantised(output, bits=like.bits), like=like)
+
+    def _finished(self, pixels: np.ndarray, *, like: Picture) -> Picture:
+        """Plain pixels with the alpha and the colour profile of the input."""
         around = self._channels[0] not in (2, 4)  # a network that was given the alpha has used it
         if like.alpha is not None and around and pixels.shape[-1] in (1, 3):
             pixels = np.concatenate([pixels, like.alpha], axis=-1)

@@ -17,8 +17,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from translate.blocks.conv import ReflectConv2d
-from translate.blocks.norm import InstanceNorm2d
-from translate.blocks.resample import Enlarge
+from translate.blocks.norm import InstanceNorm2d, by_moments, moments, row_sums
+from translate.blocks.resample import UP_REACH, Enlarge
+from translate.blocks.rows import Rows, joined
 from translate.config.networks import ConditionalResNetConfig
 from translate.networks.efficientnet import EfficientNetLite0, wide_channels
 from translate.networks.generator import Generator
@@ -85,6 +86,23 @@ class ConditionalResNet(Generator):
             x = layer(x, codes)
         return torch.tanh(self.head(x))
 
+    def in_rows(self, images: Rows, codes: Tensor | None = None) -> Rows:
+        assert codes is not None or len(self.codes), "the code of an image's own style is found of the whole image"
+        codes = (self.codes[:1] if codes is None else codes).to(self.codes.dtype)
+        packed = images.then(lambda part: F.pixel_unshuffle(part, PACKED), down=PACKED)
+        x = self.stem.in_rows(packed if self.config.packed else images, codes)
+        for layer in self.down:
+            assert isinstance(layer, _Layer)
+            x = layer.in_rows(x, codes)
+        x = x.stored()
+        for block in self.blocks:
+            assert isinstance(block, _Block)
+            x = block.in_rows(x, codes)
+        for layer in self.up:
+            assert isinstance(layer, _Layer)
+            x = layer.in_rows(x, codes)
+        return x.then(self.head, reach=self.head.border).then(torch.tanh)
+
 
 class CodeEncoder(nn.Module):
     """Images in, codes of their styles out.
@@ -147,7 +165,7 @@ class _Layer(nn.Module):
 
     def forward(self, x: Tensor, codes: Tensor) -> Tensor:
         scale, shift = self.style(codes).chunk(2, dim=1)
-        if self._is_for_one(x):
+        if len(x) == 1 and self._is_fast:
             x, border = (self.conv(x), 0) if self.enlarge is None else (_enlarged(x, self.conv.weight), 1)
             x = _normalised(_from_first(x, border=border), 1 + scale[0].float(), shift[0].float(), self.norm.eps)
             return x.relu_() if self.active else x
@@ -155,20 +173,41 @@ class _Layer(nn.Module):
         x = x * (1 + scale[:, :, None, None].to(x.dtype)) + shift[:, :, None, None].to(x.dtype)
         return torch.relu(x) if self.active else x
 
-    def _is_for_one(self, x: Tensor) -> bool:
-        """Whether one image is to be made on a CPU, which there are faster ways for.
+    def in_rows(self, x: Rows, codes: Tensor, *, into: Rows | None = None) -> Rows:
+        """The same of one image in strips; `into` as of `Rows.normalised`."""
+        scale, shift = self.style(codes)[0].float().chunk(2)
+        if self.enlarge is None:
+            x = x.then(self.conv, reach=self.conv.border, down=self.conv.stride[0])
+        else:
+            x = x.then(self._convolved_large, reach=UP_REACH, up=2)
+        if self._is_fast:
+            x = x.normalised(self.norm, into=into, weight=1 + scale, bias=shift, as_batch=True)
+        else:
+            factor, added = (1 + scale)[:, None, None], shift[:, None, None]
+            x = x.normalised(self.norm, into=into)
+            x = x.then(lambda part: part * factor.to(part.dtype) + added.to(part.dtype))
+        return x.then(torch.relu) if self.active else x
+
+    def _convolved_large(self, x: Tensor) -> Tensor:
+        assert self.enlarge is not None
+        return _enlarged(x, self.conv.weight)[..., 1:-1, 1:-1] if self._is_fast else self.conv(self.enlarge(x))
+
+    @property
+    def _is_fast(self) -> bool:
+        """Whether there are faster ways for one image: on a CPU, where nothing is learned.
 
         With channels last and not a multiple of 8 of them, oneDNN rounds otherwise near the border, and flat images
         would not stay flat.
         """
-        channels, kind = len(self.conv.weight), x.device.type
+        channels, kind = len(self.conv.weight), self.conv.weight.device.type
         learns_or_leaves = torch.is_grad_enabled() or torch.compiler.is_exporting()
-        return len(x) == 1 and channels % 8 == 0 and kind == "cpu" and not learns_or_leaves
+        return channels % 8 == 0 and kind == "cpu" and not learns_or_leaves
 
 
 def _normalised(x: Tensor, scale: Tensor, shift: Tensor, epsilon: float) -> Tensor:
-    """Instance norm of [1, C, H, W], as batch norm of a batch of one: in one go, and with channels last in memory."""
-    return F.batch_norm(x, None, None, scale, shift, training=True, eps=epsilon)
+    """Instance norm of [1, C, H, W], channels last in memory."""
+    found = moments(row_sums(x), width=x.shape[3], groups=x.shape[1])
+    return by_moments(x, *found, scale, shift, epsilon=epsilon)
 
 
 def _from_first(x: Tensor, *, border: int) -> Tensor:
@@ -208,3 +247,8 @@ class _Block(nn.Module):
 
     def forward(self, x: Tensor, codes: Tensor) -> Tensor:
         return x + self.second(self.first(x, codes), codes)
+
+    def in_rows(self, x: Rows, codes: Tensor) -> Rows:
+        """The same of one image in strips; `x` is overwritten."""
+        change = self.first.in_rows(x, codes)
+        return joined(torch.add, x, self.second.in_rows(change, codes, into=change)).stored(into=x)

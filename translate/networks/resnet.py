@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from translate.blocks.conv import ConvBlock, relu
-from translate.blocks.norm import norm_layer
-from translate.blocks.resample import blur_after, downsample, upsample
+from translate.blocks.norm import LOCAL, norm_layer
+from translate.blocks.resample import DOWN_REACH, UP_REACH, BlurPool, blur_after, downsample, reach, upsample
 from translate.blocks.residual import ResidualBlock, StyledResidualBlock
+from translate.blocks.rows import Rows, joined
 from translate.blocks.style import EqualLinear
 from translate.config.networks import ResNetConfig
 from translate.networks.generator import Generator
@@ -37,6 +38,9 @@ class ResNetGenerator(Generator):
         self.stride = 2**config.num_downsamplings
         # Instance norm needs more than one value, reflection by one pixel two of them, by three pixels four.
         self.minimum_size = max(4, 2 * self.stride)
+        if config.norm in LOCAL:
+            inside, filtered = 2 * config.num_blocks, config.downsampling != "strided"
+            self.reach = 3 + reach(3, levels=config.num_downsamplings, inside=inside, filtered=filtered)
         norm = norm_layer(config.norm)
         width = config.width
 
@@ -92,12 +96,39 @@ class ResNetGenerator(Generator):
         x = self.down(self.stem(self.output.seen(images)))
         if self.mapping is None:
             return self._output(images, self.blocks(x))
-        dtype = next(self.mapping.parameters()).dtype
-        middle = torch.zeros(len(x), self.config.style, device=x.device, dtype=dtype)
-        styles = self.mapping(middle if codes is None else codes.to(dtype))
+        styles = self._styles(codes, len(x))
         for block in self.blocks:
             x = block(x, styles)
         return self._output(images, x)
+
+    def in_rows(self, images: Rows, codes: Tensor | None = None) -> Rows:
+        x = self.stem.in_rows(images.then(self.output.seen))
+        for stage in self.down:
+            conv, norm, *rest = _parts(stage)
+            halves = self.config.downsampling != "blur-after"
+            x = x.then(conv, reach=DOWN_REACH, down=2 if halves else 1).normalised(norm)
+            for module in rest:
+                pools = isinstance(module, BlurPool)
+                x = x.then(module, reach=DOWN_REACH if pools else 0, down=2 if pools else 1)
+        x = x.stored()
+        styles = None if self.mapping is None else self._styles(codes, 1)
+        for block in self.blocks:
+            if isinstance(block, StyledResidualBlock):
+                assert styles is not None
+                x = block.in_rows(x, styles)
+            else:
+                assert isinstance(block, ResidualBlock)
+                x = block.in_rows(x)
+        for stage in self.up:
+            conv, norm, activation = _parts(stage)
+            x = x.then(conv, reach=UP_REACH, up=2).normalised(norm).then(activation)
+        return joined(self.output, images, self.head.in_rows(x))
+
+    def _styles(self, codes: Tensor | None, count: int) -> Tensor:
+        assert self.mapping is not None
+        weight = next(self.mapping.parameters())
+        middle = torch.zeros(count, self.config.style, device=weight.device, dtype=weight.dtype)
+        return self.mapping(middle if codes is None else codes.to(weight.dtype))
 
     def encode_style(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and logarithm of the variance of the codes of examples [N, C_out, H, W]: [N, D] each."""
@@ -144,3 +175,8 @@ class ResNetGenerator(Generator):
     @property
     def _middle(self) -> int:
         return self.config.num_blocks // 2
+
+
+def _parts(stage: nn.Module) -> list[nn.Module]:
+    assert isinstance(stage, nn.Sequential)
+    return list(stage)

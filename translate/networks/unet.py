@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from translate.blocks.norm import norm_layer
+from translate.blocks.norm import LOCAL, norm_layer
+from translate.blocks.resample import reach
+from translate.blocks.rows import Rows, joined
 from translate.blocks.unet import UNetDown, UNetUp
 from translate.config.networks import UNetConfig
 from translate.networks.generator import Generator
@@ -30,6 +32,8 @@ class UNetGenerator(Generator):
         norm = norm_layer(config.norm)
         # Level depth - 2 works on 2x2 values at the least, enough for instance norm.
         self.minimum_size = self.stride
+        if config.norm in LOCAL:
+            self.reach = reach(0, levels=config.depth, inside=0, filtered=config.downsampling != "strided")
         widths = [config.width * min(2**level, 8) for level in range(config.depth)]
         innermost = config.depth - 1
         noisy = range(max(1, min(4, innermost - 1)), innermost)  # the paper's levels 4 to 6 of 8
@@ -69,3 +73,16 @@ class UNetGenerator(Generator):
         for up, skip in zip(self.up, reversed(skips), strict=True):
             x = up(x, skip)
         return self.output(images, x)
+
+    def in_rows(self, images: Rows, codes: Tensor | None = None) -> Rows:
+        skips: list[Rows | None] = []
+        x = images.then(self.output.seen)
+        for level, down in enumerate(self.down):
+            assert isinstance(down, UNetDown)
+            x = down.in_rows(x, stored=level > 0)  # the outermost level is cheap to compute again, and large
+            skips.append(x)
+        skips[-1] = None
+        for up in self.up:
+            assert isinstance(up, UNetUp)
+            x = up.in_rows(x, skips.pop())
+        return joined(self.output, images, x)

@@ -22,7 +22,7 @@ from translate.config.networks import PatchHeadsConfig, ResNetConfig
 from translate.config.training import CUTConfig, Precision
 from translate.data.augment import diff_augment
 from translate.data.unpaired import UnpairedImages
-from translate.inference.translator import run_network
+from translate.inference.running import run_network
 from translate.losses import patch_nce_loss
 from translate.metrics.sliced_wasserstein import sliced_wasserstein
 from translate.networks import PatchHeads, ResNetGenerator, draw_places, initialise

@@ -22,7 +22,7 @@ from translate.config.base import ConfigError
 from translate.config.training import CycleGANConfig, Precision
 from translate.data.augment import diff_augment
 from translate.data.unpaired import UnpairedImages
-from translate.inference.translator import example_code, random_code, run_network
+from translate.inference.running import example_code, random_code, run_network
 from translate.losses import l1_loss
 from translate.metrics.sliced_wasserstein import sliced_wasserstein
 from translate.networks import ResNetGenerator, StyleEncoder

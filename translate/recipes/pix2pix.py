@@ -24,7 +24,7 @@ from translate.config.training import Pix2PixConfig, Precision
 from translate.data.derived import DerivedPairs
 from translate.data.paired import PairedImages
 from translate.inference.grid import in_class_colours
-from translate.inference.translator import example_code, random_code, run_network
+from translate.inference.running import example_code, random_code, run_network
 from translate.losses import (
     charbonnier_loss,
     feature_matching_loss,

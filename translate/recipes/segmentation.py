@@ -22,7 +22,7 @@ from translate.config.training import Precision, SegmentationConfig
 from translate.config.weights import Domains, WeightsConfig
 from translate.data.paired import PairedImages
 from translate.inference.grid import class_palette, in_class_colours
-from translate.inference.translator import run_network
+from translate.inference.running import run_network
 from translate.networks import UNetGenerator, initialise
 from translate.recipes.base import Batch, Exported, Recipe, Scratch, Update, adam, preprocessing
 

@@ -27,7 +27,7 @@ from translate.config.training import Precision
 from translate.config.weights import Domains, WeightsConfig
 from translate.data.image_set import ImageSet
 from translate.data.style_images import KEPT_IMAGES, Style, StyleImages, find_styles
-from translate.inference.translator import run_network
+from translate.inference.running import run_network
 from translate.losses import content_distances, gram, style_distances, total_variation
 from translate.networks import ConditionalResNet, initialise
 from translate.networks.conditional_resnet import STYLE_BLOCKS, CodeEncoder, statistics
