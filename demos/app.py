@@ -211,9 +211,7 @@ def choose_port(port: int | None, *, host: str = HOST) -> int:
     if port is not None:
         if not _is_free(port, host):
             where = "" if host in LOOPBACK else f" at {host}"
-            raise DemoError(
-                f"port {port}{where} is in use or not permitted: choose another with --port, or leave it out"
-            )
+            raise DemoError(f"port {port}{where} is in use or not permitted: choose another with --port, or omit it")
         return port
     for candidate in range(FIRST_PORT, FIRST_PORT + NUM_PORTS):
         if _is_free(candidate, host):

@@ -146,9 +146,9 @@ def compress_tab(catalogue: Catalogue) -> gr.Dropdown:
 
 
 def _rate(name: str, before: Image.Image, after: Image.Image, size: int, body: int | None) -> str:
-    """``**JPEG**: 1.2 kB, 0.53 bits per pixel, 27.1 dB``."""
+    """``**JPEG**: 1.2 kB, 0.53 bits per pixel, PSNR 27.1 dB``."""
     pixels = before.width * before.height
     error = np.square(np.asarray(before, np.float64) - np.asarray(after.convert(before.mode), np.float64)).mean()
     without = f" ({8 * body / pixels:.3f} excluding the header)" if body is not None else ""
     decibels = 10 * np.log10(255**2 / max(error, 1e-6))
-    return f"**{name}**: {size / 1000:.1f} kB, {8 * size / pixels:.3f} bits per pixel{without}, {decibels:.1f} dB"
+    return f"**{name}**: {size / 1000:.1f} kB, {8 * size / pixels:.3f} bits per pixel{without}, PSNR {decibels:.1f} dB"

@@ -108,7 +108,7 @@ def faults_tab(catalogue: Catalogue, tab: gr.Tab) -> gr.Dropdown:
                 rebuilt, differs = detector.again(given), detector.heat(given).cpu()
         score, threshold = float(scores[-1]), float(detector.thresholds[-1])
         odd = score > threshold
-        passed = f", exceeded by {config.false_alarms:.0%} of normal images" if config.false_alarms else ""
+        passed = f", set for a false-positive rate of {config.false_alarms:.0%}" if config.false_alarms else ""
         words = (
             f'<p class="verdict {"odd" if odd else "usual"}"><b>{"Anomalous" if odd else "Normal"}</b><br>'
             f"Anomaly score {score:.1f}; threshold {threshold:.1f}{passed}.</p>"

@@ -63,7 +63,7 @@ def latents_tab(catalogue: Catalogue) -> gr.Dropdown:
         return to_url(enlarged([image], least=SIDE)[0])
 
     gr.Markdown(
-        "An autoencoder encodes an image as latents and decodes these back into an image. Move over the plane to "
+        "An autoencoder encodes an image as latents and decodes the latents back into an image. Move over the plane to "
         "decode points along two latent directions.",
         elem_classes="lead",
     )

@@ -78,7 +78,7 @@ def train_tab(
             )  # fmt: skip
             path = gr.Textbox(
                 label="Or a folder on this computer", placeholder="/home/me/images", visible=local,
-                info="For two domains, separate two folders by a semicolon.", elem_id="train-path",
+                info="For two domains, give two folders separated by a semicolon.", elem_id="train-path",
             )  # fmt: skip
             with gr.Row():
                 look = gr.Button("Check images", elem_id="train-look")

@@ -197,7 +197,7 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
             return (start, for_page(output)), took, file, gr.update(visible=False)
         end = for_page(again)
         lost = np.abs(np.asarray(start, np.float32) - np.asarray(end, np.float32)).mean() / 255
-        took = f"{took}; translated back, the mean absolute difference is {lost:.1%} of the range"
+        took = f"{took}; translated back, the mean absolute difference is {lost:.1%} of the value range"
         return (start, for_page(output)), took, file, gr.update(value=end, visible=True)
 
     def translate_again(path: str | None, *chosen: Any) -> tuple:

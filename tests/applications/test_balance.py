@@ -102,7 +102,7 @@ def test_gains_are_paired_differences():
     assert (first.mean, first.low, first.high) == pytest.approx((0.10, 0.10, 0.10), abs=1e-9)
     reach = 4.303 * np.std([0.0, 0.01, -0.01], ddof=1) / 3**0.5
     assert (second.mean, second.low, second.high) == pytest.approx((0.0, -reach, reach), abs=1e-9)
-    assert found.verdict.startswith("no gain of 'with' over 'repeated'")  # the best of the others
+    assert found.verdict.startswith("no significant gain of 'with' over 'repeated'")  # the best of the others
     worse = Arm(name="worse", with_samples=True, accuracies=(0.70, 0.71, 0.72))
     assert compared([*arms[:2], worse], images_seen=1).verdict.startswith("loss of 'worse' over 'repeated'")
     better = Arm(name="better", with_samples=True, accuracies=(0.95, 0.961, 0.97))

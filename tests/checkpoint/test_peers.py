@@ -278,7 +278,7 @@ def test_several_networks_are_told_apart_by_a_key(saved):
         assert_same(imported, network.eval(), sizes=[(32, 32)])
     flat = {f"net{name}.{key}": value for name, net in networks.items() for key, value in net.state_dict().items()}
     assert_same(import_weights(saved(flat), key="netG_B")[0], networks["G_B"])
-    with pytest.raises(WeightsError, match=r"no network at --key G: leave it out, the file is one network"):
+    with pytest.raises(WeightsError, match=r"no network at --key G: omit it, the file is one network"):
         import_weights(saved(networks["D"]), key="G")
 
 

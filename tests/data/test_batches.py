@@ -390,7 +390,7 @@ def test_a_bad_file_met_by_many_threads_at_once_is_named_once(store):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"size": SIDE + 1}, "a crop of 25 px does not fit into images of 24 px"),
+        ({"size": SIDE + 1}, "a crop of 25 px does not fit in images of 24 px"),
         ({"batch_size": 3, "world_size": 2}, "a batch of 3 images cannot be split evenly across 2 processes"),
     ],
 )

@@ -467,7 +467,7 @@ def test_a_drawing_is_judged(page: Page, demo, tmp_path: Path) -> None:
     drawing = Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2])))
     assert np.asarray(drawing.convert("L")).max() == 255
     score = float(detector(Framing(config).prepared([drawing]))[0, 2])
-    assert f"Anomaly score {score:.1f}; threshold 0.0, exceeded by 5% of normal images." in words
+    assert f"Anomaly score {score:.1f}; threshold 0.0, set for a false-positive rate of 5%." in words
     assert ("Anomalous" in words) == (score > 0)
     page.locator("#faults-board").get_by_role("button", name="Undo").click()
     page.wait_for_function("old => document.querySelector('#faults-verdict').innerText !== old", arg=words)

@@ -81,7 +81,7 @@ def plant(function):
 
 @pytest.mark.parametrize(
     ("kind", "words"),
-    [("nothing", "hardly changes its inputs"), ("inverted", "inverts"), ("collapsed", "has collapsed")],
+    [("nothing", "hardly changes its inputs"), ("inverted", "inverts"), ("collapsed", "shows mode collapse")],
 )
 def test_planted_faults_of_a_generator_are_caught(train, kind, words):
     log, said = train(spoil=plant(FAULTS[kind]), images=300)

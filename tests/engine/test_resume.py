@@ -200,7 +200,7 @@ def test_a_torn_state_is_named_and_the_one_before_used(make_config, open_session
     newest.write_bytes(newest.read_bytes()[:1000])
     session = open_session(config)
     assert f"{newest} is truncated or unreadable" in session.said
-    assert "falling back to the previous state" in session.said
+    assert "falling back to the previous checkpoint" in session.said
     assert session.engine.images == 4
     assert_equal(session.train().tensors(), whole.tensors())
     for path in saved_states(config.run.out / "states"):

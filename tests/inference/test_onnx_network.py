@@ -194,9 +194,9 @@ def test_onnxruntime_alone_will_do(colour):
 
 
 def test_other_devices_and_precisions_are_refused(colour):
-    with pytest.raises(DeviceError, match="ONNX runs on the CPU, not on cuda: leave --device out"):
+    with pytest.raises(DeviceError, match="ONNX runs on the CPU, not on cuda: omit --device"):
         load(colour[1], device="cuda")
-    with pytest.raises(DeviceError, match="ONNX runs in fp32, not in bf16: leave --precision out"):
+    with pytest.raises(DeviceError, match="ONNX runs in fp32, not in bf16: omit --precision"):
         load(colour[1], precision="bf16")
     assert load(colour[1], device="cpu", precision="fp32").precision == "fp32"
 

@@ -287,7 +287,7 @@ def test_a_collapsed_generator_is_seen(labelled, tmp_path):
     engine.train()
     lines = [json.loads(line) for line in (config.run.out / "log.jsonl").read_text().splitlines()]
     alarms = [alarm for line in lines for alarm in line.get("alarms", [])]
-    assert any("has collapsed" in alarm for alarm in alarms)
+    assert any("shows mode collapse" in alarm for alarm in alarms)
     healthy = open_engine(make(labelled, tmp_path / "healthy", images=160, log_every=40, learning_rate=5e-3))
     healthy.train()
     lines = [json.loads(line) for line in (tmp_path / "healthy" / "log.jsonl").read_text().splitlines()]

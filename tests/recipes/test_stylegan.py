@@ -104,7 +104,7 @@ def test_what_has_not_grown_up_opens_at_its_size(labelled, tmp_path):
     assert model.network.config.grown == 8
     assert model.size == 8
     assert model.sample(1)[0].size == (8, 8)
-    assert "8 images end the training at 8 px" in " ".join(engine.recipe.announcement)
+    assert "training ends at 8 px after 8 images seen" in " ".join(engine.recipe.announcement)
 
 
 def plain_step(g, d, optimizers, real, *, step, gamma, path_weight, state):

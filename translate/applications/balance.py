@@ -218,8 +218,9 @@ class Gain:
 
     @property
     def sentence(self) -> str:
-        worth = "gain" if self.low > 0 else "loss" if self.high < 0 else "no gain"
-        points = f"{100 * self.mean:+.2f} points ({100 * self.low:+.2f} to {100 * self.high:+.2f})"
+        worth = "gain" if self.low > 0 else "loss" if self.high < 0 else "no significant gain"
+        interval = f"95% CI {100 * self.low:+.2f} to {100 * self.high:+.2f}"
+        points = f"{100 * self.mean:+.2f} percentage points ({interval})"
         return f"{worth} of '{self.name}' over '{self.beside}': {points}"
 
 

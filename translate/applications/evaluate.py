@@ -119,13 +119,13 @@ def evaluate(
     candidates = Candidates(translator, data, size=size, seed=seed)
     if data.paired:
         if features is not None or classifier is not None:
-            raise ConfigError("--features and --classifier are for unpaired sets: leave them out, or add --unpaired")
+            raise ConfigError("--features and --classifier are for unpaired sets: omit them, or add --unpaired")
         perceptual = open_lpips(*lpips, device=translator.device) if lpips is not None else None
         make_folder(out)
         scored = score_pairs(candidates, lpips=perceptual, seed=seed, on_done=on_done)
     else:
         if lpips is not None:
-            raise ConfigError("--lpips needs targets, and these images have none: leave it out")
+            raise ConfigError("--lpips needs targets, and these images have none: omit it")
         network = open_features(*features, device=translator.device) if features is not None else None
         make_folder(out)
         assert isinstance(found, UnpairedData)

@@ -182,7 +182,7 @@ def evaluate_folders(
         pairs, line = pairs_or_reason(*folders)
         notes.append(line)
     if lpips is not None and not pairs:
-        raise ConfigError("--lpips compares pairs, and these are two sets: leave it out")
+        raise ConfigError("--lpips compares pairs, and these are two sets: omit it")
     if not pairs and (few := next((side for side in folders if len(side.files) < 2), None)) is not None:
         raise EvaluationError(
             f"{few.folder} holds one readable image, and a set needs at least two: add images, or give it the name "

@@ -61,11 +61,11 @@ class Fit(Config):
     ratio and crop the central square (cover)."""
     hold_out: Annotated[float, Gt(0.0), Lt(1.0)] | None = None
     """Share of the images, 0-1, held out to set the threshold where there is no validation split (patchcore and padim
-    only); default: 0.1, but at least 20 images."""
+    only); default: 0.1, or as much as it takes to hold out 20 images."""
     patches: Annotated[int, Ge(1), Le(1_000_000)] | None = None
-    """Patches kept in PatchCore's memory bank; default: 4,000, or all there are if fewer."""
+    """Size of PatchCore's memory bank (coreset) in patches; default: 4,000, or all patches if there are fewer."""
     seed: Annotated[int, Ge(0), Lt(2**63)] = 0
-    """Seed for drawing the patches that PatchCore selects from."""
+    """Seed of the random subset of patches from which PatchCore's coreset is selected."""
     device: str = "auto"
     """Device: cuda, mps, cpu, or auto for the best one available."""
 
@@ -76,7 +76,7 @@ class Score(Config):
 
     On a labelled set with --normal, also measure how well abnormal images are separated from normal ones (AUROC),
     beside baselines on raw pixels; and with ground-truth masks, as in the ground_truth/ of MVTec AD, how well the heat
-    maps find abnormal pixels (pixel AUROC) and regions (PRO, per-region overlap up to 30 % false positives).
+    maps find abnormal pixels (pixel AUROC) and regions (PRO, per-region overlap up to a false-positive rate of 30%).
     """
 
     weights: Positional[str]
@@ -87,7 +87,7 @@ class Score(Config):
     """Output folder for scores.csv, heat maps of the most anomalous images, and an image grid of them; with --normal
     also measures.csv. Ground-truth anomalies are outlined. Default: print the scores only, of up to 40 images."""
     recursive: Annotated[bool, arg(aliases=["-r"])] = False
-    """Search sub-folders as well; heat maps keep the same sub-folders."""
+    """Search subfolders as well; heat maps keep the same subfolders."""
     by: Literal["both", "error", "distance"] | None = None
     """Score of an autoencoder that is compared with its threshold: reconstruction error, latent distance, or both (the
     default)."""
@@ -153,7 +153,10 @@ def _fit(command: Fit) -> int:
         held_back = images.images("val", range(num_held_back))
     else:
         held_back = learned
-        print("no images were held out in training (--hold-out 0.1): the false-positive rate will exceed the target")
+        print(
+            "no images were held out in training, so the false-positive rate on new images will probably exceed the "
+            "target: train with --hold-out 0.1 to prevent this"
+        )
     detector = fit(model, learned, held_back, false_alarms=command.false_alarms, smoothing=command.smoothing)
     file = save_weights(detector, detector_config(model, detector, false_alarms=command.false_alarms), command.out)
     above = (measured(detector, held_back) > detector.thresholds.cpu()).float().mean(dim=0)
@@ -344,7 +347,7 @@ def _score(command: Score) -> int:
         for one, score, wrong in zip(named, scores[:, column].tolist(), abnormal.tolist(), strict=True):
             print(f"{one.name:30} {score:8.2f}  {'abnormal' if wrong else 'normal'}")
     share = float(abnormal.float().mean())
-    alarms = f", exceeded by {100 * config.false_alarms:.2g}% of normal images" if config.false_alarms else ""
+    alarms = f", set for a false-positive rate of {100 * config.false_alarms:.2g}%" if config.false_alarms else ""
     print(
         f"{int(abnormal.sum())} of {len(named)} images ({share:.1%}) are abnormal: score '{by}' above "
         f"{threshold:.2f}{alarms}"

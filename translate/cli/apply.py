@@ -28,7 +28,7 @@ class Apply(Config):
     out: Annotated[Path, arg(aliases=["-o"])]
     """Output folder; or, for a single image, a file whose suffix sets the format."""
     recursive: Annotated[bool, arg(aliases=["-r"])] = False
-    """Search sub-folders as well; outputs keep the same sub-folders."""
+    """Search subfolders as well; outputs keep the same subfolders."""
     format: Literal["png", "jpg", "webp", "tif", "avif", "npy"] | None = None
     """Format of the files in the output folder; default: png, or tif for measured values or bands."""
     quality: Annotated[int, Ge(1), Le(100)] | None = None
@@ -51,7 +51,7 @@ class Apply(Config):
     """Named style, or a weighted mixture such as starry-night:0.6,red-fuji:0.4 (weights with named styles); default:
     the first style."""
     style_image: Path | None = None
-    """Style image, such as a painting (weights that paint in any style)."""
+    """Style image, such as a painting (weights trained with --any-style)."""
     strength: Annotated[float, Ge(0.0), Le(MOST_STRENGTH)] = 1.0
     """Style strength, 0-1.5: 1 as trained, lower to keep more of the photograph."""
     keep_colours: bool = False
@@ -62,7 +62,7 @@ class Apply(Config):
     bands: tuple[Annotated[int, Ge(1)], ...] = ()
     """Channels of the files to use, counted from 1, such as 4 3 2; default: as in training."""
     labels: bool = False
-    """Read the files as class ids (grey values or palette indices), for weights that take one-hot classes."""
+    """Read the files as class ids (grey values or palette indices), for weights trained with --labels."""
     pages: bool = False
     """Translate every page of a TIFF and every frame of an animation, each to its own file; else only the first."""
     tile: Literal["auto", "off"] | Annotated[int, Ge(4)] = "auto"

@@ -26,7 +26,7 @@ class Compress(Config):
     out: Annotated[Path, arg(aliases=["-o"])]
     """Output folder; or a .tvq file, for a single image."""
     recursive: Annotated[bool, arg(aliases=["-r"])] = False
-    """Search sub-folders as well; outputs keep the same sub-folders."""
+    """Search subfolders as well; outputs keep the same subfolders."""
     split: Literal["train", "val", "test"] | None = None
     """Split of an image set to use; default: test, else val, else train."""
     count: Annotated[int, Ge(1)] | None = None
@@ -49,7 +49,7 @@ class Decompress(Config):
     """Output folder, for PNG, or TIFF where the weights were trained on measured values or bands; or a .png, .tif or
     .npy file, for a single input."""
     recursive: Annotated[bool, arg(aliases=["-r"])] = False
-    """Search sub-folders as well; outputs keep the same sub-folders."""
+    """Search subfolders as well; outputs keep the same subfolders."""
     device: str = "auto"
     """Device: cuda, mps, cpu, or auto for the best one available."""
 
@@ -118,7 +118,7 @@ def compress(command: Compress) -> int:
     parameters = sum(tensor.numel() for tensor in compressor.network.state_dict().values())
     print(f"Not counted above, the decoder's weights: {parameters:,} values, {parameters * 2 / 1e6:.1f} MB in fp16")
     in_folders = any(target.parent not in (command.out, command.out.parent) for target in targets)
-    print(f"{done} compressed to {command.out}{', in sub-folders: decompress with -r' if in_folders else ''}")
+    print(f"{done} compressed to {command.out}{', in subfolders: decompress with -r' if in_folders else ''}")
     return EXIT_PARTLY if failed else 0
 
 

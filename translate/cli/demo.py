@@ -17,20 +17,21 @@ class Demo(Config):
     """Open the demo in the browser. No data leaves this machine, and only this machine can open it (but see --host)."""
 
     weights: Annotated[UseAppendAction[tuple[str, ...]], arg(aliases=["-w"])] = ()
-    """Additional weights, beside the bundled ones."""
+    """Additional weights, as well as the bundled ones: a name, a weights folder, a run folder or a .safetensors
+    file."""
     port: Annotated[int, Ge(1), Le(65535)] | None = None
     """Port to serve on, 1-65535; default: the first free one from 7860."""
     browser: bool = True
     """Open a browser window."""
     host: str = "127.0.0.1"
-    """Address to serve on, such as 0.0.0.0 for the whole network; by default only this computer. Behind a proxy or a
-    tunnel, also give --auth: only users of this computer itself may enter paths of its folders."""
+    """Address to serve on, such as 0.0.0.0 for the whole network; default: only this computer. Behind a proxy or a
+    tunnel, also give --auth: without it, every visitor counts as a local user and may enter paths on this computer."""
     auth: str | None = None
     """Login as user:password, required to open the page; over a network, the Train tab needs it. Default: no login."""
     max_size: Annotated[int, Ge(1), Le(100_000)] = 200
     """Maximum size of an uploaded file, in megabytes."""
     runs: Path = Path("runs/demo")
-    """Folder for the runs that are trained on the page."""
+    """Folder for training runs started in the demo."""
 
 
 def demo(command: Demo) -> int:

@@ -31,7 +31,7 @@ class Derive(Config):
     out: Annotated[Path, arg(aliases=["-o"])]
     """Output folder; or a .png file, for a single image."""
     recursive: Annotated[bool, arg(aliases=["-r"])] = False
-    """Search sub-folders as well; outputs keep the same sub-folders."""
+    """Search subfolders as well; outputs keep the same subfolders."""
     seed: Annotated[int, Ge(0), Lt(2**63)] = 0
     """Seed of the holes, which differ from image to image."""
 

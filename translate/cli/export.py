@@ -26,8 +26,8 @@ class Export(Config):
     format: Literal["safetensors", "onnx"] | None = None
     """Export format; onnx runs in onnxruntime, which is often faster on a CPU. Default: by the suffix of --out."""
     dtype: Literal["fp32", "fp16", "bf16", "int8"] | None = None
-    """Number type of safetensors; default: fp16, which halves the size. int8 quarters it, by rounding the weights of
-    layers to 8 bits. ONNX is always fp32."""
+    """Data type of the weights in safetensors; default: fp16, which halves the size. int8 quarters it, by rounding the
+    weights of layers to 8 bits. ONNX is always fp32."""
     name: str | None = None
     """New name of the weights; default: unchanged."""
 

@@ -27,7 +27,7 @@ class Reconstruct(Config):
     """Output: a .png for one image grid, each image with its reconstruction to its right; or a folder, for one file per
     image: PNG, or TIFF where the weights were trained on measured values or bands."""
     recursive: Annotated[bool, arg(aliases=["-r"])] = False
-    """Search sub-folders as well; outputs keep the same sub-folders."""
+    """Search subfolders as well; outputs keep the same subfolders."""
     split: Literal["train", "val", "test"] | None = None
     """Split of an image set to use; default: test, else val, else train."""
     count: Annotated[int, Ge(1)] | None = None

@@ -34,7 +34,7 @@ class Sample(Config):
     out: Annotated[Path, arg(aliases=["-o"])]
     """Output: a .png for one image grid; a .gif or .webp for a video, with --interpolate; or a folder for one file per
     image, PNG, or TIFF where the weights were trained on measured values or bands (for a conditional GAN, one
-    sub-folder per class)."""
+    subfolder per class)."""
     count: Annotated[int, Ge(1), Le(1_000_000)] = 64
     """Number of images; or of interpolations, with --interpolate."""
     seed: Annotated[int, Ge(0), Lt(2**63)] = 0

@@ -42,7 +42,8 @@ class Directions(Config):
     classifier: Path | None = None
     """Run folder of `translate train classifier` on images of this kind, from which --towards is learned."""
     reach: Annotated[float, Gt(0.0)] | None = None
-    """Distance to either side; default: 3 along SeFa directions, which have length 1, else 2 standard deviations."""
+    """Maximum shift along a direction, to either side: in its length (SeFa, unit vectors; default: 3), else in standard
+    deviations of the styles (default: 2)."""
     layers: Literal["all", "coarse", "middle", "fine"] = "all"
     """Layers whose styles are moved."""
     seed: Annotated[int, Ge(0), Lt(2**63)] = 0
@@ -57,7 +58,8 @@ class Directions(Config):
 
 @dataclass(frozen=True, kw_only=True)
 class Project(Config):
-    """Find the styles that best reproduce a given image, to edit it with `translate directions --styles`."""
+    """Project an image into the style space (GAN inversion): find the styles that best reproduce it, to edit it with
+    translate directions --styles."""
 
     weights: Positional[str]
     """Weights: a name, a weights folder, a run folder or a .safetensors file."""

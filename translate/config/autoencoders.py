@@ -45,7 +45,8 @@ class AutoencoderConfig(BodyConfig):
     loss: Literal["mse", "bce"] = "mse"
     """Reconstruction loss: squared error (mse), or cross-entropy with grey values as probabilities (bce)."""
     denoise: Annotated[float, Ge(0.0), Le(2.0)] = 0.0
-    """Standard deviation, 0-2, of noise added to the inputs, in [-1, 1], that the network learns to remove; 0: none."""
+    """Standard deviation, 0-2, of the Gaussian noise added to the inputs (values in [-1, 1]), which the network learns
+    to remove; 0 for none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,13 +58,14 @@ class VAEConfig(BodyConfig):
     deviation)."""
     binarise: Binarise = "never"
     """Binarise pixels at random, with grey values as probabilities: never (grey values are the targets), once (each
-    image always the same, as for published likelihoods), or always (anew each time an image is seen)."""
+    image always the same, as for published likelihoods), or always (resampled each time an image is seen)."""
     beta: Annotated[float, Ge(0.0)] = 1.0
     """Weight of the KL divergence from the prior (beta-VAE); 1 gives the evidence lower bound."""
     warm_up: Annotated[int, Ge(0)] = 0
     """Images over which beta rises from 0 to --beta; 0 for no warm-up."""
     free_bits: Annotated[float, Ge(0.0)] = 0.0
-    """Free bits: nats per latent, averaged over a batch, below which the KL divergence is not penalised; 0 for none."""
+    """Free bits, in nats per latent dimension (batch average): KL divergence below this is not penalised; 0 for
+    none."""
     importance_samples: Annotated[int, Ge(1)] = 1
     """Latent samples per image; more than one trains the tighter, importance-weighted bound (IWAE)."""
 
@@ -73,7 +75,8 @@ class VAEConfig(BodyConfig):
             raise ConfigError("--binarise makes pixels black or white: it needs --likelihood bernoulli")
         if self.importance_samples > 1 and (self.beta != 1 or self.free_bits or self.warm_up):
             raise ConfigError(
-                "--importance-samples has one bound for both terms: omit --beta, --warm-up and --free-bits"
+                "the importance-weighted bound has no separate KL term: omit --beta, --warm-up and --free-bits, or "
+                "--importance-samples"
             )
 
 

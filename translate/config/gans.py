@@ -28,14 +28,16 @@ class GANConfig(MethodConfig):
     hidden: tuple[Annotated[int, Ge(1)], ...] | None = None
     """Units of the dense layers between latent and image, mirrored in the discriminator; default: 256 512."""
     width: Annotated[int, Ge(1)] | None = None
-    """Channels before the generator's last convolution, doubled inwards up to 8 times as many; default: 64."""
+    """Channels before the generator's last convolution; doubled at each level before it, up to 8 times this; default:
+    64."""
     d_width: Annotated[int, Ge(1)] | None = None
-    """Channels of the discriminator's first convolution, doubled inwards up to 8 times as many; default: 64."""
+    """Channels of the discriminator's first convolution; doubled at each deeper level, up to 8 times this; default:
+    64."""
     norm: Norm | None = None
     """Normalisation of the generator's convolutions; default: batch."""
     d_norm: DiscriminatorNorm | None = None
-    """Normalisation of the discriminator's convolutions, or spectral normalisation, which also covers dense layers;
-    if None, batch for convolutions."""
+    """Normalisation of the discriminator: a layer after its convolutions, or spectral normalisation (spectral), which
+    also covers dense layers; default: batch with --body conv, none with --body dense."""
     adversarial: Adversarial = "non-saturating"
     """Adversarial loss; saturating is the original minimax game (Goodfellow et al., 2014)."""
     n_critic: Annotated[int, Ge(1)] = 1
@@ -54,7 +56,8 @@ class GANConfig(MethodConfig):
     optimizer: Literal["adam", "rmsprop"] = "adam"
     """Optimiser of both networks."""
     augment: tuple[Augmentation, ...] = ()
-    """Augmentations of all images the discriminator sees, real and generated (DiffAugment), for small data sets."""
+    """Augmentations of all images the discriminator sees, real and generated (DiffAugment), for small data sets;
+    default: none."""
 
     def __post_init__(self) -> None:
         if self.mismatch_weight and not self.conditional:

@@ -20,15 +20,16 @@ class StyleTransferConfig(MethodConfig):
 
     data: ImageSetConfig
     styles: Path
-    """Style images: one file, or a folder in which each image, and each sub-folder of images, is a style of its
+    """Style images: one file, or a folder in which each image, and each subfolder of images, is a style of its
     name."""
     any_style: bool = False
-    """Learn an encoder that finds the style of any image, instead of one code per style; needs hundreds of images in
-    --styles to learn from."""
+    """Arbitrary style transfer: train an encoder that infers the style code of any image, instead of one code per
+    style; needs hundreds of images in --styles."""
     widths: tuple[Annotated[int, Ge(1)], Annotated[int, Ge(1)], Annotated[int, Ge(1)]] = (16, 32, 64)
     """Channels of the generator at full, half and a quarter of the size."""
     packed: bool = True
-    """Downsample to a quarter of the size in one step, which is faster than strided convolutions."""
+    """Downsample to a quarter of the size by space-to-depth (pixel unshuffle), which is faster than strided
+    convolutions."""
     num_blocks: Annotated[int, Ge(0)] = 4
     """Residual blocks, at a quarter of the size."""
     code: Annotated[int, Ge(1)] = 32

@@ -30,21 +30,23 @@ class StyleGANConfig(MethodConfig):
     styling: Literal["modulated", "adain"] = "modulated"
     """Style mechanism: modulated convolutions (StyleGAN2), or adaptive instance normalisation (adain, StyleGAN)."""
     mixing: Annotated[float, Ge(0.0), Le(1.0)] = 0.9
-    """Style-mixing probability, 0-1: from a random layer on, an image takes the styles of a second latent."""
+    """Style-mixing probability, 0-1: the share of images whose layers after a random crossover take the styles of a
+    second latent."""
     grow: Literal["on", "off"] = "on"
     """Progressive growing: start with small images and grow the networks (on), or train at full size only (off)."""
     grow_from: Annotated[int, Ge(4)] = 8
-    """Side of the first images in pixels, a power of two."""
+    """Starting resolution in pixels, a power of two."""
     stay_images: Annotated[int, Ge(1)] = 25_000
-    """Images trained on at each size, once it has faded in."""
+    """Images seen at each resolution after its fade-in."""
     fade_images: Annotated[int, Ge(1)] = 25_000
-    """Images over which a size fades in."""
+    """Images seen while a new resolution is faded in."""
     r1_weight: Annotated[float, Ge(0.0)] | None = None
     """Weight gamma of the R1 penalty, applied every 16 steps; default: 0.0002 * size^2 / batch (StyleGAN2-ADA)."""
     path_weight: Annotated[float, Ge(0.0)] = 2.0
     """Weight of the path-length penalty, applied every 4 steps on half a batch; 0 turns it off."""
     augment: tuple[Augmentation, ...] = ()
-    """Augmentations of all images the discriminator sees (DiffAugment), for small data sets; default: none."""
+    """Augmentations of all images the discriminator sees, real and generated (DiffAugment), for small data sets;
+    default: none."""
     ada_target: Annotated[float, Ge(0.0), Lt(1.0)] = 0.0
     """Adaptive augmentation (ADA): target for the mean sign of the discriminator's output on real images (0.6 as
     published); 0 turns it off."""
@@ -53,6 +55,6 @@ class StyleGANConfig(MethodConfig):
 
     def __post_init__(self) -> None:
         if self.grow_from & (self.grow_from - 1):
-            raise ConfigError(f"--grow-from {self.grow_from} is not a power of two: choose 8 or 16")
+            raise ConfigError(f"--grow-from {self.grow_from} is not a power of two: choose 4, 8 or 16, for example")
         if self.ada_target and self.augment:
             raise ConfigError("--augment and --ada-target both augment the images: give only one of them")

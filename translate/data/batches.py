@@ -192,7 +192,7 @@ class PairBatches(Iterator[Batch]):
     ) -> None:
         batch_size, world_size = wanted.batch_size, wanted.world_size
         if size > store.side:
-            raise DataError(f"a crop of {size} px does not fit into images of {store.side} px")
+            raise DataError(f"a crop of {size} px does not fit in images of {store.side} px")
         if len(store) == 0:
             raise DataError(f"there are no {store.noun} to make batches of")
         if batch_size % world_size:

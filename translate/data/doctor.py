@@ -242,7 +242,7 @@ def _tell_values(
             sources[domain].append(source)
     made, lines = formats(kinds, sources, reading, names=names)
     for line in lines:
-        problems.note("values", line, "nothing to do", severity="hint")
+        problems.note("values", line, "no action needed", severity="hint")
     for example in examples:
         example.encodings = tuple(made[domain].encoding for domain in example.domains)
 

@@ -168,7 +168,7 @@ def _counts(subject: Subject) -> None:
     trained = [example for example in subject.examples if example.looks and example.split == "train"]
     if subject.paired and len(trained) < FEW_PAIRS:
         what = f"only {len(trained)} pairs to train on"
-        subject.problems.note("few", what, f"expect them to be memorised; {2 * FEW_PAIRS} or more are better")
+        subject.problems.note("few", what, f"expect overfitting; use {2 * FEW_PAIRS} or more if you can")
     for domain, name in enumerate(subject.names if not subject.paired else ()):
         count = sum(example.domains == (domain,) for example in trained)
         if count < FEW_IMAGES:
@@ -177,7 +177,7 @@ def _counts(subject: Subject) -> None:
             subject.problems.note("few", what, fix)
     if trained and all(example.split == "train" for example in subject.examples):
         what = "there is no val or test split: progress is shown on training images"
-        subject.problems.note("no-test", what, "hold some back in val/ or test/ if scores matter", severity="hint")
+        subject.problems.note("no-test", what, "hold some out in val/ or test/ if scores matter", severity="hint")
 
 
 def _depth(subject: Subject) -> None:
@@ -216,8 +216,8 @@ def _small(subject: Subject) -> None:
         )
     if size < _TINY:
         width, height = min(subject.sizes)
-        what = f"the images are tiny ({width}x{height}): training takes --size {size}"
-        subject.problems.note("tiny", what, f"enlarge them with --size {_TINY} if the networks find it too small")
+        what = f"the images are tiny ({width}x{height}): training uses --size {size}"
+        subject.problems.note("tiny", what, f"enlarge them with --size {_TINY} if that is too small for the networks")
 
 
 def _shapes(subject: Subject) -> None:
@@ -237,7 +237,7 @@ def _shapes(subject: Subject) -> None:
     sizes = {look.size for domain in (0, 1) for _, look in subject.looks(domain)}
     if len(sizes) > 1:
         what = f"there are {len(sizes)} sizes: the shorter side of each image is resized, and a square cut out"
-        subject.problems.note("mixed-sizes", what, "nothing to do", severity="hint")
+        subject.problems.note("mixed-sizes", what, "no action needed", severity="hint")
 
 
 def _tell_some(

@@ -154,7 +154,7 @@ def label_encoding(sources: Sequence[ImageSource]) -> tuple[Encoding, str]:
     if not 2 <= classes <= MOST_CLASSES:
         raise LayoutError(
             f"the label maps have ids up to {classes - 1}, which are {classes} classes",
-            "--labels is for class ids from 0 upwards, of 2 classes or more; leave it out for colours and grey values",
+            "--labels is for class ids from 0 upwards, of 2 classes or more; omit it for colours and grey values",
         )
     known = len(every) - void
     said = f"class ids, 0 to {classes - 1}: {classes} channels, one per class"

@@ -101,7 +101,7 @@ def read_idx_parts(files: Mapping[str, Mapping[str, Path]], problems: Problems) 
         if "emnist" in path.name.lower() and pixels[split].ndim == 3:
             pixels[split] = np.ascontiguousarray(pixels[split].swapaxes(1, 2))
             what = "EMNIST's files have rows and columns exchanged: the images are turned upright"
-            problems.note("array", what, "nothing to do", severity="hint")
+            problems.note("array", what, "no action needed", severity="hint")
     where = str(next(iter(files.values()))["images"].parent)
     labels = {split: read_idx(kinds["labels"]) for split, kinds in files.items() if "labels" in kinds}
     return _parts(pixels, labels, where=where, problems=problems)

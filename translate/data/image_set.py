@@ -86,7 +86,7 @@ class ImageSet(FolderImages):
         (self.format,), self._said = formats([found.kind], [sources], config.reading)
         if config.class_balanced and not found.class_names:
             raise ConfigError(
-                f"{config.root} has no labels, so --class-balanced means nothing: leave it out, or put the images into "
+                f"{config.root} has no labels, so --class-balanced means nothing: omit it, or put the images into "
                 "one folder per class"
             )
         if binarise and found.channels != 1:
@@ -133,7 +133,7 @@ class ImageSet(FolderImages):
         width, height = self.found.size
         square = []
         if width != height or self.found.mixed_sizes:
-            how = "squeezed to squares" if self.config.fit == "stretch" else "cropped to squares"
+            how = "squashed to squares" if self.config.fit == "stretch" else "cropped to squares"
             square = [f"images are {how} of {self.size} px"]
         surveyed = survey([("", self.part("train").sources, self.format)])
         if self.format.encoding is None and (dark := dim_array(self.part("train").pixels)) is not None:

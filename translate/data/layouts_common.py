@@ -224,7 +224,7 @@ def look_inside(root: Path, look: Callable[[Path], _Seen], problems: Problems) -
         return root, seen
     if inside != root:
         where = inside.relative_to(root).as_posix()
-        problems.note("one-folder-down", f"everything is in {where}/", "nothing to do", severity="hint")
+        problems.note("one-folder-down", f"everything is in {where}/", "no action needed", severity="hint")
     return inside, seen
 
 
@@ -269,7 +269,7 @@ def given_folders(root: Path, root_b: str | os.PathLike[str], layout: str) -> Tw
     if os.path.samefile(root, root_b):
         raise LayoutError(f"{root}: A and B are the same folder", "give the folder of A and then that of B")
     if layout not in ("auto", "two-folders"):
-        raise LayoutError(f"layout {layout} is one folder, but two were given; leave one out, or the layout")
+        raise LayoutError(f"layout {layout} is one folder, but two were given; omit one of them, or --layout")
     return split_folders(root, root_b) | _beside(root, root_b)
 
 
@@ -350,7 +350,7 @@ def note_unused(root: Path, folders: Sequence[Path], problems: Problems) -> None
             ", ..." if len(folders) > 3 else ""
         )
         problems.note(
-            "unused", f"not used: {names}", "nothing to do, if nothing there belongs to the others", severity="hint"
+            "unused", f"not used: {names}", "no action needed, if nothing there belongs to the others", severity="hint"
         )
 
 

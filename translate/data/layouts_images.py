@@ -183,10 +183,10 @@ def find_images(
     if (labels_csv is not None or label_column is not None) and layout in ("auto", "csv"):
         layout = "csv"
     elif labels_csv is not None or label_column is not None:
-        raise LayoutError(f"--labels-csv and --label-column are not for layout {layout}", "leave them out")
+        raise LayoutError(f"--labels-csv and --label-column are not for layout {layout}", "omit them")
     inside, chosen = _choose(root, layout, problems, labels_csv=labels_csv)
     if attribute is not None and chosen != "celeba":
-        raise LayoutError(f"{root}: --attribute is for CelebA, and this is {chosen}", "leave it out")
+        raise LayoutError(f"{root}: --attribute is for CelebA, and this is {chosen}", "omit it")
     if chosen in ("idx", "npz"):
         try:
             found = _arrays(root, inside, chosen, reading or Reading(), problems)
@@ -434,12 +434,14 @@ def _list(
     folders = _split_or_whole(root)
     if any(path.parent.parent == root for path in folders.values()):
         where = next(iter(folders.values())).name
-        problems.note("one-folder-down", f"everything is in {where}/ of each split", "nothing to do", severity="hint")
+        problems.note(
+            "one-folder-down", f"everything is in {where}/ of each split", "no action needed", severity="hint"
+        )
     if layout == "folder":
         listed = {split: _all_images(path) for split, path in folders.items()}
         if any(path.parent != folders[split] for split, paths in listed.items() for path in paths):
             what = "the folders are named after dates: all images are one set, without classes"
-            problems.note("dates", what, "nothing to do", severity="hint")
+            problems.note("dates", what, "no action needed", severity="hint")
         _note_unused(root, listed, problems)
         return Labelled(class_names=(), splits=listed, classes={})
     by_split = {split: _class_folders(path) for split, path in folders.items()}
@@ -471,7 +473,7 @@ def _note_unused(root: Path, listed: Mapping[str, Sequence[Path]], problems: Pro
     for path in unused:
         if path.name in _NO_CLASSES:
             what = f"{path.name}/ has masks of the defects in test/: anomaly score uses them, training does not"
-            problems.note("unused", what, "nothing to do", severity="hint")
+            problems.note("unused", what, "no action needed", severity="hint")
 
 
 def _files(

@@ -195,7 +195,7 @@ def _listed(sides: Sequence[_Side], masks: Path, split: str, problems: Problems)
         what = f"{len(missing)} names of the list of {split} have no image or no mask ({', '.join(missing[:3])})"
         problems.note("unmatched", f"{what} and are not used", "copy those files again")
     elif names is None and (rest := [path for stem, path in a.items() if stem not in b]):
-        problems.note("unmatched", f"{len(rest)} images have no mask and are not used", "nothing to do", files=rest)
+        problems.note("unmatched", f"{len(rest)} images have no mask and are not used", "no action needed", files=rest)
     return [_Side(where=side.where, files=[path for path in side.files if nfc(path.stem) in wanted]) for side in sides]
 
 
@@ -235,7 +235,7 @@ def _tell_unmatched(match: Match, sides: Sequence[_Side], problems: Problems, *,
     problems.refuse(
         "unmatched",
         f"{what}, {len(match.pairs)} have ({named})",
-        "add or remove them, or leave them out with --allow-unmatched",
+        "add or remove them, or skip them with --allow-unmatched",
         files=only,
     )
 
@@ -252,7 +252,7 @@ def _kinds(sides: Sequence[_Side], ids: Literal["a", "b"] | None, problems: Prob
         plain = [kind for kind in kinds if set(words_of(kind)) & wanted and not set(words_of(kind)) & _INSTANCE_WORDS]
         if len(kinds) > 1 and len(plain) == 1:
             what = f"{name.upper()} has several files for each: *{', *'.join(kinds)}; *{plain[0]} is taken"
-            way = "nothing to do" if ids == name else "move it away to take another, or read class ids with --labels"
+            way = "no action needed" if ids == name else "move it away to take another, or read class ids with --labels"
             problems.note("kinds", what, way, severity="hint")
         found.append(plain[0] if len(kinds) > 1 and len(plain) == 1 else "")
     return found[0], found[1]
@@ -289,7 +289,7 @@ def _note_dropped(match: Match, problems: Problems) -> None:
         parts = [part for part in (start and f"{start}...", end and f"...{end}") if part]
         if parts and words_of(f"{start} {end}") != [side.lower()]:  # 7_A beside 7_B
             what = f"names of {side} are compared without {' and '.join(parts)}"
-            problems.note("names", what, "nothing to do", severity="hint")
+            problems.note("names", what, "no action needed", severity="hint")
 
 
 def _note_names(match: Match, folders: tuple[Path, Path], problems: Problems) -> None:

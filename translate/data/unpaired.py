@@ -1,7 +1,7 @@
 """An unpaired data set as a run sees it: two domains, at which size, and their batches.
 
 Sample number p of a run is a pure function of the seed and p, as it is for pairs: the two domains have streams of
-their own, each with a seed made from the run's, so that their orders, crops and mirrors have nothing to do with each
+their own, each with a seed made from the run's, so that their orders, crops and mirrors have no action needed with each
 other. An epoch is the larger domain once; the smaller one starts anew as often as it must.
 """
 

@@ -128,8 +128,14 @@ class Detectors:
             wanted = signal.get("reference_change", 0.0)
             if wanted > 0 and signal["output_change"] < LEAST_DIVERSITY * wanted:
                 share = signal["output_change"] / wanted
-                add("collapsed", name, f"has collapsed: its outputs vary by {share:.1%} of what they should")
+                add(
+                    "collapsed",
+                    name,
+                    f"shows mode collapse: its outputs vary by {share:.1%} of what the real images do",
+                )
         for name, guessing in self.recipe.guessing_losses.items():
             if name in means and means[name] < LEAST_LOSS * guessing:
-                add("overpowered", name, f"dominates: its loss is {means[name]:.2g}, and guessing gives {guessing:.2g}")
+                add(
+                    "overpowered", name, f"dominates: its loss is {means[name]:.2g}, and chance level is {guessing:.2g}"
+                )
         return alarms

@@ -198,7 +198,7 @@ class Engine:
             raise TrainingError(
                 f"out of memory on {self.device} with --batch-size {self.run.batch_size}: lower it, give --micro-batch "
                 f"{max(1, self.micro_batch // 2)} (same result, less memory), or lower --size or --width. "
-                f"The saved states are in {self.states}"
+                f"The checkpoints are in {self.states}"
             ) from error
         finally:
             batches.close()
@@ -328,7 +328,7 @@ class Engine:
         """Stop the run where something is not finite."""
         if broken:
             saved = saved_states(self.states)
-            kept = f"The last good state is kept in {self.states}" if saved else "No state has been saved yet"
+            kept = f"The last good checkpoint is in {self.states}" if saved else "No checkpoint has been saved yet"
             raise TrainingError(
                 f"{', '.join(broken)} {'is' if len(broken) == 1 else 'are'} not finite after {self.images} images. "
                 f"{kept}. Try a lower --learning-rate, or --precision "
@@ -465,7 +465,7 @@ class Engine:
             return
         state, problems = found
         for problem in problems:
-            self.display.say(f"{problem}: falling back to the previous state")
+            self.display.say(f"{problem}: falling back to the previous checkpoint")
         for name, net in self.nets.items():
             net.load_state_dict(owned(state.tensors, f"net.{name}"))
         for name, net in (self.ema.nets if self.ema is not None else {}).items():
@@ -485,7 +485,7 @@ class Engine:
             if self.device.type == "cuda" and "rng/cuda" in state.tensors:
                 torch.cuda.set_rng_state(state.tensors["rng/cuda"][self.world.rank].clone(), self.device)
         else:
-            self.display.say("the number of processes has changed: the random state of dropout starts anew")
+            self.display.say("the number of processes has changed: the random state of dropout is reset")
         if files := owned(state.tensors, "data"):  # releases before did not keep it
             self.files = files
             if changed := changes(files, self.data.files):
@@ -494,7 +494,9 @@ class Engine:
         if self.images < self.total:
             self.display.say(f"resuming after {self.images:,} of {self.total:,} images")
         else:
-            self.display.say(f"already trained: {self.images:,} of {self.total:,} images; give more to continue")
+            self.display.say(
+                f"already trained on {self.images:,} of {self.total:,} images: raise --epochs or --images to continue"
+            )
 
     def _start_from(self, source: Path) -> None:
         """Take over the networks of another run, or of weights."""

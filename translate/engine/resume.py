@@ -48,7 +48,7 @@ def check_same_run(state: RunState, config: MethodConfig, nets: dict[str, nn.Mod
     """
     out = config.run.out
     if missing := {"config", "images", "seconds", "losses", "world_size", "scalers"} - state.values.keys():
-        raise StateError(f"the states in {out} lack {', '.join(sorted(missing))}: remove them to start over")
+        raise StateError(f"the checkpoints in {out} lack {', '.join(sorted(missing))}: remove them to start over")
     try:
         started = to_dict(from_dict(type(config), state.values["config"]))  # what was not known then has its default
     except ConfigError as error:
@@ -79,7 +79,7 @@ def check_same_run(state: RunState, config: MethodConfig, nets: dict[str, nn.Mod
             "give the data it was started with (or name what was chosen, such as --depth), or another --out"
         )
     if (name := _differing(state, nets)) is not None:
-        raise StateError(f"the states in {out} hold another network {name}: remove them, or give another --out")
+        raise StateError(f"the checkpoints in {out} are of another network {name}: remove them, or give another --out")
 
 
 def _differing(state: RunState, nets: dict[str, nn.Module]) -> str | None:

@@ -68,7 +68,7 @@ def _train(config: MethodConfig, *, world: World, display: Display) -> Path:
     except RuntimeError as error:
         if not out_of_memory(error):
             raise
-        raise TrainingError("these networks do not fit into memory: lower --width and --d-width") from error
+        raise TrainingError("these networks do not fit in memory: lower --width and --d-width") from error
     try:
         for line in (*data.announcement, *recipe.announcement):
             display.say(line)

@@ -78,7 +78,7 @@ class GeneratorModel(Framing):
         if not self.class_names:
             if classes:
                 raise InferenceError(
-                    f"'{self.config.name}' was trained without classes: leave them out, or train with --conditional"
+                    f"'{self.config.name}' was trained without classes: omit them, or train with --conditional"
                 )
             return None
         if unknown := [name for name in classes if name not in self.class_names]:

@@ -223,9 +223,9 @@ def cpu_and_fp32(device: str, precision: Precision) -> tuple[str, Precision]:
         DeviceError: something else was asked for.
     """
     if device not in ("auto", "cpu"):
-        raise DeviceError(f"ONNX runs on the CPU, not on {device}: leave --device out, or use the safetensors file")
+        raise DeviceError(f"ONNX runs on the CPU, not on {device}: omit --device, or use the safetensors file")
     if precision not in ("auto", "fp32"):
-        raise DeviceError(f"ONNX runs in fp32, not in {precision}: leave --precision out, or use the safetensors file")
+        raise DeviceError(f"ONNX runs in fp32, not in {precision}: omit --precision, or use the safetensors file")
     return "cpu", "fp32"
 
 

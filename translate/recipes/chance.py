@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-POOL, MIRROR = 1, 2  # streams that have nothing to do with each other
+POOL, MIRROR = 1, 2  # streams that have no action needed with each other
 
 
 def chance(*, seed: int, stream: int, number: int) -> np.random.Generator:

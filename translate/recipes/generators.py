@@ -44,7 +44,7 @@ def generator_config(
     if config.residual and in_channels != out_channels:
         raise ConfigError(
             f"--residual needs the same number of channels in input and output, not {in_channels} and {out_channels}: "
-            "leave it out"
+            "omit it"
         )
     output: Output = "residual" if config.residual else OUTPUTS.get(derived, "image")
     if not isinstance(config, CUTConfig) and config.generator == "unet":

@@ -107,7 +107,7 @@ class Pix2Pix(Recipe):
         target = self.data.target_format
         if target.encoding is not None or target.channels not in (1, 3):
             what = f"{target.channels} channels" if target.channels not in (1, 3) else "measured values"
-            raise ConfigError(f"--perceptual-weight is for grey or RGB outputs, and these have {what}: leave it out")
+            raise ConfigError(f"--perceptual-weight is for grey or RGB outputs, and these have {what}: omit it")
         return pretrained_features(border="reflect")
 
     def optimizers(self) -> dict[str, Optimizer]:

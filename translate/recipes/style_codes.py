@@ -28,7 +28,7 @@ def check_encoded(size: int) -> None:
         ConfigError: names what would do.
     """
     if size < LEAST:
-        raise ConfigError(f"--size {size} is too small for --style-dim: choose {LEAST} or more, or leave that out")
+        raise ConfigError(f"--size {size} is too small for --style-dim: choose {LEAST} or more, or omit --style-dim")
 
 
 def found_codes(encoder: StyleEncoder, examples: Tensor, keys: Tensor, *, stream: int = 0) -> tuple[Tensor, Tensor]:

@@ -65,7 +65,7 @@ class StyleTransfer(Recipe):
             if len(files) < FEWEST_STYLES:
                 raise ConfigError(
                     f"--any-style needs many images, and {config.styles} has {len(files)}: give at least "
-                    f"{FEWEST_STYLES}, preferably hundreds; or leave it out, and each of them is a style"
+                    f"{FEWEST_STYLES}, preferably hundreds; or omit it, and each of them is a style"
                 )
             styles = (Style(name=config.styles.name, files=files),)
         self.images = StyleImages(styles, size=config.style_size, max_bad=config.data.max_bad)

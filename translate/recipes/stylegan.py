@@ -66,9 +66,7 @@ class StyleGAN(Sampling):
         if not 8 <= size <= 1024:
             raise ConfigError(f"--size {size}: it must be 8 to 1024")
         if config.run.init != type(config.run).init:
-            raise ConfigError(
-                f"--init {config.run.init}: StyleGAN weights start with standard deviation 1, leave it out"
-            )
+            raise ConfigError(f"--init {config.run.init}: StyleGAN weights start with standard deviation 1: omit it")
         if config.grow == "on" and config.grow_from > size:
             raise ConfigError(f"--grow-from {config.grow_from} is larger than the images of {size} px")
         self.network_config: StyleGeneratorConfig = StyleGeneratorConfig(
@@ -148,9 +146,9 @@ class StyleGAN(Sampling):
         if total <= last.start + last.fade:
             stage = self.growth.at(total - 1)
             found.append(
-                f"{total:,} images end the training at {stage.size} px; to train at {self.data.size} px give --images "
-                f"{last.start + last.fade + self.config.stay_images}, lower --stay-images and --fade-images, or "
-                "--grow off"
+                f"training ends at {stage.size} px after {total:,} images seen; to reach {self.data.size} px, give "
+                f"--images {last.start + last.fade + self.config.stay_images}, lower --stay-images and --fade-images, "
+                "or --grow off"
             )
         return found
 

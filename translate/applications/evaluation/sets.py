@@ -112,7 +112,7 @@ def score_sets(
                 for measure, value in _content(made.outputs[name], made.source).items():
                     values[name][measure][made.number] = value
         sources.append(classifier.describe([made.source for made in group])[1])
-        for made in group:  # what real images that have nothing to do with the input would score
+        for made in group:  # what real images that have no action needed with the input would score
             if (real := candidates.read(unrelated[made.number])) is not None:
                 real = F.interpolate(real, made.source.shape[-2:], mode="bilinear", antialias=True).clamp(0, 1)
                 for measure, value in _content(real, made.source).items():

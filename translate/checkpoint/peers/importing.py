@@ -75,7 +75,7 @@ def import_weights(
     network_config = _config(match, statistics=statistics, noise=noise)
     dropout = 0.0 if isinstance(network_config, PatchGANConfig) else network_config.dropout
     if noise == "always" and not dropout:
-        raise ConfigError(f"--noise always: {path} holds a network without dropout; leave it out")
+        raise ConfigError(f"--noise always: {path} holds a network without dropout: omit it")
     if size is None:
         size = 2**network_config.depth if isinstance(network_config, UNetConfig) else PUBLISHED_SIZE
     config = WeightsConfig(
@@ -133,7 +133,7 @@ def _find(path: Path, states: Mapping[str, dict[str, Tensor]], key: str | None) 
     whole = {where: match for where, match in found if match.whole}
     if key is not None and whole:
         if key not in whole:
-            there = "leave it out, the file is one network" if "" in whole else f"choose from {', '.join(whole)}"
+            there = "omit it, the file is one network" if "" in whole else f"choose from {', '.join(whole)}"
             raise WeightsError(f"{path} has no network at --key {key}: {there}")
         return whole[key], key
     if len(whole) > 1:
