@@ -59,7 +59,8 @@ def stems(tmp_path, monkeypatch):
 
 
 def files(folder: Path) -> list[str]:
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    found = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".translate"))
+    return sorted(path.relative_to(folder).as_posix() for path in found)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -87,7 +88,7 @@ def test_no_input_is_overwritten(command, start, stems, capsys):
 def test_what_is_compressed_is_made_again(start, stems, capsys):
     assert main([*start("compress"), "a", "b", "c", "-o", "small"]) == 0
     assert len(files(Path("small"))) == 6
-    assert "6 compressed to small, in sub-folders: decompress with -r" in capsys.readouterr().out
+    assert "6 compressed to small, in subfolders: decompress with -r" in capsys.readouterr().out
     assert main([*start("decompress"), "small", "-o", "again"]) == 2
     assert "no .tvq files in this folder: 3 folders not searched (-r searches them)" in capsys.readouterr().err
     assert main([*start("decompress"), "small", "-r", "-o", "again"]) == 0
@@ -199,3 +200,73 @@ def test_weights_and_samples_are_no_files_of_other_kinds(command, weights, tiny_
     if command in ("sample", "export"):
         assert main([*line, "-o", str(tmp_path / "runs" / "v1.2")]) == 0
         assert (tmp_path / "runs" / "v1.2").is_dir()
+
+
+def written(folder: Path) -> dict[str, int]:
+    """When each file was written."""
+    return {name: (folder / name).stat().st_mtime_ns for name in files(folder)}
+
+
+def test_nothing_is_overwritten_unless_told(start, stems, capsys):
+    assert main([*start("apply"), "a", "-o", "out"]) == 0
+    before = written(Path("out"))
+    capsys.readouterr()
+    assert main([*start("apply"), "a", "-o", "out"]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "out/0.png and 1 more exist: --resume keeps what this command has already made, --overwrite replaces" in said
+    assert written(Path("out")) == before
+    assert main([*start("apply"), "a/0.png", "-o", "out/0.png"]) == 0  # its name was given
+    assert main([*start("apply"), "a", "-o", "out", "--overwrite"]) == 0
+    assert all(written(Path("out"))[name] > before[name] for name in before)
+
+
+def test_resume_makes_what_is_left(start, stems, capsys):
+    command = [*start("apply"), "a", "b", "-o", "out"]
+    assert main(command) == 0
+    before = written(Path("out"))
+    Path("out/a/1.png").unlink()  # was never made
+    Path("out/b/0.png").write_bytes(b"torn")  # was changed
+    picture(Path("b/1.png"), 200)  # has changed
+    capsys.readouterr()
+    assert main([*command, "--resume"]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "out/b/0.png and 1 more exist and came of another input, weights or options" in said
+    assert main([*command, "--resume", "--overwrite"]) == 0
+    assert "3 of 4 translated to out, 1 done before" in capsys.readouterr().out
+    after = written(Path("out"))
+    assert after["a/0.png"] == before["a/0.png"]
+    assert all(after[name] > before[name] for name in ("b/0.png", "b/1.png"))
+    assert main([*command, "--resume"]) == 0
+    assert "0 of 4 translated, 4 done before" in capsys.readouterr().out
+    assert main([*command, "--resume", "--batch-size", "1", "--tile", "8"]) == 0  # make nothing else
+    assert main([*command, "--resume", "--quality", "80"]) == 2  # another job
+
+
+def test_a_torn_record_costs_one_output(start, stems, capsys):
+    command = [*start("apply"), "a", "-o", "out"]
+    assert main(command) == 0
+    record = Path("out/.translate.jsonl")
+    lines = record.read_text().strip().splitlines()
+    assert len(lines) == 2
+    record.write_text(f"{lines[0]}\n{lines[1][:20]}")
+    Path("out/1.png").unlink()
+    capsys.readouterr()
+    assert main([*command, "--resume"]) == 0
+    assert "1 of 2 translated to out, 1 done before" in capsys.readouterr().out
+    assert main([*command, "--resume"]) == 0
+    assert "0 of 2 translated, 2 done before" in capsys.readouterr().out
+
+
+def test_processes_share_a_folder(start, stems, monkeypatch, capsys):
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    made = []
+    for rank in range(3):
+        monkeypatch.setenv("RANK", str(rank))
+        assert main([*start("apply"), "a", "b", "-o", "out"]) == 0
+        made.append(files(Path("out")))
+    assert [len(names) for names in made] == [2, 3, 4]
+    assert "process 3 of 3: 1 of 1 translated to out" in capsys.readouterr().out
+    monkeypatch.delenv("RANK")
+    monkeypatch.delenv("WORLD_SIZE")
+    assert main([*start("apply"), "a", "b", "-o", "out", "--resume"]) == 0
+    assert "0 of 4 translated, 4 done before" in capsys.readouterr().out

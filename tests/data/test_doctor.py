@@ -377,7 +377,7 @@ def test_tiny_images(tmp_path):
             save(photo(first + number, 28, 28), tmp_path / side / f"{side}{number}.png")
     found = examine(tmp_path)
     assert kinds(found) == {"tiny": "warning", "no-test": "hint"}
-    assert "(28x28): training takes --size 16" in only(found, "tiny").what
+    assert "(28x28): training uses --size 16" in only(found, "tiny").what
 
 
 def test_images_that_are_too_narrow_to_enlarge(tmp_path, monkeypatch):

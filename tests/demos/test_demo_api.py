@@ -209,7 +209,7 @@ def test_there_and_back_again_says_what_is_lost(demo, client, tmp_path: Path) ->
     expected = load(demo.other)(Image.open(after))
     assert np.array_equal(Image.open(returned["value"] if isinstance(returned, dict) else returned), expected)
     lost = np.abs(np.asarray(expected, float) - np.asarray(image, float)).mean() / 255
-    assert f"translated back, the mean absolute difference is {lost:.1%} of the range" in words
+    assert f"translated back, the mean absolute difference is {lost:.1%} of the value range" in words
 
 
 def test_drawing_needs_weights_from_labels(demo, monkeypatch: pytest.MonkeyPatch) -> None:

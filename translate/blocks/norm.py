@@ -78,26 +78,30 @@ def first_values(x: Tensor, *, groups: int) -> Tensor:
     return first
 
 
-def row_sums(x: Tensor) -> Tensor:
-    """Sums and sums of squares of each row of each channel: [N, C, H, W] -> float32 or 64 [2, N, C, H].
+def row_moments(x: Tensor) -> Tensor:
+    """Mean and variance of each row of each channel: [N, C, H, W] -> float32 or 64 [2, N, C, H].
 
     A row's do not depend on the others: statistics of an image are the same to the last bit however it was parted.
     """
-    wide = torch.promote_types(x.dtype, torch.float32)
-    sums = x.sum(dim=3, dtype=wide)
+    mean = x.mean(dim=3, dtype=torch.promote_types(x.dtype, torch.float32))
+    apart = x - mean[..., None]
     if x.stride(1) == 1 and x.shape[1] > 1:  # channels last in memory, where a norm along rows is slow
-        squares = x.to(wide).square_() if x.dtype != wide else x.square()
-        return torch.stack([sums, squares.sum(dim=3)])
-    return torch.stack([sums, torch.linalg.vector_norm(x, dim=3, dtype=wide).square_()])
+        return torch.stack([mean, apart.square_().mean(dim=3)])
+    return torch.stack([mean, torch.linalg.vector_norm(apart, dim=3).square_() / x.shape[3]])
 
 
-def moments(sums: Tensor, *, width: int, groups: int) -> tuple[Tensor, Tensor]:
-    """Mean and variance of each channel's group, of the `row_sums` of all rows: [N, C, 1, 1], float64 on the CPU."""
-    _, count, channels, height = sums.shape
-    each = channels // groups
-    found = sums.cpu().double().sum(dim=3).view(2, count, groups, each).sum(dim=3) / (each * height * width)
-    mean, square = found.repeat_interleave(each, dim=2)[..., None, None]
-    return mean, (square - mean**2).clamp_(min=0)
+def moments(rows: Tensor, *, groups: int) -> tuple[Tensor, Tensor]:
+    """Mean and variance of each channel's group, of the `row_moments` of all rows.
+
+    [2, N, C, H] -> [N, C, 1, 1] each, float64 where there is such.
+    """
+    wide = torch.float32 if rows.device.type == "mps" else torch.float64
+    means, variances = rows.to(wide).unflatten(2, (groups, -1)).flatten(3)  # [N, G, C / G * H] each
+    mean = means.mean(dim=2)
+    variance = variances.mean(dim=2) + (means - mean[..., None]).square_().mean(dim=2)
+    each = rows.shape[2] // groups
+    mean, variance = (one.repeat_interleave(each, dim=1)[..., None, None] for one in (mean, variance))
+    return mean, variance
 
 
 def factors(
@@ -106,10 +110,10 @@ def factors(
     """What normalising multiplies by and then adds, with a weight and bias [C] or none; as `moments`, its input."""
     factor = (variance + epsilon).rsqrt_()
     if weight is not None:
-        factor = factor * weight.cpu().double()[:, None, None]
+        factor = factor * weight.to(factor.dtype)[:, None, None]
     added = -mean * factor
     if bias is not None:
-        added = added + bias.cpu().double()[:, None, None]
+        added = added + bias.to(added.dtype)[:, None, None]
     return factor, added
 
 
@@ -121,7 +125,7 @@ def by_moments(x: Tensor, mean: Tensor, variance: Tensor, weight: Tensor, bias: 
 
 def _normalised(x: Tensor, norm: nn.InstanceNorm2d | nn.GroupNorm, *, groups: int) -> Tensor:
     """Normalise [N, C, H, W] by its own statistics; nothing is learned from it."""
-    mean, variance = moments(row_sums(x), width=x.shape[3], groups=groups)
+    mean, variance = moments(row_moments(x), groups=groups)
     return scaled(x, *factors(mean, variance, epsilon=norm.eps, weight=norm.weight, bias=norm.bias))
 
 

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from translate.blocks.norm import by_moments, factors, first_values, moments, row_sums, scaled
+from translate.blocks.norm import by_moments, factors, first_values, moments, row_moments, scaled
 
 Norm = nn.InstanceNorm2d | nn.GroupNorm
 """Norms whose statistics are those of the image."""
@@ -80,13 +80,13 @@ class Rows(ABC):
             return plain if isinstance(norm, nn.Identity) else plain.then(norm)
         groups = norm.num_groups if isinstance(norm, nn.GroupNorm) else norm.num_features
         first: list[Tensor] = []
-        sums: list[Tensor] = []
+        found: list[Tensor] = []
 
         def see(part: Tensor) -> None:
             if not first:
                 first.append(first_values(part, groups=groups).clone())
             layout = torch.channels_last if as_batch else torch.contiguous_format
-            sums.append(row_sums((part - first[0]).contiguous(memory_format=layout)))
+            found.append(row_moments((part - first[0]).contiguous(memory_format=layout)))
 
         rows: Rows = self
         if stored:
@@ -96,9 +96,8 @@ class Rows(ABC):
                 see(self.read(low, high))
         if weight is None and norm.weight is not None:
             weight, bias = norm.weight, norm.bias
-        width = rows.read(0, 1).shape[3]
         return _Normalised(
-            rows, sums, first[0], norm, width=width, groups=groups, weight=weight, bias=bias, as_batch=as_batch
+            rows, torch.cat(found, dim=3), first[0], norm, groups=groups, weight=weight, bias=bias, as_batch=as_batch
         )
 
     def dropped(self, dropout: nn.Dropout) -> Rows:
@@ -199,11 +198,10 @@ class _Normalised(Rows):
     def __init__(
         self,
         parent: Rows,
-        sums: list[Tensor],
+        rows: Tensor,
         first: Tensor,
         norm: Norm,
         *,
-        width: int,
         groups: int,
         weight: Tensor | None,
         bias: Tensor | None,
@@ -211,7 +209,7 @@ class _Normalised(Rows):
     ) -> None:
         super().__init__(height=parent.height, full=parent.full, strip=parent.strip)
         self.parent, self.first, self.as_batch = parent, first, as_batch
-        self.mean, self.variance = moments(torch.cat(sums, dim=3), width=width, groups=groups)
+        self.mean, self.variance = moments(rows, groups=groups)
         self.norm, self.weight, self.bias = norm, weight, bias
         self.factor, self.added = factors(self.mean, self.variance, epsilon=norm.eps, weight=weight, bias=bias)
 

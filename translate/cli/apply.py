@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from annotated_types import Ge, Le, Lt
 from rich.console import Console
@@ -14,12 +15,21 @@ from translate.config.base import Config, ConfigError, validate
 from translate.config.style_transfer import MOST_STRENGTH
 from translate.config.training import Precision
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from translate.inference.translator import Translator
+
+Say = Callable[[str], None]
 EXIT_PARTLY = 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Apply(Config):
-    """Translate images: files, folders or glob patterns. Each output has the size of its input, times --scale."""
+    """Translate images: files, folders or glob patterns. Each output has the size of its input, times --scale.
+
+    Several processes share a folder when started by torchrun: each output is made once.
+    """
 
     weights: Positional[str]
     """Weights: a name (such as facades), a weights folder, a run folder or a .safetensors file."""
@@ -65,6 +75,11 @@ class Apply(Config):
     """Read the files as class ids (grey values or palette indices), for weights trained with --labels."""
     pages: bool = False
     """Translate every page of a TIFF and every frame of an animation, each to its own file; else only the first."""
+    resume: bool = False
+    """Skip outputs that this command has already made: of the same input, by the same weights and options."""
+    overwrite: bool = False
+    """Replace files that exist in the output folder; default: stop before anything is done. A single output file that
+    --out names is always replaced."""
     tile: Literal["auto", "off"] | Annotated[int, Ge(4)] = "auto"
     """Translation in parts, which takes less memory and gives the same result: auto (images above 1 megapixel,
     8 on a GPU), off, or the side of a tile (the height of a strip) in pixels."""
@@ -72,18 +87,22 @@ class Apply(Config):
     """Factor, 1-8, by which images are enlarged first, for weights trained with --derive low-res."""
 
 
+NOT_OF_THE_JOB = ("inputs", "out", "recursive", "resume", "overwrite", "batch_size", "tile", "variants", "device")
+"""Options that do not change what an output is."""
+
+
 def apply(command: Apply) -> int:
     """Run ``translate apply``; the exit code."""
     validate(command)
+    _check_combinations(command)
     from translate.checkpoint.atomic import make_folder
     from translate.data.image_inputs import further_pages
-    from translate.data.images import WRITABLE_SUFFIXES, read_image
+    from translate.data.images import WRITABLE_SUFFIXES
     from translate.data.inputs import list_inputs
     from translate.inference.files import names_a_file, outputs_for, refuse_overwriting, translate_files
-    from translate.inference.library import load_translator
+    from translate.inference.library import load_translator, weights_at
     from translate.inference.measured import KEEP_VALUES, as_sources, found_values, requested
-    from translate.inference.styles import parse_mixture
-    from translate.inference.translator import InferenceError
+    from translate.inference.record import Record, digest_of, share, still_to_do
 
     errors = Console(emoji=False, stderr=True, highlight=False)
 
@@ -91,25 +110,13 @@ def apply(command: Apply) -> int:
         errors.print(line, markup=False, soft_wrap=True)
 
     one_file = names_a_file(command.out, WRITABLE_SUFFIXES)
+    if one_file and command.variants > 1:
+        raise ConfigError(f"--out {command.out} is one file, and --variants makes {command.variants}: name a folder")
     found = list_inputs(command.inputs, recursive=command.recursive, out=command.out)
     for line in found.passed_over:
         say(line)
-    if command.style is not None and command.style_image is not None:
-        raise ConfigError("--style and --style-image both set the style: give only one of them")
-    if command.reference is not None and command.style_image is not None:
-        raise ConfigError("--reference and --style-image both set the style: give only one of them")
-    if command.reference is not None and command.variants > 1:
-        raise ConfigError("--reference fixes the style, and --variants varies it: give only one of them")
-    if one_file and command.variants > 1:
-        raise ConfigError(f"--out {command.out} is one file, and --variants makes {command.variants}: name a folder")
     translator = load_translator(command.weights, device=command.device, precision=command.precision)
-    several = (translator.style and not translator.styles) or translator.config.noise == "always"
-    if command.variants > 1 and not several:
-        raise ConfigError(
-            f"'{translator.config.name}' makes one output per image, whatever the seed: --variants is for weights that "
-            "were trained with --style-dim or --noise always"
-        )
-    translator.in_parts(1, 1, tile=command.tile)  # refuses one that does not fit
+    _check_weights(command, translator)
     if command.values is not None or command.bands or command.labels:
         translator.read_as(
             requested(translator.config, values=command.values, bands=command.bands, labels=command.labels)
@@ -129,36 +136,30 @@ def apply(command: Apply) -> int:
     seeds = range(command.seed, command.seed + command.variants)
     marks = [f"-{seed}" for seed in seeds] if command.variants > 1 else [""]
     outputs_of = [outputs_for(named, command.out, suffix=suffix, single=WRITABLE_SUFFIXES, mark=mark) for mark in marks]
-    if command.reference is not None:
-        refuse_overwriting([command.reference], outputs_of[0])
     if in_units and outputs_of[0][0].suffix.lower() not in KEEP_VALUES:
         kept = f"{' and '.join(KEEP_VALUES)} files keep their units"
         say(f"measured values are mapped to the range black to white; {kept}")
-    if command.style_image is not None:
-        if not translator.any_style:
-            ways = f"choose --style from {', '.join(translator.styles)}" if translator.styles else "omit --style-image"
-            raise ConfigError(f"'{translator.config.name}' cannot paint in the style of an image: {ways}")
-        refuse_overwriting([command.style_image], outputs_of[0])
-    code = None if command.reference is None else translator.reference_code(read_image(command.reference))
-    if translator.any_style:
-        if command.style_image is None:
-            raise ConfigError(f"'{translator.config.name}' needs a style image: --style-image PAINTING.jpg")
-        try:
-            code = translator.style_code(read_image(command.style_image), strength=command.strength)
-        except InferenceError as error:
-            raise ConfigError(f"{command.style_image}: {error}") from None
-    elif command.style is not None or command.strength != 1.0:
-        mixture = parse_mixture(command.style) if command.style is not None else None
-        code = translator.style_code(mixture, strength=command.strength)
-    elif len(translator.styles) > 1:
-        say(f"style {translator.styles[0]}; choose another with --style, from {', '.join(translator.styles)}")
+    if examples := [path for path in (command.reference, command.style_image) if path is not None]:
+        refuse_overwriting(examples, outputs_of[0])
+    code = _code(command, translator, say)
+    rank, world = share()
+    job = {name: value for name, value in asdict(command).items() if name not in NOT_OF_THE_JOB}
+    job |= {"weights": digest_of(weights_at(command.weights)), "precision": translator.precision, "values": values}
+    job |= {path.name: digest_of(path) for path in examples}
+    plans = []
+    for seed, outputs in zip(seeds, outputs_of, strict=True):
+        own = {name: str(value) for name, value in (job | {"seed": seed}).items()}
+        record = None if one_file else Record(command.out, own, rank=rank)
+        jobs = list(zip(sources, outputs, strict=True))[rank::world]
+        left = still_to_do(jobs, record, resume=command.resume, overwrite=command.overwrite)
+        plans.append((seed, record, left, len(jobs) - len(left)))
     make_folder(command.out.parent if one_file else command.out)
 
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("translating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as progress:
-        task = progress.add_task("", total=command.variants * len(sources))
+        task = progress.add_task("", total=sum(len(left) for _, _, left, _ in plans))
 
         def on_done(source: Path, reason: str | None) -> None:
             progress.advance(task)
@@ -167,27 +168,80 @@ def apply(command: Apply) -> int:
 
         failed: set[Path] = set()
         done, further = 0, {}
-        for number, outputs in enumerate(outputs_of):
-            jobs = [job for job in zip(sources, outputs, strict=True) if job[0].path not in failed]
+        for seed, record, left, _ in plans:
+            jobs = [one for one in left if one[0].path not in failed]
             summary = translate_files(
                 translator,
                 [source for source, _ in jobs],
                 [output for _, output in jobs],
                 batch_size=command.batch_size,
                 quality=command.quality,
-                seed=command.seed + number,
+                seed=seed,
                 code=code,
                 keep_colours=command.keep_colours,
                 scale=command.scale,
                 values=values,
                 tile=command.tile,
+                record=record,
                 on_done=on_done,
             )
             failed |= set(summary.failed)
             done, further = len(summary.written), summary.further
     for line in further_pages({path.name: count for path, count in further.items()}):
         say(f"{line}: --pages reads them as well")
+    skipped = plans[-1][3]
+    total = len(sources[rank::world])
     where = outputs_of[0][0] if len(sources) == command.variants == 1 else command.out
+    start = f"process {rank + 1} of {world}: " if world > 1 else ""
     times = f", {command.variants} variants each," if command.variants > 1 else ""
-    print(f"{done} of {len(sources)} translated{times}" + (f" to {where}" if done else ""))
+    before = f", {skipped} done before" if skipped else ""
+    print(f"{start}{done} of {total} translated{times}" + (f" to {where}" if done else "") + before)
     return EXIT_PARTLY if failed else 0
+
+
+def _check_combinations(command: Apply) -> None:
+    """Raise ConfigError for options that exclude each other."""
+    if command.style is not None and command.style_image is not None:
+        raise ConfigError("--style and --style-image both set the style: give only one of them")
+    if command.reference is not None and command.style_image is not None:
+        raise ConfigError("--reference and --style-image both set the style: give only one of them")
+    if command.reference is not None and command.variants > 1:
+        raise ConfigError("--reference fixes the style, and --variants varies it: give only one of them")
+
+
+def _check_weights(command: Apply, translator: Translator) -> None:
+    """Raise ConfigError for options that are not for these weights."""
+    name = translator.config.name
+    several = (translator.style and not translator.styles) or translator.config.noise == "always"
+    if command.variants > 1 and not several:
+        raise ConfigError(
+            f"'{name}' makes one output per image, whatever the seed: --variants is for weights that "
+            "were trained with --style-dim or --noise always"
+        )
+    if command.style_image is not None and not translator.any_style:
+        ways = f"choose --style from {', '.join(translator.styles)}" if translator.styles else "omit --style-image"
+        raise ConfigError(f"'{name}' cannot paint in the style of an image: {ways}")
+    if command.style_image is None and translator.any_style and command.reference is None:
+        raise ConfigError(f"'{name}' needs a style image: --style-image PAINTING.jpg")
+    translator.in_parts(1, 1, tile=command.tile)  # refuses one that does not fit
+
+
+def _code(command: Apply, translator: Translator, say: Say) -> Tensor | None:
+    """The style code that the options ask for; None for a random one, or none at all."""
+    from translate.data.images import read_image
+    from translate.inference.styles import parse_mixture
+    from translate.inference.translator import InferenceError
+
+    if command.reference is not None:
+        return translator.reference_code(read_image(command.reference))
+    if command.style_image is not None:
+        try:
+            return translator.style_code(read_image(command.style_image), strength=command.strength)
+        except InferenceError as error:
+            raise ConfigError(f"{command.style_image}: {error}") from None
+    if command.style is not None or command.strength != 1.0:
+        mixture = parse_mixture(command.style) if command.style is not None else None
+        return translator.style_code(mixture, strength=command.strength)
+    if len(translator.styles) > 1:
+        say(f"style {translator.styles[0]}; choose another with --style, from {', '.join(translator.styles)}")
+    return None

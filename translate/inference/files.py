@@ -19,6 +19,7 @@ from translate.checkpoint.atomic import WriteError, make_folder
 from translate.data.images import IMAGE_SUFFIXES, MAX_PIXELS, ImageError, Picture, write_image
 from translate.data.layouts_common import ImageSource
 from translate.data.store import resized
+from translate.inference.record import Record
 from translate.inference.translator import InferenceError, Tile
 
 MAX_BATCH_PIXELS = 2**20  # sixteen images of 256 px; larger ones go alone
@@ -206,6 +207,7 @@ def translate_files(
     scale: int = 1,
     values: tuple[float, float] | None = None,
     tile: Tile = "auto",
+    record: Record | None = None,
     on_done: Callable[[Path, str | None], None] | None = None,
 ) -> Summary:
     """Translate files to files; every output has its input's size, times `scale`.
@@ -226,6 +228,7 @@ def translate_files(
         values: Black and white of inputs of measured values, for weights that do not know; each one's own range unless
             given.
         tile: Whether large images are made in parts, as of a `Translator`.
+        record: Where to note what was written.
         on_done: Called in this thread with each input, and None or the reason it failed.
 
     Returns:
@@ -239,7 +242,7 @@ def translate_files(
     summary = Summary()
     by_page = len({source.path for source in sources}) < len(sources)
     workers = min(8, os.cpu_count() or 1)
-    behind: deque[tuple[Path, Path, Future[None]]] = deque()
+    behind: deque[tuple[ImageSource, Path, Future[None]]] = deque()
 
     def finish(keep: int) -> None:
         while len(behind) > keep:
@@ -248,10 +251,12 @@ def translate_files(
                 future.result()
                 summary.written.append(target)
                 reason = None
+                if record is not None:
+                    record.add(source, target)
             except ImageError as error:
-                reason = summary.failed[source] = str(error)
+                reason = summary.failed[source.path] = str(error)
             if on_done is not None:
-                on_done(source, reason)
+                on_done(source.path, reason)
 
     def fail(source: Path, reason: str) -> None:
         summary.failed[source] = reason
@@ -269,12 +274,12 @@ def translate_files(
                     )
                 except InferenceError as error:
                     if len(part) == 1:
-                        fail(part[0][0], f"{part[0][0]}: {error}")
+                        fail(part[0][0].path, f"{part[0][0].path}: {error}")
                     continue  # of several one may be at fault: each by itself
-                for (path, target, picture), result in zip(part, results, strict=True):
+                for (source, target, picture), result in zip(part, results, strict=True):
                     if picture.pages > 1 and not by_page:
-                        summary.further[path] = picture.pages - 1
-                    behind.append((path, target, writers.submit(_write, target, result, quality=quality)))
+                        summary.further[source.path] = picture.pages - 1
+                    behind.append((source, target, writers.submit(_write, target, result, quality=quality)))
                 if part is group:
                     break
             finish(keep=workers)
@@ -297,20 +302,20 @@ def _decoded(
     *,
     ahead: int,
     fail: Callable[[Path, str], None],
-) -> Iterator[tuple[Path, Path, Picture]]:
+) -> Iterator[tuple[ImageSource, Path, Picture]]:
     """The pictures in their order, read ahead by threads; unreadable ones are reported and left out."""
-    waiting: deque[tuple[Path, Path, Future[Picture]]] = deque()
+    waiting: deque[tuple[ImageSource, Path, Future[Picture]]] = deque()
     upcoming = iter(jobs)
     while True:
         while len(waiting) < ahead and (job := next(upcoming, None)) is not None:
-            waiting.append((job[0].path, job[1], readers.submit(read, job[0])))
+            waiting.append((job[0], job[1], readers.submit(read, job[0])))
         if not waiting:
             return
         source, target, future = waiting.popleft()
         try:
             yield source, target, future.result()
         except ImageError as error:
-            fail(source, str(error))
+            fail(source.path, str(error))
 
 
 def _read(source: ImageSource, *, scale: int, values: tuple[float, float] | None) -> Picture:
@@ -328,10 +333,10 @@ def _read(source: ImageSource, *, scale: int, values: tuple[float, float] | None
 
 
 def _groups(
-    pictures: Iterator[tuple[Path, Path, Picture]], batch_size: int
-) -> Iterator[list[tuple[Path, Path, Picture]]]:
+    pictures: Iterator[tuple[ImageSource, Path, Picture]], batch_size: int
+) -> Iterator[list[tuple[ImageSource, Path, Picture]]]:
     """Neighbours of equal size, at most `batch_size` and a bounded number of pixels."""
-    group: list[tuple[Path, Path, Picture]] = []
+    group: list[tuple[ImageSource, Path, Picture]] = []
     for item in pictures:
         width, height = item[2].size
         full = len(group) >= batch_size or (len(group) + 1) * width * height > MAX_BATCH_PIXELS

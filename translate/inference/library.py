@@ -54,6 +54,11 @@ def find_weights(name: str | Path) -> Path:
     )
 
 
+def weights_at(name: str | Path) -> Path:
+    """The file that a name or path stands for. Raises WeightsError as `find_weights` does."""
+    return weights_file(find_weights(name))
+
+
 def _holds_weights(path: Path) -> bool:
     try:
         weights_file(path)
