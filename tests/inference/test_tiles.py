@@ -199,12 +199,15 @@ def test_a_tile_changes_nothing_that_is_returned(bits: int, channels: int) -> No
 
 def test_large_images_are_made_in_parts_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
     model = translator(RESNET)
-    assert model.in_parts(1025, 1024)
-    assert not model.in_parts(1025, 1024, tile="off")
-    assert not model.in_parts(1024, 1024)
+    assert model.in_parts(513, 512)
+    assert not model.in_parts(513, 512, tile="off")
+    assert not model.in_parts(512, 512)
+    without = translator(replace(RESNET, norm="batch"))
+    assert without.in_parts(1025, 1024)
+    assert not without.in_parts(1024, 1024)
     small = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 80, 4), np.uint8))
     whole = np.array(model(small)).astype(int)
-    monkeypatch.setattr("translate.inference.translator.WHOLE_PIXELS", {"cpu": 1000})
+    monkeypatch.setattr("translate.inference.translator.STRIPS_FROM", 1000)
     monkeypatch.setattr("translate.inference.translator.run_network", None)
     assert np.abs(np.array(model(small)).astype(int) - whole).max() <= 1
 

@@ -81,8 +81,8 @@ class Apply(Config):
     """Replace files that exist in the output folder; default: stop before anything is done. A single output file that
     --out names is always replaced."""
     tile: Literal["auto", "off"] | Annotated[int, Ge(4)] = "auto"
-    """Translation in parts, which takes less memory and gives the same result: auto (images above 1 megapixel,
-    8 on a GPU), off, or the side of a tile (the height of a strip) in pixels."""
+    """Translation in parts, which takes less memory and gives the same result: auto (large images), off, or
+    the side of a tile (the height of a strip) in pixels."""
     scale: Annotated[int, Ge(1), Le(8)] = 1
     """Factor, 1-8, by which images are enlarged first, for weights trained with --derive low-res."""
 

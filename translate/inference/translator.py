@@ -99,9 +99,8 @@ class Options(TypedDict, total=False):
 
 Tile = Literal["auto", "off"] | int
 """Whether large images are made in parts, or the side of a tile or the rows of a strip in pixels."""
-WHOLE_PIXELS = {"cpu": 2**20}
-"""Larger images are made in parts: on a CPU they are soon faster."""
-WHOLE_PIXELS_ELSEWHERE = 2**23
+STRIPS_FROM, TILES_FROM, ELSEWHERE_FROM = 2**18, 2**20, 2**23
+"""Larger images are made in parts: on a CPU strips are faster from the first on; tiles, which overlap, save memory."""
 
 
 class Translator:
@@ -216,7 +215,7 @@ class Translator:
             strength: Of that style: 1 as learned, 0 for hardly any.
             keep_colours: Take the colours of the image, and only the luma of what is made.
             tile: The side of a tile, or the rows of a strip, in pixels, for an image in parts; ``auto`` takes parts of
-                images above 1 megapixel (8 on a GPU), ``off`` none. The result is the same.
+                large images, where that is faster or saves much memory, ``off`` none. The result is the same.
 
         Raises:
             InferenceError: another kind, shape or range, an image too large for memory, or a code that does not fit.
@@ -433,7 +432,8 @@ class Translator:
         if isinstance(tile, str):
             if tile not in ("auto", "off"):
                 raise InferenceError(f"tile {tile!r} is unknown: give auto, off, or a number of pixels")
-            limit = WHOLE_PIXELS.get(self.device.type, WHOLE_PIXELS_ELSEWHERE)
+            least = STRIPS_FROM if self._network.reach is None else TILES_FROM
+            limit = least if self.device.type == "cpu" else ELSEWHERE_FROM
             return tile == "auto" and width * height > limit and not whole_only
         if whole_only:
             raise InferenceError(
