@@ -5,6 +5,7 @@ import re
 import shlex
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import tifffile
@@ -84,6 +85,12 @@ def folder(tmp_path_factory):
         (folder / name).mkdir()
         for number in range(count):
             Image.fromarray(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(folder / name / f"{number}.png")
+    with av.open(str(folder / "my-clip.mp4"), "w") as clip:
+        stream = clip.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for _ in range(5):
+            clip.mux(stream.encode(av.VideoFrame.from_image(drawing)))
+        clip.mux(stream.encode())
     resnet = peer_networks().resnet(width=4, num_blocks=1)
     torch.save(resnet.state_dict(), folder / "latest_net_G.pth")
     return folder

@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from annotated_types import Ge, Le, Lt
+from annotated_types import Ge, Gt, Le, Lt
 from rich.console import Console
 from tyro.conf import Positional, arg
 
+from translate.cli.apply_video import apply_videos, films_of
 from translate.config.base import Config, ConfigError, validate
 from translate.config.style_transfer import MOST_STRENGTH
 from translate.config.training import Precision
@@ -26,7 +27,8 @@ EXIT_PARTLY = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Apply(Config):
-    """Translate images: files, folders or glob patterns. Each output has the size of its input, times --scale.
+    """Translate images (files, folders or glob patterns), or videos. Each output has the size of its input, times
+    --scale.
 
     Several processes share a folder when started by torchrun: each output is made once.
     """
@@ -34,16 +36,17 @@ class Apply(Config):
     weights: Positional[str]
     """Weights: a name (such as facades), a weights folder, a run folder or a .safetensors file."""
     inputs: Positional[tuple[str, ...]]
-    """Images, folders or glob patterns."""
+    """Images, folders or glob patterns; or video files."""
     out: Annotated[Path, arg(aliases=["-o"])]
-    """Output folder; or, for a single image, a file whose suffix sets the format."""
+    """Output folder; or, for a single image or video, a file whose suffix sets the format, or for the frames of a video
+    a pattern of their names, such as frames/%05d.png."""
     recursive: Annotated[bool, arg(aliases=["-r"])] = False
     """Search subfolders as well; outputs keep the same subfolders."""
     format: Literal["png", "jpg", "webp", "tif", "avif", "npy"] | None = None
     """Format of the files in the output folder; default: png, or tif for measured values or bands."""
     quality: Annotated[int, Ge(1), Le(100)] | None = None
-    """JPEG, WebP and AVIF quality, 1-100; default: 95 for JPEG, lossless for WebP, 100 for AVIF (exact to within a few
-    levels)."""
+    """JPEG, WebP, AVIF and video quality, 1-100; default: 95 for JPEG, lossless for WebP, 100 for AVIF (exact to within
+    a few levels), 67 for video (a constant rate factor of 17)."""
     batch_size: Annotated[int, Ge(1)] = 8
     """Maximum number of images per forward pass; consecutive images of equal size are batched."""
     device: str = "auto"
@@ -75,6 +78,12 @@ class Apply(Config):
     """Read the files as class ids (grey values or palette indices), for weights trained with --labels."""
     pages: bool = False
     """Translate every page of a TIFF and every frame of an animation, each to its own file; else only the first."""
+    start: Annotated[float, Ge(0.0)] | None = None
+    """Time in a video from which on it is translated, in seconds; default: its beginning."""
+    end: Annotated[float, Gt(0.0)] | None = None
+    """Time in a video until which it is translated, in seconds; default: its end."""
+    every: Annotated[int, Ge(1)] | None = None
+    """Take one of so many frames of a video; default: all of them."""
     resume: bool = False
     """Skip outputs that this command has already made: of the same input, by the same weights and options."""
     overwrite: bool = False
@@ -95,6 +104,8 @@ def apply(command: Apply) -> int:
     """Run ``translate apply``; the exit code."""
     validate(command)
     _check_combinations(command)
+    if films := films_of(command):
+        return apply_videos(command, films)
     from translate.checkpoint.atomic import make_folder
     from translate.data.image_inputs import further_pages
     from translate.data.images import WRITABLE_SUFFIXES
@@ -116,7 +127,7 @@ def apply(command: Apply) -> int:
     for line in found.passed_over:
         say(line)
     translator = load_translator(command.weights, device=command.device, precision=command.precision)
-    _check_weights(command, translator)
+    check_weights(command, translator)
     if command.values is not None or command.bands or command.labels:
         translator.read_as(
             requested(translator.config, values=command.values, bands=command.bands, labels=command.labels)
@@ -141,7 +152,7 @@ def apply(command: Apply) -> int:
         say(f"measured values are mapped to the range black to white; {kept}")
     if examples := [path for path in (command.reference, command.style_image) if path is not None]:
         refuse_overwriting(examples, outputs_of[0])
-    code = _code(command, translator, say)
+    code = code_of(command, translator, say)
     rank, world = share()
     job = {name: value for name, value in asdict(command).items() if name not in NOT_OF_THE_JOB}
     job |= {"weights": digest_of(weights_at(command.weights)), "precision": translator.precision, "values": values}
@@ -209,7 +220,7 @@ def _check_combinations(command: Apply) -> None:
         raise ConfigError("--reference fixes the style, and --variants varies it: give only one of them")
 
 
-def _check_weights(command: Apply, translator: Translator) -> None:
+def check_weights(command: Apply, translator: Translator) -> None:
     """Raise ConfigError for options that are not for these weights."""
     name = translator.config.name
     several = (translator.style and not translator.styles) or translator.config.noise == "always"
@@ -226,7 +237,7 @@ def _check_weights(command: Apply, translator: Translator) -> None:
     translator.in_parts(1, 1, tile=command.tile)  # refuses one that does not fit
 
 
-def _code(command: Apply, translator: Translator, say: Say) -> Tensor | None:
+def code_of(command: Apply, translator: Translator, say: Say) -> Tensor | None:
     """The style code that the options ask for; None for a random one, or none at all."""
     from translate.data.images import read_image
     from translate.inference.styles import parse_mixture

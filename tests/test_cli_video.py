@@ -1,0 +1,138 @@
+"""``translate apply`` of films: what is made, what is refused, what is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from translate.cli.main import main
+from translate.data.images import read_image
+from translate.data.video import VideoReader
+from translate.inference import load
+
+av = pytest.importorskip("av")
+
+
+@pytest.fixture
+def film(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Eight frames of 48x32 at 25 a second, with sound."""
+    monkeypatch.chdir(tmp_path)
+    with av.open("film.mkv", "w") as out:
+        stream = out.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv444p"
+        voice = out.add_stream("aac", rate=48000)
+        for number in range(8):
+            pixels = np.full((32, 48, 3), 20 * number, np.uint8)
+            pixels[:16, :, 0] = 250
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        out.mux(stream.encode())
+        for start in range(0, 48000 * 8 // 25, 1024):
+            samples = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+            samples.sample_rate, samples.pts = 48000, start
+            out.mux(voice.encode(samples))
+        out.mux(voice.encode())
+    return "film.mkv"
+
+
+def said(capsys: Any) -> str:
+    found = capsys.readouterr()
+    return " ".join((found.out + found.err).split())
+
+
+def test_a_film_is_translated_frame_by_frame(film, tiny_weights, capsys):
+    assert main(["apply", str(tiny_weights), film, "-o", "out.mp4"]) == 0
+    assert "8 frames translated to out.mp4" in said(capsys)
+    model = load(tiny_weights, device="cpu")
+    with VideoReader(Path(film)) as before, VideoReader(Path("out.mp4")) as after:
+        frames, made = list(before), list(after)
+    assert len(made) == 8
+    for frame, output in zip(frames, made, strict=True):
+        assert np.abs(model(frame.pixels).astype(int) - output.pixels).mean() < 6  # at half the resolution of colour
+    with av.open("out.mp4") as opened:
+        assert [stream.type for stream in opened.streams] == ["video", "audio"]
+
+
+def test_frames_are_written_by_a_pattern(film, tiny_weights, capsys):
+    assert main(["apply", str(tiny_weights), film, "-o", "frames/%03d.png", "--every", "3"]) == 0
+    assert sorted(path.name for path in Path("frames").iterdir()) == ["001.png", "002.png", "003.png"]
+    model = load(tiny_weights, device="cpu")
+    with VideoReader(Path(film)) as before:
+        fourth = list(before)[3]
+    assert np.array_equal(read_image("frames/002.png").pixels, model(fourth.pixels))
+    assert main(["apply", str(tiny_weights), film, "-o", "frames/%03d.png"]) == 2
+    assert "frames holds .png files already: --overwrite, or another --out" in said(capsys)
+    for wrong in ("frames/%s%d.png", "frames/%d.mp4", "frames/100%.png"):
+        assert main(["apply", str(tiny_weights), film, "-o", wrong, "--overwrite"]) == 2
+        assert "frames are named by a pattern such as %05d.png" in said(capsys)
+
+
+def test_a_folder_holds_films_of_the_same_name(film, tiny_weights, capsys):
+    Path("other.avi").write_bytes(b"no film")
+    assert main(["apply", str(tiny_weights), film, "other.avi", "-o", "out"]) == 1
+    assert "failed: other.avi: " in said(capsys)
+    assert [path.name for path in Path("out").iterdir()] == ["film.mkv"]
+    assert main(["apply", str(tiny_weights), film, "-o", "out"]) == 2
+    assert "out/film.mkv exists: --overwrite replaces it, or choose another --out" in said(capsys)
+    assert main(["apply", str(tiny_weights), film, "-o", "out", "--overwrite"]) == 0
+
+
+def test_what_cannot_be_is_refused(film, tiny_weights, capsys):
+    Image.new("RGB", (32, 32)).save("photo.png")
+    weights = str(tiny_weights)
+    for arguments, message in (
+        ([film, "photo.png", "-o", "out"], "film.mkv is a video and photo.png is not: translate them by two commands"),
+        (["photo.png", "-o", "out.mp4"], "out.mp4: .mp4 cannot be written; use one of"),
+        ([film, "-o", "out.avi"], "out.avi: .avi cannot be written; use one of .mp4"),
+        ([film, "-o", film], "film.mkv is an input and would be overwritten"),
+        ([film, film, "-o", "out.mp4"], "out.mp4 is for one video, and there are 2 inputs: name a folder"),
+        ([film, "-o", "out.mp4", "--scale", "2"], "--scale is for images, not for a video: omit it"),
+        ([film, "-o", "out.mp4", "--start", "2", "--end", "1"], "--end 1 is not after --start 2: give a later one"),
+        (["photo.png", "-o", "out", "--every", "2"], "--every is for a video, and there is none among the inputs"),
+        ([film, "-o", "out.mp4", "--start", "60"], "film.mkv: no frame lies between --start and --end"),
+    ):
+        assert main(["apply", weights, *arguments]) == 2, arguments
+        assert message in said(capsys), arguments
+    assert not Path("out.mp4").exists()
+
+
+def test_a_broken_frame_is_repeated_and_named(film, tiny_weights, capsys, monkeypatch):
+    decode = VideoReader._decoded
+
+    def broken(self):
+        for number, (frame, problem) in enumerate(decode(self)):
+            yield (None, "invalid data") if number == 5 else (frame, problem)
+
+    monkeypatch.setattr(VideoReader, "_decoded", broken)
+    assert main(["apply", str(tiny_weights), film, "-o", "%d.png"]) == 0
+    assert "film.mkv: a frame at 0:00.20 cannot be decoded (invalid data): the frame before it is repeated" in said(
+        capsys
+    )
+    assert Path("6.png").read_bytes() == Path("5.png").read_bytes() != Path("7.png").read_bytes()
+
+
+def test_ctrl_c_leaves_a_film_that_plays(film, tiny_weights, capsys, monkeypatch):
+    from translate.inference.translator import Translator
+
+    apply, calls = Translator.apply, []
+
+    def interrupted(self, *given, **options):
+        calls.append(1)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        return apply(self, *given, **options)
+
+    monkeypatch.setattr(Translator, "apply", interrupted)
+    main(["apply", str(tiny_weights), film, "-o", "out.mp4"])
+    assert "stopped: out.mp4 holds the 4 frames until then" in said(capsys)
+    with VideoReader(Path("out.mp4")) as reader:
+        assert len(list(reader)) == 4
+
+
+def test_without_pyav_the_install_command_is_named(film, tiny_weights, capsys, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "av", None)
+    assert main(["apply", str(tiny_weights), film, "-o", "out.mp4"]) == 2
+    assert "video needs PyAV: pip install 'image-translate[video]'" in said(capsys)

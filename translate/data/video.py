@@ -1,0 +1,397 @@
+"""Video files in, upright RGB frames out, and back again, with their times and their sound.
+
+Frames keep their times exactly, at any rate and at varying ones; sound is copied as it is; rotation is applied: frames
+are upright. The colour matrix and range of the input are those of the output. Conversions round accurately: without
+that, white comes back as (253, 255, 253). H.264 and VP9 are written with half the resolution of colour, as players
+expect; H.264 of an odd width or height has no such form and is written with all of it.
+
+Needs PyAV, which brings FFmpeg's libraries. Legend: H height, W width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from translate.checkpoint.atomic import written_beside
+from translate.config.errors import TranslateError
+
+INSTALL = "pip install 'image-translate[video]'"
+VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp"})
+"""File name endings (lower case) of films that are read."""
+WRITABLE_VIDEO = {".mp4": "libx264", ".mov": "libx264", ".m4v": "libx264", ".mkv": "libx264", ".webm": "libvpx-vp9"}
+"""Those that are written, and the encoder of each."""
+_FORMATS = {".mp4": "mp4", ".mov": "mov", ".m4v": "mp4", ".mkv": "matroska", ".webm": "webm"}
+_MATRICES = {1: "bt709", 4: "fcc", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020"}
+_UNSPECIFIED = 2
+_HIGH_DEFINITION = 720  # rows, from which on BT.709 is meant where nothing is said
+_FULL = 2  # colour range
+_FLAGS = "flags=accurate_rnd+full_chroma_int+full_chroma_inp+bicubic"
+
+
+class VideoError(TranslateError, ValueError):
+    """A film cannot be read or written: one line that names the file and the reason."""
+
+
+def _av() -> Any:
+    try:
+        import av
+    except ModuleNotFoundError:
+        raise VideoError(f"video needs PyAV: {INSTALL}") from None
+    av.logging.set_level(av.logging.PANIC)  # what goes wrong is raised as well
+    return av
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """One of a film."""
+
+    pixels: np.ndarray
+    """[H, W, 3] uint8, upright sRGB."""
+    time: int
+    """When it is shown, in units of the film's `VideoReader.unit`."""
+    duration: int
+    """For how long, in these units; 0 where that is unknown."""
+    problem: str | None = None
+    """Why it could not be decoded; the pixels are those of the frame before."""
+
+
+class VideoReader:
+    """The first video stream of a file. A context manager.
+
+    Args:
+        path: The file.
+        start: Seconds from its beginning, before which frames are left out.
+        end: Seconds from its beginning, from which on they are left out; None for its end.
+        every: Take one of so many frames.
+
+    Attributes:
+        width: Of the upright frames.
+        height: Likewise.
+        unit: Of times, in seconds.
+        rate: Frames a second, on average; None where that is unknown.
+        expected: About how many frames there will be; None where that is unknown.
+
+    Raises:
+        VideoError: PyAV is missing, or the file has no frames that can be decoded.
+    """
+
+    def __init__(self, path: Path, *, start: float = 0.0, end: float | None = None, every: int = 1) -> None:
+        av = _av()
+        self.path, self.start, self.end, self.every = path, start, end, every
+        try:
+            self.container = av.open(str(path))
+        except (av.FFmpegError, OSError) as error:
+            raise VideoError(f"{path}: {_reason(error)}") from None
+        try:
+            if not self.container.streams.video:
+                raise VideoError(f"{path}: there is no video in it")
+            self.stream = self.container.streams.video[0]
+            self.stream.thread_type = "AUTO"
+            self.unit: Fraction = self.stream.time_base or Fraction(1, 90_000)
+            self.rate: Fraction | None = self.stream.average_rate or self.stream.guessed_rate
+            first = self._first()
+        except BaseException:
+            self.container.close()
+            raise
+        self._coded = first.width, first.height
+        self._turns = round(first.rotation / 90) % 4  # counter-clockwise
+        self.width, self.height = self._coded if self._turns % 2 == 0 else self._coded[::-1]
+        self.matrix = _MATRICES.get(first.colorspace) or ("bt709" if first.height >= _HIGH_DEFINITION else "bt601")
+        full = first.color_range == _FULL or first.format.name.startswith("yuvj")
+        self.range = "pc" if full else "tv"
+        self._graph: Any = None
+        self.broken: list[int] = []
+        """Numbers, from 0, of frames that could not be decoded."""
+
+    def __enter__(self) -> VideoReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.container.close()
+
+    @property
+    def expected(self) -> int | None:
+        """About how many frames there will be; None where that is unknown."""
+        seconds = self.seconds
+        if seconds is not None and self.rate:
+            seconds = (seconds if self.end is None else min(seconds, self.end)) - self.start
+            return max(1, round(seconds * float(self.rate) / self.every))
+        return self.stream.frames or None
+
+    @property
+    def seconds(self) -> float | None:
+        """Length of the film; None where that is unknown."""
+        if self.stream.duration:
+            return float(self.stream.duration * self.unit)
+        return self.container.duration / 1_000_000 if self.container.duration else None
+
+    @property
+    def origin(self) -> int:
+        """The time of the first frame of the file."""
+        return self.stream.start_time or 0
+
+    def _first(self) -> Any:
+        av = _av()
+        with suppress(av.FFmpegError, StopIteration):
+            for packet in self.container.demux(self.stream):
+                with suppress(av.FFmpegError):
+                    for frame in packet.decode():
+                        self._rewind()
+                        return frame
+        raise VideoError(f"{self.path}: it has no frames that can be decoded: it is empty, truncated or no video")
+
+    def _rewind(self) -> None:
+        av = _av()
+        try:
+            self.container.seek(0)
+        except av.FFmpegError:  # a stream that cannot be sought in
+            self.container.close()
+            self.container = av.open(str(self.path))
+            self.stream = self.container.streams.video[0]
+
+    def __iter__(self) -> Iterator[Frame]:
+        """The frames, in the order in which they are shown.
+
+        Raises:
+            VideoError: a frame has another size, or there is none between start and end.
+        """
+        low = self.origin + round(self.start / self.unit)
+        high = None if self.end is None else self.origin + round(Fraction(self.end) / self.unit)
+        step = round(1 / (self.rate * self.unit)) if self.rate else 1
+        last: Frame | None = None
+        number = taken = 0
+        for frame, problem in self._decoded():
+            if frame is None and last is None:
+                continue  # nothing to repeat
+            time = frame.pts if frame is not None and frame.pts is not None else None
+            if time is None:
+                time = self.origin if last is None else last.time + (last.duration or step)
+            if high is not None and time >= high:
+                break
+            duration = int(frame.duration or 0) if frame is not None else step
+            if time >= low and (frame is None or number % self.every == 0):
+                pixels = last.pixels if frame is None and last is not None else self._upright(frame, number)
+                if problem is not None:
+                    self.broken.append(number)
+                last = Frame(pixels=pixels, time=time, duration=duration * self.every, problem=problem)
+                yield last
+                taken += 1
+            if time >= low:
+                number += 1
+        if not taken:
+            raise VideoError(f"{self.path}: no frame lies between --start and --end")
+
+    def _decoded(self) -> Iterator[tuple[Any, str | None]]:
+        """Frames, or why there is none."""
+        av = _av()
+        packets = self.container.demux(self.stream)
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except av.FFmpegError:
+                return  # the end of a truncated file
+            try:
+                found = packet.decode()
+            except av.EOFError:
+                continue
+            except av.FFmpegError as error:
+                yield None, _reason(error)
+                continue
+            for frame in found:
+                yield frame, "it is corrupt" if frame.is_corrupt else None
+
+    def _upright(self, frame: Any, number: int) -> np.ndarray:
+        if (frame.width, frame.height) != self._coded:
+            raise VideoError(
+                f"{self.path}: frame {number} has {frame.width}x{frame.height} pixels and those before it "
+                f"{self._coded[0]}x{self._coded[1]}: cut the film there, for example by --end"
+            )
+        if self._graph is None:
+            source = f"{_FLAGS}:in_color_matrix={self.matrix}:in_range={self.range}"
+            rgb = frame.format.is_rgb or frame.format.name == "pal8"
+            self._graph = _scaler(*self._coded, frame.format.name, _FLAGS if rgb else source, "rgb24")
+        time, frame.time_base = frame.pts, self.unit
+        frame.pts = 0  # the graph passes it on
+        self._graph.push(frame)
+        pixels = self._graph.pull().to_ndarray()
+        frame.pts = time
+        return np.ascontiguousarray(np.rot90(pixels, self._turns)) if self._turns else pixels
+
+
+class VideoWriter:
+    """A film of the frames that are written to it, with the sound of another. A context manager.
+
+    It is written beside, and takes its name when the block ends; also when that is by Ctrl-C, with the frames so far.
+    On any other error nothing is left.
+
+    Args:
+        path: The file; its ending, of `WRITABLE_VIDEO`, decides the format.
+        like: The film that the frames were made of.
+        width: Of the frames.
+        height: Likewise.
+        quality: Constant rate factor, 0 to 51; lower is better and larger.
+
+    Attributes:
+        lost: What of the other film is not in this one, in words.
+    """
+
+    def __init__(self, path: Path, *, like: VideoReader, width: int, height: int, quality: int = 17) -> None:
+        self.path, self.like, self.size, self.quality = path, like, (width, height), quality
+        self.lost: list[str] = []
+        self._last: int | None = None
+
+    def __enter__(self) -> VideoWriter:
+        av = _av()
+        self._stack = ExitStack()
+        self._stack.enter_context(_said(self.path))
+        self._beside = self._stack.enter_context(written_beside(self.path))
+        form = _FORMATS[self.path.suffix.lower()]
+        quick = {"movflags": "faststart"} if form in ("mp4", "mov") else {}  # it plays before all of it has come
+        self._out = av.open(str(self._beside), "w", format=form, options=quick)
+        like, (width, height) = self.like, self.size
+        codec = WRITABLE_VIDEO[self.path.suffix.lower()]
+        odd = codec == "libx264" and (width % 2 or height % 2)
+        self._stream = self._out.add_stream(codec, rate=(like.rate or 25) / Fraction(like.every))
+        context = self._stream.codec_context
+        context.width, context.height, context.pix_fmt = width, height, "yuv444p" if odd else "yuv420p"
+        context.time_base = like.unit
+        context.thread_type = "AUTO"
+        context.options = {"crf": str(self.quality)} | ({"b": "0", "row-mt": "1"} if "vp9" in codec else {})
+        target = f"{_FLAGS}:out_color_matrix={like.matrix}:out_range={like.range}"
+        self._graph = _scaler(width, height, "rgb24", target, context.pix_fmt)
+        context.color_range = 2 if like.range == "pc" else 1
+        context.colorspace = next(number for number, name in _MATRICES.items() if name == like.matrix)
+        self._sound = self._copied_sound()
+        self._next_sound = next(self._sound, None)
+        self._durations: dict[int, int] = {}
+        return self
+
+    def _copied_sound(self) -> Iterator[Any]:
+        """Packets of the other film's sound, for streams that this file can hold."""
+        av = _av()
+        other = av.open(str(self.like.path))
+        self._stack.callback(other.close)
+        kept = {}
+        for stream in other.streams:
+            if stream.type == "audio":
+                if stream.codec_context.name in self._out.supported_codecs or stream.codec.canonical_name in (
+                    self._out.supported_codecs
+                ):
+                    kept[stream.index] = self._out.add_stream_from_template(stream)
+                else:
+                    self.lost.append(
+                        f"sound in {stream.codec_context.name}, which {self.path.suffix} cannot hold (.mkv can)"
+                    )
+            elif stream.type != "video":
+                self.lost.append(f"a stream of {stream.type}")
+        if not kept:
+            return iter(())
+
+        def packets() -> Iterator[Any]:
+            shift = Fraction(self.like.start) if self.like.start else Fraction(0)
+            for packet in other.demux([stream for stream in other.streams if stream.index in kept]):
+                if packet.pts is None:
+                    continue
+                time = packet.pts * packet.time_base
+                end = self.like.end
+                if (shift and time < shift) or (end is not None and time >= end):
+                    continue
+                moved = round(shift / packet.time_base)
+                packet.pts -= moved
+                packet.dts = None if packet.dts is None else packet.dts - moved
+                packet.stream = kept[packet.stream.index]
+                yield packet
+
+        return packets()
+
+    def write(self, frame: Frame, pixels: np.ndarray) -> None:
+        """Add a frame: `pixels` [H, W, 3] uint8, shown when `frame` was."""
+        av = _av()
+        shown = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+        shown.pts, shown.time_base = 0, self.like.unit
+        self._graph.push(shown)
+        converted = self._graph.pull()
+        time = frame.time - self.like.origin - round(Fraction(self.like.start) / self.like.unit)
+        if self._last is not None and time <= self._last:
+            time = self._last + 1  # two frames at one time; a file cannot hold them
+        self._last = time
+        converted.pts, converted.time_base = time, self.like.unit
+        self._durations[time] = frame.duration
+        self._mux(self._stream.encode(converted), until=time * self.like.unit)
+
+    def _mux(self, packets: Any, *, until: Fraction | None) -> None:
+        """Packets of the picture, and of the sound up to a time in seconds; None for all of it."""
+        for packet in packets:
+            packet.duration = self._durations.pop(packet.pts, 0) or packet.duration
+            self._out.mux(packet)
+        while self._next_sound is not None:
+            if until is not None and self._next_sound.pts * self._next_sound.time_base > until:
+                return
+            self._out.mux(self._next_sound)
+            self._next_sound = next(self._sound, None)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        whole = error is None or (isinstance(error, KeyboardInterrupt) and self._last is not None)
+        if whole:
+            try:
+                self._finish(cut=error is not None)
+            except BaseException as found:
+                self._out.close()
+                self._stack.__exit__(type(found), found, found.__traceback__)
+                raise
+            self._stack.__exit__(None, None, None)
+            return
+        with suppress(Exception):
+            self._out.close()
+        self._stack.__exit__(kind, error, trace)
+
+    def _finish(self, *, cut: bool) -> None:
+        """What the encoder still holds, and the sound."""
+        self._mux(self._stream.encode(), until=self._last * self.like.unit if cut and self._last is not None else None)
+        self._out.close()
+
+
+@contextmanager
+def _said(path: Path) -> Iterator[None]:
+    """Say in our words that a film could not be written."""
+    av = _av()
+    try:
+        yield
+    except av.FFmpegError as error:
+        raise VideoError(f"{path}: cannot be written: {_reason(error)}") from None
+
+
+def _scaler(width: int, height: int, source: str, options: str, target: str) -> Any:
+    """A filter graph from one pixel format to another."""
+    av = _av()
+    graph = av.filter.Graph()
+    nodes = [
+        graph.add_buffer(width=width, height=height, format=source, time_base=Fraction(1, 1000)),
+        graph.add("scale", options),
+        graph.add("format", target),
+        graph.add("buffersink"),
+    ]
+    for first, second in pairwise(nodes):
+        first.link_to(second)
+    graph.configure()
+    return graph
+
+
+def _reason(error: BaseException) -> str:
+    found = getattr(error, "strerror", None) or str(error)
+    return found[0].lower() + found[1:] if found else type(error).__name__
