@@ -44,6 +44,13 @@ def drawn_pair(number: int, *, width: int = 32, height: int = 32) -> tuple[np.nd
     return labels.astype(np.uint8), photo.astype(np.uint8)
 
 
+@pytest.fixture(autouse=True)
+def own_records(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `translate apply` notes of its outputs stays out of the user's own folder."""
+    folder = tmp_path_factory.mktemp("records")
+    monkeypatch.setattr("translate.inference.record.records", lambda: folder)
+
+
 @pytest.fixture
 def make_pairs(tmp_path: Path) -> Callable[..., Path]:
     """Write `count` A|B files into a folder: A the label map, B the photo."""

@@ -1,6 +1,7 @@
 """Files in, files out, of every command: nothing is lost, nothing overwritten, and what is passed over is said."""
 
 import csv
+import os
 import struct
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from learned import SIZE, save_learned
 from PIL import Image
 
 from translate.cli.main import main
+from translate.inference import record as records
 
 COMMANDS = ("apply", "derive", "compress", "reconstruct")
 SUFFIXES = {"compress": ".tvq"}
@@ -59,8 +61,7 @@ def stems(tmp_path, monkeypatch):
 
 
 def files(folder: Path) -> list[str]:
-    found = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".translate"))
-    return sorted(path.relative_to(folder).as_posix() for path in found)
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -245,7 +246,7 @@ def test_resume_makes_what_is_left(start, stems, capsys):
 def test_a_torn_record_costs_one_output(start, stems, capsys):
     command = [*start("apply"), "a", "-o", "out"]
     assert main(command) == 0
-    record = Path("out/.translate.jsonl")
+    (record,) = records.records().glob("*.jsonl")
     lines = record.read_text().strip().splitlines()
     assert len(lines) == 2
     record.write_text(f"{lines[0]}\n{lines[1][:20]}")
@@ -255,6 +256,17 @@ def test_a_torn_record_costs_one_output(start, stems, capsys):
     assert "1 of 2 translated to out, 1 done before" in capsys.readouterr().out
     assert main([*command, "--resume"]) == 0
     assert "0 of 2 translated, 2 done before" in capsys.readouterr().out
+
+
+def test_records_of_long_ago_are_forgotten(start, stems):
+    assert main([*start("apply"), "a", "-o", "out"]) == 0
+    (record,) = records.records().glob("*.jsonl")
+    records.forget_old()
+    assert record.exists()
+    long_ago = record.stat().st_mtime - (records.KEPT_DAYS + 1) * 86_400
+    os.utime(record, (long_ago, long_ago))
+    records.forget_old()
+    assert not record.exists()
 
 
 def test_processes_share_a_folder(start, stems, monkeypatch, capsys):

@@ -11,8 +11,8 @@ from PIL import Image
 
 from translate.cli.main import main
 from translate.data.images import read_image
-from translate.data.video import VideoReader
 from translate.inference import load
+from translate.inference.video import VideoReader
 
 av = pytest.importorskip("av")
 

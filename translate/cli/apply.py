@@ -113,7 +113,7 @@ def apply(command: Apply) -> int:
     from translate.inference.files import names_a_file, outputs_for, refuse_overwriting, translate_files
     from translate.inference.library import load_translator, weights_at
     from translate.inference.measured import KEEP_VALUES, as_sources, found_values, requested
-    from translate.inference.record import Record, digest_of, share, still_to_do
+    from translate.inference.record import Record, digest_of, forget_old, share, still_to_do
 
     errors = Console(emoji=False, stderr=True, highlight=False)
 
@@ -158,6 +158,7 @@ def apply(command: Apply) -> int:
     job |= {"weights": digest_of(weights_at(command.weights)), "precision": translator.precision, "values": values}
     job |= {path.name: digest_of(path) for path in examples}
     plans = []
+    forget_old()
     for seed, outputs in zip(seeds, outputs_of, strict=True):
         own = {name: str(value) for name, value in (job | {"seed": seed}).items()}
         record = None if one_file else Record(command.out, own, rank=rank)

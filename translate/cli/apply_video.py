@@ -15,7 +15,7 @@ from translate.config.base import ConfigError
 
 if TYPE_CHECKING:
     from translate.cli.apply import Apply
-    from translate.data.video import Frame, VideoReader
+    from translate.inference.video import Frame, VideoReader
 
 NOT_FOR_VIDEO = (
     ("variants", 1), ("values", None), ("bands", ()), ("labels", False), ("pages", False), ("scale", 1),
@@ -31,7 +31,7 @@ def films_of(command: Apply) -> list[Path]:
     Raises:
         ConfigError: films and images together, or options of films without one.
     """
-    from translate.data.video import VIDEO_SUFFIXES
+    from translate.inference.video import VIDEO_SUFFIXES
 
     films = [Path(one) for one in command.inputs if Path(one).suffix.lower() in VIDEO_SUFFIXES and Path(one).is_file()]
     if not films:
@@ -47,8 +47,8 @@ def films_of(command: Apply) -> list[Path]:
 def apply_videos(command: Apply, films: list[Path]) -> int:
     """Translate films to films, or to folders of frames; the exit code."""
     from translate.cli.apply import EXIT_PARTLY, check_weights, code_of
-    from translate.data.video import VideoError
     from translate.inference.library import load_translator
+    from translate.inference.video import VideoError
 
     errors = Console(emoji=False, stderr=True, highlight=False)
 
@@ -77,9 +77,9 @@ def apply_videos(command: Apply, films: list[Path]) -> int:
 
 def _targets(command: Apply, films: list[Path]) -> list[Path]:
     """Where each film goes: a film, or the pattern of the names of its frames."""
-    from translate.data.video import VIDEO_SUFFIXES, WRITABLE_VIDEO
     from translate.inference.files import refuse_overwriting
     from translate.inference.record import ExistingError
+    from translate.inference.video import VIDEO_SUFFIXES, WRITABLE_VIDEO
 
     out, suffix = command.out, command.out.suffix.lower()
     if "%" in out.name or suffix in WRITABLE_VIDEO:
@@ -124,7 +124,7 @@ def _translated(
 
     from translate.checkpoint.atomic import make_folder
     from translate.data.images import Picture, composite, write_image
-    from translate.data.video import VideoReader, VideoWriter
+    from translate.inference.video import VideoReader, VideoWriter
 
     make_folder(target.parent)
     began = time.perf_counter()

@@ -1,8 +1,9 @@
 """What the files of an output folder were made of, so that a command that was interrupted can go on where it was.
 
-One line of JSON for each output, appended when it is written, in a hidden file of the folder; each of several
-processes that share a folder has a file of its own. An output counts as done where a line says that it was made of the
-same input, by the same weights and options, and it still has the size that was written.
+One line of JSON for each output, appended when it is written, in a file of the user's cache folder, so that nothing but
+images lies among the outputs; each of several processes that share a folder has a file of its own. An output counts as
+done where a line says that it was made of the same input, by the same weights and options, and it still has the size
+that was written. A machine that knows nothing of a folder takes nothing in it for done.
 """
 
 from __future__ import annotations
@@ -10,15 +11,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import platformdirs
+
 from translate.config.errors import TranslateError
 from translate.data.layouts_common import ImageSource
 
-STEM = ".translate"
+KEPT_DAYS = 90
+"""After the last output."""
 
 
 class ExistingError(TranslateError, ValueError):
@@ -37,6 +42,19 @@ def digest_of(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def records() -> Path:
+    """The folder of all records."""
+    return Path(platformdirs.user_cache_dir("image-translate", appauthor=False)) / "applied"
+
+
+def forget_old() -> None:
+    """Remove the records of folders that nothing was added to for long."""
+    with suppress(OSError):
+        for file in records().glob("*.jsonl"):
+            if time.time() - file.stat().st_mtime > KEPT_DAYS * 86_400:
+                file.unlink()
+
+
 class Record:
     """Of one folder and one job.
 
@@ -48,13 +66,15 @@ class Record:
 
     def __init__(self, folder: Path, job: Mapping[str, Any], *, rank: int = 0) -> None:
         self.folder, self.job = folder, json.dumps(job, sort_keys=True)
-        self.file = folder / f"{STEM}{f'.{rank}' if rank else ''}.jsonl"
+        place = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:24]
+        self.file = records() / f"{place}.{rank}.jsonl"
         self._done: dict[str, tuple[str, int]] | None = None
 
     def add(self, source: ImageSource, target: Path) -> None:
         """Note an output that was written. A folder that cannot be written to is no reason to stop."""
         with suppress(OSError):
             line = {"output": self._name(target), "made_of": self._made_of(source), "bytes": target.stat().st_size}
+            self.file.parent.mkdir(parents=True, exist_ok=True)
             with self.file.open("a", encoding="utf-8") as stream:
                 stream.write(f"\n{json.dumps(line)}")  # first the end of a line that may be torn
 
@@ -78,7 +98,7 @@ class Record:
     def _read(self) -> dict[str, tuple[str, int]]:
         """The last line of each output; a torn one, of a process that was killed, is passed over."""
         found: dict[str, tuple[str, int]] = {}
-        for file in sorted(self.folder.glob(f"{STEM}*.jsonl")):
+        for file in sorted(self.file.parent.glob(f"{self.file.name.partition('.')[0]}.*.jsonl")):
             for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
                 with suppress(ValueError, KeyError, TypeError):
                     one = json.loads(line)

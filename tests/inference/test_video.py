@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from translate.data.video import Frame, VideoError, VideoReader, VideoWriter, _scaler
+from translate.inference.video import Frame, VideoError, VideoReader, VideoWriter, _scaler
 
 av = pytest.importorskip("av")
 NTSC = Fraction(30000, 1001)
