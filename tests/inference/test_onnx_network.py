@@ -145,6 +145,22 @@ def test_a_seed_gives_the_noise_that_it_gives_from_safetensors(noisy, seed):
     assert difference(reference(image, seed=seed), translator(image, seed=seed + 1)) > 1
 
 
+def test_a_graph_without_statistics_is_run_in_tiles(tmp_path):
+    own, onnx = both(exported(tmp_path, UNetConfig(width=4, depth=3, norm="batch", padding="reflect")))
+    image = noise(150, 203)
+    whole = onnx(image, tile="off")
+    for tile in (8, 30, 64):
+        assert np.abs(onnx(image, tile=tile).astype(int) - whole).max() <= 1
+    assert np.abs(own(image, tile=64).astype(int) - whole).max() <= 1
+
+
+def test_a_graph_with_statistics_takes_whole_images(model):
+    large = noise(600, 600)
+    assert not model.in_parts(600, 600)
+    with pytest.raises(InferenceError, match=r"statistics of the whole image, .* or use the .safetensors file"):
+        model(large, tile=64)
+
+
 def test_memory_is_given_back_after_large_images_only(model, monkeypatch):
     image = Image.fromarray(noise(16, 16))
     expected = model(image)

@@ -136,6 +136,11 @@ class OnnxNetwork(Generator):
         super().__setstate__({**state, "_session": session})
 
     @property
+    def step(self) -> int:
+        """The stride of the network in the graph, which may pad by itself."""
+        return self._step
+
+    @property
     def named_codes(self) -> Tensor | None:
         """[K, K]: one share each."""
         return self._codes

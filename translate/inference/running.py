@@ -183,10 +183,10 @@ def run_in_parts(
     tiled = network.reach is not None and not dropouts
     if tiled:
         side = tile or max(LEAST_TILE, 5 * (network.reach or 0))
-        rows = -(-side // network.stride) * network.stride
+        rows = -(-side // network.step) * network.step
     else:
         rows = tile or max(LEAST_STRIP, STRIP_PIXELS.get(device.type, STRIP_PIXELS_ELSEWHERE) // size[1])
-    image = ImageRows(read, size=size, multiple=network.stride, minimum=network.minimum_size, strip=rows)
+    image = ImageRows(read, size=size, multiple=network.step, minimum=network.minimum_size, strip=rows)
     with ready():
         if dropouts:
             _seed(device, seed)
@@ -202,7 +202,7 @@ def run_in_parts(
 def _tiles(network: Generator, image: ImageRows, low: int, high: int, *, code: Tensor | None) -> Tensor:
     """A row of tiles as high as it is long, each made with its surroundings: [1, C_out, high - low, W]."""
     side, width = image.strip, image.padded_width
-    border = -(-(network.reach or 0) // network.stride) * network.stride
+    border = -(-(network.reach or 0) // network.step) * network.step
     first = max(0, low - border)
     around = image.read(first, min(image.height, high + border))
     made = []

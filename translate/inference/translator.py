@@ -440,7 +440,7 @@ class Translator:
                 f"'{self.config.name}' takes statistics of the whole image, which its ONNX graph cannot take in parts: "
                 "omit the tile, or use the .safetensors file"
             )
-        least = max(4, self._network.stride)
+        least = max(4, self._network.step)
         if tile < least:
             raise InferenceError(f"a tile of {tile} px is too small for '{self.config.name}': give {least} or more")
         return True

@@ -33,6 +33,11 @@ class Generator(nn.Module):
         raise NotImplementedError
 
     @property
+    def step(self) -> int:
+        """Of what parts of an image begin at multiples, in pixels."""
+        return self.stride
+
+    @property
     def named_codes(self) -> Tensor | None:
         """Of a network with named styles, the code that it takes for each of them: [K, D]."""
         return None
