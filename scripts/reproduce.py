@@ -470,6 +470,22 @@ def unpaired_speed(arguments: argparse.Namespace) -> dict[str, Any]:
     return {"said": said, **json.loads(out.read_text(encoding="utf-8"))}
 
 
+def round_trip(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What an identity network changes of a file, by kind of input and output."""
+    out = FIGURES / "round-trip-raw.json"
+    said = recorded("round-trip", "-m", "scripts.studies.round_trip", "--json", out)
+    return {"said": said, "rows": json.loads(out.read_text(encoding="utf-8"))}
+
+
+def large(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Large images in parts beside the whole image at once: memory, time, differences, seams."""
+    out = FIGURES / "large-raw.json"
+    options = ["--photos", arguments.yosemite, "--sides", "2048", "4096", "--json", out]
+    options += ["--weights", "facades", "photo2ukiyoe", "colour-photos", "paintings", "any-style", "resnet-9-64"]
+    said = recorded("large", "-m", "scripts.benchmarks.large", *options)
+    return {"said": said, **json.loads(out.read_text(encoding="utf-8"))}
+
+
 def onnx_speed(arguments: argparse.Namespace) -> dict[str, Any]:
     """Inference by onnxruntime beside this toolkit's default and plain fp32, interleaved."""
     out = FIGURES / "onnx-speed-raw.json"
@@ -729,6 +745,8 @@ FIGURE_TABLE = {
     "facades": Figure(facades, 0.4, "scores of the facades weights; trains the scorer first"),
     "hidden-pairs": Figure(hidden_pairs, 1.7, "CycleGAN and CUT against a hidden truth, three seeds"),
     "unpaired-speed": Figure(unpaired_speed, 0.04, "CycleGAN beside the published step; CUT"),
+    "round-trip": Figure(round_trip, 0.01, "values that an identity network changes, by kind of file"),
+    "large": Figure(large, 0.7, "large images in parts beside the whole image at once"),
     "onnx-speed": Figure(onnx_speed, 0.04, "onnxruntime beside PyTorch"),
     "rebuilding": Figure(digits("rebuilding"), 0.1, "autoencoder on MNIST: PSNR of its reconstructions"),
     "likelihood": Figure(digits("likelihood"), 1.0, "VAE on MNIST: nats, and what latents tell of digits"),

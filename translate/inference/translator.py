@@ -99,6 +99,8 @@ class Options(TypedDict, total=False):
 
 Tile = Literal["auto", "off"] | int
 """Whether large images are made in parts, or the side of a tile or the rows of a strip in pixels."""
+UNCHANGED = 2**-22
+"""Of a range of 1: what float32 leaves of a value that goes to a network's range and back."""
 STRIPS_FROM, TILES_FROM, ELSEWHERE_FROM = 2**18, 2**20, 2**23
 """Larger images are made in parts: on a CPU strips are faster from the first on; tiles, which overlap, save memory."""
 
@@ -353,8 +355,8 @@ class Translator:
         made = self.apply_tensor(images, seed=seed, code=code, keep_colours=keep_colours, tile=tile)
         outputs = made.permute(0, 2, 3, 1).numpy()
         return [
-            self._picture(output, like=picture, encoding=encoding)
-            for output, picture, encoding in zip(outputs, pictures, encodings, strict=True)
+            self._picture(output, like=picture, encoding=encoding, seen=seen)
+            for output, picture, encoding, seen in zip(outputs, pictures, encodings, scaled, strict=True)
         ]
 
     def _encoding(self, picture: Picture) -> Encoding | None:
@@ -513,13 +515,18 @@ class Translator:
         photo = colours.to(made.device, torch.float32)
         return ((coloured(luma(made) * 2 - 1, photo * 2 - 1) + 1) / 2).clamp_(0, 1)
 
-    def _picture(self, output: np.ndarray, *, like: Picture, encoding: Encoding | None) -> Picture:
+    def _picture(self, output: np.ndarray, *, like: Picture, encoding: Encoding | None, seen: np.ndarray) -> Picture:
         if self.target is not None:
             return decoded(output, self.target, like=like)
         known = self.config.preprocessing.source is not None
         if like.bands and not like.ids and encoding is not None and not known and output.shape[-1] == like.channels:
             own: Any = like.pixels.dtype.name
-            return decoded(output, replace(encoding, dtype=own), like=like)  # weights that know no units: the input's
+            made = decoded(output, replace(encoding, dtype=own), like=like)  # weights that know no units: the input's
+            if seen.shape != output.shape:
+                return made
+            # A float that went to [0, 1] and back has lost digits; where the network changed nothing, it is the same.
+            unchanged = np.abs(output - seen) <= UNCHANGED
+            return replace(made, pixels=np.where(unchanged, like.pixels, made.pixels))
         if output.shape[-1] > 4:
             return decoded(output, Encoding(dtype="uint16" if like.bits == 16 else "uint8"), like=like)
         return self._finished(_quantised(output, bits=like.bits), like=like)
