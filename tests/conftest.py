@@ -44,11 +44,13 @@ def drawn_pair(number: int, *, width: int = 32, height: int = 32) -> tuple[np.nd
     return labels.astype(np.uint8), photo.astype(np.uint8)
 
 
-@pytest.fixture(autouse=True)
-def own_records(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="session")
+def own_records(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """What `translate apply` notes of its outputs stays out of the user's own folder."""
     folder = tmp_path_factory.mktemp("records")
-    monkeypatch.setattr("translate.inference.record.records", lambda: folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("translate.inference.record.records", lambda: folder)
+        yield
 
 
 @pytest.fixture

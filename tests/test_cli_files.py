@@ -243,10 +243,18 @@ def test_resume_makes_what_is_left(start, stems, capsys):
     assert main([*command, "--resume", "--quality", "80"]) == 2  # another job
 
 
-def test_a_torn_record_costs_one_output(start, stems, capsys):
+@pytest.fixture
+def record_file(tmp_path_factory, monkeypatch):
+    """The only record there is, once there is one."""
+    folder = tmp_path_factory.mktemp("own-records")
+    monkeypatch.setattr("translate.inference.record.records", lambda: folder)
+    return lambda: next(folder.glob("*.jsonl"))
+
+
+def test_a_torn_record_costs_one_output(start, stems, capsys, record_file):
     command = [*start("apply"), "a", "-o", "out"]
     assert main(command) == 0
-    (record,) = records.records().glob("*.jsonl")
+    record = record_file()
     lines = record.read_text().strip().splitlines()
     assert len(lines) == 2
     record.write_text(f"{lines[0]}\n{lines[1][:20]}")
@@ -258,9 +266,9 @@ def test_a_torn_record_costs_one_output(start, stems, capsys):
     assert "0 of 2 translated, 2 done before" in capsys.readouterr().out
 
 
-def test_records_of_long_ago_are_forgotten(start, stems):
+def test_records_of_long_ago_are_forgotten(start, stems, record_file):
     assert main([*start("apply"), "a", "-o", "out"]) == 0
-    (record,) = records.records().glob("*.jsonl")
+    record = record_file()
     records.forget_old()
     assert record.exists()
     long_ago = record.stat().st_mtime - (records.KEPT_DAYS + 1) * 86_400
