@@ -27,8 +27,7 @@ EXIT_PARTLY = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Apply(Config):
-    """Translate images (files, folders or glob patterns), or videos. Each output has the size of its input, times
-    --scale.
+    """Translate images or videos. Each output has the size of its input, times --scale.
 
     Several processes share a folder when started by torchrun: each output is made once.
     """
