@@ -61,6 +61,18 @@ def shown(page: Page, selector: str, number: int, *, seconds: int = 60) -> None:
     )
 
 
+def upload(page, place: str, files: list[Path]) -> None:
+    """Give files to a list of files. A page that is drawn anew at that moment loses them: they are given again then."""
+    shown = page.locator(place).get_by_text(files[0].name).first
+    for attempt in range(3):
+        page.set_input_files(f"{place} input[type=file]", files)
+        try:
+            return shown.wait_for(timeout=20_000)
+        except Exception:
+            if attempt == 2:
+                raise
+
+
 def test_upload_click_result(page: Page, tmp_path: Path) -> None:
     draw_facade(STYLES[1]).crop((0, 0, 150, 100)).save(tmp_path / "house.png")
     page.set_input_files("#input input[type=file]", tmp_path / "house.png")
@@ -519,10 +531,7 @@ def test_many_images_at_once(page: Page, tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(b"no image")
     page.get_by_role("button", name="Batch translation").click()
     names = ["0.png", "1.png", "broken.png", "2.png"]
-    page.set_input_files("#many-files input[type=file]", [tmp_path / name for name in names])
-    page.locator("#many-files").get_by_text(
-        "0.png"
-    ).wait_for()  # all come together; only the first lines are to be seen
+    upload(page, "#many-files", [tmp_path / name for name in names])  # all come together
     page.get_by_role("button", name="Translate all", exact=True).click()
     page.locator("#many-download:not([disabled])").wait_for()
     words = page.locator("#many-summary").inner_text()
@@ -552,8 +561,7 @@ def test_training_is_begun_watched_stopped_and_used(
     page.locator(".toast-body").get_by_text("No images yet").wait_for()
     page.locator("#train-example").click()
     page.locator("#train-report").get_by_text("300 images, mostly 16 × 16 pixels").wait_for()
-    page.set_input_files("#train-files input[type=file]", tmp_path / "houses.zip")
-    page.locator("#train-files").get_by_text("houses.zip").wait_for()
+    upload(page, "#train-files", [tmp_path / "houses.zip"])
     page.locator("#train-look").click()
     page.locator("#train-report").get_by_text("4 images, mostly 64 × 64 pixels").wait_for()
     page.get_by_label("Colourise grey images").check()
