@@ -46,6 +46,7 @@ def film(
         stream.width, stream.height, stream.pix_fmt = width, height, pixels
         if codec == "libx264":
             stream.codec_context.options = {"crf": "4"}
+            stream.codec_context.thread_count = 1  # the same film each time
         if tags is not None:
             stream.codec_context.colorspace, stream.codec_context.color_range = tags
         if turned:
@@ -217,6 +218,18 @@ def test_an_error_leaves_nothing(tmp_path: Path) -> None:
         with pytest.raises(ZeroDivisionError):
             _written(writer, reader, 7, ZeroDivisionError())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4"]
+
+
+def test_a_film_that_cannot_be_begun_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = film(tmp_path / "in.mp4")
+
+    def failing(self: VideoWriter) -> Any:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(VideoWriter, "_copied_sound", failing)
+    with pytest.raises(ZeroDivisionError):
+        copied(source, tmp_path / "out.mp4")
+    assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
 
 
 def test_what_is_no_film_is_refused(tmp_path: Path) -> None:

@@ -23,8 +23,8 @@ from translate.inference.onnx import OnnxNetwork
 from translate.networks import ConditionalResNet, Generator, ResNetGenerator
 from translate.networks.modes import evaluating
 
-STRIP_PIXELS = {"cpu": 2**16}  # of a strip at full size: what a cache holds, by which strips are faster than the whole
-STRIP_PIXELS_ELSEWHERE = 2**20
+STRIP_PIXELS, STRIP_PIXELS_ELSEWHERE = 2**16, 2**20
+"""Of a strip at full size: on a CPU what its cache holds, by which strips are faster than the whole image."""
 LEAST_STRIP = 32  # rows; the fewer, the more is computed twice
 LEAST_TILE = 256
 
@@ -185,7 +185,8 @@ def run_in_parts(
         side = tile or max(LEAST_TILE, 5 * (network.reach or 0))
         rows = -(-side // network.step) * network.step
     else:
-        rows = tile or max(LEAST_STRIP, STRIP_PIXELS.get(device.type, STRIP_PIXELS_ELSEWHERE) // size[1])
+        pixels = STRIP_PIXELS if device.type == "cpu" else STRIP_PIXELS_ELSEWHERE
+        rows = tile or max(LEAST_STRIP, pixels // size[1])
     image = ImageRows(read, size=size, multiple=network.step, minimum=network.minimum_size, strip=rows)
     with ready():
         if dropouts:

@@ -254,8 +254,16 @@ class VideoWriter:
         self._last: int | None = None
 
     def __enter__(self) -> VideoWriter:
-        av = _av()
         self._stack = ExitStack()
+        try:
+            self._open()
+        except BaseException as error:
+            self._stack.__exit__(type(error), error, error.__traceback__)
+            raise
+        return self
+
+    def _open(self) -> None:
+        av = _av()
         self._stack.enter_context(_said(self.path))
         self._beside = self._stack.enter_context(written_beside(self.path))
         form = _FORMATS[self.path.suffix.lower()]
@@ -277,7 +285,6 @@ class VideoWriter:
         self._sound = self._copied_sound()
         self._next_sound = next(self._sound, None)
         self._durations: dict[int, int] = {}
-        return self
 
     def _copied_sound(self) -> Iterator[Any]:
         """Packets of the other film's sound, for streams that this file can hold."""
