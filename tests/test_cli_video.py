@@ -84,15 +84,17 @@ def test_what_cannot_be_is_refused(film, tiny_weights, capsys):
     Image.new("RGB", (32, 32)).save("photo.png")
     weights = str(tiny_weights)
     for arguments, message in (
-        ([film, "photo.png", "-o", "out"], "film.mkv is a video and photo.png is not: translate them by two commands"),
-        (["photo.png", "-o", "out.mp4"], "out.mp4: .mp4 cannot be written; use one of"),
-        ([film, "-o", "out.avi"], "out.avi: .avi cannot be written; use one of .mp4"),
+        ([film, "photo.png", "-o", "out.mp4"], "out.mp4 is for one clip, and there are 2 inputs: name a folder"),
+        (["photo.png", "-o", "out.mp4"], "photo.png is one image, which makes no .mp4: name an image file"),
+        ([film, "-o", "out.avi"], "out.avi: .avi holds no clip; use one of .mp4"),
+        ([film, "-o", "out.jpg"], "out.jpg: .jpg holds no clip; use one of .mp4"),
         ([film, "-o", film], "film.mkv is an input and would be overwritten"),
-        ([film, film, "-o", "out.mp4"], "out.mp4 is for one video, and there are 2 inputs: name a folder"),
-        ([film, "-o", "out.mp4", "--scale", "2"], "--scale is for images, not for a video: omit it"),
+        ([film, film, "-o", "out.mp4"], "out.mp4 is for one clip, and there are 2 inputs: name a folder"),
+        ([film, "-o", "out.mp4", "--scale", "2"], "--scale is for images, not for videos and animations: omit it"),
         ([film, "-o", "out.mp4", "--start", "2", "--end", "1"], "--end 1 is not after --start 2: give a later one"),
-        (["photo.png", "-o", "out", "--every", "2"], "--every is for a video, and there is none among the inputs"),
+        (["photo.png", "-o", "out", "--every", "2"], "--every is for videos and animations, and there are none"),
         ([film, "-o", "out.mp4", "--start", "60"], "film.mkv: no frame lies between --start and --end"),
+        (["none/%05d.png", "-o", "out.mp4"], "none/%05d.png: there are no such files"),
     ):
         assert main(["apply", weights, *arguments]) == 2, arguments
         assert message in said(capsys), arguments
@@ -136,3 +138,30 @@ def test_without_pyav_the_install_command_is_named(film, tiny_weights, capsys, m
     monkeypatch.setitem(__import__("sys").modules, "av", None)
     assert main(["apply", str(tiny_weights), film, "-o", "out.mp4"]) == 2
     assert "video needs PyAV: pip install 'image-translate[video]'" in said(capsys)
+
+
+def test_animations_frames_and_films_become_each_other(film, tiny_weights, capsys):
+    weights = str(tiny_weights)
+    for number in range(1, 5):
+        Path("in").mkdir(exist_ok=True)
+        pixels = np.random.default_rng(number).integers(0, 256, (24, 32, 3), np.uint8)
+        Image.fromarray(pixels).save(f"in/{number:03d}.png")
+    assert main(["apply", weights, "in/%03d.png", "-o", "a.gif", "--rate", "20"]) == 0
+    assert main(["apply", weights, "in", "-o", "b.mp4"]) == 0
+    assert main(["apply", weights, "a.gif", "-o", "out"]) == 0
+    assert main(["apply", weights, "a.gif", "-o", "c.webp"]) == 0
+    assert main(["apply", weights, "a.gif", "in/001.png", "-o", "both"]) == 0
+    assert main(["apply", weights, film, "-o", "d.gif", "--end", "0.12"]) == 0
+    assert "film.mkv: without sound, which .gif cannot hold" in said(capsys)
+    for path, count, each in (("a.gif", 4, 50), ("out/a.gif", 4, 50), ("c.webp", 4, 50), ("d.gif", 3, 40)):
+        with Image.open(path) as image:
+            assert (path, image.n_frames) == (path, count)
+            for number in range(count):
+                image.seek(number)
+                image.load()
+                assert (path, number, image.info["duration"]) == (path, number, each)
+    with VideoReader(Path("b.mp4")) as reader:
+        assert (len(list(reader)), reader.rate) == (4, 25)
+    assert sorted(path.name for path in Path("both").iterdir()) == ["001.png", "a.gif"]
+    assert main(["apply", weights, "a.gif", "-o", "pages", "--pages"]) == 0
+    assert len(list(Path("pages").iterdir())) == 4

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,7 +11,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from rich.console import Console
 from tyro.conf import Positional, arg
 
-from translate.cli.apply_video import apply_videos, films_of
+from translate.cli.apply_clips import apply_clips, sort_inputs
 from translate.config.base import Config, ConfigError, validate
 from translate.config.style_transfer import MOST_STRENGTH
 from translate.config.training import Precision
@@ -27,7 +27,7 @@ EXIT_PARTLY = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Apply(Config):
-    """Translate images or videos. Each output has the size of its input, times --scale.
+    """Translate images, animations or videos. Each output has the size of its input, times --scale.
 
     Several processes share a folder when started by torchrun: each output is made once.
     """
@@ -35,10 +35,10 @@ class Apply(Config):
     weights: Positional[str]
     """Weights: a name (such as facades), a weights folder, a run folder or a .safetensors file."""
     inputs: Positional[tuple[str, ...]]
-    """Images, folders or glob patterns; or video files."""
+    """Images, folders, glob patterns, animations or videos; or the frames of a clip as frames/%05d.png."""
     out: Annotated[Path, arg(aliases=["-o"])]
-    """Output folder; or, for a single image or video, a file whose suffix sets the format, or for the frames of a video
-    a pattern of their names, such as frames/%05d.png."""
+    """Output folder; or, for a single input, a file whose suffix sets the format; or, for the frames of a clip, a
+    pattern such as frames/%05d.png. Of several images, an output such as out.mp4 or out.gif makes a clip."""
     recursive: Annotated[bool, arg(aliases=["-r"])] = False
     """Search subfolders as well; outputs keep the same subfolders."""
     format: Literal["png", "jpg", "webp", "tif", "avif", "npy"] | None = None
@@ -76,13 +76,18 @@ class Apply(Config):
     labels: bool = False
     """Read the files as class ids (grey values or palette indices), for weights trained with --labels."""
     pages: bool = False
-    """Translate every page of a TIFF and every frame of an animation, each to its own file; else only the first."""
+    """Translate every page of a TIFF and every frame of an animation, each to its own file. Without it, the first page
+    of a TIFF; of an animation, all frames to an animation, or from a folder the first."""
     start: Annotated[float, Ge(0.0)] | None = None
-    """Time in a video from which on it is translated, in seconds; default: its beginning."""
+    """Start time in a video or animation, in seconds; default: its beginning."""
     end: Annotated[float, Gt(0.0)] | None = None
-    """Time in a video until which it is translated, in seconds; default: its end."""
+    """End time in a video or animation, in seconds; default: its end."""
     every: Annotated[int, Ge(1)] | None = None
-    """Take one of so many frames of a video; default: all of them."""
+    """Take every Nth frame of a video or animation; default: every frame."""
+    rate: Annotated[float, Gt(0.0), Le(1000.0)] | None = None
+    """Frame rate of image files that become a clip, in frames per second; default: 25."""
+    smooth: bool = False
+    """Reduce flicker: blend each frame of a clip with the one before it along the optical flow of the input."""
     resume: bool = False
     """Skip outputs that this command has already made: of the same input, by the same weights and options."""
     overwrite: bool = False
@@ -103,8 +108,13 @@ def apply(command: Apply) -> int:
     """Run ``translate apply``; the exit code."""
     validate(command)
     _check_combinations(command)
-    if films := films_of(command):
-        return apply_videos(command, films)
+    clips, others = sort_inputs(command)
+    code = apply_images(replace(command, inputs=others)) if others else 0
+    return max(code, apply_clips(command, clips)) if clips else code
+
+
+def apply_images(command: Apply) -> int:
+    """Translate the images of files and folders; the exit code."""
     from translate.checkpoint.atomic import make_folder
     from translate.data.image_inputs import further_pages
     from translate.data.images import WRITABLE_SUFFIXES

@@ -1,4 +1,4 @@
-"""Video files in, upright RGB frames out, and back again, with their times and their sound.
+"""Video files as clips: upright RGB frames, and back again, with their times and their sound.
 
 Frames keep their times exactly, at any rate and at varying ones; sound is copied as it is; rotation is applied: frames
 are upright. The colour matrix and range of the input are those of the output. Conversions round accurately: without
@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
@@ -22,13 +22,11 @@ from typing import Any
 import numpy as np
 
 from translate.checkpoint.atomic import written_beside
-from translate.config.errors import TranslateError
+from translate.data.images import Picture, composite
+from translate.inference.clips import Clip, ClipError, ClipWriter, Frame, Stored
 
 INSTALL = "pip install 'image-translate[video]'"
-VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp"})
-"""File name endings (lower case) of films that are read."""
-WRITABLE_VIDEO = {".mp4": "libx264", ".mov": "libx264", ".m4v": "libx264", ".mkv": "libx264", ".webm": "libvpx-vp9"}
-"""Those that are written, and the encoder of each."""
+_CODECS = {".mp4": "libx264", ".mov": "libx264", ".m4v": "libx264", ".mkv": "libx264", ".webm": "libvpx-vp9"}
 _FORMATS = {".mp4": "mp4", ".mov": "mov", ".m4v": "mp4", ".mkv": "matroska", ".webm": "webm"}
 _MATRICES = {1: "bt709", 4: "fcc", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020"}
 _UNSPECIFIED = 2
@@ -37,67 +35,36 @@ _FULL = 2  # colour range
 _FLAGS = "flags=accurate_rnd+full_chroma_int+full_chroma_inp+bicubic"
 
 
-class VideoError(TranslateError, ValueError):
-    """A film cannot be read or written: one line that names the file and the reason."""
-
-
 def _av() -> Any:
     try:
         import av
     except ModuleNotFoundError:
-        raise VideoError(f"video needs PyAV: {INSTALL}") from None
+        raise ClipError(f"video needs PyAV: {INSTALL}") from None
     av.logging.set_level(av.logging.PANIC)  # what goes wrong is raised as well
     return av
 
 
-@dataclass(frozen=True, kw_only=True)
-class Frame:
-    """One of a film."""
-
-    pixels: np.ndarray
-    """[H, W, 3] uint8, upright sRGB."""
-    time: int
-    """When it is shown, in units of the film's `VideoReader.unit`."""
-    duration: int
-    """For how long, in these units; 0 where that is unknown."""
-    problem: str | None = None
-    """Why it could not be decoded; the pixels are those of the frame before."""
-
-
-class VideoReader:
-    """The first video stream of a file. A context manager.
-
-    Args:
-        path: The file.
-        start: Seconds from its beginning, before which frames are left out.
-        end: Seconds from its beginning, from which on they are left out; None for its end.
-        every: Take one of so many frames.
-
-    Attributes:
-        width: Of the upright frames.
-        height: Likewise.
-        unit: Of times, in seconds.
-        rate: Frames a second, on average; None where that is unknown.
-        expected: About how many frames there will be; None where that is unknown.
+class VideoReader(Clip):
+    """The first video stream of a file; arguments and attributes as of `Clip`.
 
     Raises:
-        VideoError: PyAV is missing, or the file has no frames that can be decoded.
+        ClipError: PyAV is missing, or the file has no frames that can be decoded.
     """
 
     def __init__(self, path: Path, *, start: float = 0.0, end: float | None = None, every: int = 1) -> None:
+        super().__init__(path, start=start, end=end, every=every)
         av = _av()
-        self.path, self.start, self.end, self.every = path, start, end, every
         try:
             self.container = av.open(str(path))
         except (av.FFmpegError, OSError) as error:
-            raise VideoError(f"{path}: {_reason(error)}") from None
+            raise ClipError(f"{path}: {_reason(error)}") from None
         try:
             if not self.container.streams.video:
-                raise VideoError(f"{path}: there is no video in it")
+                raise ClipError(f"{path}: there is no video in it")
             self.stream = self.container.streams.video[0]
             self.stream.thread_type = "AUTO"
-            self.unit: Fraction = self.stream.time_base or Fraction(1, 90_000)
-            self.rate: Fraction | None = self.stream.average_rate or self.stream.guessed_rate
+            self.unit = self.stream.time_base or Fraction(1, 90_000)
+            self.rate = self.stream.average_rate or self.stream.guessed_rate
             first = self._first()
         except BaseException:
             self.container.close()
@@ -108,38 +75,18 @@ class VideoReader:
         self.matrix = _MATRICES.get(first.colorspace) or ("bt709" if first.height >= _HIGH_DEFINITION else "bt601")
         full = first.color_range == _FULL or first.format.name.startswith("yuvj")
         self.range = "pc" if full else "tv"
-        self._graph: Any = None
-        self.broken: list[int] = []
-        """Numbers, from 0, of frames that could not be decoded."""
-
-    def __enter__(self) -> VideoReader:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.container.close()
-
-    @property
-    def expected(self) -> int | None:
-        """About how many frames there will be; None where that is unknown."""
-        seconds = self.seconds
-        if seconds is not None and self.rate:
-            seconds = (seconds if self.end is None else min(seconds, self.end)) - self.start
-            return max(1, round(seconds * float(self.rate) / self.every))
-        return self.stream.frames or None
-
-    @property
-    def seconds(self) -> float | None:
-        """Length of the film; None where that is unknown."""
+        self.origin = self.stream.start_time or 0
+        self.stored = self.stream.frames or None
         if self.stream.duration:
-            return float(self.stream.duration * self.unit)
-        return self.container.duration / 1_000_000 if self.container.duration else None
+            self.seconds = float(self.stream.duration * self.unit)
+        elif self.container.duration:
+            self.seconds = self.container.duration / 1_000_000
+        self.sound = path if self.container.streams.audio else None
+        self._graph: Any = None
 
-    @property
-    def origin(self) -> int:
-        """The time of the first frame of the file."""
-        return self.stream.start_time or 0
+    def close(self) -> None:
+        """Close the file."""
+        self.container.close()
 
     def _first(self) -> Any:
         av = _av()
@@ -149,7 +96,7 @@ class VideoReader:
                     for frame in packet.decode():
                         self._rewind()
                         return frame
-        raise VideoError(f"{self.path}: it has no frames that can be decoded: it is empty, truncated or no video")
+        raise ClipError(f"{self.path}: it has no frames that can be decoded: it is empty, truncated or no video")
 
     def _rewind(self) -> None:
         av = _av()
@@ -160,37 +107,14 @@ class VideoReader:
             self.container = av.open(str(self.path))
             self.stream = self.container.streams.video[0]
 
-    def __iter__(self) -> Iterator[Frame]:
-        """The frames, in the order in which they are shown.
-
-        Raises:
-            VideoError: a frame has another size, or there is none between start and end.
-        """
-        low = self.origin + round(self.start / self.unit)
-        high = None if self.end is None else self.origin + round(Fraction(self.end) / self.unit)
-        step = round(1 / (self.rate * self.unit)) if self.rate else 1
-        last: Frame | None = None
-        number = taken = 0
-        for frame, problem in self._decoded():
-            if frame is None and last is None:
-                continue  # nothing to repeat
-            time = frame.pts if frame is not None and frame.pts is not None else None
-            if time is None:
-                time = self.origin if last is None else last.time + (last.duration or step)
-            if high is not None and time >= high:
-                break
-            duration = int(frame.duration or 0) if frame is not None else step
-            if time >= low and (frame is None or number % self.every == 0):
-                pixels = last.pixels if frame is None and last is not None else self._upright(frame, number)
-                if problem is not None:
-                    self.broken.append(number)
-                last = Frame(pixels=pixels, time=time, duration=duration * self.every, problem=problem)
-                yield last
-                taken += 1
-            if time >= low:
-                number += 1
-        if not taken:
-            raise VideoError(f"{self.path}: no frame lies between --start and --end")
+    def decoded(self) -> Iterator[Stored]:
+        """Every frame; those that cannot be decoded without pixels."""
+        for number, (frame, problem) in enumerate(self._decoded()):
+            if frame is None:
+                yield Stored(problem=problem)
+                continue
+            pixels = partial(self._upright, frame, number)
+            yield Stored(time=frame.pts, duration=int(frame.duration or 0), pixels=pixels, problem=problem)
 
     def _decoded(self) -> Iterator[tuple[Any, str | None]]:
         """Frames, or why there is none."""
@@ -215,10 +139,7 @@ class VideoReader:
 
     def _upright(self, frame: Any, number: int) -> np.ndarray:
         if (frame.width, frame.height) != self._coded:
-            raise VideoError(
-                f"{self.path}: frame {number} has {frame.width}x{frame.height} pixels and those before it "
-                f"{self._coded[0]}x{self._coded[1]}: cut the film there, for example by --end"
-            )
+            raise self.changed_size(frame.width, frame.height, number, before=self._coded)
         if self._graph is None:
             source = f"{_FLAGS}:in_color_matrix={self.matrix}:in_range={self.range}"
             rgb = frame.format.is_rgb or frame.format.name == "pal8"
@@ -231,24 +152,18 @@ class VideoReader:
         return np.ascontiguousarray(np.rot90(pixels, self._turns)) if self._turns else pixels
 
 
-class VideoWriter:
-    """A film of the frames that are written to it, with the sound of another. A context manager.
-
-    It is written beside, and takes its name when the block ends; also when that is by Ctrl-C, with the frames so far.
-    On any other error nothing is left.
+class VideoWriter(ClipWriter):
+    """A video of the frames that are written to it, with the sound of another.
 
     Args:
         path: The file; its ending, of `WRITABLE_VIDEO`, decides the format.
-        like: The film that the frames were made of.
+        like: The clip that the frames were made of.
         width: Of the frames.
         height: Likewise.
         quality: Constant rate factor, 0 to 51; lower is better and larger.
-
-    Attributes:
-        lost: What of the other film is not in this one, in words.
     """
 
-    def __init__(self, path: Path, *, like: VideoReader, width: int, height: int, quality: int = 17) -> None:
+    def __init__(self, path: Path, *, like: Clip, width: int, height: int, quality: int = 17) -> None:
         self.path, self.like, self.size, self.quality = path, like, (width, height), quality
         self.lost: list[str] = []
         self._last: int | None = None
@@ -270,7 +185,7 @@ class VideoWriter:
         quick = {"movflags": "faststart"} if form in ("mp4", "mov") else {}  # it plays before all of it has come
         self._out = av.open(str(self._beside), "w", format=form, options=quick)
         like, (width, height) = self.like, self.size
-        codec = WRITABLE_VIDEO[self.path.suffix.lower()]
+        codec = _CODECS[self.path.suffix.lower()]
         odd = codec == "libx264" and (width % 2 or height % 2)
         self._stream = self._out.add_stream(codec, rate=(like.rate or 25) / Fraction(like.every))
         context = self._stream.codec_context
@@ -289,7 +204,9 @@ class VideoWriter:
     def _copied_sound(self) -> Iterator[Any]:
         """Packets of the other film's sound, for streams that this file can hold."""
         av = _av()
-        other = av.open(str(self.like.path))
+        if self.like.sound is None:
+            return iter(())
+        other = av.open(str(self.like.sound))
         self._stack.callback(other.close)
         kept = {}
         for stream in other.streams:
@@ -325,8 +242,10 @@ class VideoWriter:
         return packets()
 
     def write(self, frame: Frame, pixels: np.ndarray) -> None:
-        """Add a frame: `pixels` [H, W, 3] uint8, shown when `frame` was."""
+        """Add a frame: `pixels` [H, W, 1, 3 or 4] uint8, shown when `frame` was; what is transparent is white."""
         av = _av()
+        pixels = composite(Picture(pixels=pixels)).pixels
+        pixels = pixels if pixels.shape[2] == 3 else pixels.repeat(3, axis=2)
         shown = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
         shown.pts, shown.time_base = 0, self.like.unit
         self._graph.push(shown)
@@ -380,7 +299,7 @@ def _said(path: Path) -> Iterator[None]:
     try:
         yield
     except av.FFmpegError as error:
-        raise VideoError(f"{path}: cannot be written: {_reason(error)}") from None
+        raise ClipError(f"{path}: cannot be written: {_reason(error)}") from None
 
 
 def _scaler(width: int, height: int, source: str, options: str, target: str) -> Any:
