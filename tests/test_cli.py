@@ -289,7 +289,7 @@ def test_flags_out_of_range_are_named_as_flags(pairs, tmp_path, capsys):
 
 def test_an_output_that_cannot_be_written_is_refused_before_any_work(weights, image, tmp_path, capsys):
     assert run("apply", weights, image, "-o", tmp_path / "out.gif") == 2
-    assert ".gif cannot be written" in capsys.readouterr().err
+    assert "is one image, which makes no .gif: name an image file, such as out.png" in capsys.readouterr().err
     assert run("apply", weights, image, "-o", image / "folder") == 2
     assert "cannot be written" in capsys.readouterr().err
 
