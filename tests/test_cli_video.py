@@ -94,6 +94,8 @@ def test_what_cannot_be_is_refused(film, tiny_weights, capsys):
         ([film, "-o", "out.mp4", "--start", "2", "--end", "1"], "--end 1 is not after --start 2: give a later one"),
         (["photo.png", "-o", "out", "--every", "2"], "--every is for videos and animations, and there are none"),
         ([film, "-o", "out.mp4", "--start", "60"], "film.mkv: no frame lies between --start and --end"),
+        ([film, "-o", "out", "--format", "jpg"], "film.jpg: .jpg holds no clip"),
+        ([film, "-o", "out.mp4", "--rate", "20"], "--rate is for image files that become a clip"),
         (["none/%05d.png", "-o", "out.mp4"], "none/%05d.png: there are no such files"),
     ):
         assert main(["apply", weights, *arguments]) == 2, arguments
@@ -165,3 +167,39 @@ def test_animations_frames_and_films_become_each_other(film, tiny_weights, capsy
     assert sorted(path.name for path in Path("both").iterdir()) == ["001.png", "a.gif"]
     assert main(["apply", weights, "a.gif", "-o", "pages", "--pages"]) == 0
     assert len(list(Path("pages").iterdir())) == 4
+
+
+def test_the_working_folder_becomes_a_clip_and_deep_frames_are_said(film, tiny_weights, capsys):
+    for number in range(3):
+        Image.fromarray(np.full((24, 32), 9000 * number, np.uint16)).save(f"{number}.png")
+    assert main(["apply", str(tiny_weights), ".", "-o", "out.mp4", "--overwrite"]) == 0
+    assert "0.png: 16 bits per channel become 8" in said(capsys)
+    with VideoReader(Path("out.mp4")) as reader:
+        assert len(list(reader)) == 3
+
+
+def test_smoothing_without_opencv_names_the_command(film, tiny_weights, capsys, monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    assert main(["apply", str(tiny_weights), film, "-o", "new/out.mp4", "--smooth"]) == 2
+    assert "--smooth needs OpenCV: pip install 'image-translate[smooth]'" in said(capsys)
+    assert not Path("new").exists()
+
+
+def test_an_animation_that_is_stopped_plays(film, tiny_weights, monkeypatch):
+    from translate.inference.translator import Translator
+
+    apply, calls = Translator.apply, []
+
+    def stopped(self, *pictures, **options):
+        calls.append(1)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        return apply(self, *pictures, **options)
+
+    monkeypatch.setattr(Translator, "apply", stopped)
+    assert main(["apply", str(tiny_weights), film, "-o", "out.webp"]) == 130
+    with Image.open("out.webp") as image:
+        assert image.n_frames == 4
+    assert sorted(path.name for path in Path().iterdir() if "out" in path.name) == ["out.webp"]

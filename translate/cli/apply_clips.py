@@ -77,6 +77,8 @@ def sort_inputs(command: Apply) -> tuple[list[Job], tuple[str, ...]]:
         return [], tuple(others)
     if wrong := [name for name, usual in NOT_FOR_CLIPS if getattr(command, name) != usual]:
         raise ConfigError(f"--{wrong[0].replace('_', '-')} is for images, not for videos and animations: omit it")
+    if command.rate is not None and all(isinstance(source, Path) for source in sources):
+        raise ConfigError("--rate is for image files that become a clip, and the inputs have their own times: omit it")
     if command.end is not None and command.end <= (command.start or 0):
         raise ConfigError(f"--end {command.end:g} is not after --start {command.start or 0:g}: give a later one")
     targets = _targets(command, sources, count=len(sources) + len(others))
@@ -85,14 +87,15 @@ def sort_inputs(command: Apply) -> tuple[list[Job], tuple[str, ...]]:
 
 def _is_clip(path: Path, command: Apply) -> bool:
     """Whether an input is a video, or an animation whose frames all are to be translated into one clip."""
-    from translate.inference.clips import ANIMATION_SUFFIXES, VIDEO_SUFFIXES, WRITABLE_VIDEO, is_clip
+    from translate.inference.animations import is_animation
+    from translate.inference.clips import ANIMATION_SUFFIXES, VIDEO_SUFFIXES, WRITABLE_VIDEO
 
     if path.suffix.lower() in VIDEO_SUFFIXES:
         return path.is_file()
     one_file = _names_a_file(command.out)
     can_hold = command.out.suffix.lower() in (*ANIMATION_SUFFIXES, *WRITABLE_VIDEO) or "%" in command.out.name
     wanted = can_hold if one_file else command.format is None or f".{command.format}" in ANIMATION_SUFFIXES
-    return wanted and not command.pages and is_clip(path)
+    return wanted and not command.pages and path.suffix.lower() in ANIMATION_SUFFIXES and is_animation(path)
 
 
 def _names_a_file(out: Path) -> bool:
@@ -105,7 +108,7 @@ def _images(inputs: Sequence[str], command: Apply) -> list[Path]:
     """The image files among inputs."""
     from translate.data.inputs import list_inputs
 
-    found = list_inputs(inputs, recursive=command.recursive, out=command.out.parent).files
+    found = list_inputs(inputs, recursive=command.recursive, out=command.out).files
     return [one.path for one in found if one.path is not None]
 
 
@@ -117,16 +120,17 @@ def _targets(command: Apply, sources: Sequence[Path | Sequence[Path]], *, count:
     from translate.inference.record import ExistingError
 
     out = command.out
-    if _names_a_file(out):
-        if count > 1:
-            raise ConfigError(f"--out {out} is for one clip, and there are {count} inputs: name a folder")
-        check_target(out)
+    one_file = _names_a_file(out)
+    if one_file and count > 1:
+        raise ConfigError(f"--out {out} is for one clip, and there are {count} inputs: name a folder")
+    targets = [out] if one_file else [out / _name_in_folder(source, command) for source in sources]
+    for target in targets:
+        check_target(target)
+    if one_file:
         there = sorted(out.parent.glob("*" + out.suffix)) if "%" in out.name and out.parent.is_dir() else []
         if there and not command.overwrite:
             raise ExistingError(f"{out.parent} holds {out.suffix} files already: --overwrite, or another --out")
-        targets = [out]
     else:
-        targets = [out / _name_in_folder(source, command) for source in sources]
         if len(set(targets)) < len(targets):
             raise ConfigError("two of the clips have one name: translate them into different folders")
         there = [path for path in (frame_path(one, 1) if "%" in one.name else one for one in targets) if path.exists()]
@@ -156,12 +160,15 @@ def apply_clips(command: Apply, jobs: Sequence[Job]) -> int:
     from translate.cli.apply import EXIT_PARTLY, check_weights, code_of
     from translate.inference.clips import ClipError
     from translate.inference.library import load_translator
+    from translate.inference.smoothing import Smoother
 
     errors = Console(emoji=False, stderr=True, highlight=False)
 
     def say(line: str) -> None:
         errors.print(line, markup=False, soft_wrap=True)
 
+    if command.smooth:
+        Smoother()  # says what is missing before anything is loaded
     translator = load_translator(command.weights, device=command.device, precision=command.precision)
     check_weights(command, translator)
     if translator.source is not None or translator.target is not None:
@@ -197,6 +204,8 @@ def _translated(
         count = 0
         try:
             with writer, progress:
+                if clip.bits > 8:
+                    say(f"{job.path}: {clip.bits} bits per channel become 8")
                 for line in writer.lost:
                     say(f"{job.path}: without {line}")
                 task = progress.add_task("", total=clip.expected)

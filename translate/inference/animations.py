@@ -142,6 +142,7 @@ class ImagesReader(Clip):
         except ImageError as error:
             raise ClipError(str(error)) from None
         self.width, self.height = first.size
+        self.bits = first.bits
         self.seconds, self.stored = float(len(paths) / rate), len(paths)
         if self.height >= 720:
             self.matrix = "bt709"

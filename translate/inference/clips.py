@@ -88,6 +88,7 @@ class Clip(ABC):
         range: ``tv`` or ``pc``.
         sound: The file with its sound, or None.
         loops: How often an animation is shown, 0 for always.
+        bits: Of each channel in the file; frames have 8.
     """
 
     path: Path
@@ -102,6 +103,7 @@ class Clip(ABC):
     range: str = "tv"
     sound: Path | None = None
     loops: int = 0
+    bits: int = 8
 
     def __init__(self, path: Path, *, start: float = 0.0, end: float | None = None, every: int = 1) -> None:
         self.path, self.start, self.end, self.every = path, start, end, every
@@ -159,7 +161,6 @@ class Clip(ABC):
                     else:
                         assert stored.pixels is not None
                         pixels = stored.pixels()
-                        self._check(pixels, number)
                     duration = (stored.duration or step) * self.every
                     last = Frame(pixels=pixels, time=time, duration=duration, problem=stored.problem)
                     yield last
@@ -167,19 +168,6 @@ class Clip(ABC):
                 number += 1
         if not taken:
             raise ClipError(f"{self.path}: no frame lies between --start and --end")
-
-    def _check(self, pixels: np.ndarray, number: int) -> None:
-        height, width = pixels.shape[:2]
-        if (width, height) != (self.width, self.height):
-            raise self.changed_size(width, height, number)
-
-    def changed_size(self, width: int, height: int, number: int, *, before: tuple[int, int] | None = None) -> ClipError:
-        """What is said of a frame of another size than those before it."""
-        first = before or (self.width, self.height)
-        return ClipError(
-            f"{self.path}: frame {number} has {width}x{height} pixels and those before it {first[0]}x{first[1]}: "
-            "cut the clip there, for example by --end"
-        )
 
     def clock(self, frame: Frame) -> str:
         """When a frame is shown, as 0:01.25."""
@@ -214,14 +202,6 @@ class ClipWriter(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End it."""
-
-
-def is_clip(path: Path) -> bool:
-    """Whether a file is a video, by its name, or an animation of more than one frame."""
-    from translate.inference.animations import is_animation
-
-    suffix = path.suffix.lower()
-    return path.is_file() and (suffix in VIDEO_SUFFIXES or (suffix in ANIMATION_SUFFIXES and is_animation(path)))
 
 
 def open_clip(source: Path | Sequence[Path], *, rate: Fraction = RATE, **options: Any) -> Clip:

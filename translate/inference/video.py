@@ -29,7 +29,6 @@ INSTALL = "pip install 'image-translate[video]'"
 _CODECS = {".mp4": "libx264", ".mov": "libx264", ".m4v": "libx264", ".mkv": "libx264", ".webm": "libvpx-vp9"}
 _FORMATS = {".mp4": "mp4", ".mov": "mov", ".m4v": "mp4", ".mkv": "matroska", ".webm": "webm"}
 _MATRICES = {1: "bt709", 4: "fcc", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020"}
-_UNSPECIFIED = 2
 _HIGH_DEFINITION = 720  # rows, from which on BT.709 is meant where nothing is said
 _FULL = 2  # colour range
 _FLAGS = "flags=accurate_rnd+full_chroma_int+full_chroma_inp+bicubic"
@@ -77,6 +76,7 @@ class VideoReader(Clip):
         self.range = "pc" if full else "tv"
         self.origin = self.stream.start_time or 0
         self.stored = self.stream.frames or None
+        self.bits = first.format.components[0].bits
         if self.stream.duration:
             self.seconds = float(self.stream.duration * self.unit)
         elif self.container.duration:
@@ -139,7 +139,10 @@ class VideoReader(Clip):
 
     def _upright(self, frame: Any, number: int) -> np.ndarray:
         if (frame.width, frame.height) != self._coded:
-            raise self.changed_size(frame.width, frame.height, number, before=self._coded)
+            raise ClipError(
+                f"{self.path}: frame {number} has {frame.width}x{frame.height} pixels and those before it "
+                f"{self._coded[0]}x{self._coded[1]}: cut the clip there, for example by --end"
+            )
         if self._graph is None:
             source = f"{_FLAGS}:in_color_matrix={self.matrix}:in_range={self.range}"
             rgb = frame.format.is_rgb or frame.format.name == "pal8"
