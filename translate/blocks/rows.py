@@ -3,8 +3,9 @@
 A network says of its output which maps it is computed from, and how; nothing is computed before it is read. A
 convolution reads as many rows around a strip as it reaches. A norm that takes its statistics from the image goes over
 all strips once, and is exact from then on: they are the statistics of the whole, so there are no seams and nothing to
-choose. Maps below full size are stored, as they come from their convolution; at full size, where a map takes most
-memory and least time, it is computed again by whoever reads it.
+choose. Maps below full size are stored, as they come from their convolution (on disk where memory is short, see
+`translate.blocks.maps`); at full size, where a map takes most memory and least time, it is computed again by whoever
+reads it.
 
 Shapes: C channels, H height, W width; the batch is of one image.
 """
@@ -18,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from translate.blocks.maps import empty_map
 from translate.blocks.norm import by_moments, factors, first_values, moments, row_moments, scaled
 
 Norm = nn.InstanceNorm2d | nn.GroupNorm
@@ -118,7 +120,7 @@ class Rows(ABC):
             if waiting is not None:  # only now: the strip behind may have been computed from what is overwritten
                 first, last, ready = waiting
                 if found is None or found.dtype != ready.dtype or found.shape[1] != ready.shape[1]:
-                    found = _empty(ready, height=self.height)
+                    found = empty_map(1, ready.shape[1], self.height, ready.shape[3], like=ready)
                 found[:, :, first:last] = ready
             if part is not None:
                 if see is not None:
@@ -143,13 +145,6 @@ class Stored(Rows):
     def read(self, low: int, high: int) -> Tensor:
         """A view."""
         return self.values[:, :, low:high]
-
-
-def _empty(like: Tensor, *, height: int) -> Tensor:
-    """[1, C, H, W], in the layout of its strips, since convolutions round otherwise in another one."""
-    layout = torch.channels_last if like.stride(1) == 1 else torch.contiguous_format
-    shape = 1, like.shape[1], height, like.shape[3]
-    return torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=layout)
 
 
 def _store_of(rows: Rows | None) -> Tensor | None:
@@ -186,7 +181,7 @@ class _Dropped(Rows):
         self.parent = parent
         like = parent.read(0, 1)
         # Drawn in the order in which values lie in memory.
-        whole = _empty(like, height=parent.height).fill_(1)
+        whole = empty_map(1, like.shape[1], parent.height, like.shape[3], like=like).fill_(1)
         self.kept = F.dropout(whole, probability) > 0
         self.gain = 1 / (1 - probability)
 

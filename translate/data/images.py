@@ -223,8 +223,8 @@ def _decoded(image: _Opened, path: str | os.PathLike[str], page: int) -> Picture
     if isinstance(image, StoredArray):
         return Picture(pixels=image.read(), bands=not image.is_image)
     if isinstance(image, StoredTiff):
-        if _is_colour(image):
-            return _stored_picture(image)
+        if holds_colours(image):
+            return stored_picture(image, image.read())
         return Picture(pixels=_upright(image.read(), image.orientation), bands=True, nodata=image.nodata)
     if isinstance(image, StoredHeif):
         return _heif_picture(image)
@@ -298,8 +298,8 @@ def read_header(path: str | os.PathLike[str]) -> ImageHeader:
             channels, alpha, bits = image.channels, image.channels in (2, 4), 8 * image.dtype.itemsize
         elif isinstance(image, StoredTiff):
             orientation, bits, alpha = image.orientation, 8 if image.dtype == np.uint8 else 16, False
-            if _is_colour(image):
-                channels = _stored_channels(image)
+            if holds_colours(image):
+                channels = stored_channels(image)
                 alpha = channels in (2, 4)
             else:
                 channels, dtype = image.samples, image.dtype.name
@@ -451,28 +451,36 @@ def _seen(pixels: np.ndarray) -> np.ndarray:
     return pixels if pixels[:, :, -1].any() else pixels[:, :, :-1]
 
 
-def _is_colour(tiff: StoredTiff) -> bool:
+def holds_colours(tiff: StoredTiff) -> bool:
     """Whether a TIFF holds grey or colours, perhaps with alpha, and not measured values or bands."""
     extra = tiff.samples - _STORED_COLOURS.get(tiff.photometric, tiff.samples + 1)
     known = tiff.dtype in (np.uint8, np.uint16) and tiff.nodata is None
     return known and (extra == 0 or (extra == 1 and tiff.extras[:1] != (UNSPECIFIED,)))
 
 
-def _stored_channels(tiff: StoredTiff) -> int:
+def stored_channels(tiff: StoredTiff) -> int:
     """Channels of the picture of a TIFF of colours, alpha counted."""
     colours = 1 if _STORED_COLOURS[tiff.photometric] == 1 else 3
     return colours + (tiff.samples > _STORED_COLOURS[tiff.photometric])
 
 
-def _stored_picture(tiff: StoredTiff) -> Picture:
-    values, channels, num_colours = tiff.read(), _stored_channels(tiff), _STORED_COLOURS[tiff.photometric]
+def stored_picture(tiff: StoredTiff, values: np.ndarray, *, alpha_counts: bool | None = None) -> Picture:
+    """What values of a TIFF of colours, all or some of its rows, look like.
+
+    Args:
+        tiff: The file, of which `holds_colours`.
+        values: [h, W, S], as `StoredTiff.rows` gives them.
+        alpha_counts: Whether to keep alpha; unless given, it is where it is not 0 everywhere.
+    """
+    channels, num_colours = stored_channels(tiff), _STORED_COLOURS[tiff.photometric]
     if tiff.bits not in (8, 16):
         top = np.iinfo(values.dtype).max
         values = (values.astype(np.uint32) * top // (2**tiff.bits - 1)).astype(values.dtype)
     colour, alpha = values[:, :, :num_colours], values[:, :, num_colours:][:, :, : channels % 2 == 0]
     if alpha.size and tiff.extras[:1] == (PREMULTIPLIED,):
         colour = undo_premultiplied(colour, alpha)
-    return _converted(colour, alpha, tiff.icc_profile, orientation=tiff.orientation)
+    turn = tiff.orientation
+    return _converted(colour, alpha, tiff.icc_profile, orientation=turn, alpha_counts=alpha_counts)
 
 
 def _heif_picture(heif: StoredHeif) -> Picture:
@@ -483,7 +491,9 @@ def _heif_picture(heif: StoredHeif) -> Picture:
     return _converted(colour, alpha, heif.icc_profile, orientation=1)
 
 
-def _converted(colour: np.ndarray, alpha: np.ndarray, icc: bytes | None, *, orientation: int) -> Picture:
+def _converted(
+    colour: np.ndarray, alpha: np.ndarray, icc: bytes | None, *, orientation: int, alpha_counts: bool | None = None
+) -> Picture:
     """From [H, W, 1, 3 or (CMYK) 4] and [H, W, 0 or 1], uint8 or uint16, in the profile, as stored."""
     height, width, num_colours = colour.shape
     profile: bytes | None = None
@@ -496,7 +506,9 @@ def _converted(colour: np.ndarray, alpha: np.ndarray, icc: bytes | None, *, orie
     else:
         colour, profile = deep_to_srgb(colour, icc)
     # Nobody saves an image to hide all of it: an alpha of 0 everywhere says nothing.
-    pixels = np.concatenate([colour, alpha], axis=2) if alpha.any() else colour
+    if alpha_counts is None:
+        alpha_counts = bool(alpha.any())
+    pixels = np.concatenate([colour, alpha], axis=2) if alpha_counts else colour
     return Picture(pixels=_upright(pixels, orientation), icc_profile=profile)
 
 

@@ -30,6 +30,9 @@ MIN_IS_WHITE, MIN_IS_BLACK, RGB, PALETTE, CMYK, YCBCR, LAB = 0, 1, 2, 3, 5, 6, 8
 UNSPECIFIED, PREMULTIPLIED, ALPHA = 0, 1, 2
 """Of the tag ExtraSamples."""
 
+MOST_BYTES = 2**32
+"""Of an image that is decoded whole; 13 bands of 16 bits at 11,000 x 11,000 fit."""
+
 _PREFIXES = (b"II", b"MM")
 _NUMBERS = (b"*\0", b"\0*", b"+\0", b"\0+")  # 42, and 43 for BigTIFF; some writers turn them round
 _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER = 258, 259, 262, 266
@@ -47,7 +50,6 @@ _PREDICTED = (_LZW, *_DEFLATE, _LZMA, _ZSTD)  # to libtiff, a predictor beside a
 _JPEG_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _REVERSED = bytes(int(f"{value:08b}"[::-1], 2) for value in range(256))
 
-_MOST_BYTES = 2**32  # of an image; 13 bands of 16 bits at 11,000 x 11,000 fit
 _MOST_RATIO = 2**16  # of what a strip holds to what it takes in the file; Zstandard reaches half of it
 _SPARE_BYTES = 2**16  # what a strip may hold above its rows, and take in the file above what it holds
 _SPARE_TILE = 2**26  # bytes of a tile above those of the image
@@ -108,26 +110,47 @@ class StoredTiff:
         Raises:
             OSError, ValueError and others: the file is damaged.
         """
+        return self.rows(0, self.height)
+
+    def rows(self, low: int, high: int) -> np.ndarray:
+        """The rows from `low` to before `high`, as `read` gives them; no strip or tile without one of them is decoded.
+
+        Raises:
+            OSError, ValueError and others: the file is damaged.
+        """
         layout = self.segments
         together = 1 if layout.apart else self.samples
-        pixels = np.empty((self.height, self.width, self.samples), self.dtype)
+        pixels = np.empty((high - low, self.width, self.samples), self.dtype)
         with open(self.path, "rb") as file:
             length = file.seek(0, os.SEEK_END)
-            for number, (plane, top, left) in enumerate(self._places()):
+            for number, plane, top, left in self._places(low, high):
                 rows = layout.rows if layout.tiled else min(layout.rows, self.height - top)
-                place = pixels[top : top + rows, left : left + layout.columns, plane : plane + together]
-                block = self._decode(self._stored(file, length, number, rows), rows)
+                first, last = max(low, top), min(high, top + rows)
+                place = pixels[first - low : last - low, left : left + layout.columns, plane : plane + together]
+                skipped = first - top if self.row_by_row else 0
+                count = last - top - skipped if self.row_by_row else rows
+                block = self._decode(self._stored(file, length, number, count, skipped=skipped), count)
+                if block is not None:
+                    block = block[first - top - skipped :]
                 place[:] = (self.nodata or 0) if block is None else block[: place.shape[0], : place.shape[1]]
         if self.photometric == MIN_IS_WHITE and self.dtype.kind == "u":
             np.subtract(self.dtype.type(2**self.bits - 1), pixels, out=pixels)
         return pixels
 
-    def _places(self) -> Iterator[tuple[int, int, int]]:
-        """Plane, top and left of each strip or tile, in the order of the file."""
-        for plane in range(self.samples if self.segments.apart else 1):
-            for top in range(0, self.height, self.segments.rows):
-                for left in range(0, self.width, self.segments.columns):
-                    yield plane, top, left
+    @property
+    def row_by_row(self) -> bool:
+        """Whether a strip or tile needs not be decoded from its beginning."""
+        return self.segments.compression == _STORED
+
+    def _places(self, low: int, high: int) -> Iterator[tuple[int, int, int, int]]:
+        """Number, plane, top and left of each strip or tile that has some of the rows."""
+        layout = self.segments
+        down, across = -(-self.height // layout.rows), -(-self.width // layout.columns)
+        for plane in range(self.samples if layout.apart else 1):
+            for row in range(low // layout.rows, -(-high // layout.rows)):
+                for column in range(across):
+                    number = (plane * down + row) * across + column
+                    yield number, plane, row * layout.rows, column * layout.columns
 
     @property
     def _row_values(self) -> int:
@@ -138,9 +161,18 @@ class StoredTiff:
     def _row_bytes(self) -> int:
         return (self._row_values * self.bits + 7) // 8
 
-    def _stored(self, file: IO[bytes], length: int, number: int, rows: int) -> bytes:
-        """The bytes of a strip or tile, no more of them than it can need; none for one that was left out."""
-        offset, size = self.segments.offsets[number], self.segments.sizes[number]
+    def _stored(self, file: IO[bytes], length: int, number: int, rows: int, *, skipped: int = 0) -> bytes:
+        """The bytes of a strip or tile, no more of them than it can need; none for one that was left out.
+
+        Args:
+            file: Open.
+            length: Of the file.
+            number: Of the strip or tile.
+            rows: Of it that are wanted.
+            skipped: Rows before these, where it is not compressed.
+        """
+        before = skipped * self._row_bytes
+        offset, size = self.segments.offsets[number] + before, max(0, self.segments.sizes[number] - before)
         most = rows * self._row_bytes
         if size and max(length - offset, 0) * _MOST_RATIO < most:
             raise ValueError("the file is truncated")
@@ -203,8 +235,13 @@ class StoredTiff:
         return tags | ({_JPEG_TABLES: self.segments.jpeg_tables} if self.segments.jpeg_tables else {})
 
 
-def open_tiff(path: str | os.PathLike[str], *, page: int = 0) -> StoredTiff | None:
+def open_tiff(path: str | os.PathLike[str], *, page: int = 0, most_bytes: int = MOST_BYTES) -> StoredTiff | None:
     """Describe an image of a TIFF file, the first unless asked otherwise; None for a file that is no TIFF.
+
+    Args:
+        path: The file.
+        page: Counted from 0.
+        most_bytes: Larger images are refused.
 
     Raises:
         OSError: the file cannot be opened.
@@ -221,7 +258,8 @@ def open_tiff(path: str | os.PathLike[str], *, page: int = 0) -> StoredTiff | No
         if not 0 <= page < len(offsets):
             raise ValueError(f"there is no page {page + 1}: the file has {len(offsets)}")
         tags = _Tags.load(file, start, offsets[page])
-        return _described(path, tags, page=page, pages=len(offsets), length=os.fstat(file.fileno()).st_size)
+        length = os.fstat(file.fileno()).st_size
+        return _described(path, tags, page=page, pages=len(offsets), length=length, most_bytes=most_bytes)
 
 
 def misread_by_pillow(image: Image.Image) -> bool:
@@ -331,15 +369,18 @@ def _image_offsets(file: IO[bytes], start: bytes) -> list[int]:
     return [offset for offset, is_image in found.items() if is_image] or list(found)
 
 
-def _described(path: str | os.PathLike[str], tags: _Tags, *, page: int, pages: int, length: int) -> StoredTiff:
+def _described(
+    path: str | os.PathLike[str], tags: _Tags, *, page: int, pages: int, length: int, most_bytes: int
+) -> StoredTiff:
     bits, compression = tags.numbers(_BITS, (1,)), tags.number(_COMPRESSION, _STORED)
     samples = tags.number(_SAMPLES, len(bits))
     width, height, photometric = tags.number(_WIDTH), tags.number(_HEIGHT), tags.number(_PHOTOMETRIC, MIN_IS_WHITE)
     dtype = _dtype(bits[:samples], tags.numbers(_SAMPLE_FORMAT, (1,))[:samples])
     if min(width, height, samples) < 1 or tags.number(_DEPTH, 1) != 1:
         raise ValueError(f"{width}x{height} with {samples} channels is no image")
-    if width * height * samples * dtype.itemsize > _MOST_BYTES:
-        raise ValueError(f"{width}x{height} of {samples} channels in {bits[0]} bits takes more than 4 GiB")
+    if width * height * samples * dtype.itemsize > most_bytes:
+        most = f"{most_bytes / 2**30:g} GiB"
+        raise ValueError(f"{width}x{height} of {samples} channels in {bits[0]} bits takes more than {most}")
     segments = _segments(tags, width, height, samples)
     planes = samples if segments.apart else 1
     pixel_bytes = samples // planes * dtype.itemsize

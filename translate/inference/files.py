@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import unicodedata
 from collections import deque
@@ -11,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Tensor
 
@@ -20,9 +21,12 @@ from translate.data.images import IMAGE_SUFFIXES, MAX_PIXELS, ImageError, Pictur
 from translate.data.layouts_common import ImageSource
 from translate.data.store import resized
 from translate.inference.record import Record
-from translate.inference.translator import InferenceError, Tile
+from translate.inference.scans import Scan, open_scan, write_scan
+from translate.inference.translator import InferenceError, Tile, Translator
 
 MAX_BATCH_PIXELS = 2**20  # sixteen images of 256 px; larger ones go alone
+SCAN_PIXELS = 2**25
+"""Larger TIFFs become TIFFs row by row, and are never held whole."""
 
 FILE_SUFFIXES = IMAGE_SUFFIXES | {
     ".heic", ".heif", ".hif", ".heics", ".j2k", ".jpx", ".dib", ".jxl",
@@ -36,6 +40,10 @@ FILE_SUFFIXES = IMAGE_SUFFIXES | {
     ".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".pb", ".onnx", ".safetensors", ".tflite", ".tvq",
 }  # fmt: skip
 """Endings, lower case, that a name has as a file's and not as a folder's (runs/v1.2)."""
+
+
+_Item = tuple[ImageSource, Path, Picture | Scan]
+"""An input, where its output goes, and its pixels."""
 
 
 class PictureTranslator(Protocol):
@@ -62,6 +70,8 @@ class Summary:
     """The reason, in one line."""
     further: dict[Path, int] = field(default_factory=dict)
     """Pages or frames that were not read, of files that have more than one."""
+    in_parts: int = 0
+    """Images that were made in parts, for their size."""
 
 
 class Named(Protocol):
@@ -239,52 +249,108 @@ def translate_files(
     """
     sources = [one if isinstance(one, ImageSource) else ImageSource(path=one) for one in inputs]
     refuse_overwriting([source.path for source in sources], outputs)
-    summary = Summary()
+    options = {"seed": seed, "code": code, "keep_colours": keep_colours, "tile": tile}
     by_page = len({source.path for source in sources}) < len(sources)
     workers = min(8, os.cpu_count() or 1)
-    behind: deque[tuple[ImageSource, Path, Future[None]]] = deque()
+    with ThreadPoolExecutor(workers) as readers, ThreadPoolExecutor(workers) as writers:
+        run = _Run(translator, options, writers=writers, quality=quality, record=record, on_done=on_done)
+        jobs = list(zip(sources, outputs, strict=True))
+        read = partial(_read, scale=scale, values=values, scanned=run.scanned if scale == 1 else None)
+        for group in _groups(_decoded(jobs, readers, read, ahead=workers + batch_size, fail=run.fail), batch_size):
+            for source, _, image in group:
+                if image.pages > 1 and not by_page:
+                    run.summary.further[source.path] = image.pages - 1
+            run.translate(group)
+            run.finish(keep=workers)
+        run.finish(keep=0)
+    return run.summary
 
-    def finish(keep: int) -> None:
-        while len(behind) > keep:
-            source, target, future = behind.popleft()
+
+class _Run:
+    """Files on their way through a network, and what became of them."""
+
+    def __init__(
+        self,
+        translator: PictureTranslator,
+        options: dict[str, Any],
+        *,
+        writers: ThreadPoolExecutor,
+        quality: int | None,
+        record: Record | None,
+        on_done: Callable[[Path, str | None], None] | None,
+    ) -> None:
+        self.translator, self.options, self.writers = translator, options, writers
+        self.quality, self.record, self.on_done = quality, record, on_done
+        self.summary = Summary()
+        self._behind: deque[tuple[ImageSource, Path, Future[None]]] = deque()
+
+    def scanned(self, source: ImageSource, target: Path) -> Scan | None:
+        """The input, where it is so large a TIFF that it is read and written row by row."""
+        translator = self.translator
+        plain = source.half is None and not source.stacked and not source.ids
+        if not plain or target.suffix.lower() not in (".tif", ".tiff") or not isinstance(translator, Translator):
+            return None
+        scan = open_scan(source.path, page=source.page)
+        if scan is None or math.prod(scan.size) <= SCAN_PIXELS or translator.source or translator.target:
+            return None
+        return scan if translator.in_parts(*scan.size, tile=self.options["tile"]) else None
+
+    def translate(self, group: Sequence[_Item]) -> None:
+        """Translate images of one size, and have them written."""
+        translator, first = self.translator, group[0][2]
+        if isinstance(translator, Translator) and translator.in_parts(*first.size, tile=self.options["tile"]):
+            self.summary.in_parts += len(group)
+        if isinstance(first, Scan):
+            self._translate_scan(group[0][0], group[0][1], first)
+            return
+        for part in (group, *([[one] for one in group] if len(group) > 1 else [])):
+            try:
+                results = translator.apply([image for _, _, image in part], **self.options)  # type: ignore[misc]
+            except InferenceError as error:
+                if len(part) == 1:
+                    self.fail(part[0][0].path, f"{part[0][0].path}: {error}")
+                continue  # of several one may be at fault: each by itself
+            for (source, target, _), result in zip(part, results, strict=True):
+                self._behind.append((source, target, self.writers.submit(_write, target, result, quality=self.quality)))
+            if part is group:
+                break
+
+    def _translate_scan(self, source: ImageSource, target: Path, scan: Scan) -> None:
+        assert isinstance(self.translator, Translator)
+        width, height = scan.size
+        made = self.translator.apply_in_rows(scan.rows, width=width, height=height, bits=scan.bits, **self.options)
+        try:
+            write_scan(target, made, height=height)
+        except ImageError as error:
+            self.fail(source.path, str(error))
+        except InferenceError as error:
+            self.fail(source.path, f"{source.path}: {error}")
+        else:
+            self._written(source, target)
+
+    def finish(self, *, keep: int) -> None:
+        """Wait until no more than so many outputs are still being written."""
+        while len(self._behind) > keep:
+            source, target, future = self._behind.popleft()
             try:
                 future.result()
-                summary.written.append(target)
-                reason = None
-                if record is not None:
-                    record.add(source, target)
             except ImageError as error:
-                reason = summary.failed[source.path] = str(error)
-            if on_done is not None:
-                on_done(source.path, reason)
+                self.fail(source.path, str(error))
+            else:
+                self._written(source, target)
 
-    def fail(source: Path, reason: str) -> None:
-        summary.failed[source] = reason
-        if on_done is not None:
-            on_done(source, reason)
+    def fail(self, source: Path, reason: str) -> None:
+        """Note that a file could not be translated."""
+        self.summary.failed[source] = reason
+        if self.on_done is not None:
+            self.on_done(source, reason)
 
-    with ThreadPoolExecutor(workers) as readers, ThreadPoolExecutor(workers) as writers:
-        jobs = list(zip(sources, outputs, strict=True))
-        read = partial(_read, scale=scale, values=values)
-        for group in _groups(_decoded(jobs, readers, read, ahead=workers + batch_size, fail=fail), batch_size):
-            for part in (group, *([[one] for one in group] if len(group) > 1 else [])):
-                try:
-                    results = translator.apply(
-                        [picture for _, _, picture in part], seed=seed, code=code, keep_colours=keep_colours, tile=tile
-                    )
-                except InferenceError as error:
-                    if len(part) == 1:
-                        fail(part[0][0].path, f"{part[0][0].path}: {error}")
-                    continue  # of several one may be at fault: each by itself
-                for (source, target, picture), result in zip(part, results, strict=True):
-                    if picture.pages > 1 and not by_page:
-                        summary.further[source.path] = picture.pages - 1
-                    behind.append((source, target, writers.submit(_write, target, result, quality=quality)))
-                if part is group:
-                    break
-            finish(keep=workers)
-        finish(keep=0)
-    return summary
+    def _written(self, source: ImageSource, target: Path) -> None:
+        self.summary.written.append(target)
+        if self.record is not None:
+            self.record.add(source, target)
+        if self.on_done is not None:
+            self.on_done(source.path, None)
 
 
 def _write(path: Path, picture: Picture, *, quality: int | None) -> None:
@@ -298,17 +364,17 @@ def _write(path: Path, picture: Picture, *, quality: int | None) -> None:
 def _decoded(
     jobs: Sequence[tuple[ImageSource, Path]],
     readers: ThreadPoolExecutor,
-    read: Callable[[ImageSource], Picture],
+    read: Callable[[ImageSource, Path], Picture | Scan],
     *,
     ahead: int,
     fail: Callable[[Path, str], None],
-) -> Iterator[tuple[ImageSource, Path, Picture]]:
-    """The pictures in their order, read ahead by threads; unreadable ones are reported and left out."""
-    waiting: deque[tuple[ImageSource, Path, Future[Picture]]] = deque()
+) -> Iterator[_Item]:
+    """The images in their order, read ahead by threads; unreadable ones are reported and left out."""
+    waiting: deque[tuple[ImageSource, Path, Future[Picture | Scan]]] = deque()
     upcoming = iter(jobs)
     while True:
         while len(waiting) < ahead and (job := next(upcoming, None)) is not None:
-            waiting.append((job[0], job[1], readers.submit(read, job[0])))
+            waiting.append((job[0], job[1], readers.submit(read, *job)))
         if not waiting:
             return
         source, target, future = waiting.popleft()
@@ -318,7 +384,16 @@ def _decoded(
             fail(source.path, str(error))
 
 
-def _read(source: ImageSource, *, scale: int, values: tuple[float, float] | None) -> Picture:
+def _read(
+    source: ImageSource,
+    target: Path,
+    *,
+    scale: int,
+    values: tuple[float, float] | None,
+    scanned: Callable[[ImageSource, Path], Scan | None] | None,
+) -> Picture | Scan:
+    if scanned is not None and (scan := scanned(source, target)) is not None:
+        return scan
     picture, path = source.read(), source.path
     if values is not None and picture.bands:
         picture = replace(picture, values=values)
@@ -332,15 +407,14 @@ def _read(source: ImageSource, *, scale: int, values: tuple[float, float] | None
     return resized(picture, width=scale * width, height=scale * height)
 
 
-def _groups(
-    pictures: Iterator[tuple[ImageSource, Path, Picture]], batch_size: int
-) -> Iterator[list[tuple[ImageSource, Path, Picture]]]:
+def _groups(images: Iterator[_Item], batch_size: int) -> Iterator[list[_Item]]:
     """Neighbours of equal size, at most `batch_size` and a bounded number of pixels."""
-    group: list[tuple[ImageSource, Path, Picture]] = []
-    for item in pictures:
+    group: list[_Item] = []
+    for item in images:
         width, height = item[2].size
         full = len(group) >= batch_size or (len(group) + 1) * width * height > MAX_BATCH_PIXELS
-        if group and (full or group[0][2].size != (width, height)):
+        alone = isinstance(item[2], Scan) or (group and isinstance(group[0][2], Scan))
+        if group and (full or alone or group[0][2].size != (width, height)):
             yield group
             group = []
         group.append(item)

@@ -23,6 +23,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from translate.blocks.colour import coloured, luma
+from translate.blocks.maps import MapError
 from translate.config.base import ConfigError
 from translate.config.encoding import Encoding
 from translate.config.errors import TranslateError
@@ -61,6 +62,8 @@ def _enough_memory(width: int, height: int, device: torch.device) -> Iterator[No
     """Say in our words that memory ran out."""
     try:
         yield
+    except MapError as error:
+        raise InferenceError(f"{width}x{height} {error}") from None
     except RuntimeError as error:  # torch.OutOfMemoryError among them
         if any(words in str(error).lower() for words in _NO_MEMORY):
             raise InferenceError(f"{width}x{height} is too large for the memory of {device}: make it smaller") from None
@@ -69,6 +72,10 @@ def _enough_memory(width: int, height: int, device: torch.device) -> Iterator[No
 
 def _rows_of(images: Tensor, low: int, high: int) -> Tensor:
     return images[:, :, low:high]
+
+
+def _rows_of_picture(picture: Picture, low: int, high: int) -> Picture:
+    return replace(picture, pixels=picture.pixels[low:high])
 
 
 def _quantised(values: np.ndarray, *, bits: int) -> np.ndarray:
@@ -482,23 +489,59 @@ class Translator:
                 yield low, self._in_unit(part, read(low, high) if keep_colours else None)
                 low = high
 
-    def _large(self, picture: Picture, *, seed: int, code: Tensor | None, keep_colours: bool, tile: Tile) -> Picture:
+    def _large(self, picture: Picture, **options: Any) -> Picture:
         """A plain picture in parts: as floats it would be four times as large."""
+        width, height = picture.size
+        pixels, icc, low = np.empty((0, 0, 0)), None, 0
+        read = partial(_rows_of_picture, picture)
+        for part in self.apply_in_rows(read, width=width, height=height, bits=picture.bits, **options):
+            if not low:
+                pixels, icc = np.empty((height, width, part.channels), part.pixels.dtype), part.icc_profile
+            high = low + part.size[1]
+            pixels[low:high] = part.pixels
+            low = high
+        return Picture(pixels=pixels, icc_profile=icc)
 
-        def read(low: int, high: int) -> Tensor:
+    def apply_in_rows(
+        self,
+        read: Callable[[int, int], Picture],
+        *,
+        width: int,
+        height: int,
+        bits: int,
+        seed: int = 0,
+        code: Tensor | None = None,
+        keep_colours: bool = False,
+        tile: Tile = "auto",
+    ) -> Iterator[Picture]:
+        """Translate one grey or colour image in parts without ever holding it or what is made of it.
+
+        Args:
+            read: Its rows from one to before another, some of them several times.
+            width: In pixels.
+            height: Likewise.
+            bits: Of each channel, 8 or 16.
+            seed: As of `apply`, and so the rest.
+
+        Yields:
+            The rows of what is made, from top to bottom.
+
+        Raises:
+            InferenceError: as `apply`.
+        """
+
+        def scaled(low: int, high: int) -> Tensor:
+            rows = read(low, high)
             try:
-                scaled = self._scaled(replace(picture, pixels=picture.pixels[low:high]), None)
+                found = self._scaled(rows, None)
             except ImageError as error:
                 raise InferenceError(f"the image {error}") from None
-            return torch.from_numpy(scaled).permute(2, 0, 1)[None]
+            return torch.from_numpy(found).permute(2, 0, 1)[None]
 
-        width, height = picture.size
-        dtype = np.uint16 if picture.bits == 16 else np.uint8
-        pixels = np.empty((height, width, self._channels[1]), dtype)
         size = height, width
-        for low, part in self._parts(read, size=size, seed=seed, code=code, keep_colours=keep_colours, tile=tile):
-            pixels[low : low + part.shape[2]] = _quantised(part[0].permute(1, 2, 0).numpy(), bits=picture.bits)
-        return self._finished(pixels, like=picture)
+        for low, part in self._parts(scaled, size=size, seed=seed, code=code, keep_colours=keep_colours, tile=tile):
+            pixels = _quantised(part[0].permute(1, 2, 0).numpy(), bits=bits)
+            yield self._finished(pixels, like=read(low, low + part.shape[2]))
 
     def _checked_code(self, code: Tensor | None, *, seed: int, keep_colours: bool) -> Tensor | None:
         """The style code to use, on the network's device."""
