@@ -290,3 +290,29 @@ def test_processes_share_a_folder(start, stems, monkeypatch, capsys):
     monkeypatch.delenv("WORLD_SIZE")
     assert main([*start("apply"), "a", "b", "-o", "out", "--resume"]) == 0
     assert "0 of 4 translated, 4 done before" in capsys.readouterr().out
+
+
+def test_metadata_is_kept_when_asked(tiny_weights, tmp_path, capsys):
+    exif = Image.Exif()
+    exif.update({315: "A. Person", 274: 6})
+    exif[34853] = {1: "N", 2: (48.0, 51.0, 30.0)}
+    Image.new("RGB", (SIZE, 2 * SIZE), (200, 40, 90)).save(tmp_path / "photo.jpg", exif=exif)
+    command = ["apply", str(tiny_weights), str(tmp_path / "photo.jpg"), "-o"]
+    for name, options, author in [("plain.jpg", [], None), ("kept.jpg", ["--keep-metadata"], "A. Person")]:
+        assert main([*command, str(tmp_path / name), *options]) == 0
+        with Image.open(tmp_path / name) as image:
+            assert image.size == (2 * SIZE, SIZE)
+            assert image.getexif().get(315) == author
+            assert not {274, 34853} & set(image.getexif())
+    capsys.readouterr()
+    assert main([*command, str(tmp_path / "kept.npy"), "--keep-metadata"]) == 2
+    assert ".npy files hold no EXIF or XMP" in capsys.readouterr().err
+
+
+def test_parts_are_said(tiny_weights, tmp_path, capsys):
+    picture(tmp_path / "in" / "small.png")
+    Image.new("RGB", (600, 520), (200, 40, 90)).save(tmp_path / "in" / "large.png")
+    assert main(["apply", str(tiny_weights), str(tmp_path / "in"), "-o", str(tmp_path / "out")]) == 0
+    assert f"2 of 2 translated to {tmp_path / 'out'}, 1 of them in parts\n" in capsys.readouterr().out
+    assert main(["apply", str(tiny_weights), str(tmp_path / "in/large.png"), "-o", str(tmp_path / "one.png")]) == 0
+    assert f"1 of 1 translated to {tmp_path / 'one.png'}, in parts\n" in capsys.readouterr().out

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 EXIT_PARTLY = 1
+NO_METADATA = (".bmp", ".npy")
+"""Endings of files that hold neither EXIF nor XMP."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +90,8 @@ class Apply(Config):
     """Frame rate of image files that become a clip, in frames per second; default: 25."""
     smooth: bool = False
     """Reduce flicker: blend each frame of a clip with the one before it along the optical flow of the input."""
+    keep_metadata: bool = False
+    """Keep the EXIF and XMP of images (camera, exposure, dates, author), without GPS positions and orientation."""
     resume: bool = False
     """Skip outputs that this command has already made: of the same input, by the same weights and options."""
     overwrite: bool = False
@@ -153,6 +157,10 @@ def apply_images(command: Apply) -> int:
         say(f"{ranged.describe()}. --values LOW HIGH sets another range")
     in_units = translator.target is not None or values is not None
     suffix = f".{command.format or ('tif' if in_units else 'png')}"
+    if command.keep_metadata and (without := command.out.suffix.lower() if one_file else suffix) in NO_METADATA:
+        raise ConfigError(
+            f"--keep-metadata: {without} files hold no EXIF or XMP: write .png, .jpg, .webp, .avif or .tif"
+        )
     seeds = range(command.seed, command.seed + command.variants)
     marks = [f"-{seed}" for seed in seeds] if command.variants > 1 else [""]
     outputs_of = [outputs_for(named, command.out, suffix=suffix, single=WRITABLE_SUFFIXES, mark=mark) for mark in marks]
@@ -188,7 +196,7 @@ def apply_images(command: Apply) -> int:
                 say(f"failed: {reason}")
 
         failed: set[Path] = set()
-        done, further = 0, {}
+        done, in_parts, further = 0, 0, {}
         for seed, record, left, _ in plans:
             jobs = [one for one in left if one[0].path not in failed]
             summary = translate_files(
@@ -203,11 +211,12 @@ def apply_images(command: Apply) -> int:
                 scale=command.scale,
                 values=values,
                 tile=command.tile,
+                keep_metadata=command.keep_metadata,
                 record=record,
                 on_done=on_done,
             )
             failed |= set(summary.failed)
-            done, further = len(summary.written), summary.further
+            done, in_parts, further = len(summary.written), summary.in_parts, summary.further
     for line in further_pages({path.name: count for path, count in further.items()}):
         say(f"{line}: --pages reads them as well")
     skipped = plans[-1][3]
@@ -216,7 +225,8 @@ def apply_images(command: Apply) -> int:
     start = f"process {rank + 1} of {world}: " if world > 1 else ""
     times = f", {command.variants} variants each," if command.variants > 1 else ""
     before = f", {skipped} done before" if skipped else ""
-    print(f"{start}{done} of {total} translated{times}" + (f" to {where}" if done else "") + before)
+    parts = f", {in_parts} of them in parts" if in_parts and total > 1 else ", in parts" if in_parts else ""
+    print(f"{start}{done} of {total} translated{times}" + (f" to {where}" if done else "") + parts + before)
     return EXIT_PARTLY if failed else 0
 
 

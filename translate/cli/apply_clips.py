@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 NOT_FOR_CLIPS = (
     ("variants", 1), ("values", None), ("bands", ()), ("labels", False), ("pages", False), ("scale", 1),
-    ("resume", False),
+    ("resume", False), ("keep_metadata", False),
 )  # fmt: skip
 """Options of images alone, and what they are where they were not given."""
 FOR_CLIPS = (("start", None), ("end", None), ("every", None), ("rate", None), ("smooth", False))

@@ -19,13 +19,19 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
+from typing import IO, Any
 
 import numpy as np
-from PIL import Image, ImageFile
+from PIL import ExifTags, Image, ImageFile
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+from translate.data.metadata import XMP, Metadata
 
 _PNG_CHANNELS = {"LA;16B": 2, "RGB;16B": 3, "RGBA;16B": 4}
 _PNG_TYPES = {2: 4, 3: 2, 4: 6}
 GDAL_NODATA = 42113  # the tag
+PNG_XMP = "XML:com.adobe.xmp"
+"""The key of a PNG's text chunk of XMP."""
 _PNG_LEVEL = 3  # as for 8 bits; the default takes twice the time for files that are 1 % smaller
 _ROWS_BYTES = 2**22  # filtered at a time
 
@@ -77,13 +83,17 @@ def _keyed(pixels: np.ndarray, key: tuple[int, int, int]) -> np.ndarray:
     return np.concatenate([pixels, np.where(clear, 0, 65535).astype(np.uint16)], axis=2)
 
 
-def encode_png(pixels: np.ndarray, icc: bytes | None) -> bytes:
-    """A PNG of [H, W, 2 to 4] uint16, with its ICC profile."""
+def encode_png(pixels: np.ndarray, icc: bytes | None, metadata: Metadata | None = None) -> bytes:
+    """A PNG of [H, W, 2 to 4] uint16, with its ICC profile and metadata."""
     height, width, channels = pixels.shape
     header = struct.pack(">IIBBBBB", width, height, 16, _PNG_TYPES[channels], 0, 0, 0)
     parts = [b"\x89PNG\r\n\x1a\n", _chunk(b"IHDR", header)]
     if icc is not None:
         parts.append(_chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(icc)))
+    if metadata is not None:
+        parts.append(_chunk(b"eXIf", metadata.exif.tobytes().removeprefix(b"Exif\0\0")))
+        if metadata.xmp is not None:
+            parts.append(_chunk(b"iTXt", PNG_XMP.encode() + bytes(5) + metadata.xmp))
     packer = zlib.compressobj(_PNG_LEVEL)
     data = [packer.compress(rows) for rows in _filtered(pixels)]
     parts += [_chunk(b"IDAT", piece) for piece in (*data, packer.flush()) if piece]
@@ -111,24 +121,76 @@ def _filtered(pixels: np.ndarray) -> Iterator[bytes]:
         yield np.pad(values - nearest.astype(np.uint8), ((0, 0), (1, 0)), constant_values=4).tobytes()
 
 
-def encode_tiff(pixels: np.ndarray, icc: bytes | None) -> bytes:
-    """A TIFF of [H, W, 2 to 4] uint16, deflated with a predictor, with its ICC profile."""
-    from tifffile import imwrite
+def encode_tiff(pixels: np.ndarray, icc: bytes | None, metadata: Metadata | None = None) -> bytes:
+    """A TIFF of [H, W, 1 to 4] uint8 or uint16, deflated with a predictor, with its ICC profile and metadata."""
+    from tifffile import TiffWriter
 
     buffer = io.BytesIO()
-    imwrite(
-        buffer,
-        pixels,
-        photometric="rgb" if pixels.shape[2] > 2 else "minisblack",
-        planarconfig="contig",
-        extrasamples=["unassalpha"] if pixels.shape[2] in (2, 4) else None,
-        compression="adobe_deflate",
-        predictor=True,
-        iccprofile=icc,
-        metadata=None,
-        software=False,
-    )
+    with TiffWriter(buffer, byteorder="<") as writer:
+        channels = pixels.shape[2]
+        values = pixels if channels > 1 else pixels[:, :, 0]
+        writer.write(values, iccprofile=icc, **plain_tiff(channels), **tiff_tags(metadata))
+    add_capture(buffer, metadata)
     return buffer.getvalue()
+
+
+def plain_tiff(channels: int) -> dict[str, Any]:
+    """How tifffile writes an image of 1 to 4 channels, grey or RGB and perhaps alpha."""
+    return {
+        "photometric": "rgb" if channels > 2 else "minisblack",
+        "planarconfig": "contig" if channels > 1 else None,
+        "extrasamples": ["unassalpha"] if channels in (2, 4) else None,
+        "compression": "adobe_deflate",
+        "predictor": True,
+        "metadata": None,
+    }
+
+
+def tiff_tags(metadata: Metadata | None) -> dict[str, Any]:
+    """Options of tifffile that write metadata as tags; that of the capture is added by `add_capture`."""
+    if metadata is None:
+        return {"software": False}
+    found = dict(metadata.image)
+    resolution = [float(found.pop(tag, 0) or 0) for tag in (ExifTags.Base.XResolution, ExifTags.Base.YResolution)]
+    unit = found.pop(ExifTags.Base.ResolutionUnit, 2)
+    options: dict[str, Any] = {"software": False, "extratags": []}
+    if all(resolution) and unit in (1, 2, 3):
+        options |= {"resolution": tuple(resolution), "resolutionunit": unit}
+    for tag, value in found.items():
+        if isinstance(value, str):
+            options["extratags"].append((int(tag), "s", 0, value, True))
+        elif isinstance(value, bytes):
+            options["extratags"].append((int(tag), "B", len(value), value, True))
+        elif isinstance(value, int):
+            options["extratags"].append((int(tag), "H", 1, value, True))
+    if metadata.xmp is not None:
+        options["extratags"].append((XMP, "B", len(metadata.xmp), metadata.xmp, True))
+    return options
+
+
+def add_capture(file: IO[bytes], metadata: Metadata | None) -> None:
+    """Append the Exif directory to a little-endian TIFF of one image, no BigTIFF, and an index of tags that names it.
+
+    (Pillow writes none into a compressed TIFF, tifffile none at all.)
+    """
+    if metadata is None or not metadata.capture:
+        return
+    file.seek(4)
+    file.seek(*struct.unpack("<I", file.read(4)))
+    (count,) = struct.unpack("<H", file.read(2))
+    entries = [file.read(12) for _ in range(count)]
+    capture = ImageFileDirectory_v2(prefix=b"II")
+    capture.update(metadata.capture)
+    offset = file.seek(0, os.SEEK_END)
+    start = offset + offset % 2
+    data = capture.tobytes(start)
+    index = start + len(data) + len(data) % 2
+    entries.append(struct.pack("<HHII", ExifTags.IFD.Exif, 4, 1, start))
+    entries.sort(key=lambda entry: struct.unpack("<H", entry[:2]))
+    file.write(bytes(start - offset) + data + bytes(len(data) % 2))
+    file.write(struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4))
+    file.seek(4)
+    file.write(struct.pack("<I", index))
 
 
 def encode_bands(pixels: np.ndarray, nodata: float | None) -> bytes:

@@ -24,11 +24,13 @@ from pathlib import Path
 
 import numpy as np
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
 
 from translate.config.errors import TranslateError
 from translate.data.array_files import StoredArray, open_array
-from translate.data.deep import deep_channels, encode_bands, encode_png, encode_tiff, read_deep
+from translate.data.deep import PNG_XMP, deep_channels, encode_bands, encode_png, encode_tiff, read_deep
 from translate.data.heif import StoredHeif, open_heif
+from translate.data.metadata import Metadata
 from translate.data.profiles import deep_cmyk_to_srgb, deep_from_srgb, deep_to_srgb, from_srgb, to_srgb
 from translate.data.ranges import find_range, sample, shares
 from translate.data.tiff import (
@@ -587,7 +589,9 @@ def convert(pixels: np.ndarray, *, channels: int, bits: int) -> np.ndarray:
     return _to_bits(pixels, bits)
 
 
-def write_image(path: str | os.PathLike[str], picture: Picture, *, quality: int | None = None) -> None:
+def write_image(
+    path: str | os.PathLike[str], picture: Picture, *, quality: int | None = None, metadata: Metadata | None = None
+) -> None:
     """Write a picture in the format that the file name asks for, beside the target and renamed.
 
     PNG, TIFF, WebP and AVIF keep alpha; JPEG and BMP composite it over white. PNG and TIFF keep 16 bits; all else is 8
@@ -600,6 +604,7 @@ def write_image(path: str | os.PathLike[str], picture: Picture, *, quality: int 
         path: .png, .jpg, .jpeg, .webp, .avif, .tif, .tiff or .bmp, in a folder that exists.
         quality: 1 to 100 for JPEG (95 if None), WebP (lossless if None) and AVIF (100 if None, which is within a few
             levels); the other formats are always lossless.
+        metadata: EXIF and XMP to embed, in all but BMP, NPY and bands.
 
     Raises:
         ImageError: unknown suffix, unwritable folder, full disk, or a size that the format cannot hold.
@@ -617,7 +622,7 @@ def write_image(path: str | os.PathLike[str], picture: Picture, *, quality: int 
     temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
     try:
         try:
-            temporary.write_bytes(_encode(picture, file_format, quality))
+            temporary.write_bytes(_encode(picture, file_format, quality, metadata))
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -625,7 +630,7 @@ def write_image(path: str | os.PathLike[str], picture: Picture, *, quality: int 
         raise ImageError(f"{name}: cannot be written: {_reason(error)}") from error
 
 
-def _encode(picture: Picture, file_format: str, quality: int | None) -> bytes:
+def _encode(picture: Picture, file_format: str, quality: int | None, metadata: Metadata | None) -> bytes:
     if file_format == "NPY":
         buffer = io.BytesIO()
         np.save(buffer, picture.pixels[:, :, 0] if picture.channels == 1 else picture.pixels, allow_pickle=False)
@@ -643,7 +648,7 @@ def _encode(picture: Picture, file_format: str, quality: int | None) -> bytes:
         pixels, profile = deep_from_srgb(pixels, icc)
         if picture.channels > 1:
             encode = encode_png if file_format == "PNG" else encode_tiff
-            return encode(pixels if alpha is None else np.concatenate([pixels, alpha], axis=2), profile)
+            return encode(pixels if alpha is None else np.concatenate([pixels, alpha], axis=2), profile, metadata)
         image = Image.fromarray(pixels[:, :, 0])
     else:
         image, profile = to_pil(Picture(pixels=_to_bits(pixels, 8))), None
@@ -651,7 +656,17 @@ def _encode(picture: Picture, file_format: str, quality: int | None) -> bytes:
             image, profile = from_srgb(image, icc)
         if alpha is not None:
             image.putalpha(Image.fromarray(_to_bits(alpha, 8)[:, :, 0]))
+    if metadata is not None and file_format == "TIFF":  # Pillow writes no Exif directory into a compressed one
+        return encode_tiff(_array(image), profile, metadata)
     options: dict[str, object] = {"icc_profile": profile}
+    if metadata is not None and file_format != "BMP":
+        options["exif"] = metadata.exif
+        if metadata.xmp is not None and file_format == "PNG":
+            text = PngInfo()
+            text.add_itxt(PNG_XMP, metadata.xmp.decode())
+            options["pnginfo"] = text
+        elif metadata.xmp is not None:
+            options["xmp"] = metadata.xmp
     if file_format == "JPEG":
         # Full chroma resolution: label maps and drawings have hard colour edges.
         options |= {"quality": 95 if quality is None else quality, "subsampling": 0}

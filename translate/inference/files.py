@@ -19,6 +19,7 @@ from torch import Tensor
 from translate.checkpoint.atomic import WriteError, make_folder
 from translate.data.images import IMAGE_SUFFIXES, MAX_PIXELS, ImageError, Picture, write_image
 from translate.data.layouts_common import ImageSource
+from translate.data.metadata import read_metadata
 from translate.data.store import resized
 from translate.inference.record import Record
 from translate.inference.scans import Scan, open_scan, write_scan
@@ -217,6 +218,7 @@ def translate_files(
     scale: int = 1,
     values: tuple[float, float] | None = None,
     tile: Tile = "auto",
+    keep_metadata: bool = False,
     record: Record | None = None,
     on_done: Callable[[Path, str | None], None] | None = None,
 ) -> Summary:
@@ -238,6 +240,7 @@ def translate_files(
         values: Black and white of inputs of measured values, for weights that do not know; each one's own range unless
             given.
         tile: Whether large images are made in parts, as of a `Translator`.
+        keep_metadata: Whether outputs get the EXIF and XMP of their inputs (`translate.data.metadata`).
         record: Where to note what was written.
         on_done: Called in this thread with each input, and None or the reason it failed.
 
@@ -253,7 +256,7 @@ def translate_files(
     by_page = len({source.path for source in sources}) < len(sources)
     workers = min(8, os.cpu_count() or 1)
     with ThreadPoolExecutor(workers) as readers, ThreadPoolExecutor(workers) as writers:
-        run = _Run(translator, options, writers=writers, quality=quality, record=record, on_done=on_done)
+        run = _Run(translator, options, writers, quality, keep_metadata, record, on_done)
         jobs = list(zip(sources, outputs, strict=True))
         read = partial(_read, scale=scale, values=values, scanned=run.scanned if scale == 1 else None)
         for group in _groups(_decoded(jobs, readers, read, ahead=workers + batch_size, fail=run.fail), batch_size):
@@ -273,14 +276,14 @@ class _Run:
         self,
         translator: PictureTranslator,
         options: dict[str, Any],
-        *,
         writers: ThreadPoolExecutor,
         quality: int | None,
+        keep_metadata: bool,
         record: Record | None,
         on_done: Callable[[Path, str | None], None] | None,
     ) -> None:
         self.translator, self.options, self.writers = translator, options, writers
-        self.quality, self.record, self.on_done = quality, record, on_done
+        self.quality, self.keep_metadata, self.record, self.on_done = quality, keep_metadata, record, on_done
         self.summary = Summary()
         self._behind: deque[tuple[ImageSource, Path, Future[None]]] = deque()
 
@@ -311,7 +314,9 @@ class _Run:
                     self.fail(part[0][0].path, f"{part[0][0].path}: {error}")
                 continue  # of several one may be at fault: each by itself
             for (source, target, _), result in zip(part, results, strict=True):
-                self._behind.append((source, target, self.writers.submit(_write, target, result, quality=self.quality)))
+                metadata_of = source.path if self.keep_metadata else None
+                written = self.writers.submit(_write, target, result, quality=self.quality, metadata_of=metadata_of)
+                self._behind.append((source, target, written))
             if part is group:
                 break
 
@@ -320,8 +325,10 @@ class _Run:
         width, height = scan.size
         made = self.translator.apply_in_rows(scan.rows, width=width, height=height, bits=scan.bits, **self.options)
         try:
-            write_scan(target, made, height=height)
-        except ImageError as error:
+            make_folder(target.parent)
+            metadata = read_metadata(source.path) if self.keep_metadata else None
+            write_scan(target, made, height=height, metadata=metadata)
+        except (ImageError, WriteError) as error:
             self.fail(source.path, str(error))
         except InferenceError as error:
             self.fail(source.path, f"{source.path}: {error}")
@@ -353,12 +360,13 @@ class _Run:
             self.on_done(source.path, None)
 
 
-def _write(path: Path, picture: Picture, *, quality: int | None) -> None:
+def _write(path: Path, picture: Picture, *, quality: int | None, metadata_of: Path | None) -> None:
     try:
         make_folder(path.parent)
     except WriteError as error:
         raise ImageError(f"{path}: {error}") from error
-    write_image(path, picture, quality=quality)
+    metadata = read_metadata(metadata_of) if metadata_of is not None else None
+    write_image(path, picture, quality=quality, metadata=metadata)
 
 
 def _decoded(

@@ -13,13 +13,16 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from translate.checkpoint.atomic import WriteError, written_beside
+from translate.data.deep import add_capture, plain_tiff, tiff_tags
 from translate.data.images import ImageError, Picture, holds_colours, stored_channels, stored_picture
+from translate.data.metadata import Metadata
 from translate.data.profiles import deep_from_srgb, from_srgb
 from translate.data.tiff import PREMULTIPLIED, StoredTiff, open_tiff
 
@@ -103,7 +106,7 @@ def open_scan(path: str | os.PathLike[str], *, page: int = 0) -> Scan | None:
         return None  # read_image says why
 
 
-def write_scan(path: Path, strips: Iterable[Picture], *, height: int) -> None:
+def write_scan(path: Path, strips: Iterable[Picture], *, height: int, metadata: Metadata | None = None) -> None:
     """Write an image whose rows come one strip after the other to a TIFF, which is whole or not there.
 
     Deflated with a predictor. The ICC profile of the first strip is applied and embedded.
@@ -112,6 +115,7 @@ def write_scan(path: Path, strips: Iterable[Picture], *, height: int) -> None:
         path: .tif or .tiff.
         strips: Pictures of one width, one below the other.
         height: Of all of them together.
+        metadata: EXIF and XMP to embed; of the former, into a BigTIFF the tags of the image alone.
 
     Raises:
         ImageError: the file cannot be written, or the disk is full.
@@ -125,25 +129,23 @@ def write_scan(path: Path, strips: Iterable[Picture], *, height: int) -> None:
     _, width, channels = stored.shape
     row_bytes = width * channels * stored.itemsize
     rows = min(height, max(1, _STRIP_BYTES // row_bytes))
+    big = height * row_bytes > _CLASSIC_BYTES
+    if big and metadata is not None:
+        metadata = replace(metadata, capture={})
     try:
-        with (
-            written_beside(path) as beside,
-            TiffWriter(beside, byteorder="<", bigtiff=height * row_bytes > _CLASSIC_BYTES) as writer,
-        ):
-            writer.write(
-                _deflated(_recut(itertools.chain([first], upcoming), rows)),
-                shape=(height, width, channels) if channels > 1 else (height, width),
-                dtype=stored.dtype,
-                photometric="rgb" if channels > 2 else "minisblack",
-                planarconfig="contig" if channels > 1 else None,
-                extrasamples=["unassalpha"] if channels in (2, 4) else None,
-                compression="adobe_deflate",
-                predictor=True,
-                rowsperstrip=rows,
-                iccprofile=profile,
-                metadata=None,
-                software=False,
-            )
+        with written_beside(path) as beside:
+            with TiffWriter(beside, byteorder="<", bigtiff=big) as writer:
+                writer.write(
+                    _deflated(_recut(itertools.chain([first], upcoming), rows)),
+                    shape=(height, width, channels) if channels > 1 else (height, width),
+                    dtype=stored.dtype,
+                    rowsperstrip=rows,
+                    iccprofile=profile,
+                    **plain_tiff(channels),
+                    **tiff_tags(metadata),
+                )
+            with beside.open("rb+") as file:
+                add_capture(file, metadata)
     except WriteError as error:
         cause = error.__cause__
         reason = (isinstance(cause, OSError) and cause.strerror) or str(cause)
