@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -203,3 +205,28 @@ def test_an_animation_that_is_stopped_plays(film, tiny_weights, monkeypatch):
     with Image.open("out.webp") as image:
         assert image.n_frames == 4
     assert sorted(path.name for path in Path().iterdir() if "out" in path.name) == ["out.webp"]
+
+
+LIMITED = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, resource.RLIM_INFINITY))
+from translate.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits of files")
+@pytest.mark.parametrize("name", ["out.mp4", "out.mkv", "out.gif", "out.webp", "%02d.png"])
+def test_a_disk_that_holds_no_more(tiny_weights, tmp_path, name):
+    """As a full one: the operating system refuses what goes beyond a size."""
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 96, 128, 3), np.uint8)
+    frames = [Image.fromarray(one) for one in pixels]
+    frames[0].save(tmp_path / "noise.webp", save_all=True, append_images=frames[1:], duration=40, lossless=True)
+    out = tmp_path / "out"
+    command = ["apply", str(tiny_weights), str(tmp_path / "noise.webp"), "-o", str(out / name)]
+    done = subprocess.run([sys.executable, "-c", LIMITED, *command], capture_output=True, text=True)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "cannot be written" in done.stderr
+    assert ("MB that are free" in done.stderr) == ("%" not in name)
+    assert not out.exists() or list(out.iterdir()) == []

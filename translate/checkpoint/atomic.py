@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import uuid
 from collections.abc import Iterator
@@ -58,6 +59,16 @@ def written_beside(path: Path) -> Iterator[Path]:
         if isinstance(error, OSError) or type(error).__name__ == "SafetensorError":
             raise _write_error(path, error) from error
         raise
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error comes of a disk that is full, or that holds no file as large."""
+    found: BaseException | None = error
+    while found is not None:
+        if getattr(found, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            return True
+        found = found.__cause__ or found.__context__
+    return False
 
 
 def _remove_empty(folder: Path, *, when: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -190,8 +191,9 @@ def _translated(
     """Translate one clip; what was done, in a line."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from translate.checkpoint.atomic import make_folder
-    from translate.inference.clips import RATE, clip_writer, open_clip, translate_clip
+    from translate.checkpoint.atomic import is_full, make_folder
+    from translate.config.errors import TranslateError
+    from translate.inference.clips import RATE, ClipError, clip_writer, open_clip, translate_clip
 
     began = time.perf_counter()
     columns = (TextColumn(job.path.name), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -233,5 +235,22 @@ def _translated(
             if count:
                 say(f"stopped: {job.target} holds the {count} frames until then")
             raise
+        except TranslateError as error:
+            if not is_full(error):
+                raise
+            raise ClipError(f"{error}. {_need(job, count, expected=clip.expected)}") from error
     per_second = count / (time.perf_counter() - began)
     return f"{count} frames translated to {job.target} ({per_second:.2g} frames a second)"
+
+
+def _need(job: Job, count: int, *, expected: int | None) -> str:
+    """How much space a clip takes that a disk, now cleared of it, did not hold, in words."""
+    if "%" in job.target.name:
+        return f"The frames until then are in {job.target.parent}"
+    free = shutil.disk_usage(job.target.parent).free
+    if not count or not expected or count >= expected:
+        return f"It needs more than the {free / 1e6:.2g} MB that are free"
+    need = free * expected / count
+    return (
+        f"{count} of {expected} frames fill the {free / 1e6:.2g} MB that are free: all need about {need / 1e6:.2g} MB"
+    )

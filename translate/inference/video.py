@@ -280,7 +280,8 @@ class VideoWriter(ClipWriter):
             try:
                 self._finish(cut=error is not None)
             except BaseException as found:
-                self._out.close()
+                with suppress(Exception):  # on a full disk this fails once more
+                    self._out.close()
                 self._stack.__exit__(type(found), found, found.__traceback__)
                 raise
             self._stack.__exit__(None, None, None)
