@@ -19,14 +19,16 @@ from translate.demos.painting import Painting, code_of
 
 PACE = 0.15
 """Seconds that a frame may take; frames that come meanwhile are left out."""
-LEAST, FIRST, MOST = 96, 256, 512
+LEAST, FIRST, MOST = 128, 256, 512
 """Longer side of a frame in pixels: at least, at first, at most."""
 STEP = 32
 PUBLIC_SECONDS = 120
 """Of one stream, where others may be waiting."""
 AT_ONCE = 2
 """Streams."""
-SHOWN = '<img src="${value}" alt="The translated frame" ${value ? "" : "hidden"}>'
+SHOWN = """
+<div class="stage" ${value ? "hidden" : ""}>Allow the webcam and start it: its frames appear here, translated.</div>
+<img src="${value}" alt="The translated frame" ${value ? "" : "hidden"}>"""
 
 
 def next_side(side: int, seconds: float) -> int:
@@ -67,9 +69,7 @@ class CameraPart:
     def lay_out_results(self) -> None:
         """What its frames become."""
         self.live = gr.HTML(html_template=SHOWN, apply_default_css=False, elem_id="live")
-        self.took = gr.Markdown(
-            "Allow the webcam and start it: each frame appears here, translated.", elem_id="live-took"
-        )  # fmt: skip
+        self.took = gr.Markdown("", elem_id="live-took")
 
     def connect(self, weights: gr.Dropdown, painting: Painting, tab: gr.Tab, *, leaving: Sequence[gr.Tab]) -> None:
         """Make it work, with these weights and styles; it ends when its tab is left."""
@@ -81,7 +81,7 @@ class CameraPart:
             stream_every=0.1,
             time_limit=None if self.local else PUBLIC_SECONDS,
             concurrency_limit=AT_ONCE,
-            api_name="translate_frame",
+            api_visibility="private",
             show_progress="hidden",
         )
         tab.select(lambda: gr.update(visible=True), None, self.camera, **quiet)

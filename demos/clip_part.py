@@ -59,9 +59,7 @@ class ClipPart:
     def lay_out_results(self) -> None:
         """What comes of it."""
         self.player = player(elem_id="clip-player")
-        self.took = gr.Markdown(
-            "The clip and its translation appear here, with a divider to compare them.", elem_id="clip-took"
-        )
+        self.took = gr.Markdown("", elem_id="clip-took")
         self.download = gr.DownloadButton("Download clip", interactive=False, elem_id="clip-download")
 
     def connect(self, weights: gr.Dropdown, painting: Painting) -> None:
@@ -75,7 +73,7 @@ class ClipPart:
             api_name="translate_clip",
             concurrency_id="many",  # between its frames, others have their turn
             concurrency_limit=1,
-            show_progress_on=self.took,
+            show_progress_on=self.player,
         )
         self.cancel.click(self.cancelling.ask, queue=False, api_name="cancel_clip", show_progress="hidden")
         assert Context.root_block is not None

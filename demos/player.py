@@ -26,7 +26,7 @@ def played(before: str | None, after: str | None, *, size: tuple[int, int] = (16
         size: Width and height.
         sound: Whether the second has sound.
     """
-    return {"value": _url(after), "before": _url(before), "ratio": f"{size[0] / size[1]:.4f}", "sound": int(sound)}
+    return {"value": _url(after), "before": _url(before), "ratio": f"{size[0] / size[1]:.4f}", "heard": int(sound)}
 
 
 def _url(path: str | None) -> str:
