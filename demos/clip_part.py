@@ -39,7 +39,7 @@ class ClipPart:
             elem_id="clip-input",
         )  # fmt: skip
         self.said = gr.Markdown("", elem_id="clip-said")
-        with gr.Row():
+        with gr.Row(visible=False) as self.part:
             self.start = gr.Number(0, label="Start (seconds)", minimum=0, step=0.1, min_width=120, elem_id="clip-start")
             self.end = gr.Number(None, label="End (seconds)", minimum=0, step=0.1, min_width=120, elem_id="clip-end")
         self.smooth = gr.Checkbox(
@@ -65,7 +65,7 @@ class ClipPart:
     def connect(self, weights: gr.Dropdown, painting: Painting) -> None:
         """Make them work, with these weights and styles."""
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        self.file.change(self.describe, self.file, [self.said, self.start, self.end], **quiet)
+        self.file.change(self.describe, self.file, [self.said, self.part, self.start, self.end], **quiet)
         self.button.click(
             self.translate,
             [self.file, weights, self.start, self.end, self.smooth, *painting.inputs],
@@ -79,16 +79,17 @@ class ClipPart:
         assert Context.root_block is not None
         Context.root_block.unload(self.cancelling.ask)  # nobody waits for it any more
 
-    def describe(self, path: str | None) -> tuple[str, float, float | None]:
+    def describe(self, path: str | None) -> tuple[str, dict, float, float | None]:
         """What a clip is, and the part of it that is offered."""
         if path is None:
-            return "", 0, None
+            return "", gr.update(visible=False), 0, None
+        seen = gr.update(visible=True)
         with as_toasts(path):
             film = look_at(Path(path))
         if film.longest is None:
-            return film.words(), 0, None if film.seconds is None else round(film.seconds, 2)
+            return film.words(), seen, 0, None if film.seconds is None else round(film.seconds, 2)
         words = f"{film.words()}. At most {clock(film.longest)} of it can be translated at once: choose a part."
-        return words, 0, film.longest
+        return words, seen, 0, film.longest
 
     def translate(
         self,
@@ -127,7 +128,7 @@ class ClipPart:
                 Path(path),
                 Path(folder),
                 start=start or 0.0,
-                end=end,
+                end=end or None,  # an empty field is 0 on the page
                 smooth=smooth,
                 on_frame=on_frame,
                 code=code,
