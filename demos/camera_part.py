@@ -60,6 +60,7 @@ class CameraPart:
             label="Webcam",
             show_label=False,
             height=300,
+            visible=False,  # until its tab is opened; a browser turns off the camera of what is hidden again
             elem_id="camera",
             buttons=[],
             webcam_options=gr.WebcamOptions(constraints={"video": {"width": {"ideal": 640}, "height": {"ideal": 480}}}),

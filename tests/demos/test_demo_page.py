@@ -161,7 +161,7 @@ def test_a_webcam_is_translated_live(page: Page) -> None:
     assert re.search(r"\d+ × \d+ pixels in ", page.locator("#live-took").inner_text())
     page.get_by_role("tab", name="Image", exact=True).click()
     page.locator("#translate").wait_for()
-    assert page.locator("#camera video").count() == 0  # it is off
+    page.locator("#camera video").wait_for(state="detached", timeout=15_000)  # it is off
 
 
 def test_other_weights_have_another_card_and_no_examples(page: Page) -> None:
