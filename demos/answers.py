@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from html import escape
@@ -95,6 +96,11 @@ def kept_file(component: Component, name: str, write: Callable[[Path], None]) ->
         kept = component.move_resource_to_block_cache(file)
     assert kept is not None  # only None gives None
     return kept
+
+
+def file_name(path: str, name: str | None, suffix: str = ".png") -> str:
+    """What a download is called: after an uploaded file and the weights."""
+    return re.sub(r"[^\w.-]+", "-", f"{Path(path).stem}-{name}") + suffix
 
 
 def in_words(seconds: float, size: tuple[int, int], device: str) -> str:

@@ -27,14 +27,22 @@ class Cancelling:
 
     def begun(self, request: gr.Request) -> Callable[[], None]:
         """What the action of a page is to call at each step; it raises `gr.Error` once that page has asked."""
-        ended = self._running[request.session_hash] = Event()
+        asked = self.asked(request)
 
         def look() -> None:
-            if ended.is_set():
+            if asked():
                 time.sleep(GRACE)
                 raise gr.Error("Cancelled.", title="Stopped", duration=4, print_exception=False)
 
         return look
+
+    def asked(self, request: gr.Request) -> Callable[[], bool]:
+        """As `begun`, for an action that shows what it has made until then: whether its page has asked, or is closed.
+
+        Its button calls `ask`.
+        """
+        ended = self._running[request.session_hash] = Event()
+        return ended.is_set
 
     def connect(self, button: gr.Button, *actions: gr.events.Dependency, shown: Component) -> None:
         """Let a button end these actions of its page; what still waits in the queue is taken out of it.
@@ -46,11 +54,12 @@ class Cancelling:
                 waiting in time is taken away, as that of a true error, which is told by a toast.
         """
         quiet: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
-        button.click(self._ask, cancels=list(actions), **quiet)
+        button.click(self.ask, cancels=list(actions), **quiet)
         for action in actions:
             action.failure(gr.skip, None, shown, **quiet)
 
-    def _ask(self, request: gr.Request) -> None:
+    def ask(self, request: gr.Request) -> None:
+        """End what runs of a page."""
         running = self._running.pop(request.session_hash, None)
         if running is not None:
             running.set()

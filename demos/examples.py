@@ -8,6 +8,7 @@ import random
 from functools import cache
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import numpy as np
@@ -143,11 +144,17 @@ def _penned(lines: Image.Image) -> Image.Image:
     return soft.filter(ImageFilter.MaxFilter(2 * reach + 1)).filter(ImageFilter.GaussianBlur(1))
 
 
-def to_url(image: Image.Image) -> str:
-    """An image as a PNG in a data URL."""
+def to_url(image: Image.Image, form: str = "PNG", **options: Any) -> str:
+    """An image as a file in a data URL; a PNG begins with `URL_HEADER`.
+
+    Args:
+        image: The image.
+        form: Of the file, as Pillow names it.
+        options: Of `Image.save`.
+    """
     buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return URL_HEADER + base64.b64encode(buffer.getvalue()).decode("ascii")
+    image.save(buffer, form, **options)
+    return f"data:image/{form.lower()};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
 
 
 def photo_file(holder: gr.Image) -> str:

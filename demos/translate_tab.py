@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 import zipfile
 from collections.abc import Iterator
@@ -19,9 +18,11 @@ from PIL import Image
 from translate.config.errors import TranslateError
 from translate.data.images import write_image
 from translate.data.inputs import Input
-from translate.demos.answers import as_toasts, for_page, in_words, kept_file, read_small, refuse, unopened
+from translate.demos.answers import as_toasts, file_name, for_page, in_words, kept_file, read_small, refuse, unopened
+from translate.demos.camera_part import CameraPart
 from translate.demos.cards import card_html
 from translate.demos.catalogue import SKETCHES, Catalogue, Offer
+from translate.demos.clip_part import ClipPart
 from translate.demos.examples import (
     CHOOSE,
     CREDIT,
@@ -50,10 +51,6 @@ def _save_small(image: Image.Image, to: Path) -> None:
     image.save(to, "WEBP", quality=90)
 
 
-def _file_name(path: str, name: str | None) -> str:
-    return re.sub(r"[^\w.-]+", "-", f"{Path(path).stem}-{name}") + ".png"
-
-
 def _suits(offer: Offer) -> bool:
     """Whether the photo that comes with scikit-learn is an example for weights, and is here."""
     network = offer.config.network
@@ -72,8 +69,9 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
     empty = "There are no weights yet: train some on the Train tab, or open some on the Weights tab."
 
     opening = translated_example(first)
+    clips, camera = ClipPart(catalogue), CameraPart(catalogue, local=local)
     gr.Markdown(
-        "Upload an image and translate it with the chosen weights."
+        "Translate an image, a video or your webcam with the chosen weights."
         + (" Nothing leaves this computer." if local else " Uploads are deleted within two hours."),
         elem_classes="lead",
     )
@@ -83,72 +81,87 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
                 catalogue.titles(), value=first.name if first else None, label="Weights", elem_id="weights"
             )
             card = gr.HTML(card_html(first, empty=empty), elem_id="card")
-            image = gr.Image(
-                opening[0] if opening else None,
-                type="filepath",
-                image_mode=None,
-                format="png",
-                sources=["upload", "webcam", "clipboard"],
-                label="Image",
-                show_label=False,
-                height=300,
-                elem_id="input",
-                buttons=[],
-                placeholder="Drop an image here, or click to choose one",
-            )
-            unopened(image)
-            back = gr.Checkbox(
-                False,
-                label="Translate back (cycle consistency)",
-                info="Shows how much of the image is lost in the round trip.",
-                visible=catalogue.inverse(first.name if first else None) is not None,
-                elem_id="back",
-            )
+            with gr.Tabs(elem_id="translate-kinds"):
+                with gr.Tab("Image") as of_image:
+                    image = gr.Image(
+                        opening[0] if opening else None,
+                        type="filepath",
+                        image_mode=None,
+                        format="png",
+                        sources=["upload", "webcam", "clipboard"],
+                        label="Image",
+                        show_label=False,
+                        height=300,
+                        elem_id="input",
+                        buttons=[],
+                        placeholder="Drop an image here, or click to choose one",
+                    )
+                    unopened(image)
+                    back = gr.Checkbox(
+                        False,
+                        label="Translate back (cycle consistency)",
+                        info="Shows how much of the image is lost in the round trip.",
+                        visible=catalogue.inverse(first.name if first else None) is not None,
+                        elem_id="back",
+                    )
+                with gr.Tab("Video") as of_clip:
+                    clips.lay_out_input()
+                with gr.Tab("Webcam") as of_camera:
+                    camera.lay_out_input()
             painting = painting_controls(first)
-            button = gr.Button("Translate", variant="primary", elem_id="translate")
-            examples = gr.HTML(
-                html_template='<p class="hint">Examples: synthetic label maps of facades</p>' + thumbnails("Example"),
-                js_on_load=CHOOSE,
-                apply_default_css=False,
-                visible=first is not None and first.paints_facades,
-                elem_id="examples",
-            )
-            photos = gr.HTML(
-                html_template=f'<p class="hint">Example. {CREDIT}</p>' + photo_thumbnail(),
-                js_on_load=CHOOSE,
-                apply_default_css=False,
-                visible=first is not None and _suits(first),
-                elem_id="examples-photo",
-            )
+            with gr.Column() as image_actions:
+                button = gr.Button("Translate", variant="primary", elem_id="translate")
+                examples = gr.HTML(
+                    html_template='<p class="hint">Examples: synthetic label maps of facades</p>'
+                    + thumbnails("Example"),
+                    js_on_load=CHOOSE,
+                    apply_default_css=False,
+                    visible=first is not None and first.paints_facades,
+                    elem_id="examples",
+                )
+                photos = gr.HTML(
+                    html_template=f'<p class="hint">Example. {CREDIT}</p>' + photo_thumbnail(),
+                    js_on_load=CHOOSE,
+                    apply_default_css=False,
+                    visible=first is not None and _suits(first),
+                    elem_id="examples-photo",
+                )
+            with gr.Column(visible=False) as clip_actions:
+                clips.lay_out_buttons()
         with gr.Column(min_width=300):
-            result = gr.ImageSlider(
-                opening,
-                type="filepath",
-                format="png",
-                label="Input and output",
-                show_label=False,
-                interactive=False,
-                buttons=["fullscreen"],
-                max_height=580,
-                elem_id="result",
-            )
-            took = gr.Markdown(
-                "An example. Upload an image, or choose another example."
-                if opening
-                else "Input and output appear here, with a slider to compare them.",
-                elem_id="took",
-            )
-            download = gr.DownloadButton("Download PNG", interactive=False, elem_id="download")
-            returned = gr.Image(
-                type="pil",
-                format="png",
-                label="Translated back",
-                interactive=False,
-                visible=False,
-                buttons=["download", "fullscreen"],
-                elem_id="returned",
-            )
-    with gr.Accordion("Batch translation", open=False, elem_id="many"):
+            with gr.Column() as image_results:
+                result = gr.ImageSlider(
+                    opening,
+                    type="filepath",
+                    format="png",
+                    label="Input and output",
+                    show_label=False,
+                    interactive=False,
+                    buttons=["fullscreen"],
+                    max_height=580,
+                    elem_id="result",
+                )
+                took = gr.Markdown(
+                    "An example. Upload an image, or choose another example."
+                    if opening
+                    else "Input and output appear here, with a slider to compare them.",
+                    elem_id="took",
+                )
+                download = gr.DownloadButton("Download PNG", interactive=False, elem_id="download")
+                returned = gr.Image(
+                    type="pil",
+                    format="png",
+                    label="Translated back",
+                    interactive=False,
+                    visible=False,
+                    buttons=["download", "fullscreen"],
+                    elem_id="returned",
+                )
+            with gr.Column(visible=False) as clip_results:
+                clips.lay_out_results()
+            with gr.Column(visible=False) as camera_results:
+                camera.lay_out_results()
+    with gr.Accordion("Batch translation", open=False, elem_id="many") as many:
         files = gr.File(
             file_count="multiple", file_types=["image"], label="Images", height=180, elem_id="many-files"
         )  # fmt: skip
@@ -186,7 +199,7 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
             code = code_of(translator, style, other, share, strength, style_image)
             output = translator.apply([picture], code=code, keep_colours=bool(keep_colours))[0]
             seconds = time.perf_counter() - started
-            file = kept_file(download, _file_name(path, name), lambda target: write_image(target, output))
+            file = kept_file(download, file_name(path, name), lambda target: write_image(target, output))
             home = catalogue.inverse(name) if back else None
             again = catalogue.translator(home.name).apply([output])[0] if home is not None else None
         took = in_words(seconds, picture.size, translator.device.type)
@@ -250,7 +263,7 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
                         if file.exists():
                             archive.write(file, file.name)
 
-            file = kept_file(together, f"{_file_name('images', name)[:-4]}.zip", pack)
+            file = kept_file(together, file_name("images", name, ".zip"), pack)
         # the whole again: when two updates come to the page together, it keeps the last
         yield gr.update(value=shown, visible=True), words, gr.update(value=file, interactive=True)
 
@@ -318,12 +331,22 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
     image.change(in_each_style, [image, weights], painting.strip, **small)
     picked = painting.strip.select(
         choose_style, weights, painting.style, api_visibility="private", show_progress="hidden"
-    ).success(translate, [image, weights, back, *painting.inputs], outputs, api_visibility="private", **model)
+    ).success(translate_again, [image, weights, back, *painting.inputs], outputs, api_visibility="private", **model)
     dropped = painting.example.upload(
         show, painting.example, painting.example, api_visibility="private", show_progress="hidden"
     ).success(
         translate_again, [image, weights, back, *painting.inputs], outputs, api_visibility="private", **model
     )  # fmt: skip
+    parts = {of_image: (image_actions, image_results, many), of_clip: (clip_actions, clip_results)}
+    parts[of_camera] = (camera_results,)
+    shown = [part for own in parts.values() for part in own]
+    for kind, own in parts.items():
+        seen = [gr.update(visible=part in own) for part in shown]
+        kind.select(
+            lambda seen=seen: seen, None, shown, queue=False, api_visibility="private", show_progress="hidden"
+        )  # fmt: skip
+    clips.connect(weights, painting)
+    camera.connect(weights, painting, of_camera, leaving=(of_image, of_clip))
     for done in (clicked, chosen, shot, picked, dropped):
         done.success(
             lambda: gr.update(interactive=True), None, download, api_visibility="private", show_progress="hidden"

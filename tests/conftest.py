@@ -22,6 +22,8 @@ CHROMIUM_FLAGS = [
     "--disable-component-update",
     "--disable-sync",
     "--disable-dev-shm-usage",
+    "--use-fake-device-for-media-stream",  # a webcam with a test picture, which every page may use
+    "--use-fake-ui-for-media-stream",
 ]
 
 LONGEST = ("test_readme.py", "test_processes.py", "test_demo_page.py", "test_train_step.py", "test_package.py")

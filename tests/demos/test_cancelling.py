@@ -20,7 +20,7 @@ def test_a_page_ends_its_own_action_alone(monkeypatch: pytest.MonkeyPatch) -> No
     cancelling = Cancelling()
     one, other = cancelling.begun(page("one")), cancelling.begun(page("other"))
     one()
-    cancelling._ask(page("one"))
+    cancelling.ask(page("one"))
     other()
     again = cancelling.begun(page("one"))  # the page goes on at once: the first must end all the same
     with pytest.raises(gr.Error, match="Cancelled"):
@@ -30,5 +30,13 @@ def test_a_page_ends_its_own_action_alone(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_what_was_asked_before_it_began_does_not_count() -> None:
     cancelling = Cancelling()
-    cancelling._ask(page("one"))
+    cancelling.ask(page("one"))
     cancelling.begun(page("one"))()
+
+
+def test_what_is_shown_all_the_same_is_told_that_the_page_asked() -> None:
+    cancelling = Cancelling()
+    asked = cancelling.asked(page("one"))
+    assert not asked()
+    cancelling.ask(page("one"))
+    assert asked()

@@ -117,6 +117,53 @@ def test_error_is_a_sentence(page: Page) -> None:
     assert "No image yet: drop one, paste one, or choose an example." in toast.inner_text()
 
 
+def test_a_clip_is_translated_and_both_play_in_step(page: Page, tmp_path: Path) -> None:
+    facade = draw_facade(STYLES[0], size=256)
+    frames = [facade.crop((number, 0, number + 95, 71)) for number in range(20)]
+    frames[0].save(tmp_path / "slide.gif", save_all=True, append_images=frames[1:], duration=100, loop=0)
+    page.get_by_role("tab", name="Video", exact=True).click()
+    upload(page, "#clip-input", [tmp_path / "slide.gif"])
+    page.get_by_text("95 × 71 pixels, 0:02.0, 20 frames").wait_for()
+    assert page.locator("#clip-end input").input_value() == "2"
+    page.locator("#clip-translate").click()
+    page.wait_for_function(
+        "[...document.querySelectorAll('#clip-player video')].filter((film) => film.currentTime > 0.3).length === 2"
+    )
+    apart = "(() => { const [one, other] = document.querySelectorAll('#clip-player video');"
+    assert page.evaluate(f"{apart} return Math.abs(one.currentTime - other.currentTime); }})()") < 0.25
+    assert page.evaluate(f"{apart} return [one.videoWidth, other.videoHeight]; }})()") == [95, 71]
+    assert page.locator("#clip-took").inner_text().startswith("20 frames, 95 × 71 pixels in ")
+    page.locator("#clip-player [data-do=sound]").wait_for(state="hidden")  # there is none
+    page.get_by_role("button", name="Play or pause").click()
+    page.wait_for_function(f"{apart} return one.paused && other.paused; }})()")
+    screen = page.locator("#clip-player .screen")
+    box = screen.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 4, box["y"] + 20)
+    page.mouse.up()
+    assert screen.get_attribute("aria-valuenow") == "25"
+    screen.press("ArrowRight")
+    assert screen.get_attribute("aria-valuenow") == "27"
+    page.screenshot(path=tmp_path / "clip.png", full_page=True)
+    with page.expect_download() as download:
+        page.locator("#clip-download").click()
+    assert download.value.suggested_filename == "slide-tiny.gif"
+
+
+def test_a_webcam_is_translated_live(page: Page) -> None:
+    page.get_by_role("tab", name="Webcam", exact=True).click()
+    page.get_by_text("Click to Access Webcam").click()
+    page.get_by_role("button", name="capture photo").click()
+    shown(page, "#live img", 1)
+    first = page.locator("#live img").get_attribute("src")
+    page.wait_for_function("(first) => document.querySelector('#live img').src !== first", arg=first)
+    assert re.search(r"\d+ × \d+ pixels in ", page.locator("#live-took").inner_text())
+    page.get_by_role("tab", name="Image", exact=True).click()
+    page.locator("#translate").wait_for()
+    page.locator("#camera video").wait_for(state="detached", timeout=15_000)  # it is off
+
+
 def test_other_weights_have_another_card_and_no_examples(page: Page) -> None:
     page.locator("#examples").wait_for()
     page.locator("#weights input").click()
