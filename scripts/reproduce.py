@@ -486,6 +486,38 @@ def large(arguments: argparse.Namespace) -> dict[str, Any]:
     return {"said": said, **json.loads(out.read_text(encoding="utf-8"))}
 
 
+def folders(arguments: argparse.Namespace) -> dict[str, Any]:
+    """A folder from disk to disk: memory by the number of files; beside the peer's test.py where --peer is given."""
+    names = ["memory"] if arguments.peer is None else ["memory", "compare"]
+    found: dict[str, Any] = {}
+    for name in names:
+        out = FIGURES / f"folders-{name}-raw.json"
+        options = [
+            "--photos",
+            arguments.content,
+            "--json",
+            out,
+            *(["--peer", arguments.peer] if arguments.peer else []),
+        ]
+        said = recorded(f"folders-{name}", "-m", "scripts.benchmarks.folders", name, *options)
+        found[name] = {"said": said, **json.loads(out.read_text(encoding="utf-8"))}
+    return found
+
+
+def clips(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Frames a second of a video of 1080 rows, beside the bare network."""
+    out = FIGURES / "clips-raw.json"
+    said = recorded("clips", "-m", "scripts.benchmarks.clips", "--photos", arguments.content, "--json", out)
+    return {"said": said, **json.loads(out.read_text(encoding="utf-8"))}
+
+
+def flicker(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Flicker, lag and sharpness of clips with and without --smooth."""
+    out = FIGURES / "flicker-raw.json"
+    said = recorded("flicker", "-m", "scripts.studies.flicker", "--photos", arguments.content, "--json", out)
+    return {"said": said, **json.loads(out.read_text(encoding="utf-8"))}
+
+
 def onnx_speed(arguments: argparse.Namespace) -> dict[str, Any]:
     """Inference by onnxruntime beside this toolkit's default and plain fp32, interleaved."""
     out = FIGURES / "onnx-speed-raw.json"
@@ -752,6 +784,9 @@ FIGURE_TABLE = {
     "unpaired-speed": Figure(unpaired_speed, 0.04, "CycleGAN beside the published step; CUT"),
     "round-trip": Figure(round_trip, 0.01, "values that an identity network changes, by kind of file"),
     "large": Figure(large, 0.7, "large images in parts beside the whole image at once"),
+    "folders": Figure(folders, 0.5, "* a folder of images: memory by number; beside the peer's test.py (--peer)"),
+    "clips": Figure(clips, 0.5, "* frames a second of a video, beside the bare network"),
+    "flicker": Figure(flicker, 0.2, "flicker, lag and sharpness of clips with and without --smooth"),
     "onnx-speed": Figure(onnx_speed, 0.04, "onnxruntime beside PyTorch"),
     "rebuilding": Figure(digits("rebuilding"), 0.1, "autoencoder on MNIST: PSNR of its reconstructions"),
     "likelihood": Figure(digits("likelihood"), 1.0, "VAE on MNIST: nats, and what latents tell of digits"),
@@ -826,6 +861,7 @@ def main() -> int:
     parser.add_argument("--fashion", type=Path, default=fashion, help="Fashion-MNIST, of which the test images serve")
     anime = ROOT / "data" / "anime_faces" / "train"
     parser.add_argument("--faces", type=Path, default=anime, help="a folder of faces of 96 px")
+    parser.add_argument("--peer", type=Path, help="a checkout of pytorch-CycleGAN-and-pix2pix, for folders")
     parser.add_argument("--weights", default="facades", help="what the facades figure scores")
     parser.add_argument("--again", action="store_true", help="make figures that are there already")
     arguments = parser.parse_args()
