@@ -228,8 +228,8 @@ def train_tab(
 
 
 def _shown(wanted: object) -> bool | Literal["hidden"]:
-    """Whether a part is to be seen. One that is not stays in the page, hidden: Gradio builds a part anew that comes with
-    ``visible=True`` after ``False``, and on a busy computer what is sent to it meanwhile can be lost."""
+    """Whether a part is to be seen. One that is not stays in the page, hidden: Gradio builds a part anew that comes
+    with ``visible=True`` after ``False``, and on a busy computer what is sent to it meanwhile can be lost."""
     return True if wanted else "hidden"
 
 
