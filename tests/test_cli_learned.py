@@ -357,10 +357,7 @@ def test_samples_are_evaluated_at_80_columns(mnist, tmp_path, capsys, monkeypatc
     monkeypatch.setattr("translate.applications.classifier.IMAGES", Length(epochs=1, fewest=1000, most=300_000))
     monkeypatch.setattr("translate.applications.generation.FEWEST", 20)
     weights = str(save_sampler(tmp_path / "w", "conditional"))
-    assert (
-        main(["evaluate", weights, str(mnist), "-o", str(tmp_path / "out"), "--count", "50", "--device", "cpu"])
-        == 0
-    )
+    assert main(["evaluate", weights, str(mnist), "-o", str(tmp_path / "out"), "--count", "50", "--device", "cpu"]) == 0
     out = capsys.readouterr().out
     assert "conditional accuracy" in out
     assert max(len(line) for line in out.splitlines() if str(tmp_path) not in line) <= 80

@@ -323,7 +323,7 @@ class ImageModel(Framing):
             InferenceError: the latents are entries of a codebook.
         """
         if not isinstance(self.network, Autoencoder):
-            raise InferenceError(f"the latents of '{self.config.name}' are discrete: they have no directions for a plane")
+            raise InferenceError(f"the latents of '{self.config.name}' are discrete: they have no plane of directions")
         if self.latent_size <= 2:
             return torch.eye(self.latent_size)
         first = next(layer for layer in self.network.decoder.modules() if isinstance(layer, nn.Linear))
