@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import gradio as gr
 from PIL import Image
@@ -86,17 +86,17 @@ def train_tab(
                     f"Try it with {EXAMPLES} generated images", visible=example is not None, elem_id="train-example"
                 )
             report = gr.HTML("", elem_id="train-report")
-            goal = gr.Radio([], label="Task", visible="hidden", elem_id="train-goal")
+            goal = gr.Radio([], label="Task", visible=False, elem_id="train-goal")
             with gr.Row():
                 minutes = gr.Slider(1, 240, value=20, step=1, label="Training time (minutes)", elem_id="train-minutes")
                 size = gr.Radio(SIZES, value=128, label="Image size (pixels)", elem_id="train-size")
             start = gr.Button("Start", variant="primary", interactive=False, elem_id="train-start")
         with gr.Column(min_width=300):
-            earlier = gr.Dropdown([], label="Training runs", visible="hidden", elem_id="train-earlier")
+            earlier = gr.Dropdown([], label="Training runs", visible=False, elem_id="train-earlier")
             status = gr.HTML(_empty(), elem_id="train-status")
             sample = gr.Image(
                 type="filepath", format="png", label="Samples", show_label=False, interactive=False,
-                visible="hidden", buttons=["fullscreen"], elem_id="train-sample",
+                visible=False, buttons=["fullscreen"], elem_id="train-sample",
             )  # fmt: skip
             with gr.Row():
                 stop = gr.Button("Stop and save", interactive=False, elem_id="train-stop")
@@ -146,7 +146,7 @@ def train_tab(
         return (
             {"folder": str(folder or ""), "roots": [str(root) for root in roots], "used": False},
             _report(found),
-            gr.update(choices=choices, value=choices[0][1] if choices else None, visible=_shown(choices)),
+            gr.update(choices=choices, value=choices[0][1] if choices else None, visible=bool(choices)),
             gr.update(value=min(128, fitting)),
             gr.update(interactive=bool(choices)),
         )
@@ -183,7 +183,7 @@ def train_tab(
         choices = [(_title(trainer, each), str(each)) for each in trainer.folders()]
         if found is None:
             return (None, _empty(), gr.skip(), last, *[gr.update(interactive=False)] * 3, gr.Timer(active=False),
-                    gr.update(visible="hidden"), ())  # fmt: skip
+                    gr.update(visible=False), ())  # fmt: skip
         running = found.state in ("running", "stopping")
         image: Any = gr.skip()
         name = "" if found.sample is None else str(found.sample)
@@ -192,7 +192,7 @@ def train_tab(
                 image = gr.update(
                     value=kept_file(sample, "sample.png", lambda target: target.write_bytes(Path(name).read_bytes()))
                     if name else None,
-                    visible=_shown(name),
+                    visible=bool(name),
                 )  # fmt: skip
         return (
             str(found.folder),
@@ -203,7 +203,7 @@ def train_tab(
             gr.update(interactive=not trainer.busy),
             gr.update(interactive=bool(found.weights) and not running),
             gr.Timer(active=running),
-            gr.update(choices=choices, value=str(found.folder), visible=_shown(len(choices) > 1)),
+            gr.update(choices=choices, value=str(found.folder), visible=len(choices) > 1),
             tuple(str(each) for each in found.weights),
         )
 
@@ -225,12 +225,6 @@ def train_tab(
     assert blocks is not None
     blocks.load(**looked)
     opened(use, weights)
-
-
-def _shown(wanted: object) -> bool | Literal["hidden"]:
-    """Whether a part is to be seen. One that is not stays in the page, hidden: Gradio builds a part anew that comes
-    with ``visible=True`` after ``False``, and on a busy computer what is sent to it meanwhile can be lost."""
-    return True if wanted else "hidden"
 
 
 def _known(trainer: Trainer, folder: str | None) -> Path | None:

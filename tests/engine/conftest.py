@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import shutil
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,14 +71,13 @@ def pairs(tmp_path_factory: pytest.TempPathFactory, draw_pairs: Callable[..., Pa
     return draw_pairs(tmp_path_factory.mktemp("pairs"))
 
 
-def tiny_config(pairs: Path, out: Path, method: str = "pix2pix", **given: Any) -> Any:
+def tiny_config(pairs: Path, method: str = "pix2pix", **given: Any) -> Any:
     """A tiny configuration of a method; fields of data, run and method are given side by side."""
     unpaired = METHODS[method].data == "domains"
     if method in LEARNERS:
-        return tiny_learner(pairs, out, method, **given)
+        return tiny_learner(pairs, method, **given)
     values: dict[str, Any] = {
         "root": pairs,
-        "out": out,
         "device": "cpu",
         "precision": "fp32",
         "images": 6,
@@ -100,11 +98,10 @@ def tiny_config(pairs: Path, out: Path, method: str = "pix2pix", **given: Any) -
     return configure(method, **values)
 
 
-def tiny_learner(pairs: Path, out: Path, method: str, **given: Any) -> Any:
+def tiny_learner(pairs: Path, method: str, **given: Any) -> Any:
     """A tiny configuration of an autoencoder."""
     values: dict[str, Any] = {
         "root": pairs / "A",
-        "out": out,
         "device": "cpu",
         "precision": "fp32",
         "images": 8,
@@ -126,7 +123,7 @@ def make_config(pairs: Path, tmp_path: Path) -> Callable[..., Any]:
 
     Fields of data, run and method are given side by side.
     """
-    return partial(tiny_config, pairs, tmp_path / "run")
+    return lambda method="pix2pix", **given: tiny_config(pairs, method, **{"out": tmp_path / "run"} | given)
 
 
 class Session:
@@ -187,10 +184,11 @@ def finished(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     found: dict[str, Session] = {}
 
     def make(**given: Any) -> Session:
-        name = repr(tiny_config(pairs, Path("run"), **given))
+        name = repr(tiny_config(pairs, out=Path("run"), **given))
         if name not in found:
             state = torch.get_rng_state()  # a test sees the same numbers whether it is the first to ask or not
-            found[name] = Session(tiny_config(pairs, tmp_path_factory.mktemp("finished") / "run", **given)).train()
+            out = tmp_path_factory.mktemp("finished") / "run"
+            found[name] = Session(tiny_config(pairs, out=out, **given)).train()
             torch.set_rng_state(state)
         return found[name]
 
