@@ -6,8 +6,8 @@ is the mean difference of an output from the one before it, moved along the true
 OpenCV finds in the input, in levels of 255; beside it that of the input, which is what moving alone costs. Lag is how
 many frames the smoothed outputs are behind: the shift along the true motion at which they are nearest to the others
 (the vertex of a parabola through three shifts half a frame apart); of several clips the one furthest from 0. Sharpness
-is their mean gradient over that of the others, of which flicker has a part. Last come the means for other shares of the
-frame before.
+is their mean gradient over that of the others, of which flicker has a part: the last line says what is left of the
+input's when that is smoothed, which does not flicker. Before it are the means for other shares of the frame before.
 
     python -m scripts.studies.flicker --photos FOLDER [--weights photo2ukiyoe ...] [--json FILE]
 """
@@ -183,12 +183,13 @@ def measure(translator: Translator, clip: Moved, shares: Sequence[float]) -> dic
     for share in shares:
         blend = Smoother(kept=share)
         smoothed[share] = [blend(*both) for both in zip(inputs, recorded.pixels, strict=True)]
-    plain = recorded.pixels
+    plain, blend = recorded.pixels, Smoother()
+    calm = gradient([blend(frame, frame) for frame in inputs]) / gradient(inputs)
     before = {
         f"{name}: {what}": flicker(frames, places)
         for name, places in (("true motion", true), ("optical flow", found))
         for what, frames in (("input", inputs), ("plain", plain))
-    }
+    } | {"sharpness of the input": calm}
     return {
         share: before
         | {
@@ -259,6 +260,8 @@ def main() -> None:
     print(line("all", chosen()))
     for share in given.shares:
         print(line(f"all, {share:g} of the frame before for {KEPT:g}", chosen(share=share)))
+    calm = np.mean([row["sharpness of the input"] for row in chosen()])
+    print(f"\nInputs that are smoothed as if they were outputs keep {calm:.2f} of their gradient")
     if given.json is not None:
         options = {key: str(value) if isinstance(value, Path) else value for key, value in vars(given).items()}
         given.json.write_text(json.dumps({"options": options, "results": rows}, indent=2) + "\n", encoding="utf-8")
