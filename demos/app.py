@@ -66,7 +66,7 @@ def build_app(weights: Sequence[Path] = (), *, runs: Path | None = RUNS, local: 
         own = gr.State(())  # names of weights that were uploaded on this page
         with gr.Tabs() as tabs:
             with gr.Tab("Translate", id="translate"):
-                translators = translate_tab(catalogue, local=local)
+                translators = translate_tab(catalogue, local=local, tabs=tabs)
             with gr.Tab("Draw", id="draw") as draw:
                 draw_tab(catalogue, draw)
             with gr.Tab("Generate", id="make") as generate:

@@ -66,14 +66,17 @@ class CameraPart:
             webcam_options=gr.WebcamOptions(constraints={"video": {"width": {"ideal": 640}, "height": {"ideal": 480}}}),
         )
         self.side = gr.State(FIRST)
+        self.chosen = gr.State(False)  # whether its tab is the one among its neighbours
 
     def lay_out_results(self) -> None:
         """What its frames become."""
         self.live = gr.HTML(html_template=SHOWN, apply_default_css=False, elem_id="live")
         self.took = gr.Markdown("", elem_id="live-took")
 
-    def connect(self, weights: gr.Dropdown, painting: Painting, tab: gr.Tab, *, leaving: Sequence[gr.Tab]) -> None:
-        """Make it work, with these weights and styles; it ends when its tab is left."""
+    def connect(
+        self, weights: gr.Dropdown, painting: Painting, tab: gr.Tab, *, leaving: Sequence[gr.Tab], outer: gr.Tabs | None
+    ) -> None:
+        """Make it work, with these weights and styles; it ends when its tab is left, or that of `outer` it is in."""
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
         self.camera.stream(
             self.translate,
@@ -85,9 +88,15 @@ class CameraPart:
             api_visibility="private",
             show_progress="hidden",
         )
-        tab.select(lambda: gr.update(visible=True), None, self.camera, **quiet)
+        tab.select(lambda: (gr.update(visible=True), True), None, [self.camera, self.chosen], **quiet)
         for other in leaving:
-            other.select(lambda: gr.update(visible=False), None, self.camera, **quiet)
+            other.select(lambda: (gr.update(visible=False), False), None, [self.camera, self.chosen], **quiet)
+
+        def moved(chosen: bool, event: gr.SelectData) -> dict:
+            return gr.update(visible=chosen and event.value == "Translate")
+
+        if outer is not None:
+            outer.select(moved, self.chosen, self.camera, **quiet)
 
     def translate(self, frame: Image.Image | None, side: int, name: str | None, *chosen: Any) -> tuple[Any, str, int]:
         """Translate a frame: a data URL of it, the time in words, and the longer side of the next one."""

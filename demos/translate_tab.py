@@ -62,7 +62,7 @@ def _suits(offer: Offer) -> bool:
     )
 
 
-def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
+def translate_tab(catalogue: Catalogue, *, local: bool = True, tabs: gr.Tabs | None = None) -> gr.Dropdown:
     """Lay out the tab and connect it; call inside ``gr.Blocks``. Returns the picker of weights."""
     offers = catalogue.offers
     first = next(iter(offers.values()), None)
@@ -346,7 +346,7 @@ def translate_tab(catalogue: Catalogue, *, local: bool = True) -> gr.Dropdown:
             lambda seen=seen: seen, None, shown, queue=False, api_visibility="private", show_progress="hidden"
         )  # fmt: skip
     clips.connect(weights, painting)
-    camera.connect(weights, painting, of_camera, leaving=(of_image, of_clip))
+    camera.connect(weights, painting, of_camera, leaving=(of_image, of_clip), outer=tabs)
     for done in (clicked, chosen, shot, picked, dropped):
         done.success(
             lambda: gr.update(interactive=True), None, download, api_visibility="private", show_progress="hidden"

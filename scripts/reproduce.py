@@ -786,7 +786,7 @@ FIGURE_TABLE = {
     "large": Figure(large, 0.7, "large images in parts beside the whole image at once"),
     "folders": Figure(folders, 0.5, "* a folder of images: memory by number; beside the peer's test.py (--peer)"),
     "clips": Figure(clips, 0.5, "* frames a second of a video, beside the bare network"),
-    "flicker": Figure(flicker, 0.2, "flicker, lag and sharpness of clips with and without --smooth"),
+    "flicker": Figure(flicker, 0.2, "* flicker, lag and sharpness of clips with and without --smooth"),
     "onnx-speed": Figure(onnx_speed, 0.04, "onnxruntime beside PyTorch"),
     "rebuilding": Figure(digits("rebuilding"), 0.1, "autoencoder on MNIST: PSNR of its reconstructions"),
     "likelihood": Figure(digits("likelihood"), 1.0, "VAE on MNIST: nats, and what latents tell of digits"),

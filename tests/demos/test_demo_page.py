@@ -162,6 +162,10 @@ def test_a_webcam_is_translated_live(page: Page) -> None:
     first = page.locator("#live img").get_attribute("src")
     page.wait_for_function("(first) => document.querySelector('#live img').src !== first", arg=first)
     assert re.search(r"\d+ × \d+ pixels in ", page.locator("#live-took").inner_text())
+    page.get_by_role("tab", name="Draw", exact=True).click()
+    page.locator("#camera video").wait_for(state="detached", timeout=15_000)  # it is off
+    page.get_by_role("tab", name="Translate", exact=True).click()
+    page.get_by_text("Click to Access Webcam").wait_for()
     page.get_by_role("tab", name="Image", exact=True).click()
     page.locator("#translate").wait_for()
     page.locator("#camera video").wait_for(state="detached", timeout=15_000)  # it is off
