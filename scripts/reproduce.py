@@ -142,7 +142,7 @@ def face_weights(arguments: argparse.Namespace) -> dict[str, Any]:
     options += ["--augment", "colour", "translation", "cutout"]
     command("-m", "translate", "train", "dcgan", arguments.faces, "--out", run, *options)
     command("-m", "translate", "export", run, "--dtype", "fp16", "-o", folder, "--name", "gan-faces")
-    scoring = ("-m", "translate", "evaluate", run, arguments.faces, "-o", out, "--num-images", "5000")
+    scoring = ("-m", "translate", "evaluate", run, arguments.faces, "-o", out, "--count", "5000")
     said = recorded("face-weights", *scoring)
     sheet = FIGURES / "face-weights.png"
     command("-m", "translate", "sample", folder, "-o", sheet, "--count", "36", "--columns", "12")
@@ -302,7 +302,7 @@ def any_style_weights(arguments: argparse.Namespace) -> dict[str, Any]:
         folder.mkdir(parents=True)
         for path in sorted(arguments.paintings.glob(f"*/{split}/*")):
             (folder / f"{path.parent.parent.name}-{path.name}").symlink_to(path.resolve())
-    options = ["--styles", styles, "--any-style", "--style-size", "256", "--code", "64", "--size", "192"]
+    options = ["--styles", styles, "--any-style", "--style-size", "256", "--style-dim", "64", "--size", "192"]
     options += ["--widths", "16", "40", "80", "--no-packed"]
     options += ["--images", "24000", "--learning-rate", "1e-3", "--ema-half-life", "300", "--log-every", "200"]
     command("-m", "translate", "train", "style", photos, "--out", run, *options)
@@ -658,7 +658,7 @@ def style_weights(arguments: argparse.Namespace) -> dict[str, Any]:
         "--decay-from", "0.5", "--hold-out", "0.1", "--flip", "--path-weight", "0", "--ada-target", "0.6",
         "--ada-images", "50000",
     ]  # fmt: skip
-    longer, again = RUNS / "style-faces-longer", ["--start-from", run, "--grow", "off", "--size", "64", "--width", "16"]
+    longer, again = RUNS / "style-faces-longer", ["--start-from", run, "--no-grow", "--size", "64", "--width", "16"]
     again += ["--batch-size", "16", "--images", "200000", "--learning-rate", "0.003", "--schedule", "linear"]
     again += ["--decay-from", "0.3", "--hold-out", "0.1", "--flip", "--path-weight", "0", "--ada-target", "0.6"]
     again += ["--ada-images", "50000", "--ema-ramp-up", "0.2"]

@@ -494,7 +494,7 @@ def test_evaluate_prints_a_table_of_80_columns_and_json(weights, tested_pairs, t
     assert values["scores"]["identity"]["l1"]["value"] > 0
 
     monkeypatch.chdir(tmp_path)
-    assert run("evaluate", weights, tested_pairs, *flags[:3], "--num-images", "2", "--json") == 0
+    assert run("evaluate", weights, tested_pairs, *flags[:3], "--count", "2", "--json") == 0
     assert (tmp_path / "evaluations" / "tested" / "tiny.png").is_file()
 
 
@@ -504,7 +504,7 @@ def test_evaluate_prints_a_table_of_80_columns_and_json(weights, tested_pairs, t
         (["--names", "labels", "photos", "--direction", "b2a"], "the domains are swapped"),
         ([], "the direction is ambiguous"),
         (["--direction", "a2b", "--split", "val"], "has no val split"),
-        (["--direction", "a2b", "--num-images", "1"], "--num-images 1"),
+        (["--direction", "a2b", "--count", "1"], "--count 1"),
         (["--direction", "a2b", "--features", "inception_v3"], "as inception_v3=inception_v3.pth"),
         (["--direction", "a2b", "--features", "inception_v3=x.pth"], "are for unpaired sets"),
         (["--direction", "a2b", "--lpips", "nowhere.pth", "nothing.pth"], "nowhere.pth does not exist"),

@@ -60,7 +60,7 @@ def test_reconstruct(weights, mnist, tmp_path, capsys):
 
 def test_sample(weights, tmp_path, capsys):
     vae = weights("vae")
-    for number, options in enumerate((["--count", "5"], ["--count", "2", "--interpolate", "4"], ["--map", "3"])):
+    for number, options in enumerate((["--count", "5"], ["--count", "2", "--interpolate", "4"], ["--plane", "3"])):
         out = tmp_path / f"{number}.png"
         assert main(["sample", vae, "-o", str(out), *options]) == 0
         assert out.exists()
@@ -77,8 +77,8 @@ def test_sample(weights, tmp_path, capsys):
     [
         ("ae", [], "has no prior over its latents"),
         ("vae", ["--between", "a.png", "b.png"], "--between needs a number of images, such as --interpolate"),
-        ("vae", ["--map", "3", "--interpolate", "3"], "--map and --interpolate exclude each other"),
-        ("vqvae", ["--map", "3"], "are discrete"),
+        ("vae", ["--plane", "3", "--interpolate", "3"], "--plane and --interpolate exclude each other"),
+        ("vqvae", ["--plane", "3"], "are discrete"),
     ],
 )
 def test_sample_refuses(weights, tmp_path, capsys, kind, options, expected):
@@ -329,7 +329,7 @@ def test_what_a_gan_cannot_do_is_said(tmp_path, capsys):
     for arguments, reason in (
         (["sample", conditional, "-o", sheet, "--classes", "7"], "has no class '7': choose from 0, 1"),
         (["sample", plain, "-o", sheet, "--classes", "0"], "trained without classes"),
-        (["sample", plain, "-o", sheet, "--map", "3"], "--map and --between are for a vae"),
+        (["sample", plain, "-o", sheet, "--plane", "3"], "--plane and --between are for a vae"),
         (["sample", plain, "-o", str(tmp_path / "x.gif")], "add --interpolate"),
         (["sample", "facades", "-o", sheet], "generates no images from latents"),
         (["sample", str(save_learned(tmp_path / "ae", "ae")), "-o", sheet], "so it cannot generate images"),
@@ -357,10 +357,7 @@ def test_samples_are_evaluated_at_80_columns(mnist, tmp_path, capsys, monkeypatc
     monkeypatch.setattr("translate.applications.classifier.IMAGES", Length(epochs=1, fewest=1000, most=300_000))
     monkeypatch.setattr("translate.applications.generation.FEWEST", 20)
     weights = str(save_sampler(tmp_path / "w", "conditional"))
-    assert (
-        main(["evaluate", weights, str(mnist), "-o", str(tmp_path / "out"), "--num-images", "50", "--device", "cpu"])
-        == 0
-    )
+    assert main(["evaluate", weights, str(mnist), "-o", str(tmp_path / "out"), "--count", "50", "--device", "cpu"]) == 0
     out = capsys.readouterr().out
     assert "conditional accuracy" in out
     assert max(len(line) for line in out.splitlines() if str(tmp_path) not in line) <= 80

@@ -131,7 +131,7 @@ def test_broken_files_are_named_and_not_counted(tiles, tmp_path, capsys):
     capsys.readouterr()
     assert main([*words, "--device", "cpu"]) == 0
     said = capsys.readouterr()
-    assert "left out:" in said.err
+    assert "skipped:" in said.err
     assert "0.png" in said.err
     learned = read_config(tmp_path / "own" / "model.safetensors").training.images_seen
     held = int(re.search(r"on (\d+) other normal images", said.out)[1])

@@ -115,7 +115,7 @@ def open_engine(folder: Path, given: argparse.Namespace, size: int) -> Engine:
         compile=given.compile,
     )
     data = ImageSetConfig(root=folder / "noise.npz")
-    config = StyleGANConfig(data=data, run=run, width=given.width, grow="off")
+    config = StyleGANConfig(data=data, run=run, width=given.width, grow=False)
     recipe, images = open_recipe(config)
     world = World(rank=0, size=1, device=choose_device(given.device))
     return Engine(recipe, images, config=config, world=world, display=Display(enabled=False))

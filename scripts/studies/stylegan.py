@@ -30,7 +30,7 @@ SHARE = 0.1  # of the images of a run, for which a size stays, and over which it
 
 
 def stylegan(
-    data: ImageSetConfig, out: Path, *, seed: int, images: int, grow: str, given: argparse.Namespace
+    data: ImageSetConfig, out: Path, *, seed: int, images: int, grow: bool, given: argparse.Namespace
 ) -> StyleGANConfig:
     run = run_config(
         "stylegan", out=out, seed=seed, images=images, device=given.device, precision="fp32", keep=TENTHS,
@@ -45,7 +45,7 @@ def stylegan(
 
 def seconds_of(config: StyleGANConfig, speed: dict[int, float], *, size: int) -> float:
     """How long a run takes that grows, by the images a second at each size."""
-    first = config.grow_from if config.grow == "on" else size
+    first = config.grow_from if config.grow else size
     sizes = tuple(side for side in (4 * 2**number for number in range(9)) if first <= side <= size)
     growth = Growth(sizes=sizes, batch_size=config.run.batch_size, stay=config.stay_images, fade=config.fade_images)
     total, seconds = config.run.images or 0, 0.0
@@ -86,8 +86,8 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     data = ImageSetConfig(root=given.data, size=given.size, flip=True, hold_out=0.1)
 
-    def style(images: int, seed: int, grow: str) -> StyleGANConfig:
-        out = given.out / f"style-{grow}-{seed}"
+    def style(images: int, seed: int, grow: bool) -> StyleGANConfig:
+        out = given.out / f"style-{'on' if grow else 'off'}-{seed}"
         return stylegan(data, out, seed=seed, images=images, grow=grow, given=given)
 
     def dcgan(images: int, seed: int) -> MethodConfig:
@@ -113,9 +113,9 @@ def main() -> None:
             if method == "dcgan":
                 config: MethodConfig = dcgan(round(speed["dcgan"] * 60 * given.minutes), seed)
             else:
-                grow = "on" if method == "growing" else "off"
+                grow = method == "growing"
 
-                def make(images: int, seed: int = seed, grow: str = grow) -> StyleGANConfig:
+                def make(images: int, seed: int = seed, grow: bool = grow) -> StyleGANConfig:
                     return style(images, seed, grow)
 
                 config = make(fitting(make, by_size, size=given.size, minutes=given.minutes))

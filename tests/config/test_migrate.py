@@ -9,7 +9,7 @@ from safetensors import safe_open
 from translate.checkpoint.weights import METADATA_KEY, MODEL_FILE
 from translate.config import ConfigError, weights_config
 from translate.config.base import to_dict
-from translate.config.migrate import FORMAT_VERSION, migrate, migrated_network
+from translate.config.migrate import FORMAT_VERSION, migrate, migrated_network, migrated_settings
 from translate.inference.library import shipped_weights
 
 FIRST = json.loads((Path(__file__).parents[1] / "golden" / "weights_v1.json").read_text(encoding="utf-8"))
@@ -70,6 +70,25 @@ def test_networks_of_the_first_format(old, output):
 @pytest.mark.parametrize("values", [None, [], "x", 3, {"type": "patchgan", "residual": 1}], ids=str)
 def test_what_is_no_generator_is_left_to_the_reader(values):
     assert migrated_network(values) == values
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ({"any_style": False, "code": 8}, {"any_style": False, "style_dim": 8}),
+        ({"mapping_layers": 2, "style": 8, "grow": "on"}, {"mapping_layers": 2, "style_dim": 8, "grow": True}),
+        ({"mapping_layers": 2, "style": 8, "grow": "off"}, {"mapping_layers": 2, "style_dim": 8, "grow": False}),
+        ({"generator": "resnet", "style_dim": 8}, {"generator": "resnet", "style_dim": 8}),
+        ({"num_codes": 8, "code": 3, "style": 2, "grow": "on"}, {"num_codes": 8, "code": 3, "style": 2, "grow": "on"}),
+        *[(values, values) for values in (None, [], "x", {})],
+    ],
+    ids=str,
+)
+def test_settings_of_runs_of_earlier_releases(old, new):
+    kept = json.loads(json.dumps(old))
+    assert migrated_settings(old) == new
+    assert migrated_settings(new) == new
+    assert old == kept
 
 
 def test_what_was_given_is_not_changed():

@@ -194,7 +194,7 @@ def test_nothing_is_derived_from_what_does_not_suit(folder, tmp_path):
     clear.mkdir()
     for number in range(3):
         Image.new("RGBA", (32, 32), (0, 0, 0, 40 * number)).save(clear / f"{number}.png")
-    with pytest.raises(ConfigError, match="leave out --alpha keep"):
+    with pytest.raises(ConfigError, match="omit --alpha keep"):
         opened(clear, "edges", alpha="keep")
 
 

@@ -164,7 +164,7 @@ def test_two_processes_grow_a_stylegan_as_one_does(tmp_path):
     np.savez(tmp_path / "set.npz", images=pixels, labels=np.arange(40) % 3)
     one = configure(
         "stylegan", root=tmp_path / "set.npz", out=tmp_path / "one", images=112, batch_size=8, micro_batch=4,
-        device="cpu", precision="fp32", keep=1, conditional=True, width=4, latent=6, style=7, r1_weight=3.0,
+        device="cpu", precision="fp32", keep=1, conditional=True, width=4, latent=6, style_dim=7, r1_weight=3.0,
         path_weight=0.0, stay_images=16, fade_images=48,
     )  # fmt: skip
     two = replace(one, run=replace(one.run, out=tmp_path / "two", micro_batch=None))

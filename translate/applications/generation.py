@@ -181,7 +181,7 @@ def evaluate_samples(
             f"{', '.join(data.class_names)}: give the data set that it was trained on"
         )
     if num_images < FEWEST:
-        raise ConfigError(f"--num-images {num_images} is too few to compare sets: give at least {FEWEST}")
+        raise ConfigError(f"--count {num_images} is too few to compare sets: give at least {FEWEST}")
     if min(len(data.part(name)) for name in ("train", split)) < FEWEST:
         raise ConfigError(f"{root} has too few images to compare sets: at least {FEWEST} train and {FEWEST} {split}")
     make_folder(out)

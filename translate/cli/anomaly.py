@@ -249,7 +249,7 @@ def _fit_patches(command: Fit) -> int:
             named, failed = read_part(images.part(part), numbers[first : first + 64], called, fmt=framing.format)
             unread.extend(failed)
             for line in failed:
-                print(f"left out: {line}", file=sys.stderr)
+                print(f"skipped: {line}", file=sys.stderr)
             if named:
                 yield framing.prepared([one.picture for one in named])
 

@@ -37,7 +37,7 @@ class Balance(Config):
     """Conditional GAN that was trained on this set: a name, a weights folder, a run folder or a .safetensors file."""
     out: Annotated[Path, arg(aliases=["-o"])]
     """Output folder for balance.json and train/, with one folder per class of real images and samples."""
-    size: Annotated[int, Ge(1)] | None = None
+    count: Annotated[int, Ge(1)] | None = None
     """Number of images to fill every class up to; default: the size of the largest class."""
     measure: bool = True
     """Train classifiers in five settings and test them on real images; takes minutes."""
@@ -96,7 +96,7 @@ def balance(command: Balance) -> int:
             data.class_names,
             model,
             evaluator,
-            size=command.size,
+            size=command.count,
             seed=command.seed,
             on_class=lambda name: status.update(f"sampling {name}"),
         )

@@ -124,7 +124,7 @@ def embed(command: Embed) -> int:
         for some in np.array_split(chosen, -(-len(chosen) // AT_ONCE)):
             named, failed = read_part(part, some, called, fmt=model.format)
             for line in failed:
-                print(f"left out: {line}", file=sys.stderr)
+                print(f"skipped: {line}", file=sys.stderr)
             if named:
                 images = model.prepared([one.picture for one in named])
                 latents.append(model.encoded(images).numpy())

@@ -43,7 +43,7 @@ class Evaluate(Config):
     """Score the images of one folder against those of another, subfolders included, instead of WEIGHTS and DATA. As
     distributions: kernel distance (as KID), Frechet distance (as FID), precision, recall, density, coverage, sliced
     Wasserstein distance; per image, where file names match: L1, PSNR, SSIM, MS-SSIM, edge agreement, luminance SSIM,
-    and LPIPS with --lpips. Accepts --out, --unpaired, --num-images, --size (for pairs), --features, --lpips,
+    and LPIPS with --lpips. Accepts --out, --unpaired, --count, --size (for pairs), --features, --lpips,
     --classifier, --seed and --device."""
     out: Annotated[Path | None, arg(aliases=["-o"])] = None
     """Output folder for the scores (JSON), an image grid, and the classifier, which later evaluations reuse; default:
@@ -60,7 +60,7 @@ class Evaluate(Config):
     """Direction of translation; default: the one in which the domain names of the weights match those of the data."""
     split: Literal["train", "val", "test"] | None = None
     """Split to score; default: test, else val."""
-    num_images: Annotated[int, Ge(2)] | None = None
+    count: Annotated[int, Ge(2)] | None = None
     """Maximum number of images to score, drawn with --seed; default: 10,000 samples, 10,000 images of each folder, or
     the whole split for translations."""
     size: Annotated[int, Ge(8), Le(4096)] | None = None
@@ -135,7 +135,7 @@ def evaluate(command: Evaluate) -> int:
             unpaired=command.unpaired,
             direction=command.direction,
             split=command.split,
-            num_images=command.num_images,
+            num_images=command.count,
             size=command.size,
             features=features,
             lpips=command.lpips,
@@ -178,7 +178,7 @@ def _evaluate_folders(command: Evaluate, made: Path, real: Path) -> int:
             real,
             out=command.out,
             unpaired=command.unpaired,
-            num_images=command.num_images,
+            num_images=command.count,
             size=command.size,
             features=features,
             lpips=command.lpips,
@@ -211,7 +211,7 @@ def _evaluate_samples(command: Evaluate, weights: str, root: Path) -> int:
             load_sampler(weights, device=command.device),
             root,
             out=command.out or Path(EVALUATIONS) / (root.resolve().name or "data"),
-            num_images=command.num_images or 10_000,
+            num_images=command.count or 10_000,
             classifier=command.classifier,
             cas=command.cas,
             attribute=command.attribute,

@@ -27,7 +27,7 @@ MILLISECONDS = 80  # of a video's image
 
 @dataclass(frozen=True, kw_only=True)
 class Sample(Config):
-    """Generate new images: an image grid, a folder, interpolations between images, or a map of the latents."""
+    """Generate new images: an image grid, a folder, interpolations between images, or a plane of latents."""
 
     weights: Positional[str]
     """Weights: a name (such as gan-mnist or vae-mnist), a weights folder, a run folder or a .safetensors file."""
@@ -47,14 +47,16 @@ class Sample(Config):
     """Number of images, 2-1000, per spherical interpolation between the latents of two samples; default: none."""
     between: tuple[Path, Path] | None = None
     """Two images to interpolate between, instead of samples (with --interpolate)."""
-    map: Annotated[int, Ge(2), Le(100)] | None = None
-    """Side N, 2-100, of a map: a grid of N x N images over two latent directions; default: no map."""
-    map_range: Annotated[float, Gt(0.0)] = 2.0
-    """Range of the map to either side of the mean, in standard deviations of the latents."""
+    plane: Annotated[int, Ge(2), Le(100)] | None = None
+    """Side N, 2-100, of a plane (latent traversal): a grid of N x N images over two latent directions; default: no
+    plane."""
+    reach: Annotated[float, Gt(0.0)] = 2.0
+    """Maximum shift along the directions of --plane, to either side of the mean, in standard deviations of the
+    latents."""
     truncation: tuple[float, ...] = ()
     """Truncation (psi) of a StyleGAN, -2 to 2, one value or one per layer: 1 as trained, lower for more typical images,
     0 for the mean image; default: 1."""
-    noise: Literal["fixed", "random", "none"] = "fixed"
+    noise_mode: Literal["fixed", "random", "none"] = "fixed"
     """Noise inputs of a StyleGAN, which decide fine detail such as strands of hair: fixed, random or none."""
     space: Literal["z", "w"] = "z"
     """Space in which --interpolate runs in a StyleGAN: z, spherical interpolation of the latents, or w, linear
@@ -103,7 +105,7 @@ def sample(command: Sample) -> int:
 def _check(command: Sample, *, is_video: bool, on_sheet: bool) -> None:
     if command.between is not None and command.interpolate is None:
         raise ConfigError("--between needs a number of images, such as --interpolate 10")
-    pictures = {"--map": command.map, "--interpolate": command.interpolate, "--mix": command.mix}
+    pictures = {"--plane": command.plane, "--interpolate": command.interpolate, "--mix": command.mix}
     given = [name for name, value in pictures.items() if value is not None]
     if len(given) > 1:
         raise ConfigError(f"{' and '.join(given)} exclude each other: choose one")
@@ -117,7 +119,7 @@ def _check(command: Sample, *, is_video: bool, on_sheet: bool) -> None:
         raise ConfigError(
             f"--out {command.out} is a video of interpolations between samples: add --interpolate, omit --between"
         )
-    together = command.count * (command.interpolate or 1) if command.map is None else command.map**2
+    together = command.count * (command.interpolate or 1) if command.plane is None else command.plane**2
     if together > MOST_TOGETHER and (on_sheet or is_video or command.interpolate is not None):
         raise ConfigError(
             f"{together:,} images are too many for an image grid, a video or interpolations ({MOST_TOGETHER:,} at "
@@ -133,9 +135,9 @@ def _styled(command: Sample, model: ImageModel | GeneratorModel) -> ImageModel |
 
     if isinstance(model, StyleModel):
         return model.styled(
-            truncation=command.truncation or 1.0, noise=command.noise, space=command.space, seed=command.seed
+            truncation=command.truncation or 1.0, noise=command.noise_mode, space=command.space, seed=command.seed
         )
-    given = {"--truncation": command.truncation, "--mix": command.mix, "--noise": command.noise != "fixed"}
+    given = {"--truncation": command.truncation, "--mix": command.mix, "--noise-mode": command.noise_mode != "fixed"}
     if wrong := [name for name, value in {**given, "--space": command.space != "z"}.items() if value]:
         raise ConfigError(f"'{model.config.name}' is not a StyleGAN: omit {wrong[0]}")
     return model
@@ -183,13 +185,13 @@ def _pictures(
         assert isinstance(model, StyleModel)
         return _mixed(command, model), command.count + 1
     if isinstance(model, GeneratorModel):
-        if command.map is not None or command.between is not None:
+        if command.plane is not None or command.between is not None:
             raise ConfigError(
                 f"'{model.config.name}' is a GAN, which cannot encode images and whose latents have no leading "
-                "directions: --map and --between are for a vae"
+                "directions: --plane and --between are for a vae"
             )
-    elif command.map is not None:
-        return model.plane(steps=command.map, reach=command.map_range), command.map
+    elif command.plane is not None:
+        return model.plane(steps=command.plane, reach=command.reach), command.plane
     elif command.between is not None:
         assert command.interpolate is not None
         first, last = model.to_images(model.prepared([read_image(path) for path in command.between]))
@@ -224,4 +226,4 @@ def _folder(command: Sample, model: ImageModel | GeneratorModel) -> int:
 
 def _is_drawn(command: Sample) -> bool:
     """Whether images are independent of one another, and none is between others."""
-    return command.interpolate is None and command.map is None
+    return command.interpolate is None and command.plane is None

@@ -43,3 +43,17 @@ def migrated_network(values: Any) -> Any:
     output = values.pop("output", "image")
     output = {"tanh": "image", "linear": "logits"}.get(output, output) if isinstance(output, str) else output
     return {**values, "output": flags[0] if flags else output}
+
+
+def migrated_settings(values: Any) -> Any:
+    """The JSON of a run's settings of any release; those of another method, or of this release, as they are."""
+    if not isinstance(values, dict):
+        return values
+    values = dict(values)
+    old = {"any_style": "code", "mapping_layers": "style"}  # of style transfer, and of a StyleGAN
+    for mark, name in old.items():
+        if mark in values and name in values:
+            values.setdefault("style_dim", values.pop(name))
+    if "mapping_layers" in values and values.get("grow") in ("on", "off"):
+        values["grow"] = values["grow"] == "on"
+    return values

@@ -32,7 +32,7 @@ class StyleTransferConfig(MethodConfig):
     convolutions."""
     num_blocks: Annotated[int, Ge(0)] = 4
     """Residual blocks, at a quarter of the size."""
-    code: Annotated[int, Ge(1)] = 32
+    style_dim: Annotated[int, Ge(1)] = 32
     """Dimension of a style code."""
     style_size: Annotated[int, Ge(32), Le(2048)] = 384
     """Length in pixels to which the shorter side of a style image is resized; larger gives broader strokes."""

@@ -20,7 +20,7 @@ class StyleGANConfig(MethodConfig):
     """Condition on the classes of a labelled set, so that images of a chosen class can be generated."""
     latent: Annotated[int, Ge(1)] = 128
     """Dimension of the random latent vector."""
-    style: Annotated[int, Ge(1)] = 128
+    style_dim: Annotated[int, Ge(1)] = 128
     """Dimension of a style vector."""
     width: Annotated[int, Ge(1)] = 32
     """Channels of both networks at 64 px; doubled at each halving of the size, up to six times as many, and halved at
@@ -32,8 +32,8 @@ class StyleGANConfig(MethodConfig):
     mixing: Annotated[float, Ge(0.0), Le(1.0)] = 0.9
     """Style-mixing probability, 0-1: the share of images whose layers after a random crossover take the styles of a
     second latent."""
-    grow: Literal["on", "off"] = "on"
-    """Progressive growing: start with small images and grow the networks (on), or train at full size only (off)."""
+    grow: bool = True
+    """Progressive growing: start with small images and grow the networks; without it, train at full size only."""
     grow_from: Annotated[int, Ge(4)] = 8
     """Starting resolution in pixels, a power of two."""
     stay_images: Annotated[int, Ge(1)] = 25_000

@@ -67,7 +67,7 @@ class DerivedPairs:
             self.images.size = default_size(*self.images.found.size)
         target = self.images.format
         if target.channels in (2, 4):
-            raise ConfigError("--derive is for images without transparency: leave out --alpha keep")
+            raise ConfigError("--derive is for images without transparency: omit --alpha keep")
         if kind == "gray" and target.channels == 1:
             raise ConfigError(f"{config.root} has grey images, and --derive gray needs colours to restore")
         if target.channels not in (1, 3):

@@ -212,7 +212,7 @@ def of_classes(found: ImageSetData, classes: Sequence[str]) -> ImageSetData:
         LayoutError: the set has no labels, or no such class.
     """
     if not found.class_names:
-        raise LayoutError(f"{found.root} has no labels", "leave out --classes")
+        raise LayoutError(f"{found.root} has no labels", "omit --classes")
     if missing := [name for name in classes if name not in found.class_names]:
         raise LayoutError(
             f"{found.root} has no class {missing[0]!r}", f"choose among {', '.join(found.class_names[:12])}"

@@ -199,7 +199,7 @@ def _paged(pair: Pair, headers: Mapping[Path, ImageHeader], reading: Reading, pr
         return (replace(pair, a=a[0], b=b[0]),)
     if len(a) != len(b):
         what = f"{pair.a.path} has {len(a)} pages and {pair.b.path} has {len(b)}: with --pages each pairs with one"
-        problems.refuse("pages", what, "use equal counts, or leave out --pages", files=[pair.a.path, pair.b.path])
+        problems.refuse("pages", what, "use equal counts, or omit --pages", files=[pair.a.path, pair.b.path])
     return tuple(
         replace(pair, name=f"{pair.name}-{number}", a=one, b=other)
         for number, (one, other) in enumerate(zip(a, b, strict=False), start=1)

@@ -16,7 +16,7 @@ from translate.checkpoint.run_state import RunState, StateError, latest_state, o
 from translate.checkpoint.weights import load_weights
 from translate.config.base import ConfigError, differences, flag, from_dict, to_dict
 from translate.config.methods import train_command
-from translate.config.migrate import migrated_network
+from translate.config.migrate import migrated_network, migrated_settings
 from translate.config.training import MethodConfig
 from translate.data.store import Format
 from translate.recipes.base import Recipe
@@ -50,7 +50,8 @@ def check_same_run(state: RunState, config: MethodConfig, nets: dict[str, nn.Mod
     if missing := {"config", "images", "seconds", "losses", "world_size", "scalers"} - state.values.keys():
         raise StateError(f"the checkpoints in {out} lack {', '.join(sorted(missing))}: remove them to start over")
     try:
-        started = to_dict(from_dict(type(config), state.values["config"]))  # what was not known then has its default
+        settings = migrated_settings(state.values["config"])
+        started = to_dict(from_dict(type(config), settings))  # what was not known then has its default
     except ConfigError as error:
         raise ConfigError(
             f"{out} is a run of another method, or of another release ({error}): give another --out"

@@ -316,21 +316,21 @@ class ImageModel(Framing):
         return self.to_images(self.decoded(slerp_path(ends, steps=steps, closed=closed)))
 
     def axes(self) -> Tensor:
-        """The two directions of a map of latents, [2, D]: those that change the first layer of the decoder most (as
+        """The two directions of a plane of latents, [2, D]: those that change the first layer of the decoder most (as
         Shen and Zhou, 2021, find theirs); of one or two latents, these themselves.
 
         Raises:
             InferenceError: the latents are entries of a codebook.
         """
         if not isinstance(self.network, Autoencoder):
-            raise InferenceError(f"the latents of '{self.config.name}' are discrete: they have no directions to map")
+            raise InferenceError(f"the latents of '{self.config.name}' are discrete: they have no plane of directions")
         if self.latent_size <= 2:
             return torch.eye(self.latent_size)
         first = next(layer for layer in self.network.decoder.modules() if isinstance(layer, nn.Linear))
         return torch.linalg.svd(first.weight.float().cpu(), full_matrices=False).Vh[:2]
 
     def plane(self, *, steps: int = 20, reach: float = 2.0) -> list[Image.Image]:
-        """A map of two latents, row by row: ``steps * steps`` images at -reach to reach deviations along `axes`.
+        """A plane of two latents, row by row: ``steps * steps`` images at -reach to reach deviations along `axes`.
 
         Raises:
             InferenceError: the latents are entries of a codebook.

@@ -132,11 +132,11 @@ def _classes(data: ImageSet) -> tuple[str, ...]:
         raise ConfigError(
             f"{data.config.root} has no labels, which --conditional needs: put the images into one folder per class, "
             "give idx or .npz files with labels, --attribute for CelebA, --label-column of a .csv that has several, or "
-            "leave out --conditional"
+            "omit --conditional"
         )
     counts = data.class_counts
     if sum(count > 0 for count in counts) < 2:
-        raise ConfigError(f"{data.config.root} has only one class: leave out --conditional")
+        raise ConfigError(f"{data.config.root} has only one class: omit --conditional")
     if missing := [name for name, count in zip(names, counts, strict=True) if not count]:
         raise ConfigError(
             f"{data.config.root} has no training images of class {missing[0]!r}: add some, or name the others with "

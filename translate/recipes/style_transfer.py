@@ -78,7 +78,7 @@ class StyleTransfer(Recipe):
             widths=config.widths,
             packed=config.packed,
             num_blocks=config.num_blocks,
-            code=config.code,
+            code=config.style_dim,
             num_styles=0 if config.any_style else len(self.styles),
             style_size=config.style_size if config.any_style else 0,
         )
@@ -123,12 +123,12 @@ class StyleTransfer(Recipe):
     @property
     def announcement(self) -> list[str]:
         """What is reported before training starts."""
-        left_out = [f"left out: {reason}" for reason in self.images.left_out]
+        skipped = [f"skipped: {reason}" for reason in self.images.left_out]
         if self.config.any_style:
-            return [*left_out, f"{len(self.styles):,} images of styles"]
+            return [*skipped, f"{len(self.styles):,} images of styles"]
         names = [style.name for style in self.styles]
         count = f"{len(names)} style{'s' * (len(names) != 1)}"
-        return [*left_out, f"{count}: {', '.join(names[:12])}{', ...' if len(names) > 12 else ''}"]
+        return [*skipped, f"{count}: {', '.join(names[:12])}{', ...' if len(names) > 12 else ''}"]
 
     def optimizers(self) -> dict[str, Optimizer]:
         """Adam for each network, at the full learning rate."""

@@ -67,14 +67,14 @@ class StyleGAN(Sampling):
             raise ConfigError(f"--size {size}: it must be 8 to 1024")
         if config.run.init != type(config.run).init:
             raise ConfigError(f"--init {config.run.init}: StyleGAN weights start with standard deviation 1: omit it")
-        if config.grow == "on" and config.grow_from > size:
+        if config.grow and config.grow_from > size:
             raise ConfigError(f"--grow-from {config.grow_from} is larger than the images of {size} px")
         self.network_config: StyleGeneratorConfig = StyleGeneratorConfig(
             channels=channels,
             size=size,
             widths=widths(size, width=config.width),
             latent=config.latent,
-            style=config.style,
+            style=config.style_dim,
             mapping_layers=config.mapping_layers,
             styling=config.styling,
             num_classes=num_classes,
@@ -87,7 +87,7 @@ class StyleGAN(Sampling):
         )
         self.nets = {"g": self.g, "d": self.d}
         self.ema_nets = ("g",) if config.run.ema_half_life else ()
-        first = config.grow_from if config.grow == "on" else size
+        first = config.grow_from if config.grow else size
         self.growth = Growth(
             sizes=tuple(side for side in self.d.sides if side >= first),
             batch_size=config.run.batch_size,
@@ -133,7 +133,7 @@ class StyleGAN(Sampling):
             found.append(f"trained at {self.data.size} px, a power of two; the images have {width}x{height}")
         if self.run.start_from is not None and len(self.growth.sizes) > 1:
             found.append(
-                f"growing restarts at {self.growth.sizes[0]} px, whatever size --start-from has grown to: --grow off "
+                f"growing restarts at {self.growth.sizes[0]} px, whatever size --start-from has grown to: --no-grow "
                 "continues at the full size"
             )
         if count < FEW:
@@ -148,7 +148,7 @@ class StyleGAN(Sampling):
             found.append(
                 f"training ends at {stage.size} px after {total:,} images seen; to reach {self.data.size} px, give "
                 f"--images {last.start + last.fade + self.config.stay_images}, lower --stay-images and --fade-images, "
-                "or --grow off"
+                "or --no-grow"
             )
         return found
 
