@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -70,60 +71,59 @@ def pairs(tmp_path_factory: pytest.TempPathFactory, draw_pairs: Callable[..., Pa
     return draw_pairs(tmp_path_factory.mktemp("pairs"))
 
 
+def tiny_config(pairs: Path, method: str = "pix2pix", **given: Any) -> Any:
+    """A tiny configuration of a method; fields of data, run and method are given side by side."""
+    unpaired = METHODS[method].data == "domains"
+    if method in LEARNERS:
+        return tiny_learner(pairs, method, **given)
+    values: dict[str, Any] = {
+        "root": pairs,
+        "device": "cpu",
+        "precision": "fp32",
+        "images": 6,
+        "workers": 1,
+        "cache_gb": 0.0,
+        "width": 4,
+    }
+    values |= {"depth": 3} if method == "segmentation" else {"d_width": 4, "d_layers": 2}
+    if method in ("cut", "fastcut"):
+        values |= {"projection": 8, "num_patches": 8}
+    if unpaired and given.get("generator", "resnet") == "resnet":
+        values |= {"num_blocks": 1}
+    values |= given
+    if method == "pix2pix" and values.get("generator", "unet") == "unet":
+        # At depth 5 the innermost level is one pixel; enlarged to 2x2 and normalised, the middle weight of its
+        # kernel has no effect: its gradient is rounding alone, which Adam makes steps of.
+        values = {"depth": 4} | values
+    return configure(method, **values)
+
+
+def tiny_learner(pairs: Path, method: str, **given: Any) -> Any:
+    """A tiny configuration of an autoencoder."""
+    values: dict[str, Any] = {
+        "root": pairs / "A",
+        "device": "cpu",
+        "precision": "fp32",
+        "images": 8,
+        "batch_size": 2,
+        "workers": 1,
+        "cache_gb": 0.0,
+        "size": 16,
+    }
+    values |= {"width": 4, "prior_width": 8, "prior_layers": 1, "num_codes": 8} if method == "vqvae" else {"latent": 3}
+    if given.get("body", "conv") == "conv":
+        values["width"] = 4
+    values |= given
+    return configure(method, **values)
+
+
 @pytest.fixture
 def make_config(pairs: Path, tmp_path: Path) -> Callable[..., Any]:
     """``make_config(batch_size=2, width=8, ...)``: a tiny configuration of Pix2Pix, or of another ``method``.
 
     Fields of data, run and method are given side by side.
     """
-
-    def make(method: str = "pix2pix", **given: Any) -> Any:
-        unpaired = METHODS[method].data == "domains"
-        if method in LEARNERS:
-            return learner(method, **given)
-        values: dict[str, Any] = {
-            "root": pairs,
-            "out": tmp_path / "run",
-            "device": "cpu",
-            "precision": "fp32",
-            "images": 6,
-            "workers": 1,
-            "cache_gb": 0.0,
-            "width": 4,
-        }
-        values |= {"depth": 3} if method == "segmentation" else {"d_width": 4, "d_layers": 2}
-        if method in ("cut", "fastcut"):
-            values |= {"projection": 8, "num_patches": 8}
-        if unpaired and given.get("generator", "resnet") == "resnet":
-            values |= {"num_blocks": 1}
-        values |= given
-        if method == "pix2pix" and values.get("generator", "unet") == "unet":
-            # At depth 5 the innermost level is one pixel; enlarged to 2x2 and normalised, the middle weight of its
-            # kernel has no effect: its gradient is rounding alone, which Adam makes steps of.
-            values = {"depth": 4} | values
-        return configure(method, **values)
-
-    def learner(method: str, **given: Any) -> Any:
-        values: dict[str, Any] = {
-            "root": pairs / "A",
-            "out": tmp_path / "run",
-            "device": "cpu",
-            "precision": "fp32",
-            "images": 8,
-            "batch_size": 2,
-            "workers": 1,
-            "cache_gb": 0.0,
-            "size": 16,
-        }
-        values |= (
-            {"width": 4, "prior_width": 8, "prior_layers": 1, "num_codes": 8} if method == "vqvae" else {"latent": 3}
-        )
-        if given.get("body", "conv") == "conv":
-            values["width"] = 4
-        values |= given
-        return configure(method, **values)
-
-    return make
+    return lambda method="pix2pix", **given: tiny_config(pairs, method, **{"out": tmp_path / "run"} | given)
 
 
 class Session:
@@ -176,6 +176,31 @@ def open_session() -> Iterator[Callable[[Any], Session]]:
     yield make
     for data in opened:
         data.close()
+
+
+@pytest.fixture(scope="session")
+def finished(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Session]]:
+    """``finished(images=2, ...)``: a tiny run that has ended, trained once a session; it is read, and never changed."""
+    found: dict[str, Session] = {}
+
+    def make(**given: Any) -> Session:
+        name = repr(tiny_config(pairs, out=Path("run"), **given))
+        if name not in found:
+            state = torch.get_rng_state()  # a test sees the same numbers whether it is the first to ask or not
+            out = tmp_path_factory.mktemp("finished") / "run"
+            found[name] = Session(tiny_config(pairs, out=out, **given)).train()
+            torch.set_rng_state(state)
+        return found[name]
+
+    yield make
+    for session in found.values():
+        session.data.close()
+
+
+@pytest.fixture
+def begun(finished: Callable[..., Session], tmp_path: Path) -> Callable[..., None]:
+    """``begun(images=2, ...)``: a copy of a finished run in the place where ``make_config`` has its runs."""
+    return lambda **given: shutil.copytree(finished(**given).config.run.out, tmp_path / "run")
 
 
 @pytest.fixture

@@ -91,8 +91,8 @@ def test_dropout_is_part_of_that(make_config, open_session):
     assert any(not torch.equal(found[name], value) for name, value in whole.items() if name.startswith("g."))
 
 
-def test_another_configuration_is_refused_with_its_flag(make_config, open_session):
-    open_session(make_config(images=2)).train()
+def test_another_configuration_is_refused_with_its_flag(make_config, begun, open_session):
+    begun(images=2)
     with pytest.raises(ConfigError, match=r"started with --width 4, and now it is 8: give the same, or another --out"):
         open_session(make_config(width=8))
     with pytest.raises(ConfigError, match=r"--batch-size 1, and now it is 2 \(and 1 more\)"):
@@ -122,8 +122,8 @@ def test_settings_of_the_training_name_the_command_that_starts_a_new_run_from_th
     assert session.engine.images == 2
 
 
-def test_settings_of_the_networks_do_not_name_it(make_config, open_session):
-    open_session(make_config(images=2)).train()
+def test_settings_of_the_networks_do_not_name_it(make_config, begun, open_session):
+    begun(images=2)
     for given in ({"width": 8}, {"width": 8, "batch_size": 2}, {"residual": True}):
         with pytest.raises(ConfigError, match=r"give the same, or another --out\. What may change") as caught:
             open_session(make_config(images=2, **given))
@@ -160,8 +160,8 @@ def test_runs_of_releases_that_kept_no_record_of_the_data_go_on(make_config, ope
     assert len(newest.tensors["data/names"]) == 24
 
 
-def test_what_is_free_may_change(make_config, open_session):
-    open_session(make_config(images=2)).train()
+def test_what_is_free_may_change(make_config, begun, open_session):
+    begun(images=2)
     session = open_session(make_config(images=4, log_every=1, sample_every=2, keep=1, precision="bf16")).train()
     assert session.engine.images == 4
     assert json.loads((session.config.run.out / "config.json").read_text())["run"]["images"] == 4
@@ -255,8 +255,8 @@ def test_what_a_killed_process_left_is_removed_and_nothing_else(make_config, ope
 
 
 @pytest.mark.parametrize("half_life", [0.0, 4.0])
-def test_start_from_a_run(make_config, open_session, assert_equal, half_life):
-    first = open_session(elsewhere(make_config(ema_half_life=half_life), "first")).train().engine
+def test_start_from_a_run(make_config, finished, open_session, assert_equal, half_life):
+    first = finished(ema_half_life=half_life).engine
     session = open_session(make_config(start_from=first.run.out, size=16, ema_half_life=half_life))
     engine = session.engine
     assert "starting from the networks g, d" in session.said
@@ -272,17 +272,17 @@ def test_start_from_a_run(make_config, open_session, assert_equal, half_life):
     assert "starting from" not in resumed.said
 
 
-def test_start_from_weights(make_config, open_session, assert_equal):
-    first = open_session(elsewhere(make_config(), "first")).train().engine
+def test_start_from_weights(make_config, finished, open_session, assert_equal):
+    first = finished().engine
     session = open_session(make_config(start_from=first.run.out / "weights", seed=5))
     assert "starting from the networks g of" in session.said
     assert_equal(session.engine.nets["g"].state_dict(), first.nets["g"].state_dict())
 
 
-def test_networks_that_make_their_output_otherwise_are_refused(make_config, open_session, tmp_path, monkeypatch):
+def test_networks_that_make_their_output_otherwise_are_refused(make_config, begun, open_session, tmp_path, monkeypatch):
     """Of --residual the tensors have the same names and shapes."""
     config = make_config(images=2)
-    open_session(config).train()
+    begun(images=2)
     for source in (config.run.out, config.run.out / "weights"):
         with pytest.raises(ConfigError, match="the output of its network g is 'image', and of this one 'residual'"):
             open_session(make_config(start_from=source, out=tmp_path / "next", residual=True))
@@ -297,8 +297,8 @@ def test_networks_that_make_their_output_otherwise_are_refused(make_config, open
         open_session(make_config(images=4))
 
 
-def test_start_from_another_network_is_refused(make_config, open_session, tmp_path):
-    first = open_session(elsewhere(make_config(), "first")).train().engine
+def test_start_from_another_network_is_refused(make_config, finished, open_session, tmp_path):
+    first = finished().engine
     with pytest.raises(ConfigError, match=r"--start-from .*its network g has another architecture .*--width"):
         open_session(make_config(start_from=first.run.out, width=8))
     with pytest.raises(ValueError, match="does not exist"):

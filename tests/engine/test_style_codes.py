@@ -28,8 +28,9 @@ def picture():
 
 
 @pytest.fixture
-def trained(make_config, open_session):
-    return open_session(make_config(**STYLED)).train()
+def trained(finished):
+    """Read by many tests, and changed by none."""
+    return finished(**STYLED)
 
 
 def test_a_code_decides_the_look_and_an_example_has_one(trained, picture):

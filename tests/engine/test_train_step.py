@@ -237,8 +237,8 @@ def test_gradient_scaler_skips_what_overflows_and_goes_on(make_config, open_sess
     assert resumed.scalers["g"].get_scale() == engine.scalers["g"].get_scale()
 
 
-def test_precision_may_change_on_resume(make_config, open_session, monkeypatch):
-    open_session(make_config(images=2)).train()
+def test_precision_may_change_on_resume(make_config, begun, open_session, monkeypatch):
+    begun(images=2)
     monkeypatch.setattr("translate.engine.engine.choose_precision", lambda name, device: "fp16")
     session = open_session(make_config(images=4)).train()
     assert session.engine.images == 4

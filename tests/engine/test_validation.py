@@ -42,8 +42,8 @@ def test_a_worse_score_leaves_best_alone_also_after_a_restart(make_config, open_
     assert load_weights(engine.best_weights)[1].training.images_seen == 4
 
 
-def test_no_split_no_best(make_config, open_session):
-    engine = open_session(make_config()).train().engine
+def test_no_split_no_best(finished):
+    engine = finished().engine
     assert not scores(engine)
     assert not engine.best_weights.exists()
 
