@@ -37,7 +37,7 @@ def unpack(files: Sequence[str | Path], into: Path) -> list[Path]:
     Raises:
         UploadError: no zip file, one that is damaged, locked, empty or too large, or zip files beside images.
     """
-    paths = [Path(file) for file in files]
+    paths = list(dict.fromkeys(map(Path, files)))  # a file that was dropped twice, as on a slow page, is one
     zips = [path for path in paths if path.suffix.lower() == ".zip"]
     if not paths:
         raise UploadError("No files yet: drop one zip file of a folder, two zip files, or some images.")

@@ -30,14 +30,17 @@ from translate.inference.library import load_detector, load_image_model
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore:::gradio")]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(1200), pytest.mark.filterwarnings("ignore:::gradio")]
+
+PATIENCE = 300
+"""Seconds that a page may take for anything, since the machine may be busy with other things; none is waited for."""
 
 
 @pytest.fixture
 def page(demo, browser) -> Iterator[Page]:
     """The demo's page; in the end nothing may have gone wrong in it, and nothing have left the machine."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
-    page.set_default_timeout(60_000)  # for a machine that is busy with other things
+    page.set_default_timeout(1000 * PATIENCE)
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
     page.on("console", lambda line: wrong.append(f"console: {line.text}") if line.type == "error" else None)
@@ -51,26 +54,23 @@ def page(demo, browser) -> Iterator[Page]:
     assert demo.outside == []
 
 
-def shown(page: Page, selector: str, number: int, *, seconds: int = 60) -> None:
+def shown(page: Page, selector: str, number: int) -> None:
     """Wait until as many pictures are loaded and to be seen."""
     page.wait_for_function(
         "([selector, number]) => { const all = [...document.querySelectorAll(selector)];"
         " return all.length === number && all.every((image) => image.complete && image.naturalWidth > 0); }",
         arg=[selector, number],
-        timeout=1000 * seconds,
     )
 
 
-def upload(page, place: str, files: list[Path]) -> None:
-    """Give files to a list of files. A page that is drawn anew at that moment loses them: they are given again then."""
-    shown = page.locator(place).get_by_text(files[0].name).first
-    for attempt in range(3):
-        page.set_input_files(f"{place} input[type=file]", files)
-        try:
-            return shown.wait_for(timeout=20_000)
-        except Exception:
-            if attempt == 2:
-                raise
+def upload(page: Page, place: str, files: list[Path]) -> None:
+    """Give files to a list of files, once, and wait until all are in it.
+
+    A name is in the text of the page only while its file comes, which may be over at once: the list has "0" and ".png".
+    """
+    page.set_input_files(f"{place} input[type=file]", files)
+    for file in files:
+        page.locator(f'{place} td[aria-label="{file.name}"]').wait_for(state="attached")
 
 
 def test_upload_click_result(page: Page, tmp_path: Path) -> None:
@@ -347,7 +347,7 @@ def test_styles_are_chosen_changed_mixed_and_found(page: Page, tmp_path: Path, m
         page.locator("#styles-give-up").click()
         page.locator("#styles-said").get_by_text("projecting").wait_for(state="hidden")
     expect = pytest.importorskip("playwright.sync_api").expect
-    expect(page.locator("#styles-said")).to_have_text(said, use_inner_text=True, timeout=60_000)
+    expect(page.locator("#styles-said")).to_have_text(said, use_inner_text=True, timeout=1000 * PATIENCE)
     act_and_wait(lambda: page.get_by_role("button", name="Project", exact=True).click())
     assert "less than that of the mean image." in page.locator("#styles-said").inner_text()
     assert page.locator("#change-0 input[type=range]").input_value() == "0"  # another image begins anew
@@ -394,8 +394,7 @@ def test_the_plane_follows_the_mouse_and_images_have_ways(page: Page, tmp_path: 
     page.locator("#latents-two").click()
     page.wait_for_function("old => document.querySelector('#latents-way img').src !== old", arg=before)
     page.get_by_role("button", name="Map of many images").click()
-    page.set_input_files("#latents-files input[type=file]", paths)
-    page.locator("#latents-files").get_by_text("0.png").wait_for()
+    upload(page, "#latents-files", paths)
     page.locator("#latents-map-draw").click()
     page.frame_locator("#latents-map iframe").get_by_text("6 images").wait_for()
     before = page.locator("#plane img").get_attribute("src")
@@ -566,13 +565,13 @@ def test_training_is_begun_watched_stopped_and_used(
     page.locator("#train-report").get_by_text("4 images, mostly 64 × 64 pixels").wait_for()
     page.get_by_label("Colourise grey images").check()
     page.locator("#train-start").click()
-    shown(page, "#train-sample img", 1, seconds=120)  # its process begins with importing PyTorch
+    shown(page, "#train-sample img", 1)  # its process begins with importing PyTorch
     page.locator("#train-status figure").first.wait_for()
     page.screenshot(path=tmp_path / "train.png", full_page=True)
     page.reload()  # a page that is closed ends nothing, and one that is opened shows it
     page.get_by_role("tab", name="Train", exact=True).click()
     page.locator("#train-stop:not([disabled])").click()
-    page.locator("#train-use:not([disabled])").wait_for(timeout=180_000)
+    page.locator("#train-use:not([disabled])").wait_for()
     assert "Stopped and saved" in page.locator("#train-status").inner_text()
     page.locator("#train-use").click()
     page.wait_for_function("() => document.querySelector('#weights input').value.startsWith('houses-colour: grey')")
@@ -588,8 +587,7 @@ def test_weights_are_described_brought_and_taken_away(page: Page, demo, tmp_path
     page.get_by_role("tab", name="Weights", exact=True).click()
     assert "labels → photos" in page.locator("#models-card").inner_text()
     shutil.copy(demo.grey / "model.safetensors", tmp_path / "mine.safetensors")
-    page.set_input_files("#models-file input[type=file]", tmp_path / "mine.safetensors")
-    page.locator("#models-file").get_by_text("mine").wait_for()
+    upload(page, "#models-file", [tmp_path / "mine.safetensors"])
     page.locator("#models-open").click()
     page.locator("#models-card").get_by_text("depth → height").wait_for()
     page.locator("#models-export").click()
@@ -603,8 +601,7 @@ def test_weights_are_described_brought_and_taken_away(page: Page, demo, tmp_path
     (tmp_path / "not.safetensors").write_bytes(b"words")
     page.get_by_role("tab", name="Weights", exact=True).click()
     page.locator("#models-file").get_by_label("Clear").click()
-    page.set_input_files("#models-file input[type=file]", tmp_path / "not.safetensors")
-    page.locator("#models-file").get_by_text("not").wait_for()
+    upload(page, "#models-file", [tmp_path / "not.safetensors"])
     page.locator("#models-open").click()
     page.locator(".toast-body").get_by_text("not.safetensors").wait_for()
     from gradio.utils import get_upload_folder

@@ -33,6 +33,13 @@ def test_images_of_a_zip_file_and_nothing_else(tmp_path):
     assert inside(root) == ["A/1.png", "A/2.PNG", "B/1.jpg"]
 
 
+def test_what_is_dropped_twice_is_one(tmp_path):
+    """As on a slow page, where the first drop seems lost: two zip files would be two domains."""
+    file = zipped(tmp_path / "set.zip", "1.png", "2.png")
+    (root,) = unpack([str(file), str(file)], tmp_path / "out")
+    assert inside(root) == ["1.png", "2.png"]
+
+
 def test_folders_around_all_are_taken_off(tmp_path):
     (root,) = unpack([zipped(tmp_path / "set.zip", "x/y/A/1.png", "x/y/B/1.png")], tmp_path / "out")
     assert inside(root) == ["A/1.png", "B/1.png"]
@@ -69,7 +76,7 @@ def test_images_become_one_folder(tmp_path):
     [
         ([], "No files yet"),
         (["set.zip", "1.png"], "zip files and single images"),
-        (["set.zip", "set.zip", "set.zip"], "3 zip files"),
+        (["set.zip", "words.zip", "torn.zip"], "3 zip files"),
         (["words.zip"], "words.zip contains no images"),
         (["torn.zip"], "torn.zip cannot be unpacked"),
         (["fake.zip"], "fake.zip cannot be unpacked"),
