@@ -63,17 +63,14 @@ def shown(page: Page, selector: str, number: int) -> None:
     )
 
 
-def upload(page, place: str, files: list[Path]) -> None:
-    """Give files to a list of files, once: what is given again is added to it.
+def upload(page: Page, place: str, files: list[Path]) -> None:
+    """Give files to a list of files, once, and wait until all are in it.
 
-    Gradio sets the parts of a tab or an accordion that is opened once more some frames later, and a list that was given
-    files before would lose them; on a busy machine an upload may come before a frame.
+    A name is in the text of the page only while its file comes, which may be over at once: the list has "0" and ".png".
     """
-    page.locator(f"{place} input[type=file]").first.wait_for(state="attached")
-    frames = "() => { let left = 10; const next = () => left-- ? requestAnimationFrame(next) : done(); next(); }"
-    page.evaluate(f"() => new Promise(done => ({frames})())")
     page.set_input_files(f"{place} input[type=file]", files)
-    page.locator(place).get_by_text(files[0].name).first.wait_for()
+    for file in files:
+        page.locator(f'{place} td[aria-label="{file.name}"]').wait_for(state="attached")
 
 
 def test_upload_click_result(page: Page, tmp_path: Path) -> None:
@@ -448,8 +445,7 @@ def test_the_plane_follows_the_mouse_and_images_have_ways(page: Page, tmp_path: 
     page.locator("#latents-two").click()
     page.wait_for_function("old => document.querySelector('#latents-way img').src !== old", arg=before)
     page.get_by_role("button", name="Map of many images").click()
-    page.set_input_files("#latents-files input[type=file]", paths)
-    page.locator("#latents-files").get_by_text("0.png").wait_for()
+    upload(page, "#latents-files", paths)
     page.locator("#latents-map-draw").click()
     page.frame_locator("#latents-map iframe").get_by_text("6 images").wait_for()
     before = page.locator("#plane img").get_attribute("src")
@@ -642,8 +638,7 @@ def test_weights_are_described_brought_and_taken_away(page: Page, demo, tmp_path
     page.get_by_role("tab", name="Weights", exact=True).click()
     assert "labels → photos" in page.locator("#models-card").inner_text()
     shutil.copy(demo.grey / "model.safetensors", tmp_path / "mine.safetensors")
-    page.set_input_files("#models-file input[type=file]", tmp_path / "mine.safetensors")
-    page.locator("#models-file").get_by_text("mine").wait_for()
+    upload(page, "#models-file", [tmp_path / "mine.safetensors"])
     page.locator("#models-open").click()
     page.locator("#models-card").get_by_text("depth → height").wait_for()
     page.locator("#models-export").click()
@@ -657,8 +652,7 @@ def test_weights_are_described_brought_and_taken_away(page: Page, demo, tmp_path
     (tmp_path / "not.safetensors").write_bytes(b"words")
     page.get_by_role("tab", name="Weights", exact=True).click()
     page.locator("#models-file").get_by_label("Clear").click()
-    page.set_input_files("#models-file input[type=file]", tmp_path / "not.safetensors")
-    page.locator("#models-file").get_by_text("not").wait_for()
+    upload(page, "#models-file", [tmp_path / "not.safetensors"])
     page.locator("#models-open").click()
     page.locator(".toast-body").get_by_text("not.safetensors").wait_for()
     from gradio.utils import get_upload_folder

@@ -76,7 +76,7 @@ def test_images_become_one_folder(tmp_path):
     [
         ([], "No files yet"),
         (["set.zip", "1.png"], "zip files and single images"),
-        (["set.zip", "set.zip", "set.zip"], "3 zip files"),
+        (["set.zip", "words.zip", "torn.zip"], "3 zip files"),
         (["words.zip"], "words.zip contains no images"),
         (["torn.zip"], "torn.zip cannot be unpacked"),
         (["fake.zip"], "fake.zip cannot be unpacked"),
