@@ -152,9 +152,8 @@ def test_chosen_bands_are_those_of_the_weights(satellites, tmp_path, capsys):
     bands = tifffile.imread(satellites / "A" / "0.tif")
     write(tmp_path / "cut.tif", np.ascontiguousarray(np.moveaxis(bands[[3, 2, 1]], 0, -1)), photometric="rgb")
     assert run("apply", out, tmp_path / "cut.tif", "-o", tmp_path / "cut.png", "--bands", 1, 2, 3) == 0
-    np.testing.assert_array_equal(
-        read_image(tmp_path / "cut.png").pixels, read_image(tmp_path / "made" / "0.png").pixels
-    )
+    one, of_several = (read_image(tmp_path / name).pixels.astype(int) for name in ("cut.png", "made/0.png"))
+    assert np.abs(one - of_several).max() <= 1  # of 65,535: some processors round otherwise in a batch
     capsys.readouterr()
     assert run("apply", out, tmp_path / "cut.tif", "-o", tmp_path / "no.png") == 1
     assert "has 3 channels, and band 4 is requested" in capsys.readouterr().err

@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -290,8 +291,8 @@ def test_reading_ahead_is_bounded(tmp_path, translator, out, monkeypatch):
             most[0] = max(most[0], read[0] - written[0])
         return real_read(path, page=page)
 
-    def counted_write(path: Path, picture: Picture, *, quality: int | None = None) -> None:
-        real_write(path, picture, quality=quality)
+    def counted_write(path: Path, picture: Picture, **options: Any) -> None:
+        real_write(path, picture, **options)
         with lock:
             written[0] += 1
 

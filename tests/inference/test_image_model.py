@@ -90,7 +90,7 @@ def test_slerp_keeps_to_the_sphere():
 
 def test_maps(open_model):
     assert len(open_model("vae").plane(steps=3)) == 9
-    with pytest.raises(InferenceError, match="are discrete: they have no directions"):
+    with pytest.raises(InferenceError, match="are discrete: they have no plane of directions"):
         open_model("vqvae").plane()
 
 
