@@ -161,6 +161,8 @@ def apply_images(command: Apply) -> int:
         raise ConfigError(
             f"--keep-metadata: {without} files hold no EXIF or XMP: write .png, .jpg, .webp, .avif or .tif"
         )
+    if command.keep_metadata and in_units:
+        say("--keep-metadata: files of measured values are written without EXIF and XMP")
     seeds = range(command.seed, command.seed + command.variants)
     marks = [f"-{seed}" for seed in seeds] if command.variants > 1 else [""]
     outputs_of = [outputs_for(named, command.out, suffix=suffix, single=WRITABLE_SUFFIXES, mark=mark) for mark in marks]
