@@ -155,7 +155,7 @@ def make_any_stylist(folder: Path) -> Path:
     with_random_features(built)
     for layer in built.modules():
         if isinstance(layer, torch.nn.Linear):
-            torch.nn.init.normal_(layer.weight, std=0.5)
+            torch.nn.init.normal_(layer.weight, std=0.25)  # by more, rounding in an export is enlarged too far
     save_weights(built, config, folder)
     return folder
 
