@@ -20,6 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from translate.blocks.precision import at_least_float32
+
 GAIN = 2**0.5  # keeps the variance behind a leaky ReLU of slope 0.2
 SLOPE = 0.2
 TAPS = (1.0, 3.0, 3.0, 1.0)
@@ -341,7 +343,7 @@ class BatchDeviation(nn.Module):
         """[N, C, H, W] -> [N, C + 1, H, W]."""
         count, _, height, width = x.shape
         group = next(size for size in range(min(self.group, count), 0, -1) if count % size == 0)
-        parts = x.reshape(count // group, group, -1).float()  # [N / G, G, C * H * W]
+        parts = at_least_float32(x.reshape(count // group, group, -1))  # [N / G, G, C * H * W]
         deviation = (parts.var(dim=1, unbiased=False) + EPSILON).sqrt().mean(dim=1)  # [N / G]
         channel = deviation.repeat_interleave(group).to(x.dtype)[:, None, None, None].expand(-1, 1, height, width)
         return torch.cat([x, channel], dim=1)

@@ -26,7 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from translate.losses.precision import at_least_float32
+from translate.blocks.precision import at_least_float32
 
 AdversarialKind = Literal["vanilla", "non-saturating", "saturating", "lsgan", "hinge", "wasserstein"]
 Logits = Tensor | Sequence[Tensor]

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from translate.losses.precision import at_least_float32
+from translate.blocks.precision import at_least_float32
 
 
 def patch_nce_loss(queries: Tensor, keys: Tensor, *, temperature: float = 0.07) -> Tensor:

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from translate.losses.precision import at_least_float32
+from translate.blocks.precision import at_least_float32
 
 LOG_2_PI = math.log(2 * math.pi)
 

@@ -11,8 +11,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from translate.blocks.precision import at_least_float32
 from translate.losses.adversarial import Logits, scales_of
-from translate.losses.precision import at_least_float32
 
 
 def r1_penalty(logits: Logits, real: Tensor) -> Tensor:

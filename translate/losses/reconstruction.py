@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from translate.losses.precision import at_least_float32
+from translate.blocks.precision import at_least_float32
 
 
 def l1_loss(prediction: Tensor, target: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from translate.blocks.precision import at_least_float32
 from translate.blocks.style import (
     BatchDeviation,
     EqualConv,
@@ -62,7 +63,7 @@ class Mapping(nn.Module):
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """[N, D] and int64 [N] -> styles [N, D]."""
-        x = _normalised(latents.float())
+        x = _normalised(at_least_float32(latents))
         if self.embedding is not None:
             assert labels is not None
             classes = self.embedding(F.one_hot(labels, self.num_classes).to(x.dtype))
@@ -72,7 +73,7 @@ class Mapping(nn.Module):
     @torch.no_grad()
     def follow(self, styles: Tensor) -> None:
         """Move the mean style towards that of a batch [N, D], by its number of images: parts may come one by one."""
-        self.average.lerp_(styles.detach().float().mean(dim=0), 1 - 0.5 ** (len(styles) / AVERAGE_HALF_LIFE))
+        self.average.lerp_(at_least_float32(styles.detach()).mean(dim=0), 1 - 0.5 ** (len(styles) / AVERAGE_HALF_LIFE))
 
 
 class SynthesisStage(nn.Module):
@@ -172,7 +173,7 @@ class StyleGenerator(LatentGenerator):
                 own, taken = parts.unbind(1), taken + count * side**2
             x, added = stage(x, styles[:, layer : layer + count + 1], noise=own)
             layer += count
-            added = added.float() if added.dtype != torch.float64 else added  # a sum of many sizes, of few channels
+            added = at_least_float32(added)  # a sum of many sizes, of few channels
             if number == 0:
                 image = added
             elif number < len(stages) - 1:
