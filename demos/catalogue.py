@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from translate.checkpoint.weights import WeightsError, read_config, weights_file, weights_files
+from translate.checkpoint.files import WeightsError, read_config, weights_file, weights_files
 from translate.config.networks import (
     ConditionalResNetConfig,
     ConvAutoencoderConfig,
@@ -20,15 +20,11 @@ from translate.config.networks import (
 )
 from translate.config.weights import WeightsConfig
 from translate.inference import GeneratorModel, ImageModel, StyleModel
+from translate.inference.errors import InferenceError, a_kind
+from translate.inference.finding import shipped_weights
 from translate.inference.image_model import makes_images
-from translate.inference.library import (
-    load_detector,
-    load_image_model,
-    load_sampler,
-    load_translator,
-    shipped_weights,
-)
-from translate.inference.translator import InferenceError, Translator, a_kind
+from translate.inference.library import load_detector, load_image_model, load_sampler, load_translator
+from translate.inference.translator import Translator
 from translate.networks import AnomalyDetector
 
 MAX_OPEN = 3  # networks kept in memory

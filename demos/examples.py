@@ -20,7 +20,7 @@ from translate.demos.answers import kept_file
 from translate.demos.catalogue import Catalogue, Offer
 from translate.demos.facade_drawings import STYLES, draw_facade
 from translate.inference.deriver import Deriver
-from translate.inference.library import shipped_weights
+from translate.inference.finding import shipped_weights
 
 SIZE = 256
 """Side of the drawings in pixels."""

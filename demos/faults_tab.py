@@ -17,9 +17,9 @@ from translate.demos.catalogue import Catalogue, Offer
 from translate.demos.draw_tab import from_url
 from translate.demos.examples import made, maker_of, metal
 from translate.demos.pad import pad
+from translate.inference.finding import shipped_weights
 from translate.inference.grid import enlarged, heat_on, to_images
 from translate.inference.image_model import Framing
-from translate.inference.library import shipped_weights
 
 SIDE = 256  # pixels, which images are enlarged to at least
 SHOWN = {"seen": "Network input", "made": "Reconstruction", "heat": "Anomaly map"}

@@ -15,7 +15,7 @@ from zipfile import ZipFile
 import gradio as gr
 
 from translate.checkpoint import peers
-from translate.checkpoint.weights import FOREIGN_SUFFIXES, MODEL_FILE
+from translate.checkpoint.files import FOREIGN_SUFFIXES, MODEL_FILE
 from translate.config.weights import Domains
 from translate.demos.answers import as_toasts, kept_file, refuse
 from translate.demos.cards import preview_html

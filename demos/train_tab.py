@@ -13,7 +13,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from translate.checkpoint.weights import WeightsError
+from translate.checkpoint.files import WeightsError
 from translate.config.base import ConfigError
 from translate.data.doctor import Diagnosis, examine
 from translate.data.problems import LayoutError

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from translate.checkpoint.atomic import written_beside
-from translate.checkpoint.weights import weights_files
+from translate.checkpoint.files import weights_files
 from translate.config.errors import TranslateError
 from translate.config.methods import METHODS, DataKind
 from translate.data.doctor import Diagnosis

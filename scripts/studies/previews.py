@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from translate.applications.anomaly import planted
-from translate.checkpoint.weights import read_config
+from translate.checkpoint.files import read_config
 from translate.config.networks import PatchAnomalyConfig
 from translate.config.training import Derivation
 from translate.config.weights import WeightsConfig
@@ -23,15 +23,10 @@ from translate.demos.examples import FIRST, example, metal, photo
 from translate.demos.icon_drawings import ICONS, icon
 from translate.inference import StyleModel
 from translate.inference.deriver import Deriver
+from translate.inference.finding import shipped_weights
 from translate.inference.grid import heat_overlay, to_images
 from translate.inference.image_model import Framing, makes_images
-from translate.inference.library import (
-    load_detector,
-    load_image_model,
-    load_sampler,
-    load_translator,
-    shipped_weights,
-)
+from translate.inference.library import load_detector, load_image_model, load_sampler, load_translator
 
 GAP = 4
 FACES, DIGITS = "gan-faces", "gan-mnist"

@@ -19,7 +19,7 @@ from translate.applications.evaluation.data import drawn, find_data, open_data
 from translate.applications.evaluation.result import IDENTITY, MATCHED, REAL, TRANSLATION, EvaluationError
 from translate.applications.evaluation.sheet import CELL, choose
 from translate.checkpoint import save_weights
-from translate.checkpoint.weights import WeightsError
+from translate.checkpoint.files import WeightsError
 from translate.config import ConfigError, Domains, Preprocessing, ResNetConfig, TrainingRecord, WeightsConfig
 from translate.data.layouts import LayoutError, PairedData, UnpairedData
 from translate.inference import Translator, load, translate_files

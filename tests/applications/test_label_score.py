@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from translate.applications.label_score import LabelScorer, nearest_by_labels, summarise
-from translate.checkpoint.weights import WeightsError
+from translate.checkpoint.files import WeightsError
 from translate.config import UNetConfig, WeightsConfig
 from translate.networks import Generator
 from translate.recipes.segmentation import nearest_class, to_palette

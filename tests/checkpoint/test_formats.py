@@ -22,11 +22,12 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from translate.checkpoint.files import WeightsError, weights_file
 from translate.checkpoint.formats import recognise
 from translate.checkpoint.peers import import_weights
-from translate.checkpoint.weights import WeightsError, load_weights, weights_file
+from translate.checkpoint.weights import load_weights
 from translate.inference import load
-from translate.inference.library import find_weights
+from translate.inference.finding import find_weights
 
 TABLE = bytes(40) + bytes.fromhex("57fb808b247547db")
 HDF5 = b"\x89HDF\r\n\x1a\n" + bytes(88)

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from translate.blocks.style import enlarged, fir_kernel
 from translate.checkpoint import peers
-from translate.checkpoint.weights import WeightsError
+from translate.checkpoint.files import WeightsError
 from translate.cli.main import main
 from translate.inference import load_style_model
 

@@ -12,15 +12,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from translate.checkpoint import WeightsError, WriteError, load_weights, read_config, save_weights, weights_file
-from translate.checkpoint.weights import (
-    CONFIG_FILE,
-    FEWEST_ROUNDED,
-    METADATA_KEY,
-    MODEL_FILE,
-    SCALE_SUFFIX,
-    stored_dtype,
-    weights_files,
-)
+from translate.checkpoint.files import CONFIG_FILE, METADATA_KEY, MODEL_FILE, stored_dtype, weights_files
+from translate.checkpoint.weights import FEWEST_ROUNDED, SCALE_SUFFIX
 from translate.config import PatchGANConfig, ResNetConfig, TrainingRecord, UNetConfig, WeightsConfig, to_dict
 from translate.networks import build_network, initialise
 

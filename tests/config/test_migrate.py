@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from safetensors import safe_open
 
-from translate.checkpoint.weights import METADATA_KEY, MODEL_FILE
+from translate.checkpoint.files import METADATA_KEY, MODEL_FILE
 from translate.config import ConfigError, weights_config
 from translate.config.base import to_dict
 from translate.config.migrate import FORMAT_VERSION, migrate, migrated_network, migrated_settings
-from translate.inference.library import shipped_weights
+from translate.inference.finding import shipped_weights
 
 FIRST = json.loads((Path(__file__).parents[1] / "golden" / "weights_v1.json").read_text(encoding="utf-8"))
 """Every ``config.json`` of ``weights/`` as it was in the first format, without its training record."""

@@ -21,7 +21,6 @@ from translate.data.batches import (
     DataError,
     PairBatches,
     Wanted,
-    crop,
     draw,
     fixed_batch,
     jitter_colour,
@@ -30,7 +29,7 @@ from translate.data.batches import (
 )
 from translate.data.images import ImageError, Picture, write_image
 from translate.data.layouts import ImageSource, Pair, find_pairs
-from translate.data.store import Format, PairStore
+from translate.data.store import Format, PairStore, crop
 
 RGB = Format(channels=3)
 SIDE, SIZE = 24, 16

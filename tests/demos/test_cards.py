@@ -11,7 +11,7 @@ from PIL import Image
 
 from translate.demos.cards import HEIGHT, PREVIEW, WIDTH, card_html, preview_of
 from translate.demos.catalogue import Catalogue
-from translate.inference.library import shipped_weights
+from translate.inference.finding import shipped_weights
 
 
 @pytest.mark.parametrize("name", shipped_weights())

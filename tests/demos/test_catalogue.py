@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from translate.checkpoint.weights import WeightsError
+from translate.checkpoint.files import WeightsError
 from translate.demos import catalogue as module
 from translate.demos.catalogue import Catalogue
-from translate.inference.translator import InferenceError
+from translate.inference.errors import InferenceError
 
 
 @pytest.fixture(autouse=True)

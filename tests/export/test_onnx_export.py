@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from translate.checkpoint import load_weights, save_weights
-from translate.checkpoint.weights import METADATA_KEY
+from translate.checkpoint.files import METADATA_KEY
 from translate.config import (
     Domains,
     PatchGANConfig,
@@ -25,7 +25,7 @@ from translate.config import (
 from translate.config.networks import Downsampling, Norm, Padding, Upsampling
 from translate.export import ExportError, export_onnx, export_safetensors
 from translate.export import onnx as export_module
-from translate.inference.onnx import SIDES_KEY
+from translate.inference.onnx_file import SIDES_KEY
 from translate.inference.running import pad_to, run_network
 from translate.networks import build_network, initialise
 

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from translate.checkpoint import load_weights, save_weights
-from translate.checkpoint.weights import FEWEST_ROUNDED, WeightsError
+from translate.checkpoint.files import WeightsError
+from translate.checkpoint.weights import FEWEST_ROUNDED
 from translate.config import PatchGANConfig, Preprocessing, UNetConfig, WeightsConfig
 from translate.config.networks import AnomalyNetworkConfig, DenseAutoencoderConfig
 from translate.export import ExportError, export_safetensors

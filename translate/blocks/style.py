@@ -127,7 +127,7 @@ class EqualLinear(nn.Module):
         self, in_features: int, out_features: int, *, bias: float = 0.0, rate: float = 1.0, activation: bool = False
     ) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(out_features, in_features) / rate)
+        self.weight = nn.Parameter(torch.randn(out_features, in_features).div_(rate))
         self.bias = nn.Parameter(torch.full((out_features,), bias / rate))
         self.scale, self.rate, self.activation = rate / in_features**0.5, rate, activation
 
@@ -161,7 +161,7 @@ class EqualConv(nn.Module):
         activation: bool = True,
     ) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel_size, kernel_size) / rate)
+        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel_size, kernel_size).div_(rate))
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
         self.scale = rate / (in_channels * kernel_size**2) ** 0.5
         self.kernel_size, self.down, self.activation = kernel_size, down, activation
@@ -205,7 +205,7 @@ class ModulatedConv(nn.Module):
     ) -> None:
         super().__init__()
         self.affine = EqualLinear(style, in_channels, bias=1.0, rate=rate)
-        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel_size, kernel_size) / rate)
+        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel_size, kernel_size).div_(rate))
         # Demodulation would take a factor away again, so there it follows.
         self.scale = rate * (1 if demodulate else gain) / (in_channels * kernel_size**2) ** 0.5
         self.kernel_size, self.up, self.demodulate, self.gain = kernel_size, up, demodulate, gain

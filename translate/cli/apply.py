@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
 from rich.console import Console
@@ -17,8 +17,7 @@ from translate.config.style_transfer import MOST_STRENGTH
 from translate.config.training import Precision
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
+    from translate.inference.onnx_translator import OnnxTranslator
     from translate.inference.translator import Translator
 
 Say = Callable[[str], None]
@@ -124,7 +123,7 @@ def apply_images(command: Apply) -> int:
     from translate.data.images import WRITABLE_SUFFIXES
     from translate.data.inputs import list_inputs
     from translate.inference.files import names_a_file, outputs_for, refuse_overwriting, translate_files
-    from translate.inference.library import load_translator, weights_at
+    from translate.inference.finding import weights_at
     from translate.inference.measured import KEEP_VALUES, as_sources, found_values, requested
     from translate.inference.record import Record, digest_of, forget_old, share, still_to_do
 
@@ -139,7 +138,7 @@ def apply_images(command: Apply) -> int:
     found = list_inputs(command.inputs, recursive=command.recursive, out=command.out)
     for line in found.passed_over:
         say(line)
-    translator = load_translator(command.weights, device=command.device, precision=command.precision)
+    translator = open_translator(command)
     check_weights(command, translator)
     if command.values is not None or command.bands or command.labels:
         translator.read_as(
@@ -232,6 +231,21 @@ def apply_images(command: Apply) -> int:
     return EXIT_PARTLY if failed else 0
 
 
+def open_translator(command: Apply) -> Translator | OnnxTranslator:
+    """The weights of a command, ready to use on pictures: of ONNX without PyTorch."""
+    from translate.inference.finding import weights_at
+    from translate.inference.onnx_file import is_onnx
+
+    options: dict[str, Any] = {"device": command.device, "precision": command.precision}
+    if is_onnx(file := weights_at(command.weights)):
+        from translate.inference.onnx_translator import OnnxTranslator
+
+        return OnnxTranslator(file, **options)
+    from translate.inference.library import load_translator
+
+    return load_translator(command.weights, **options)
+
+
 def _check_combinations(command: Apply) -> None:
     """Raise ConfigError for options that exclude each other."""
     if command.style is not None and command.style_image is not None:
@@ -242,7 +256,7 @@ def _check_combinations(command: Apply) -> None:
         raise ConfigError("--reference fixes the style, and --variants varies it: give only one of them")
 
 
-def check_weights(command: Apply, translator: Translator) -> None:
+def check_weights(command: Apply, translator: Translator | OnnxTranslator) -> None:
     """Raise ConfigError for options that are not for these weights."""
     name = translator.config.name
     several = (translator.style and not translator.styles) or translator.config.noise == "always"
@@ -259,11 +273,11 @@ def check_weights(command: Apply, translator: Translator) -> None:
     translator.in_parts(1, 1, tile=command.tile)  # refuses one that does not fit
 
 
-def code_of(command: Apply, translator: Translator, say: Say) -> Tensor | None:
+def code_of(command: Apply, translator: Translator | OnnxTranslator, say: Say) -> Any:
     """The style code that the options ask for; None for a random one, or none at all."""
     from translate.data.images import read_image
+    from translate.inference.errors import InferenceError
     from translate.inference.styles import parse_mixture
-    from translate.inference.translator import InferenceError
 
     if command.reference is not None:
         return translator.reference_code(read_image(command.reference))

@@ -41,7 +41,7 @@ def demo(command: Demo) -> int:
     if command.auth is not None and not (user and colon and password):
         raise ConfigError("--auth must be user:password, neither of them empty")
     print("Starting the demo ...", flush=True)  # importing takes seconds
-    from translate.inference.library import find_weights
+    from translate.inference.finding import find_weights
 
     try:
         from translate.demos.app import launch

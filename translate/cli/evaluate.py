@@ -104,8 +104,8 @@ def evaluate(command: Evaluate) -> int:
             "expected weights and a data set, or two folders: translate evaluate WEIGHTS DATA, or translate evaluate "
             "--folders OUTPUTS REAL"
         )
-    from translate.checkpoint.weights import read_config, weights_file
-    from translate.inference.library import find_weights
+    from translate.checkpoint.files import read_config, weights_file
+    from translate.inference.finding import find_weights
 
     file = weights_file(find_weights(command.weights))
     if file.suffix == ".safetensors" and read_config(file).kind in ("generator", "autoencoder"):

@@ -40,7 +40,7 @@ def export(command: Export) -> int:
         return _export_onnx(command)
     from translate.export import export_safetensors
     from translate.inference.files import names_a_file
-    from translate.inference.library import find_weights
+    from translate.inference.finding import find_weights
 
     names_a_file(command.out, (".safetensors",) if command.format else (".safetensors", ".onnx"))
     dtype = command.dtype or "fp16"
@@ -54,7 +54,7 @@ def _export_onnx(command: Export) -> int:
     if command.dtype not in (None, "fp32"):
         raise ConfigError(f"--dtype {command.dtype} is for safetensors only, and ONNX is fp32: omit --dtype")
     from translate.export import export_onnx
-    from translate.inference.library import find_weights
+    from translate.inference.finding import find_weights
 
     _say(export_onnx(find_weights(command.weights), command.out, name=command.name), "fp32")
     print("it takes images of any height and width: the graph pads them for the network and crops the output")

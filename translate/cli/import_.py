@@ -49,7 +49,7 @@ def import_weights(command: Import) -> int:
     """Run ``translate import``; the exit code."""
     validate(command)
     from translate.checkpoint import peers
-    from translate.checkpoint.weights import MODEL_FILE
+    from translate.checkpoint.files import MODEL_FILE
     from translate.config.weights import Domains
     from translate.inference.files import names_a_file
 

@@ -31,8 +31,8 @@ def info(command: Info) -> int:
     from translate.config.base import to_dict
     from translate.inference.describe import describe
     from translate.inference.device import choose_device, choose_precision
-    from translate.inference.library import find_weights
-    from translate.inference.onnx import is_onnx
+    from translate.inference.finding import find_weights
+    from translate.inference.onnx_file import is_onnx
 
     found = describe(find_weights(command.weights))
     device = choose_device()
@@ -60,7 +60,7 @@ def _print(found: Description, runs: tuple[str, str] | None) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from translate.inference.onnx import is_onnx
+    from translate.inference.onnx_file import is_onnx
 
     config, network = found.config, found.config.network
     side = config.preprocessing.size

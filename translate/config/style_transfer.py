@@ -12,6 +12,8 @@ from translate.config.training import ImageSetConfig, MethodConfig
 
 MOST_STRENGTH = 1.5
 """Maximum strength of a style; 1 is as trained."""
+LEAST_STYLE = 64
+"""Minimum length of the shorter side of a style image, in pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,7 @@ from torch import Tensor
 from translate.config.errors import TranslateError
 from translate.data.images import ImageError
 from translate.data.layouts import LayoutError
-from translate.data.store import PairStore
+from translate.data.store import PairStore, crop
 
 Batch = dict[str, Tensor]
 
@@ -102,13 +102,6 @@ def draw(position: int, *, seed: int) -> Draw:
     left, top, mirror, *colour = values
     brightness, contrast, saturation = (2 * value - 1 for value in colour)
     return Draw(left=left, top=top, mirror=mirror < 0.5, colour=(brightness, contrast, saturation))
-
-
-def crop(pixels: np.ndarray, *, size: int, left: float, top: float) -> np.ndarray:
-    """A square of side `size` out of [H, W, C], at a position in [0, 1) of the free space; every place is as likely."""
-    height, width = pixels.shape[:2]
-    x, y = int(left * (width - size + 1)), int(top * (height - size + 1))
-    return pixels[y : y + size, x : x + size]
 
 
 def to_signed(pixels: Tensor, *, labels: int = 0) -> Tensor:

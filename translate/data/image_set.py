@@ -18,7 +18,7 @@ from torch import Tensor
 from translate.config.base import ConfigError
 from translate.config.training import ImageSetConfig
 from translate.data.array_batches import ArrayBatches
-from translate.data.batches import Batch, DataError, PairBatches, Wanted, crop, evenly, fixed_batch, to_signed
+from translate.data.batches import Batch, DataError, PairBatches, Wanted, evenly, fixed_batch, to_signed
 from translate.data.changes import places
 from translate.data.encodings import formats
 from translate.data.folder_images import NUM_SAMPLES, NUM_VALIDATION, FolderImages, held_out
@@ -27,7 +27,7 @@ from translate.data.images import Picture
 from translate.data.layouts_common import ImageSource, data_name, in_order
 from translate.data.layouts_images import ImagePart, ImageSetData, find_images
 from translate.data.sizes import image_set_size
-from translate.data.store import Format, fitted_size, resize, to_format
+from translate.data.store import Format, crop, fitted_size, resize, to_format
 from translate.data.survey import dim_array, survey
 from translate.data.unpaired import ImageStore
 from translate.data.values import Readable

@@ -19,8 +19,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from PIL import Image
 
 from translate.config.encoding import Encoding
@@ -113,6 +111,9 @@ def resize(pixels: np.ndarray, *, width: int, height: int, nearest: bool = False
         return pixels
     channels = pixels.shape[2]
     if pixels.dtype == np.uint8 and channels not in (2, 4) and not nearest:
+        import torch  # not needed for what most pictures go through
+        import torch.nn.functional as F
+
         writable = pixels if pixels.flags.writeable else pixels.copy()  # PyTorch warns of others
         images = torch.from_numpy(writable)[None].permute(0, 3, 1, 2)
         images = F.interpolate(images, (height, width), mode="bicubic", antialias=True)
@@ -143,6 +144,13 @@ def fitted_size(width: int, height: int, *, side: int, fit: Literal["cover", "st
         return side, side
     scale = side / min(width, height)
     return max(side, round(width * scale)), max(side, round(height * scale))
+
+
+def crop(pixels: np.ndarray, *, size: int, left: float, top: float) -> np.ndarray:
+    """A square of side `size` out of [H, W, C], at a position in [0, 1) of the free space; every place is as likely."""
+    height, width = pixels.shape[:2]
+    x, y = int(left * (width - size + 1)), int(top * (height - size + 1))
+    return pixels[y : y + size, x : x + size]
 
 
 def _even(num_bytes: int) -> int:

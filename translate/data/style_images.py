@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from translate.config.style_transfer import LEAST_STYLE
 from translate.data.images import ImageError, composite, convert, list_images, natural_key, read_image
 from translate.data.layouts_common import children_of, existing_folder
 from translate.data.problems import LayoutError
 from translate.data.store import fitted_size, resize
 
-LEAST = 64  # pixels of the shorter side, of which a style can be seen
 KEPT_IMAGES = 2_000  # in memory
 _SPREAD = 64  # images of a style that are taken at most
 
@@ -69,10 +69,11 @@ def read_style(file: Path, *, size: int) -> np.ndarray:
         raise LayoutError(str(error)) from None
     if picture.bands:
         raise LayoutError(f"{file}: a style is a colour or grey image, and this has measured values")
-    if min(picture.size) < LEAST:
+    if min(picture.size) < LEAST_STYLE:
         width, height = picture.size
         raise LayoutError(
-            f"{file} is {width}x{height}, too small to show a style", f"give images of at least {LEAST} px per side"
+            f"{file} is {width}x{height}, too small to show a style",
+            f"give images of at least {LEAST_STYLE} px per side",
         )
     width, height = fitted_size(*picture.size, side=size, fit="cover")
     return resize(convert(picture.colour, channels=3, bits=8), width=width, height=height)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from translate.checkpoint.weights import weights_file
+from translate.checkpoint.files import weights_file
 from translate.config.errors import TranslateError
-from translate.inference.onnx import is_onnx
+from translate.inference.onnx_file import is_onnx
 
 
 class ExportError(TranslateError, ValueError):

@@ -23,13 +23,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from translate.checkpoint.atomic import written_beside
-from translate.checkpoint.weights import METADATA_KEY, load_weights
+from translate.checkpoint.files import METADATA_KEY
+from translate.checkpoint.weights import load_weights
 from translate.config.base import to_dict
 from translate.config.networks import ConditionalResNetConfig, GeneratorConfig
+from translate.config.style_transfer import LEAST_STYLE
 from translate.config.weights import WeightsConfig
-from translate.data.style_images import LEAST
 from translate.export.exported import Exported, ExportError, source_file
-from translate.inference.onnx import (
+from translate.inference.errors import a_kind
+from translate.inference.onnx import load_onnx
+from translate.inference.onnx_file import (
     ANY_SIDES,
     CODES,
     EXAMPLES,
@@ -42,10 +45,8 @@ from translate.inference.onnx import (
     STYLES,
     NoiseInput,
     encoder_beside,
-    load_onnx,
 )
 from translate.inference.running import example_code, run_network
-from translate.inference.translator import a_kind
 from translate.networks import ConditionalResNet, Generator
 
 TOLERANCE = 1e-4  # of a range of 2: an eightieth of a step of 8 bits; sums in another order differ by a tenth of it
@@ -366,7 +367,7 @@ def _check(
             assert isinstance(network, ConditionalResNet)
             # Soft spots: noise is so unlike any image that codes, and with them rounding, would be a hundredfold.
             spots = torch.rand(1, 3, 6, 6, generator=random) * 2 - 1
-            example = F.interpolate(spots, (LEAST + 16 * number, LEAST + 11), mode="bicubic").clamp(-1, 1)
+            example = F.interpolate(spots, (LEAST_STYLE + 16 * number, LEAST_STYLE + 11), mode="bicubic").clamp(-1, 1)
             code = example_code(network, example)
             codes = [code, code]  # their own difference is not that of the outputs
             pairs.append((code, example_code(exported, example)))

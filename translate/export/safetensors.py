@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from translate.checkpoint.weights import MODEL_FILE, DType, load_weights, save_weights
+from translate.checkpoint.files import MODEL_FILE, DType
+from translate.checkpoint.weights import load_weights, save_weights
 from translate.export.exported import Exported, ExportError, source_file
 from translate.inference.running import run_network
 from translate.networks import Generator, PatchDetector, ReconstructionDetector, example_inputs

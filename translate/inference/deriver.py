@@ -13,7 +13,8 @@ from translate.blocks.keyed import sample_keys
 from translate.config.training import Derivation
 from translate.data.derive import derive
 from translate.data.images import Picture, composite, shown
-from translate.inference.translator import InferenceError, Tile
+from translate.inference.errors import InferenceError
+from translate.inference.translator_base import Tile
 
 
 class Deriver:

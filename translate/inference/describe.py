@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
-from translate.checkpoint.weights import stored_dtype, weights_file
+from translate.checkpoint.files import stored_dtype, weights_file
 from translate.config.networks import NetworkConfig
 from translate.config.weights import WeightsConfig
 from translate.inference.library import open_network
-from translate.inference.onnx import OnnxNetwork, is_onnx
+from translate.inference.onnx import OnnxNetwork
+from translate.inference.onnx_file import is_onnx
 from translate.networks import PatchDetector, build_network, example_inputs
 
 
@@ -36,16 +41,41 @@ class Description:
     sides: tuple[int, int] | None = None
 
 
-def count_flops(network: nn.Module, config: NetworkConfig, *, height: int, width: int) -> int:
-    """Floating-point operations of one forward pass for one image, counted by PyTorch without computing anything."""
-    from torch.utils.flop_counter import FlopCounterMode
+class _Counter(TorchFunctionMode):
+    """Counts the floating-point operations of matrix products and convolutions; a product and its sum are two.
 
-    with torch.device("meta"):
-        given = example_inputs(config, height=height, width=width)
-    shadow = network.to("meta").requires_grad_(False)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        shadow(*given)
-    return counter.get_total_flops()
+    PyTorch's own counter comes to the same, but imports its compiler, which takes longer than most passes.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        if func in _CONVOLUTIONS:
+            self.total += 2 * made.numel() * math.prod(args[1].shape[1:])
+        elif func in _TRANSPOSED:
+            self.total += 2 * args[0].numel() * math.prod(args[1].shape[1:])
+        elif func in _PRODUCTS:
+            self.total += 2 * made.numel() * args[0].shape[-1]
+        elif func is F.scaled_dot_product_attention:
+            query, keys, values = args[:3]
+            self.total += 2 * query[..., :1].numel() * keys.shape[-2] * (query.shape[-1] + values.shape[-1])
+        return made
+
+
+_CONVOLUTIONS = {F.conv1d, F.conv2d, F.conv3d}
+_TRANSPOSED = {F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d}
+_PRODUCTS = {F.linear, torch.matmul, torch.mm, torch.bmm, Tensor.matmul, Tensor.__matmul__, Tensor.mm, Tensor.bmm}
+
+
+def count_flops(network: nn.Module, config: NetworkConfig, *, height: int, width: int) -> int:
+    """Floating-point operations of one forward pass for one image, counted while it is computed."""
+    given = example_inputs(config, height=height, width=width, generator=torch.Generator().manual_seed(0))
+    with _Counter() as counter, torch.inference_mode():
+        network(*given)
+    return counter.total
 
 
 def describe(path: Path) -> Description:
@@ -56,8 +86,7 @@ def describe(path: Path) -> Description:
     """
     file = weights_file(path)
     opened, config = open_network(file)
-    with torch.device("meta"):
-        network = build_network(config.network)
+    network = build_network(config.network).eval() if isinstance(opened, OnnxNetwork) else opened
     parameters = sum(parameter.numel() for parameter in network.parameters())
     if isinstance(network, PatchDetector):
         parameters = sum(tensor.numel() for tensor in network.state_dict().values())

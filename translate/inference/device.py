@@ -15,14 +15,10 @@ import torch
 import torch.nn.functional as F
 
 from translate.checkpoint.atomic import WriteError, written_beside
-from translate.config.errors import TranslateError
 from translate.config.training import Precision
+from translate.inference.errors import DeviceError
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
-
-
-class DeviceError(TranslateError, ValueError):
-    """A device or precision that this machine does not have; the message says what it has."""
 
 
 def choose_device(name: str = "auto") -> torch.device:

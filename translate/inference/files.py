@@ -14,16 +14,15 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
-from torch import Tensor
-
 from translate.checkpoint.atomic import WriteError, make_folder
 from translate.data.images import IMAGE_SUFFIXES, MAX_PIXELS, ImageError, Picture, write_image
 from translate.data.layouts_common import ImageSource
 from translate.data.metadata import read_metadata
 from translate.data.store import resized
+from translate.inference.errors import InferenceError
 from translate.inference.record import Record
 from translate.inference.scans import Scan, open_scan, write_scan
-from translate.inference.translator import InferenceError, Tile, Translator
+from translate.inference.translator_base import Tile, TranslatorBase
 
 MAX_BATCH_PIXELS = 2**20  # sixteen images of 256 px; larger ones go alone
 SCAN_PIXELS = 2**25
@@ -55,7 +54,7 @@ class PictureTranslator(Protocol):
         pictures: Sequence[Picture],
         *,
         seed: int = 0,
-        code: Tensor | None = None,
+        code: Any = None,
         keep_colours: bool = False,
         tile: Tile = "auto",
     ) -> list[Picture]:
@@ -213,7 +212,7 @@ def translate_files(
     batch_size: int = 8,
     quality: int | None = None,
     seed: int = 0,
-    code: Tensor | None = None,
+    code: Any = None,
     keep_colours: bool = False,
     scale: int = 1,
     values: tuple[float, float] | None = None,
@@ -291,7 +290,7 @@ class _Run:
         """The input, where it is so large a TIFF that it is read and written row by row."""
         translator = self.translator
         plain = source.half is None and not source.stacked and not source.ids
-        if not plain or target.suffix.lower() not in (".tif", ".tiff") or not isinstance(translator, Translator):
+        if not plain or target.suffix.lower() not in (".tif", ".tiff") or not isinstance(translator, TranslatorBase):
             return None
         scan = open_scan(source.path, page=source.page)
         if scan is None or math.prod(scan.size) <= SCAN_PIXELS or translator.source or translator.target:
@@ -301,7 +300,7 @@ class _Run:
     def translate(self, group: Sequence[_Item]) -> None:
         """Translate images of one size, and have them written."""
         translator, first = self.translator, group[0][2]
-        if isinstance(translator, Translator) and translator.in_parts(*first.size, tile=self.options["tile"]):
+        if isinstance(translator, TranslatorBase) and translator.in_parts(*first.size, tile=self.options["tile"]):
             self.summary.in_parts += len(group)
         if isinstance(first, Scan):
             self._translate_scan(group[0][0], group[0][1], first)
@@ -321,7 +320,7 @@ class _Run:
                 break
 
     def _translate_scan(self, source: ImageSource, target: Path, scan: Scan) -> None:
-        assert isinstance(self.translator, Translator)
+        assert isinstance(self.translator, TranslatorBase)
         width, height = scan.size
         made = self.translator.apply_in_rows(scan.rows, width=width, height=height, bits=scan.bits, **self.options)
         try:

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from translate.config.weights import WeightsConfig
 from translate.data.images import Picture
 from translate.inference.device import choose_device
+from translate.inference.errors import InferenceError, a_kind
 from translate.inference.image_model import Framing, slerp_path
-from translate.inference.translator import InferenceError, a_kind
 from translate.networks import LatentGenerator
 
 AT_ONCE = 256  # latents

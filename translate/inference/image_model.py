@@ -18,13 +18,13 @@ from torch import Tensor, nn
 
 from translate.config.networks import ConvAutoencoderConfig, DenseAutoencoderConfig, VQVAENetworkConfig
 from translate.config.weights import WeightsConfig
-from translate.data.batches import crop, to_signed
+from translate.data.batches import to_signed
 from translate.data.images import ImageError, Picture, from_pil, to_pil
 from translate.data.ranges import missing
-from translate.data.store import Format, fitted_size, resize, to_format
+from translate.data.store import Format, crop, fitted_size, resize, to_format
 from translate.data.values import decoded
 from translate.inference.device import choose_device
-from translate.inference.translator import InferenceError, a_kind
+from translate.inference.errors import InferenceError, a_kind
 from translate.networks import Autoencoder, VQVAENetwork
 
 AT_ONCE = 256  # images

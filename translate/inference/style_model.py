@@ -26,8 +26,8 @@ from translate.blocks.style import LayerNoise, StyledConv
 from translate.checkpoint.atomic import written_beside
 from translate.config.weights import WeightsConfig
 from translate.data.images import Picture
+from translate.inference.errors import InferenceError
 from translate.inference.generator_model import AT_ONCE, GeneratorModel
-from translate.inference.translator import InferenceError
 from translate.networks import StyleGenerator
 
 LARGEST_PSI = 2.0

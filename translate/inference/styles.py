@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from translate.config.base import ConfigError
 from translate.config.style_transfer import MOST_STRENGTH
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def parse_mixture(text: str) -> dict[str, float]:
@@ -36,19 +38,15 @@ def parse_mixture(text: str) -> dict[str, float]:
     return found
 
 
-def mixed_code(
-    codes: Tensor, names: Sequence[str], mixture: str | Mapping[str, float], *, strength: float = 1.0
-) -> Tensor:
-    """The code of a style, or of several in proportion to their weights: [1, D].
+def shares_of(names: Sequence[str], mixture: str | Mapping[str, float]) -> list[float]:
+    """The share of each named style in a mixture, from 0 to 1; together they are 1.
 
     Args:
-        codes: [K, D].
-        names: K of them.
+        names: Of the styles that there are.
         mixture: A style, or weights by name; their sum does not matter.
-        strength: 1 as learned; 0 leaves the image as it is, as far as the network can.
 
     Raises:
-        ConfigError: a style that there is not, weights of 0, or a strength out of range.
+        ConfigError: a style that there is not, or weights of 0.
     """
     weights = {mixture: 1.0} if isinstance(mixture, str) else dict(mixture)
     for name in weights:
@@ -59,8 +57,25 @@ def mixed_code(
     total = sum(weights.values())
     if not total > 0 or min(weights.values()) < 0:
         raise ConfigError("style weights must be 0 or more, and at least one above 0")
+    return [weights.get(name, 0.0) / total for name in names]
+
+
+def mixed_code(
+    codes: Tensor, names: Sequence[str], mixture: str | Mapping[str, float], *, strength: float = 1.0
+) -> Tensor:
+    """The code of a style, or of several in proportion to their weights: [1, D].
+
+    Args:
+        codes: [K, D].
+        names: K of them.
+        mixture: As of `shares_of`.
+        strength: 1 as learned; 0 leaves the image as it is, as far as the network can.
+
+    Raises:
+        ConfigError: as `shares_of`, or a strength out of range.
+    """
+    shares = shares_of(names, mixture)
     check_strength(strength)
-    shares = [weights.get(name, 0.0) / total for name in names]
     return strength * (codes.new_tensor(shares)[None] @ codes)
 
 

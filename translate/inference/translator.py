@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal, TypedDict, Unpack, overload
+from typing import Any, TypedDict, Unpack, overload
 
 import numpy as np
 import torch
@@ -24,50 +24,28 @@ from torch import Tensor, nn
 
 from translate.blocks.colour import coloured, luma
 from translate.blocks.maps import MapError
-from translate.config.base import ConfigError
-from translate.config.encoding import Encoding
-from translate.config.errors import TranslateError
-from translate.config.networks import ConditionalResNetConfig, ResNetConfig, UNetConfig
+from translate.config.networks import ConditionalResNetConfig
 from translate.config.training import Precision
 from translate.config.weights import WeightsConfig
-from translate.data.batches import crop
-from translate.data.images import ImageError, Picture, from_pil, shown, to_pil
-from translate.data.ranges import find_range
-from translate.data.store import Format, fitted_size, resize, to_format
-from translate.data.style_images import LEAST
-from translate.data.values import count_of, decoded, encoded, sampled
+from translate.data.images import ImageError, Picture, from_pil, to_pil
 from translate.inference.device import choose_device, choose_precision
-from translate.inference.onnx import OnnxNetwork, cpu_and_fp32
+from translate.inference.errors import InferenceError
+from translate.inference.onnx import OnnxNetwork
+from translate.inference.onnx_file import cpu_and_fp32
 from translate.inference.running import example_code, random_code, run_in_parts, run_network
 from translate.inference.styles import check_strength, mixed_code
+from translate.inference.translator_base import TILES_FROM, Tile, TranslatorBase, enough_memory, quantised
 from translate.networks import Generator
-
-
-class InferenceError(TranslateError, ValueError):
-    """An image that cannot be translated; the message says what was wrong and what to give."""
-
-
-_OTHER_KINDS = {
-    "discriminator": ", which scores images and generates none",
-    "segmenter": ", which names the class of each pixel",
-    "classifier": ", which names the class of an image",
-    "anomaly": ", which scores images (translate anomaly score)",
-    "generator": ", which generates images from latents (translate sample)",
-    "autoencoder": ", which reconstructs images (translate reconstruct)",
-}
 
 
 @contextmanager
 def _enough_memory(width: int, height: int, device: torch.device) -> Iterator[None]:
-    """Say in our words that memory ran out."""
-    try:
-        yield
-    except MapError as error:
-        raise InferenceError(f"{width}x{height} {error}") from None
-    except RuntimeError as error:  # torch.OutOfMemoryError among them
-        if any(words in str(error).lower() for words in _NO_MEMORY):
-            raise InferenceError(f"{width}x{height} is too large for the memory of {device}: make it smaller") from None
-        raise
+    """As `enough_memory`; also of the disk that maps lie on where memory is short."""
+    with enough_memory(width, height, device):
+        try:
+            yield
+        except MapError as error:
+            raise InferenceError(f"{width}x{height} {error}") from None
 
 
 def _rows_of(images: Tensor, low: int, high: int) -> Tensor:
@@ -76,21 +54,6 @@ def _rows_of(images: Tensor, low: int, high: int) -> Tensor:
 
 def _rows_of_picture(picture: Picture, low: int, high: int) -> Picture:
     return replace(picture, pixels=picture.pixels[low:high])
-
-
-def _quantised(values: np.ndarray, *, bits: int) -> np.ndarray:
-    """Values in [0, 1] as integers of 8 or 16 bits."""
-    return np.rint(values * (65535 if bits == 16 else 255)).astype(np.uint16 if bits == 16 else np.uint8)
-
-
-def a_kind(noun: str) -> str:
-    """A noun with its article; of a kind of weights, too."""
-    noun = "anomaly detector" if noun == "anomaly" else noun
-    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
-
-
-# What PyTorch says when memory is short: CUDA and MPS, Linux and macOS, Windows; and what onnxruntime says.
-_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "failed to allocate memory", "bad_alloc")
 
 
 class Options(TypedDict, total=False):
@@ -104,15 +67,11 @@ class Options(TypedDict, total=False):
     tile: Tile
 
 
-Tile = Literal["auto", "off"] | int
-"""Whether large images are made in parts, or the side of a tile or the rows of a strip in pixels."""
-UNCHANGED = 2**-22
-"""Of a range of 1: what float32 leaves of a value that goes to a network's range and back."""
-STRIPS_FROM, TILES_FROM, ELSEWHERE_FROM = 2**18, 2**20, 2**23
-"""Larger images are made in parts: on a CPU strips are faster from the first on; tiles, which overlap, save memory."""
+STRIPS_FROM, ELSEWHERE_FROM = 2**18, 2**23
+"""Larger images are made in parts: on a CPU strips are faster; elsewhere they save memory."""
 
 
-class Translator:
+class Translator(TranslatorBase):
     """A generator and what its weights say of it; may be called from several threads, which take turns.
 
     Args:
@@ -140,13 +99,7 @@ class Translator:
         device: str = "auto",
         precision: Precision = "auto",
     ) -> None:
-        if config.kind != "translator" or not isinstance(
-            config.network, ResNetConfig | UNetConfig | ConditionalResNetConfig
-        ):
-            raise InferenceError(
-                f"'{config.name}' holds {a_kind(config.kind)}{_OTHER_KINDS.get(config.kind, '')}: "
-                "translating needs the weights of a translator"
-            )
+        super().__init__(config)
         if isinstance(network, OnnxNetwork):
             device, precision = cpu_and_fp32(device, precision)
         self.device = choose_device(device)
@@ -154,36 +107,7 @@ class Translator:
         # As in training, so that a preview and its weights are the same arithmetic.
         layout = torch.channels_last if self.device.type == "cuda" else torch.contiguous_format
         self.network = network.to(self.device).to(memory_format=layout)
-        self.config = config
-        low, high = config.preprocessing.value_range
-        self._low, self._span = low, high - low
-        self._channels = config.network.in_channels, config.network.out_channels
-        self.source = config.preprocessing.source
-        self.target = config.preprocessing.target
-        self._check_source()
         self._turn = threading.Lock()  # dropout and its generator belong to one call at a time
-
-    def read_as(self, source: Encoding) -> None:
-        """Read the numbers of inputs otherwise than the weights say.
-
-        Raises:
-            InferenceError: the network takes other channels.
-        """
-        self.source = source
-        self._check_source()
-
-    @property
-    def takes_ids(self) -> bool:
-        """Whether its inputs are class ids, as one-hot classes."""
-        return self.source is not None and self.source.labels > 0
-
-    def _check_source(self) -> None:
-        """Refuse an encoding of other channels than the network's."""
-        given = self.source
-        channels = 0 if given is None else given.labels or len(given.bands)
-        if channels not in (0, self._channels[0]):
-            what = f"{channels} classes" if given is not None and given.labels else f"{channels} bands"
-            raise InferenceError(f"'{self.config.name}' takes {self._channels[0]} channels, and {what} were requested")
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_turn"}  # a lock cannot be copied
@@ -251,16 +175,6 @@ class Translator:
             return self.config.network.code
         return 0 if isinstance(self.network, OnnxNetwork) else getattr(self.config.network, "style", 0)
 
-    @property
-    def styles(self) -> tuple[str, ...]:
-        """Names of the styles that the weights have codes of."""
-        return self.config.styles if self._network.named_codes is not None else ()
-
-    @property
-    def any_style(self) -> bool:
-        """Whether the weights paint in the style of any image."""
-        return isinstance(self.config.network, ConditionalResNetConfig) and self.config.network.style_size > 0
-
     def style_code(
         self, style: str | Mapping[str, float] | Image.Image | Picture | None = None, *, strength: float = 1.0
     ) -> Tensor:
@@ -273,13 +187,11 @@ class Translator:
         if isinstance(style, Image.Image | Picture):
             check_strength(strength)
             return strength * self.reference_code(style)
-        codes = self._network.named_codes
         if style is not None and not isinstance(style, str | Mapping):
             raise InferenceError(f"a style is a name, shares of names, or a PIL image, not {type(style).__name__}")
-        if codes is None and self.any_style:
-            raise ConfigError(f"'{self.config.name}' has no named styles: give an image of one (--style-image FILE)")
-        if codes is None:
-            raise ConfigError(f"'{self.config.name}' has no styles: leave the style and its strength out")
+        self._check_named()
+        codes = self._network.named_codes
+        assert codes is not None
         return mixed_code(codes.detach().float().cpu(), self.styles, style or self.styles[0], strength=strength)
 
     @property
@@ -295,30 +207,8 @@ class Translator:
             InferenceError: the weights take no style codes, or are ONNX, which has no encoder; or the example is too
                 small to show a style.
         """
-        if self.styles:
-            raise InferenceError(f"'{self.config.name}' has named styles and no style encoder: give --style")
-        if isinstance(self.network, OnnxNetwork) and not self.any_style:
-            raise InferenceError(f"'{self.config.name}' is ONNX without the style encoder: use the .safetensors file")
-        if not self.style:
-            raise InferenceError(f"'{self.config.name}' takes no style code: it was trained without --style-dim")
-        picture = from_pil(example) if isinstance(example, Image.Image) else example
-        network = self.config.network
-        whole = isinstance(network, ConditionalResNetConfig)
-        if whole and min(picture.size) < LEAST:
-            width, height = picture.size
-            raise InferenceError(
-                f"{width}x{height} is too small to show a style: give an image of at least {LEAST} px per side"
-            )
-        side = network.style_size if isinstance(network, ConditionalResNetConfig) else self.config.preprocessing.size
-        width, height = fitted_size(*picture.size, side=side, fit="cover")
-        kind = Format(channels=self._channels[1], bits=picture.bits, encoding=self.target)
-        pixels = resize(to_format(picture, kind), width=width, height=height)
-        if whole:  # of a panorama, the middle
-            pixels = pixels[:, (width - min(width, 4 * side)) // 2 :][:, : 4 * side]
-            pixels = pixels[(height - min(height, 4 * side)) // 2 :][: 4 * side]
-        else:
-            pixels = crop(pixels, size=side, left=0.5, top=0.5)
-        unit = torch.from_numpy(pixels.astype(np.float32) / np.iinfo(pixels.dtype).max).permute(2, 0, 1)[None]
+        pixels = self._example(from_pil(example) if isinstance(example, Image.Image) else example)
+        unit = torch.from_numpy(pixels).permute(2, 0, 1)[None]
         with self._turn:
             images = unit.to(self.device) * self._span + self._low
             return example_code(self.network, images, precision=self.precision).cpu()
@@ -365,32 +255,6 @@ class Translator:
             self._picture(output, like=picture, encoding=encoding, seen=seen)
             for output, picture, encoding, seen in zip(outputs, pictures, encodings, scaled, strict=True)
         ]
-
-    def _encoding(self, picture: Picture) -> Encoding | None:
-        """How the numbers of a picture are read: as the weights say, or else what its own values are."""
-        if self.source is not None or not picture.bands:
-            return self.source
-        dtype: Any = picture.pixels.dtype.name
-        if dtype in ("uint8", "uint16"):
-            return Encoding(dtype=dtype)
-        return Encoding(dtype=dtype, values=picture.values or find_range([sampled(picture)]).values)
-
-    def _scaled(self, picture: Picture, encoding: Encoding | None) -> np.ndarray:
-        """A picture as the network takes it, float32 [H, W, C] in [0, 1]."""
-        channels = self._channels[0]
-        if encoding is not None:
-            known = self.source is not None or picture.channels == channels
-            if known or picture.channels not in (1, 3) or channels > 4:
-                return encoded(picture, encoding, channels=channels)
-            picture = shown(picture, encoding.values)  # grey for RGB, and the other way round
-        if channels > 4:
-            raise ImageError(
-                f"has {count_of(picture.channels)}, and '{self.config.name}' takes {channels}: give as many bands, or "
-                "class ids with --labels"
-            )
-        # Each at its own depth, whatever depth the weights were trained at: v / 255 is 257 v / 65535 to the last bit.
-        pixels = to_format(picture, Format(channels=channels, bits=picture.bits))
-        return pixels.astype(np.float32) / np.iinfo(pixels.dtype).max
 
     def apply_tensor(
         self,
@@ -540,7 +404,7 @@ class Translator:
 
         size = height, width
         for low, part in self._parts(scaled, size=size, seed=seed, code=code, keep_colours=keep_colours, tile=tile):
-            pixels = _quantised(part[0].permute(1, 2, 0).numpy(), bits=bits)
+            pixels = quantised(part[0].permute(1, 2, 0).numpy(), bits=bits)
             yield self._finished(pixels, like=read(low, low + part.shape[2]))
 
     def _checked_code(self, code: Tensor | None, *, seed: int, keep_colours: bool) -> Tensor | None:
@@ -557,31 +421,6 @@ class Translator:
             return made
         photo = colours.to(made.device, torch.float32)
         return ((coloured(luma(made) * 2 - 1, photo * 2 - 1) + 1) / 2).clamp_(0, 1)
-
-    def _picture(self, output: np.ndarray, *, like: Picture, encoding: Encoding | None, seen: np.ndarray) -> Picture:
-        if self.target is not None:
-            return decoded(output, self.target, like=like)
-        known = self.config.preprocessing.source is not None
-        if like.bands and not like.ids and encoding is not None and not known and output.shape[-1] == like.channels:
-            own: Any = like.pixels.dtype.name
-            made = decoded(output, replace(encoding, dtype=own), like=like)  # weights that know no units: the input's
-            if seen.shape != output.shape:
-                return made
-            # A float that went to [0, 1] and back has lost digits; where the network changed nothing, it is the same.
-            unchanged = np.abs(output - seen) <= UNCHANGED
-            return replace(made, pixels=np.where(unchanged, like.pixels, made.pixels))
-        if output.shape[-1] > 4:
-            return decoded(output, Encoding(dtype="uint16" if like.bits == 16 else "uint8"), like=like)
-        return self._finished(_quantised(output, bits=like.bits), like=like)
-
-    def _finished(self, pixels: np.ndarray, *, like: Picture) -> Picture:
-        """Plain pixels with the alpha and the colour profile of the input."""
-        around = self._channels[0] not in (2, 4)  # a network that was given the alpha has used it
-        if like.alpha is not None and around and pixels.shape[-1] in (1, 3):
-            pixels = np.concatenate([pixels, like.alpha], axis=-1)
-        result = Picture(pixels=pixels, icc_profile=like.icc_profile)
-        fits = result.colour.shape == like.colour.shape  # a grey profile does not describe RGB
-        return result if fits else replace(result, icc_profile=None)
 
     def _array(self, image: np.ndarray, **options: Any) -> np.ndarray:
         pixels = image[..., None] if image.ndim == 2 else image

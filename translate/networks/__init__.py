@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import overload
+from typing import Any, overload
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from translate.config.networks import (
     AnomalyNetworkConfig,
@@ -99,6 +100,24 @@ def build_network(config: NetworkConfig) -> nn.Module:
             return StyleGenerator(config)
 
 
+class _Undrawn(TorchFunctionMode):
+    """Leaves out what `torch.nn.init` draws."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__module__", "") == nn.init.__name__:
+            return args[0] if args else (kwargs or {})["tensor"]
+        return func(*args, **(kwargs or {}))
+
+
+def blank_network(config: NetworkConfig) -> nn.Module:
+    """As `build_network`, on the meta device: names and shapes without values.
+
+    Nothing is drawn: PyTorch does so by Python code there that imports its compiler, of a second and a half.
+    """
+    with torch.device("meta"), _Undrawn():
+        return build_network(config)
+
+
 def example_inputs(
     config: NetworkConfig, *, height: int, width: int, generator: torch.Generator | None = None
 ) -> tuple[Tensor, ...]:
@@ -109,7 +128,8 @@ def example_inputs(
     if isinstance(config, LatentGeneratorConfig):
         latents = torch.randn(1, config.latent, generator=generator)
         return (latents, torch.zeros(1, dtype=torch.int64)) if config.num_classes else (latents,)
-    return (torch.rand(1, config.in_channels, height, width, generator=generator) * 2 - 1,)
+    images = torch.rand(1, config.in_channels, height, width, generator=generator)
+    return (images.mul_(2).sub_(1),)  # in place: on the meta device a product would import PyTorch's compiler
 
 
 __all__ = [
@@ -141,6 +161,7 @@ __all__ = [
     "StyleGenerator",
     "UNetGenerator",
     "VQVAENetwork",
+    "blank_network",
     "build_network",
     "draw_places",
     "example_inputs",

@@ -122,13 +122,11 @@ def narrow_channels(number: int) -> int:
 
 
 def _blank() -> dict[str, Tensor]:
-    """The tensors of the file, zeros."""
+    """Zeros for the tensors that are left when the file's are folded."""
     tensors: dict[str, Tensor] = {}
 
     def layer(conv: str, norm: str, *shape: int) -> None:
-        tensors[f"{conv}.weight"] = torch.zeros(shape)
-        tensors.update({f"{norm}.{name}": torch.zeros(shape[0]) for name in ("weight", "bias", "running_mean")})
-        tensors[f"{norm}.running_var"] = torch.ones(shape[0])
+        tensors[f"{conv}.weight"], tensors[f"{norm}.bias"] = torch.zeros(shape), torch.zeros(shape[0])
 
     layer("_conv_stem", "_bn0", STEM, 3, 3, 3)
     before = STEM
@@ -151,6 +149,8 @@ class _Folded:
 
     def __call__(self, conv: str, norm: str) -> tuple[Tensor, Tensor]:
         t = self.tensors
+        if f"{norm}.running_var" not in t:  # to be filled: arithmetic on the meta device would load PyTorch's compiler
+            return t[f"{conv}.weight"], t[f"{norm}.bias"]
         gain = t[f"{norm}.weight"] / (t[f"{norm}.running_var"] + EPSILON).sqrt()
         return t[f"{conv}.weight"] * gain[:, None, None, None], t[f"{norm}.bias"] - t[f"{norm}.running_mean"] * gain
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import torch
 
+from translate.checkpoint.files import WeightsError
 from translate.checkpoint.peers.reading import read_states
 from translate.checkpoint.pretrained import pretrained_file, pretrained_tensors
-from translate.checkpoint.weights import WeightsError
 from translate.config.base import ConfigError
 from translate.metrics import LPIPS
 from translate.networks.efficientnet import EfficientNetLite0

@@ -24,8 +24,8 @@ from translate.applications.evaluation.result import (
     Scored,
     mean_score,
 )
+from translate.checkpoint.files import weights_file
 from translate.checkpoint.peers.reading import sha256
-from translate.checkpoint.weights import weights_file
 from translate.data.layouts import ImageSource, UnpairedData
 from translate.metrics import (
     edge_agreement,

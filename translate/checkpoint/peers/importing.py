@@ -10,16 +10,24 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from translate.checkpoint.files import CONFIG_FILE, WeightsError
 from translate.checkpoint.peers.published import PeerConfig
 from translate.checkpoint.peers.reading import read_states, sha256
 from translate.checkpoint.peers.recognise import Match, search
 from translate.checkpoint.peers.style import import_style_generator, style_generators
-from translate.checkpoint.weights import CONFIG_FILE, WeightsError, load_weights, save_weights
+from translate.checkpoint.weights import load_weights, save_weights
 from translate.config.base import ConfigError, from_dict, to_dict
 from translate.config.networks import PatchGANConfig, ResNetConfig, StyleGeneratorConfig, UNetConfig
 from translate.config.training import Noise
 from translate.config.weights import Domains, Origin, Preprocessing, WeightsConfig
-from translate.networks import Generator, PatchGANDiscriminator, PatchOutput, StyleGenerator, build_network
+from translate.networks import (
+    Generator,
+    PatchGANDiscriminator,
+    PatchOutput,
+    StyleGenerator,
+    blank_network,
+    build_network,
+)
 
 Statistics = Literal["running", "image"]
 PUBLISHED_SIZE = 256  # what both projects train on by default
@@ -172,8 +180,7 @@ def _check_values(path: Path, match: Match) -> None:
 
 def _converted(path: Path, match: Match, config: PeerConfig) -> nn.Module:
     """Our network with the file's values."""
-    with torch.device("meta"):
-        expected: Mapping[str, Tensor] = build_network(config).state_dict()
+    expected: Mapping[str, Tensor] = blank_network(config).state_dict()
     tensors: dict[str, Tensor] = {}
 
     def take(theirs: str, ours: str) -> None:

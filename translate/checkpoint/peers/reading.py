@@ -20,6 +20,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from translate.checkpoint.files import FOREIGN_SUFFIXES, METADATA_KEY, WeightsError
 from translate.checkpoint.formats import (
     TORCH_PICKLES,
     Pickled,
@@ -28,7 +29,6 @@ from translate.checkpoint.formats import (
     recognise,
     recognise_folder,
 )
-from translate.checkpoint.weights import FOREIGN_SUFFIXES, METADATA_KEY, WeightsError
 
 SAFETENSORS, ZIP = ".safetensors", b"PK"
 DEEPEST = 4  # dicts within dicts that are looked through: a hostile file may hold itself

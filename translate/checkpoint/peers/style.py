@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from translate.blocks.style import fir_kernel
+from translate.checkpoint.files import WeightsError
 from translate.checkpoint.peers.reading import sha256
-from translate.checkpoint.weights import WeightsError
 from translate.config.networks import StyleGeneratorConfig
 from translate.config.weights import Domains, Origin, Preprocessing, WeightsConfig
 from translate.networks import StyleGenerator
