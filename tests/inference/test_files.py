@@ -191,11 +191,95 @@ def test_neighbours_of_equal_size_are_one_batch(tmp_path, translator, out):
     assert translator.network.batches == [(3, 3, 8, 8), (2, 3, 8, 8), (2, 3, 4, 8), (1, 3, 8, 8)]
 
 
-def test_large_images_go_alone(tmp_path, translator, out, monkeypatch):
-    monkeypatch.setattr(files, "MAX_BATCH_PIXELS", 150)
+def test_large_images_go_alone(tmp_path, translator, out):
+    translator.batch_pixels = 150
     inputs = images(tmp_path / "in", [(8, 8)] * 4 + [(20, 20)] * 2)
     translate_files(translator, inputs, output_paths(named(inputs), out))
     assert [batch[0] for batch in translator.network.batches] == [2, 2, 1, 1]
+
+
+class Meeting(Negative):
+    """Goes on when so many threads are in it at once."""
+
+    def __init__(self, threads: int) -> None:
+        super().__init__()
+        self.barrier = threading.Barrier(threads, timeout=30)
+        self.seen: set[tuple[int, int]] = set()
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.seen.add((threading.get_ident(), torch.get_num_threads()))
+        self.barrier.wait()
+        return super().forward(images)
+
+
+@pytest.fixture
+def three_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+def opened(network: Generator, **changes: Any) -> Translator:
+    config = WeightsConfig(kind="translator", name="n", network=ResNetConfig(width=1, num_blocks=0), **changes)
+    return Translator(network, config, device="cpu", precision="fp32")
+
+
+def test_many_small_images_are_translated_side_by_side(tmp_path, out, three_threads):
+    translator = opened(Meeting(3))
+    translator.batch_pixels = 64
+    inputs = images(tmp_path / "in", [(8, 8)] * 6)
+    done: list[Path] = []
+    summary = translate_files(
+        translator, inputs, output_paths(named(inputs), out), on_done=lambda path, _: done.append(path)
+    )
+    assert (summary.written, done) == (output_paths(named(inputs), out), inputs)
+    for number, path in enumerate(summary.written):
+        assert Image.open(path).getpixel((0, 0)) == (255 - number, 155, 55)
+    threads, counts = zip(*translator.network.seen, strict=True)
+    assert (len(set(threads)), set(counts)) == (3, {1})
+    assert threading.get_ident() not in threads
+    found: list[int] = []
+    later = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
+    later.start()
+    later.join()
+    assert (torch.get_num_threads(), found) == (3, [3])  # as before
+
+
+@pytest.mark.parametrize(
+    ("sizes", "noise"),
+    [([(8, 8)] * 5, "never"), ([(600, 600)] * 6, "never"), ([(8, 8)] * 6, "always")],
+    ids=["few", "large", "noise"],
+)
+def test_others_are_translated_one_after_the_other(tmp_path, out, three_threads, sizes, noise):
+    translator = opened(Meeting(1), noise=noise)
+    inputs = images(tmp_path / "in", sizes)
+    summary = translate_files(translator, inputs, output_paths(named(inputs), out), tile="off")
+    assert summary.written == output_paths(named(inputs), out)
+    assert translator.network.seen == {(threading.get_ident(), 3)}
+
+
+def test_one_bad_image_beside_others_fails_alone(tmp_path, out, three_threads):
+    translator = opened(Negative())
+    inputs = images(tmp_path / "in", [(8, 8)] * 8)
+    bands = np.zeros((8, 8, 5), np.uint8)
+    np.save(tmp_path / "in" / "003.npy", bands)
+    inputs[3] = tmp_path / "in" / "003.npy"
+    summary = translate_files(translator, inputs, output_paths(named(inputs), out))
+    assert list(summary.failed) == [inputs[3]]
+    assert len(summary.written) == 7
+
+
+def test_a_fault_of_the_network_ends_the_run(tmp_path, out, three_threads):
+    class Broken(Negative):
+        def forward(self, images: Tensor) -> Tensor:
+            raise ZeroDivisionError
+
+    inputs = images(tmp_path / "in", [(8, 8)] * 8)
+    with pytest.raises(ZeroDivisionError):
+        translate_files(opened(Broken()), inputs, output_paths(named(inputs), out))
+    assert torch.get_num_threads() == 3
+    assert list(out.iterdir()) == []
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])

@@ -19,7 +19,6 @@ from translate.inference import (
     choose_precision,
     find_weights,
     image_grid,
-    library,
     load,
     shipped_weights,
     to_images,
@@ -35,7 +34,7 @@ def shipped(tmp_path, tiny_network, tiny_config, monkeypatch) -> Path:
     for name in ("facades", "maps"):
         save_weights(tiny_network, tiny_config, root / name)
     (root / "notes").mkdir()
-    monkeypatch.setattr(library, "weights_root", lambda: root)
+    monkeypatch.setattr("translate.inference.finding.weights_root", lambda: root)
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     return root

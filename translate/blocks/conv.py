@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from translate.blocks.norm import NormLayer
 from translate.blocks.rows import Rows
+from translate.blocks.winograd import Conv2d
 from translate.config.networks import Padding
 
 Activation = Callable[[], nn.Module]
@@ -46,7 +47,7 @@ class ConvBlock(nn.Module):
     ) -> None:
         super().__init__()
         norm = nn.Identity() if norm_layer is None else norm_layer(out_channels)
-        self.conv = nn.Conv2d(
+        self.conv = Conv2d(
             in_channels,
             out_channels,
             kernel_size,

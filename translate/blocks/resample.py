@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from translate.blocks.winograd import Conv2d
 from translate.config.networks import Downsampling, Padding, Upsampling
 
 DOWN_REACH, UP_REACH = 4, 2
@@ -82,15 +83,13 @@ def downsample(
     """
     if kind == "strided":
         border = (kernel_size - 1) // 2
-        return nn.Conv2d(
-            in_channels, out_channels, kernel_size, stride=2, padding=border, padding_mode=padding, bias=bias
-        )
+        return Conv2d(in_channels, out_channels, kernel_size, stride=2, padding=border, padding_mode=padding, bias=bias)
     if kind == "blur-after":  # `blur_after` halves
         border = (kernel_size - 1) // 2
-        return nn.Conv2d(in_channels, out_channels, kernel_size, padding=border, padding_mode=padding, bias=bias)
+        return Conv2d(in_channels, out_channels, kernel_size, padding=border, padding_mode=padding, bias=bias)
     if kind == "blur":
         # An even kernel cannot be centred at stride 1: the filter follows a 3x3 convolution instead.
-        conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, padding_mode=padding, bias=bias)
+        conv = Conv2d(in_channels, out_channels, 3, padding=1, padding_mode=padding, bias=bias)
         return nn.Sequential(conv, BlurPool(out_channels))
     raise ValueError(f"downsampling '{kind}' is unknown: choose strided, blur or blur-after")
 
@@ -124,7 +123,7 @@ def upsample(
     """
     if kind in ("resize", "nearest"):
         return nn.Sequential(
-            Enlarge(kind), nn.Conv2d(in_channels, out_channels, 3, padding=1, padding_mode=padding, bias=bias)
+            Enlarge(kind), Conv2d(in_channels, out_channels, 3, padding=1, padding_mode=padding, bias=bias)
         )
     if kind == "transposed":
         output_padding = kernel_size % 2  # an odd kernel would end one pixel short of twice the size

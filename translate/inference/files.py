@@ -5,10 +5,12 @@ from __future__ import annotations
 import itertools
 import math
 import os
+import threading
 import unicodedata
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -24,7 +26,7 @@ from translate.inference.record import Record
 from translate.inference.scans import Scan, open_scan, write_scan
 from translate.inference.translator_base import Tile, TranslatorBase
 
-MAX_BATCH_PIXELS = 2**20  # sixteen images of 256 px; larger ones go alone
+MAX_PIXELS_IN_WORK = 2**20  # sixteen images of 256 px; larger ones go alone
 SCAN_PIXELS = 2**25
 """Larger TIFFs become TIFFs row by row, and are never held whole."""
 
@@ -254,22 +256,29 @@ def translate_files(
     options = {"seed": seed, "code": code, "keep_colours": keep_colours, "tile": tile}
     by_page = len({source.path for source in sources}) < len(sources)
     workers = min(8, os.cpu_count() or 1)
+    pixels = getattr(translator, "batch_pixels", MAX_PIXELS_IN_WORK)
     with ThreadPoolExecutor(workers) as readers, ThreadPoolExecutor(workers) as writers:
-        run = _Run(translator, options, writers, quality, keep_metadata, record, on_done)
+        run = _Run(translator, options, writers, quality, keep_metadata, record, on_done, images=len(sources))
         jobs = list(zip(sources, outputs, strict=True))
         read = partial(_read, scale=scale, values=values, scanned=run.scanned if scale == 1 else None)
-        for group in _groups(_decoded(jobs, readers, read, ahead=workers + batch_size, fail=run.fail), batch_size):
-            for source, _, image in group:
-                if image.pages > 1 and not by_page:
-                    run.summary.further[source.path] = image.pages - 1
-            run.translate(group)
-            run.finish(keep=workers)
-        run.finish(keep=0)
+        ahead = workers + max(batch_size, run.at_once)
+        with run:
+            for group in _groups(_decoded(jobs, readers, read, ahead=ahead, fail=run.fail), batch_size, pixels):
+                for source, _, image in group:
+                    if image.pages > 1 and not by_page:
+                        run.summary.further[source.path] = image.pages - 1
+                run.translate(group)
+                run.finish(keep=workers)
+            run.finish(keep=0)
     return run.summary
 
 
 class _Run:
-    """Files on their way through a network, and what became of them."""
+    """Files on their way through a network, and what became of them.
+
+    Many small images are translated side by side, each on one thread: several threads on one small image wait for one
+    another.
+    """
 
     def __init__(
         self,
@@ -280,11 +289,42 @@ class _Run:
         keep_metadata: bool,
         record: Record | None,
         on_done: Callable[[Path, str | None], None] | None,
+        *,
+        images: int,
     ) -> None:
         self.translator, self.options, self.writers = translator, options, writers
         self.quality, self.keep_metadata, self.record, self.on_done = quality, keep_metadata, record, on_done
         self.summary = Summary()
+        self._making: deque[tuple[list[_Item], Future[list[Picture | InferenceError]]]] = deque()
         self._behind: deque[tuple[ImageSource, Path, Future[None]]] = deque()
+        self.at_once = 1
+        if isinstance(translator, TranslatorBase) and images >= 2 * translator.threads:
+            self.at_once = translator.threads
+        self._own = threading.local()
+        self._workers = ThreadPoolExecutor(self.at_once, initializer=self._start) if self.at_once > 1 else None
+
+    def __enter__(self) -> _Run:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._workers is not None:
+            self._workers.shutdown(cancel_futures=kind is not None)
+            assert isinstance(self.translator, TranslatorBase)
+            self.translator.use_threads(self.translator.threads)
+
+    def _start(self) -> None:
+        """Of a worker: a copy of the translator shares its network, and may be used beside it."""
+        assert isinstance(self.translator, TranslatorBase)
+        self._own.translator = copy(self.translator)
+        self._own.translator.use_threads(1)
+
+    def _attempt(self, pictures: Sequence[Picture]) -> list[Picture | InferenceError]:
+        """What is made of pictures of one size; of several one may be at fault, then each by itself."""
+        translator = getattr(self._own, "translator", self.translator)
+        try:
+            return list(translator.apply(pictures, **self.options))
+        except InferenceError as error:
+            return [error] if len(pictures) == 1 else [self._attempt([one])[0] for one in pictures]
 
     def scanned(self, source: ImageSource, target: Path) -> Scan | None:
         """The input, where it is so large a TIFF that it is read and written row by row."""
@@ -297,27 +337,38 @@ class _Run:
             return None
         return scan if translator.in_parts(*scan.size, tile=self.options["tile"]) else None
 
-    def translate(self, group: Sequence[_Item]) -> None:
+    def translate(self, group: list[_Item]) -> None:
         """Translate images of one size, and have them written."""
         translator, first = self.translator, group[0][2]
-        if isinstance(translator, TranslatorBase) and translator.in_parts(*first.size, tile=self.options["tile"]):
+        large = isinstance(translator, TranslatorBase) and translator.in_parts(*first.size, tile=self.options["tile"])
+        if large:
             self.summary.in_parts += len(group)
+        small = not large and self.at_once * len(group) * math.prod(first.size) <= MAX_PIXELS_IN_WORK
+        if self._workers is not None and small:
+            pictures = [image for _, _, image in group if isinstance(image, Picture)]
+            self._making.append((group, self._workers.submit(self._attempt, pictures)))
+            self._collect(keep=self.at_once + 1)
+            return
+        self._collect(keep=0)
         if isinstance(first, Scan):
             self._translate_scan(group[0][0], group[0][1], first)
-            return
-        for part in (group, *([[one] for one in group] if len(group) > 1 else [])):
-            try:
-                results = translator.apply([image for _, _, image in part], **self.options)  # type: ignore[misc]
-            except InferenceError as error:
-                if len(part) == 1:
-                    self.fail(part[0][0].path, f"{part[0][0].path}: {error}")
-                continue  # of several one may be at fault: each by itself
-            for (source, target, _), result in zip(part, results, strict=True):
-                metadata_of = source.path if self.keep_metadata else None
-                written = self.writers.submit(_write, target, result, quality=self.quality, metadata_of=metadata_of)
-                self._behind.append((source, target, written))
-            if part is group:
-                break
+        else:
+            self._write_all(group, self._attempt([image for _, _, image in group if isinstance(image, Picture)]))
+
+    def _collect(self, *, keep: int) -> None:
+        """Have written what was made, until no more than so many groups are being made."""
+        while len(self._making) > keep:
+            group, future = self._making.popleft()
+            self._write_all(group, future.result())
+
+    def _write_all(self, group: list[_Item], made: Sequence[Picture | InferenceError]) -> None:
+        for (source, target, _), result in zip(group, made, strict=True):
+            if isinstance(result, InferenceError):
+                self.fail(source.path, f"{source.path}: {result}")
+                continue
+            metadata_of = source.path if self.keep_metadata else None
+            written = self.writers.submit(_write, target, result, quality=self.quality, metadata_of=metadata_of)
+            self._behind.append((source, target, written))
 
     def _translate_scan(self, source: ImageSource, target: Path, scan: Scan) -> None:
         assert isinstance(self.translator, TranslatorBase)
@@ -335,7 +386,9 @@ class _Run:
             self._written(source, target)
 
     def finish(self, *, keep: int) -> None:
-        """Wait until no more than so many outputs are still being written."""
+        """Wait until no more than so many outputs are still being written; of 0, for all that is being made, too."""
+        if not keep:
+            self._collect(keep=0)
         while len(self._behind) > keep:
             source, target, future = self._behind.popleft()
             try:
@@ -414,12 +467,12 @@ def _read(
     return resized(picture, width=scale * width, height=scale * height)
 
 
-def _groups(images: Iterator[_Item], batch_size: int) -> Iterator[list[_Item]]:
-    """Neighbours of equal size, at most `batch_size` and a bounded number of pixels."""
+def _groups(images: Iterator[_Item], batch_size: int, pixels: int) -> Iterator[list[_Item]]:
+    """Neighbours of equal size, at most `batch_size` and so many pixels."""
     group: list[_Item] = []
     for item in images:
         width, height = item[2].size
-        full = len(group) >= batch_size or (len(group) + 1) * width * height > MAX_BATCH_PIXELS
+        full = len(group) >= batch_size or (len(group) + 1) * width * height > pixels
         alone = isinstance(item[2], Scan) or (group and isinstance(group[0][2], Scan))
         if group and (full or alone or group[0][2].size != (width, height)):
             yield group

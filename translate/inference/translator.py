@@ -107,7 +107,17 @@ class Translator(TranslatorBase):
         # As in training, so that a preview and its weights are the same arithmetic.
         layout = torch.channels_last if self.device.type == "cuda" else torch.contiguous_format
         self.network = network.to(self.device).to(memory_format=layout)
+        if self.device.type == "cpu":
+            # Larger tensors are mapped anew at each layer, which takes longer than a batch saves; but it saves the cast
+            # of the weights that autocast makes at each pass.
+            self.batch_pixels = 2**16 if self.precision == "fp32" else 2**18
+            if config.noise != "always" and not isinstance(network, OnnxNetwork):
+                self.threads = torch.get_num_threads()
         self._turn = threading.Lock()  # dropout and its generator belong to one call at a time
+
+    def use_threads(self, count: int) -> None:
+        """From now on compute on so many threads in the calling thread, and in threads that start later."""
+        torch.set_num_threads(count)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_turn"}  # a lock cannot be copied

@@ -155,6 +155,15 @@ class TranslatorBase(ABC):
             InferenceError: the tile is too small, or the network, one of ONNX, only takes whole images.
         """
 
+    batch_pixels = 2**20
+    """Of all images in one pass; larger images go alone."""
+    threads = 1
+    """Of the computation: as many copies of this translator may be used side by side, each on one of them."""
+
+    def use_threads(self, count: int) -> None:
+        """From now on compute on so many threads in the calling thread, and in threads that start later."""
+        assert count == self.threads == 1, "this translator has one thread"
+
     @property
     @abstractmethod
     def style(self) -> int:
