@@ -3,8 +3,8 @@
 compare    JPEG files of 256 px, by `translate apply` and by the unchanged `test.py` of pytorch-CycleGAN-and-pix2pix
            (which writes each input beside its output and needs the package dominate): ResNet-9 of width 24 with
            instance norm, drawn by the peer and taken over by `translate import`. Each run is a process of its own,
-           start-up included, with one PyTorch thread; they take turns. Medians of the rounds are printed, and the
-           peer's over each. Outputs are compared, too, in levels of 255: the peer cuts off what ours rounds.
+           start-up included, with one PyTorch thread or --threads; they take turns. Medians of the rounds are printed,
+           and the peer's over each. Outputs are compared, too, in levels of 255: the peer cuts off what ours rounds.
 memory     The peak resident set of `translate apply` by the number of small images, by a small network.
 
 Processor time is that of all threads: `translate apply` reads and writes in threads of their own, which --cores 1 takes
@@ -93,15 +93,15 @@ def write_images(folder: Path, count: int, *, side: int, photos: Path | None) ->
     return folder
 
 
-def environment(folder: Path) -> dict[str, str]:
-    """One thread, and nothing kept in the user's folders."""
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    return threads | {"XDG_CACHE_HOME": str(folder / "cache")}
+def environment(folder: Path, *, threads: int = 1) -> dict[str, str]:
+    """So many threads, and nothing kept in the user's folders."""
+    threads_of = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
+    return threads_of | {"XDG_CACHE_HOME": str(folder / "cache")}
 
 
 def compare(given: argparse.Namespace, folder: Path) -> list[dict[str, object]]:
     """Ours beside the peer's, for each number of images."""
-    around, peer = environment(folder), given.peer.resolve()
+    around, peer = environment(folder, threads=given.threads), given.peer.resolve()
     checkpoint = folder / "checkpoints" / NAME / "latest_net_G.pth"
     checkpoint.parent.mkdir(parents=True)
     cost(sys.executable, "-c", DRAW, str(WIDTH), checkpoint, folder=peer, environment=around | {"PYTHONPATH": "."})
@@ -207,6 +207,7 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=256)
     parser.add_argument("--rounds", type=int, help="5, or 3 of memory, unless given")
     parser.add_argument("--warmup", type=int, default=1, help="rounds that are not counted")
+    parser.add_argument("--threads", type=int, default=1, help="of PyTorch, in what is compared")
     parser.add_argument("--cores", type=int, help="of the machine that may be used (Linux)")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
@@ -218,7 +219,8 @@ def main() -> None:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: given.cores])
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     setting = {"device": device_name(torch.device("cpu")), "cores": cores, "torch": torch.__version__}
-    print(f"{setting['device']}, {cores} cores, one PyTorch thread, torch {torch.__version__}")
+    setting["threads"] = given.threads
+    print(", ".join(f"{name} {value}" for name, value in setting.items()))
     with tempfile.TemporaryDirectory() as name:
         rows = (compare if given.figure == "compare" else memory)(given, Path(name))
     if given.json is not None:

@@ -18,6 +18,7 @@ from translate.config.training import Precision
 
 if TYPE_CHECKING:
     from translate.inference.onnx_translator import OnnxTranslator
+    from translate.inference.threads import Neighbours
     from translate.inference.translator import Translator
 
 Say = Callable[[str], None]
@@ -53,6 +54,8 @@ class Apply(Config):
     """Device: cuda, mps, cpu, or auto for the best one available."""
     precision: Precision = "auto"
     """Precision: fp32, bf16, fp16, or auto for bf16 where the device is fast at it, else fp32."""
+    threads: Annotated[int, Ge(1)] | None = None
+    """CPU threads; default: one per core that other programs leave idle."""
     seed: Annotated[int, Ge(0), Lt(2**63)] = 0
     """Seed of the noise, for weights that keep dropout on; of the style code, for weights trained with --style-dim."""
     variants: Annotated[int, Ge(1), Le(1000)] = 1
@@ -103,20 +106,34 @@ class Apply(Config):
     """Factor, 1-8, by which images are enlarged first, for weights trained with --derive low-res."""
 
 
-NOT_OF_THE_JOB = ("inputs", "out", "recursive", "resume", "overwrite", "batch_size", "tile", "variants", "device")
+NOT_OF_THE_JOB = (
+    "inputs",
+    "out",
+    "recursive",
+    "resume",
+    "overwrite",
+    "batch_size",
+    "tile",
+    "variants",
+    "device",
+    "threads",
+)
 """Options that do not change what an output is."""
 
 
 def apply(command: Apply) -> int:
     """Run ``translate apply``; the exit code."""
+    from translate.inference.threads import Neighbours
+
+    neighbours = Neighbours()
     validate(command)
     _check_combinations(command)
     clips, others = sort_inputs(command)
-    code = apply_images(replace(command, inputs=others)) if others else 0
-    return max(code, apply_clips(command, clips)) if clips else code
+    code = apply_images(replace(command, inputs=others), neighbours) if others else 0
+    return max(code, apply_clips(command, clips, neighbours)) if clips else code
 
 
-def apply_images(command: Apply) -> int:
+def apply_images(command: Apply, neighbours: Neighbours) -> int:
     """Translate the images of files and folders; the exit code."""
     from translate.checkpoint.atomic import make_folder
     from translate.data.image_inputs import further_pages
@@ -138,7 +155,7 @@ def apply_images(command: Apply) -> int:
     found = list_inputs(command.inputs, recursive=command.recursive, out=command.out)
     for line in found.passed_over:
         say(line)
-    translator = open_translator(command)
+    translator = open_translator(command, neighbours)
     check_weights(command, translator)
     if command.values is not None or command.bands or command.labels:
         translator.read_as(
@@ -231,19 +248,28 @@ def apply_images(command: Apply) -> int:
     return EXIT_PARTLY if failed else 0
 
 
-def open_translator(command: Apply) -> Translator | OnnxTranslator:
+def open_translator(command: Apply, neighbours: Neighbours) -> Translator | OnnxTranslator:
     """The weights of a command, ready to use on pictures: of ONNX without PyTorch."""
     from translate.inference.finding import weights_at
     from translate.inference.onnx_file import is_onnx
+    from translate.inference.threads import threads_of_process
 
-    options: dict[str, Any] = {"device": command.device, "precision": command.precision}
     if is_onnx(file := weights_at(command.weights)):
         from translate.inference.onnx_translator import OnnxTranslator
 
-        return OnnxTranslator(file, **options)
+        threads = command.threads or neighbours.threads(threads_of_process())
+        return OnnxTranslator(file, device=command.device, precision=command.precision, threads=threads)
+    return load_with_threads(command, neighbours)
+
+
+def load_with_threads(command: Apply, neighbours: Neighbours) -> Translator:
+    """The weights of a command, on as many threads of PyTorch as it asks for, or as others leave."""
+    import torch
+
     from translate.inference.library import load_translator
 
-    return load_translator(command.weights, **options)
+    torch.set_num_threads(command.threads or neighbours.threads(torch.get_num_threads()))
+    return load_translator(command.weights, device=command.device, precision=command.precision)
 
 
 def _check_combinations(command: Apply) -> None:

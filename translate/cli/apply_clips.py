@@ -17,6 +17,7 @@ from translate.config.base import ConfigError
 if TYPE_CHECKING:
     from translate.cli.apply import Apply
     from translate.inference.clips import Frame
+    from translate.inference.threads import Neighbours
     from translate.inference.translator import Translator
 
 NOT_FOR_CLIPS = (
@@ -156,11 +157,10 @@ def _name_in_folder(source: Path | Sequence[Path], command: Apply) -> str:
     return source.stem + (suffix if suffix in (*WRITABLE_VIDEO, *ANIMATION_SUFFIXES) else ".mp4")
 
 
-def apply_clips(command: Apply, jobs: Sequence[Job]) -> int:
+def apply_clips(command: Apply, jobs: Sequence[Job], neighbours: Neighbours) -> int:
     """Translate clips; the exit code."""
-    from translate.cli.apply import EXIT_PARTLY, check_weights, code_of
+    from translate.cli.apply import EXIT_PARTLY, check_weights, code_of, load_with_threads
     from translate.inference.clips import ClipError
-    from translate.inference.library import load_translator
     from translate.inference.smoothing import Smoother
 
     errors = Console(emoji=False, stderr=True, highlight=False)
@@ -170,7 +170,7 @@ def apply_clips(command: Apply, jobs: Sequence[Job]) -> int:
 
     if command.smooth:
         Smoother()  # says what is missing before anything is loaded
-    translator = load_translator(command.weights, device=command.device, precision=command.precision)
+    translator = load_with_threads(command, neighbours)
     check_weights(command, translator)
     if translator.source is not None or translator.target is not None:
         raise ConfigError(f"'{translator.config.name}' is for measured values or class ids, which a clip has not")

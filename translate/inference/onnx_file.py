@@ -7,14 +7,12 @@ channels, H height, W width.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import psutil
 from annotated_types import Ge, Gt, Lt
 
 from translate.checkpoint.files import METADATA_KEY, WeightsError
@@ -24,6 +22,7 @@ from translate.config.networks import ConditionalResNetConfig, GeneratorConfig
 from translate.config.training import Precision
 from translate.config.weights import weights_config
 from translate.inference.errors import DeviceError
+from translate.inference.threads import threads_of_process
 
 ONNX_SUFFIX = ".onnx"
 INPUT, OUTPUT = "images", "output"
@@ -163,15 +162,6 @@ class OnnxFile:
                 )
             self._encoder, _ = _opened(self._encoder_path, threads=self.threads)
         return _run(self._encoder, CODES, {EXAMPLES: images}, None)
-
-
-def threads_of_process() -> int:
-    """The number of threads to compute on: OMP_NUM_THREADS, or the cores that this process may use."""
-    given = os.environ.get("OMP_NUM_THREADS", "")
-    if given.isdecimal() and int(given):
-        return int(given)
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(allowed, psutil.cpu_count(logical=False) or allowed))
 
 
 def cpu_and_fp32(device: str, precision: Precision) -> tuple[str, Precision]:

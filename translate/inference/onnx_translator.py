@@ -35,6 +35,7 @@ class OnnxTranslator(TranslatorBase):
         path: The file.
         device: auto or cpu.
         precision: auto or fp32.
+        threads: Of onnxruntime; as of an `OnnxFile` unless given.
 
     Attributes:
         device: cpu.
@@ -46,9 +47,11 @@ class OnnxTranslator(TranslatorBase):
         DeviceError: another device or precision was asked for.
     """
 
-    def __init__(self, path: Path, *, device: str = "auto", precision: Precision = "auto") -> None:
+    def __init__(
+        self, path: Path, *, device: str = "auto", precision: Precision = "auto", threads: int | None = None
+    ) -> None:
         self.device, self.precision = cpu_and_fp32(device, precision)
-        self.file = OnnxFile(path)
+        self.file = OnnxFile(path, threads=threads)
         super().__init__(self.file.config)
 
     def __repr__(self) -> str:
