@@ -7,6 +7,7 @@ import io
 import random
 from functools import cache
 from html import escape
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -63,12 +64,17 @@ def translated_example(offer: Offer | None) -> tuple[Image.Image, Image.Image] |
 
 @cache
 def photo() -> Image.Image | None:
-    """A photo to try weights with: scikit-learn's china.jpg; None where that is not installed."""
-    try:
-        from sklearn.datasets import load_sample_image
+    """A photo to try weights with: scikit-learn's china.jpg; None where that is not installed.
 
-        return Image.fromarray(load_sample_image("china.jpg"))
-    except (ImportError, OSError):
+    The file is read as it lies there: the import of scikit-learn would be an eighth of the demo's start.
+    """
+    package = find_spec("sklearn")
+    if package is None or package.origin is None:
+        return None
+    try:
+        with Image.open(Path(package.origin).parent / "datasets" / "images" / "china.jpg") as image:
+            return image.convert("RGB")
+    except OSError:
         return None
 
 

@@ -15,11 +15,14 @@ from translate.config import PatchGANConfig, WeightsConfig
 from translate.inference import (
     DeviceError,
     InferenceError,
+    Translator,
     choose_device,
     choose_precision,
     find_weights,
     image_grid,
+    library,
     load,
+    load_translator,
     shipped_weights,
     to_images,
 )
@@ -224,3 +227,19 @@ def test_a_cache_folder_that_cannot_be_written_is_no_error(measurements, tmp_pat
     (tmp_path / "cache").write_text("a file where the folder should be")
     assert decide() is True
     assert len(taken) == 1
+
+
+@pytest.mark.parametrize("name", ["facades", "paintings", "any-style"])
+def test_weights_are_cast_once_and_give_what_they_gave(name):
+    """Autocast would cast them at each pass."""
+    network, config = library.open_network(find_weights(name))
+    plain = Translator(network, config, device="cpu", precision="bf16")
+    cast = load_translator(name, device="cpu", precision="bf16")
+    image = np.random.default_rng(0).random((64, 72, config.network.in_channels), dtype=np.float32)
+    code = plain.reference_code(Image.new("RGB", (64, 64), (200, 90, 10))) if plain.any_style else None
+    assert np.array_equal(plain(image, code=code), cast(image, code=code))
+    kinds = {weight.dtype for key, weight in cast.network.state_dict().items() if "conv" in key}
+    assert torch.bfloat16 in kinds
+    assert {parameter.dtype for parameter in plain.network.parameters()} == {torch.float32}
+    whole = load_translator(name, device="cpu", precision="fp32")
+    assert {parameter.dtype for parameter in whole.network.parameters()} == {torch.float32}

@@ -28,7 +28,7 @@ from translate.config.networks import ConditionalResNetConfig
 from translate.config.training import Precision
 from translate.config.weights import WeightsConfig
 from translate.data.images import ImageError, Picture, from_pil, to_pil
-from translate.inference.device import choose_device, choose_precision
+from translate.inference.device import DTYPES, choose_device, choose_precision
 from translate.inference.errors import InferenceError
 from translate.inference.onnx import OnnxNetwork
 from translate.inference.onnx_file import cpu_and_fp32
@@ -114,6 +114,16 @@ class Translator(TranslatorBase):
             if config.noise != "always" and not isinstance(network, OnnxNetwork):
                 self.threads = torch.get_num_threads()
         self._turn = threading.Lock()  # dropout and its generator belong to one call at a time
+
+    def cast_weights(self) -> None:
+        """Keep the weights in the precision that autocast would cast them to at each pass: the outputs are the same.
+
+        The network is changed, and is for use in this precision from now on.
+        """
+        if self.precision in DTYPES:
+            for module in self.network.modules():
+                if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+                    module.to(DTYPES[self.precision])
 
     def use_threads(self, count: int) -> None:
         """From now on compute on so many threads in the calling thread, and in threads that start later."""
