@@ -174,7 +174,7 @@ def memory(given: argparse.Namespace, folder: Path) -> list[dict[str, object]]:
     config = WeightsConfig(kind="translator", name="small", network=network, preprocessing=Preprocessing(size=64))
     save_weights(initialise(build_network(network)), config, folder / "weights")
     rows: list[dict[str, object]] = []
-    base = 0.0
+    base, around = 0.0, environment(folder, threads=given.threads)
     side = min(given.side, 64)
     print(f"{f'images of {side} px':24}{'peak':>9}{'growth':>12}{'wall':>10}{'processor':>11}")
     for number, count in enumerate(given.counts):
@@ -183,7 +183,7 @@ def memory(given: argparse.Namespace, folder: Path) -> list[dict[str, object]]:
         peaks = []
         for _ in range(given.rounds):
             shutil.rmtree(folder / "out", ignore_errors=True)
-            found = cost(sys.executable, *command, folder / "out", folder=ROOT, environment=environment(folder))
+            found = cost(sys.executable, *command, folder / "out", folder=ROOT, environment=around)
             assert sum(1 for _ in (folder / "out").iterdir()) == count
             peaks.append(found.memory)
         base = base or median(peaks)
