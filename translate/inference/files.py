@@ -301,6 +301,8 @@ class _Run:
         if isinstance(translator, TranslatorBase) and images >= 2 * translator.threads:
             self.at_once = translator.threads
         self._own = threading.local()
+        if self.at_once > 1 and isinstance(translator, TranslatorBase):
+            translator.use_threads(self.at_once)  # this thread's, which workers are not to change
         self._workers = ThreadPoolExecutor(self.at_once, initializer=self._start) if self.at_once > 1 else None
 
     def __enter__(self) -> _Run:

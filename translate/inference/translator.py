@@ -128,6 +128,7 @@ class Translator(TranslatorBase):
     def use_threads(self, count: int) -> None:
         """From now on compute on so many threads in the calling thread, and in threads that start later."""
         torch.set_num_threads(count)
+        torch.get_num_threads()  # until it asks, a thread takes what any other sets after it
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_turn"}  # a lock cannot be copied
