@@ -222,7 +222,7 @@ def three_threads():
 
 def opened(network: Generator, **changes: Any) -> Translator:
     config = WeightsConfig(kind="translator", name="n", network=ResNetConfig(width=1, num_blocks=0), **changes)
-    return Translator(network, config, device="cpu", precision="fp32")
+    return Translator(network.eval(), config, device="cpu", precision="fp32")
 
 
 def test_many_small_images_are_translated_side_by_side(tmp_path, out, three_threads):
@@ -247,16 +247,39 @@ def test_many_small_images_are_translated_side_by_side(tmp_path, out, three_thre
 
 
 @pytest.mark.parametrize(
-    ("sizes", "noise"),
-    [([(8, 8)] * 5, "never"), ([(600, 600)] * 6, "never"), ([(8, 8)] * 6, "always")],
-    ids=["few", "large", "noise"],
+    ("sizes", "noise", "training"),
+    [
+        ([(8, 8)] * 5, "never", False),
+        ([(800, 800)] * 6, "never", False),
+        ([(8, 8)] * 6, "always", False),
+        ([(8, 8)] * 6, "never", True),
+    ],
+    ids=["few", "large", "noise", "training mode"],
 )
-def test_others_are_translated_one_after_the_other(tmp_path, out, three_threads, sizes, noise):
+def test_others_are_translated_one_after_the_other(tmp_path, out, three_threads, sizes, noise, training):
     translator = opened(Meeting(1), noise=noise)
+    translator.network.train(training)
     inputs = images(tmp_path / "in", sizes)
     summary = translate_files(translator, inputs, output_paths(named(inputs), out), tile="off")
     assert summary.written == output_paths(named(inputs), out)
     assert translator.network.seen == {(threading.get_ident(), 3)}
+
+
+def test_the_pixels_at_work_are_bounded(tmp_path, out, three_threads, monkeypatch):
+    monkeypatch.setattr(files, "MAX_PIXELS_IN_WORK", 2 * 64 + 1)
+    translator = opened(Meeting(2))
+    translator.batch_pixels = 64
+    inputs = images(tmp_path / "in", [(8, 8)] * 6)
+    assert (
+        len(translate_files(translator, inputs, output_paths(named(inputs), out)).written) == 6
+    )  # two meet, not three
+
+
+def test_threads_are_those_of_the_moment(three_threads):
+    translator = opened(Negative())
+    assert translator.threads == 3
+    torch.set_num_threads(2)
+    assert translator.threads == 2
 
 
 def test_one_bad_image_beside_others_fails_alone(tmp_path, out, three_threads):

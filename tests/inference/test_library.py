@@ -235,6 +235,8 @@ def test_weights_are_cast_once_and_give_what_they_gave(name):
     network, config = library.open_network(find_weights(name))
     plain = Translator(network, config, device="cpu", precision="bf16")
     cast = load_translator(name, device="cpu", precision="bf16")
+    assert {parameter.dtype for parameter in cast.network.parameters()} == {torch.float32}
+    cast.cast_weights()
     image = np.random.default_rng(0).random((64, 72, config.network.in_channels), dtype=np.float32)
     code = plain.reference_code(Image.new("RGB", (64, 64), (200, 90, 10))) if plain.any_style else None
     assert np.array_equal(plain(image, code=code), cast(image, code=code))
@@ -242,4 +244,5 @@ def test_weights_are_cast_once_and_give_what_they_gave(name):
     assert torch.bfloat16 in kinds
     assert {parameter.dtype for parameter in plain.network.parameters()} == {torch.float32}
     whole = load_translator(name, device="cpu", precision="fp32")
+    whole.cast_weights()
     assert {parameter.dtype for parameter in whole.network.parameters()} == {torch.float32}

@@ -147,6 +147,37 @@ def test_what_it_cannot_do_itself_is_done_by_the_translator(colour, tmp_path, mo
     assert np.abs(np.concatenate([part.pixels for part in rows]).astype(int) - whole).max() <= 1
 
 
+def test_a_code_that_does_not_fit_is_refused(colour, styled):
+    code = np.zeros((1, 3), np.float32)
+    with pytest.raises(InferenceError, match="'tiny' takes no style code"):
+        OnnxTranslator(colour).apply([drawn()], code=code)
+    with pytest.raises(InferenceError, match=r"'tiny' takes a code \[1, 2\], not \[1, 3\]"):
+        OnnxTranslator(styled).apply([drawn()], code=code)
+
+
+def test_a_lack_of_memory_is_said(colour, monkeypatch):
+    def none(*_, **__):
+        raise MemoryError
+
+    translator = OnnxTranslator(colour)
+    monkeypatch.setattr(translator.file, "run", none)
+    with pytest.raises(InferenceError, match="33x20 is too large for the memory of cpu: make it smaller"):
+        translator.apply([drawn()])
+
+
+def test_a_large_photo_needs_no_pytorch(colour, tmp_path):
+    Image.new("RGB", (1200, 1000), (90, 60, 200)).save(tmp_path / "photo.png")
+    code, found, done = run_alone("apply", colour, tmp_path / "photo.png", "-o", tmp_path / "out.png")
+    assert (code, found) == (0, []), done.stderr
+
+
+def test_the_full_translator_shares_file_and_threads(colour):
+    light = OnnxTranslator(colour, threads=1)
+    assert light.whole is light.whole
+    assert light.whole.network.file is light.file
+    assert torch.get_num_threads() == 1
+
+
 def test_threads_are_those_that_are_given(colour):
     session = OnnxTranslator(colour, threads=3).file._session
     assert session.get_session_options().intra_op_num_threads == 3

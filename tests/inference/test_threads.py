@@ -24,13 +24,15 @@ class Times(tuple):
 @pytest.fixture
 def machine(monkeypatch):
     """A clock, the cores' time at work and this process's, to be moved on; of a machine of four cores."""
-    state = SimpleNamespace(clock=100.0, work=50.0, own=3.0)
+    state = SimpleNamespace(clock=100.0, work=50.0, own=3.0, elsewhere=0.0)
 
-    def cpu_times():  # a guest's time is in the user's as well
-        return Times(user=state.work, nice=0.0, idle=900.0, iowait=5.0, guest=7.0, guest_nice=2.0)
+    def cpu_times(*, percpu):  # a guest's time is in the user's as well
+        assert percpu
+        each = Times(user=state.work / 4 + 9, nice=0.0, idle=900.0, iowait=5.0, guest=7.0, guest_nice=2.0)
+        return [Times(user=state.elsewhere, nice=0.0, idle=0.0), each, each, each, each]
 
     monkeypatch.setattr(psutil, "cpu_times", cpu_times)
-    monkeypatch.setattr(psutil, "cpu_count", lambda logical=True: 4)
+    monkeypatch.setattr(threads_module, "_allowed", lambda: {1, 2, 3, 4})
     monkeypatch.setattr(threads_module.time, "monotonic", lambda: state.clock)
     monkeypatch.setattr(threads_module.time, "process_time", lambda: state.own)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
@@ -39,13 +41,14 @@ def machine(monkeypatch):
 
 @pytest.mark.parametrize(
     ("others", "own", "most", "expected"),
-    [(0.0, 1.0, 4, 4), (0.4, 1.0, 4, 4), (1.0, 1.0, 4, 3), (2.0, 0.3, 2, 2), (3.0, 0.0, 4, 1), (4.0, 0.9, 4, 1)],
+    [(0.0, 1.0, 4, 4), (0.4, 1.0, 4, 4), (1.0, 1.0, 4, 3), (2.0, 0.3, 2, 1), (3.0, 0.0, 4, 1), (4.0, 0.9, 4, 1)],
 )
 def test_threads_are_the_idle_cores(machine, others, own, most, expected):
     neighbours = Neighbours()
     machine.clock += 2
     machine.work += 2 * (others + own)
     machine.own += 2 * own
+    machine.elsewhere += 2  # a core that this process may not use
     assert neighbours.busy() == pytest.approx(others)
     assert neighbours.threads(most) == expected
 

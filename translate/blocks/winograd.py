@@ -2,9 +2,9 @@
 
 oneDNN, which PyTorch takes for every convolution, multiplies directly. NNPACK, which its wheels for Linux and macOS
 hold as well, transforms tiles of the image (Winograd's algorithm; Fourier's for large kernels), so that a 3x3
-convolution needs a fifth of the products. The conditions below are those under which that gained on a CPU with AVX2 and
-no more (`python -m scripts.benchmarks.convolutions`). On one thread alone: NNPACK has threads of its own, which those
-of OpenMP hinder, and on two it was slower.
+convolution needs a fifth of the products. The conditions below are those under which that gained on a CPU with AVX2 but
+no AVX-512 (`python -m scripts.benchmarks.convolutions`). It is used on one thread only: NNPACK has a thread pool of its
+own, which competes with OpenMP's for the cores, and on two threads it was slower.
 
 The result differs by what rounding leaves, at most 1e-4 of outputs of a deviation of 1; cuDNN takes the same algorithms
 on GPUs.
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 LEAST_CHANNELS, LEAST_CHANNELS_3 = 16, 96
 """Of the input, and for 3x3 kernels of the output as well: with fewer, the transforms cost more than they save."""
 LEAST_PIXELS = 48**2
-"""Of the output, for the same reason."""
+"""Of the input, for the same reason."""
 KERNELS = range(3, 17)
 """Sides that NNPACK takes."""
 

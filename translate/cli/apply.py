@@ -49,7 +49,8 @@ class Apply(Config):
     """JPEG, WebP, AVIF and video quality, 1-100; default: 95 for JPEG, lossless for WebP, 100 for AVIF (exact to within
     a few levels), 67 for video (a constant rate factor of 17)."""
     batch_size: Annotated[int, Ge(1)] = 8
-    """Maximum number of images per forward pass; consecutive images of equal size are batched."""
+    """Maximum number of images per forward pass; consecutive images of equal size are batched, on a CPU only
+    small ones, since many larger ones are translated side by side."""
     device: str = "auto"
     """Device: cuda, mps, cpu, or auto for the best one available."""
     precision: Precision = "auto"
@@ -269,7 +270,9 @@ def load_with_threads(command: Apply, neighbours: Neighbours) -> Translator:
     from translate.inference.library import load_translator
 
     torch.set_num_threads(command.threads or neighbours.threads(torch.get_num_threads()))
-    return load_translator(command.weights, device=command.device, precision=command.precision)
+    translator = load_translator(command.weights, device=command.device, precision=command.precision)
+    translator.cast_weights()
+    return translator
 
 
 def _check_combinations(command: Apply) -> None:

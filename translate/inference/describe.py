@@ -18,7 +18,7 @@ from translate.config.weights import WeightsConfig
 from translate.inference.library import open_network
 from translate.inference.onnx import OnnxNetwork
 from translate.inference.onnx_file import is_onnx
-from translate.networks import PatchDetector, build_network, example_inputs
+from translate.networks import PatchDetector, blank_network, build_network, example_inputs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,10 +70,21 @@ _TRANSPOSED = {F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d}
 _PRODUCTS = {F.linear, torch.matmul, torch.mm, torch.bmm, Tensor.matmul, Tensor.__matmul__, Tensor.mm, Tensor.bmm}
 
 
+COMPUTED_PIXELS = 512**2
+"""Of an image that is computed for its operations: a larger one would take seconds and gigabytes."""
+
+
 def count_flops(network: nn.Module, config: NetworkConfig, *, height: int, width: int) -> int:
-    """Floating-point operations of one forward pass for one image, counted while it is computed."""
-    given = example_inputs(config, height=height, width=width, generator=torch.Generator().manual_seed(0))
-    with _Counter() as counter, torch.inference_mode():
+    """Floating-point operations of one forward pass for one image, counted while it is computed.
+
+    Those of a large image are counted on the meta device, where nothing is computed.
+    """
+    device = "cpu"
+    if height * width > COMPUTED_PIXELS:
+        device, network = "meta", blank_network(config).eval()
+    generator = torch.Generator().manual_seed(0)
+    given = [one.to(device) for one in example_inputs(config, height=height, width=width, generator=generator)]
+    with _Counter() as counter, torch.no_grad():  # in inference mode, NNPACK may take convolutions that are not seen
         network(*given)
     return counter.total
 

@@ -27,6 +27,7 @@ from translate.inference.scans import Scan, open_scan, write_scan
 from translate.inference.translator_base import Tile, TranslatorBase
 
 MAX_PIXELS_IN_WORK = 2**20  # sixteen images of 256 px; larger ones go alone
+MOST_AHEAD = 16  # images that are read ahead of many threads
 SCAN_PIXELS = 2**25
 """Larger TIFFs become TIFFs row by row, and are never held whole."""
 
@@ -226,7 +227,8 @@ def translate_files(
     """Translate files to files; every output has its input's size, times `scale`.
 
     Neighbours of equal size are translated as one batch. Threads read ahead and write behind, by a bounded number of
-    files.
+    files. On a CPU many small images are translated side by side, each on one of PyTorch's threads; until the end,
+    threads of the caller that first use PyTorch have one as well.
 
     Args:
         translator: The network.
@@ -261,7 +263,7 @@ def translate_files(
         run = _Run(translator, options, writers, quality, keep_metadata, record, on_done, images=len(sources))
         jobs = list(zip(sources, outputs, strict=True))
         read = partial(_read, scale=scale, values=values, scanned=run.scanned if scale == 1 else None)
-        ahead = workers + max(batch_size, run.at_once)
+        ahead = workers + max(batch_size, min(run.at_once, MOST_AHEAD))
         with run:
             for group in _groups(_decoded(jobs, readers, read, ahead=ahead, fail=run.fail), batch_size, pixels):
                 for source, _, image in group:
@@ -309,10 +311,13 @@ class _Run:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if self._workers is not None:
+        if self._workers is None:
+            return
+        try:
             self._workers.shutdown(cancel_futures=kind is not None)
+        finally:
             assert isinstance(self.translator, TranslatorBase)
-            self.translator.use_threads(self.translator.threads)
+            self.translator.use_threads(self.at_once)
 
     def _start(self) -> None:
         """Of a worker: a copy of the translator shares its network, and may be used beside it."""
@@ -345,11 +350,11 @@ class _Run:
         large = isinstance(translator, TranslatorBase) and translator.in_parts(*first.size, tile=self.options["tile"])
         if large:
             self.summary.in_parts += len(group)
-        small = not large and self.at_once * len(group) * math.prod(first.size) <= MAX_PIXELS_IN_WORK
-        if self._workers is not None and small:
+        beside = MAX_PIXELS_IN_WORK // (len(group) * math.prod(first.size))  # groups at a time
+        if self._workers is not None and not large and beside >= 2:
+            self._collect(keep=min(beside, self.at_once + 1) - 1)
             pictures = [image for _, _, image in group if isinstance(image, Picture)]
             self._making.append((group, self._workers.submit(self._attempt, pictures)))
-            self._collect(keep=self.at_once + 1)
             return
         self._collect(keep=0)
         if isinstance(first, Scan):

@@ -66,14 +66,7 @@ def load(
         return ImageModel(network, config, device=device)
     if config.kind == "generator":
         return open_generator(network, config, device=device)
-    return _translator(network, config, device=device, precision=precision)
-
-
-def _translator(network: nn.Module, config: WeightsConfig, *, device: str, precision: Precision) -> Translator:
-    """Of a network that nobody else has."""
-    made = Translator(network, config, device=device, precision=precision)
-    made.cast_weights()
-    return made
+    return Translator(network, config, device=device, precision=precision)
 
 
 def load_translator(name: str | Path, *, device: str = "auto", precision: Precision = "auto") -> Translator:
@@ -83,7 +76,7 @@ def load_translator(name: str | Path, *, device: str = "auto", precision: Precis
         InferenceError: the weights are not a translator's.
     """
     network, config = open_network(find_weights(name))
-    return _translator(network, config, device=device, precision=precision)
+    return Translator(network, config, device=device, precision=precision)
 
 
 def load_detector(name: str | Path, *, device: str = "auto") -> tuple[AnomalyDetector, WeightsConfig]:

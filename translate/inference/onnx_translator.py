@@ -5,8 +5,8 @@ Shapes: N batch, C channels, H height, W width, K styles, D code.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,8 @@ class OnnxTranslator(TranslatorBase):
     """What a `Translator` of a file of ONNX makes of pictures, to the same values.
 
     What it does not do itself, it leaves to that translator, and PyTorch is imported for it: dropout that stays on,
-    large images in tiles, kept colours, and files whose graph takes few sizes.
+    large images in tiles, kept colours, and files whose graph takes few sizes. Resizing imports it, too: images that
+    are enlarged first, and examples of a style.
 
     Args:
         path: The file.
@@ -52,26 +53,39 @@ class OnnxTranslator(TranslatorBase):
     ) -> None:
         self.device, self.precision = cpu_and_fp32(device, precision)
         self.file = OnnxFile(path, threads=threads)
+        self._turn, self._given_threads = threading.Lock(), threads
+        self._whole: Translator | None = None
+        network = self.file.config.network
+        # A network that takes statistics of the image, or noise, takes the whole image.
+        self._tiles = not self.file.noise and getattr(network, "norm", "instance") in ("batch", "none")
         super().__init__(self.file.config)
 
     def __repr__(self) -> str:
         domains = self.config.domains
         return f"OnnxTranslator('{self.config.name}', {domains.source} -> {domains.target})"
 
-    @cached_property
+    @property
     def whole(self) -> Translator:
-        """The translator of the same file that can do everything."""
-        from translate.inference.library import load_translator
+        """The translator of the same opened file that can do everything."""
+        with self._turn:
+            if self._whole is None:
+                import torch
 
-        found = load_translator(self.file.path)
-        if self.source is not None:
-            found.read_as(self.source)
-        return found
+                from translate.inference.onnx import OnnxNetwork
+                from translate.inference.translator import Translator
+
+                if self._given_threads is not None:
+                    torch.set_num_threads(self._given_threads)
+                self._whole = Translator(OnnxNetwork(self.file), self.config)
+                if self.source is not None:
+                    self._whole.read_as(self.source)
+            return self._whole
 
     def read_as(self, source: Encoding) -> None:
         """As of a `Translator`."""
         super().read_as(source)
-        vars(self).pop("whole", None)
+        with self._turn:
+            self._whole = None
 
     @property
     def style(self) -> int:
@@ -98,7 +112,7 @@ class OnnxTranslator(TranslatorBase):
 
     def in_parts(self, width: int, height: int, *, tile: Tile = "auto") -> bool:
         """As of a `Translator`."""
-        if tile == "off" or (tile == "auto" and width * height <= TILES_FROM):
+        if tile == "off" or (tile == "auto" and not (self._tiles and width * height > TILES_FROM)):
             return False
         return self.whole.in_parts(width, height, tile=tile)
 
@@ -118,16 +132,17 @@ class OnnxTranslator(TranslatorBase):
             return self.whole.apply(pictures, seed=seed, code=_tensor(code), keep_colours=keep_colours, tile=tile)
         if code is None and (self.styles or self.any_style):
             code = self.style_code()
+        self._check_code(code)
         encodings = [self._encoding(picture) for picture in pictures]
-        try:
-            scaled = np.stack([self._scaled(*both) for both in zip(pictures, encodings, strict=True)])
-        except ImageError as error:
-            raise InferenceError(f"the image {error}") from None
-        images = np.ascontiguousarray(scaled.transpose(0, 3, 1, 2)) * self._span + self._low
-        codes = None if code is None else np.broadcast_to(code, (len(images), code.shape[1]))
         with enough_memory(width, height, self.device):
+            try:
+                scaled = np.stack([self._scaled(*both) for both in zip(pictures, encodings, strict=True)])
+            except ImageError as error:
+                raise InferenceError(f"the image {error}") from None
+            images = np.ascontiguousarray(scaled.transpose(0, 3, 1, 2)) * self._span + self._low
+            codes = None if code is None else np.broadcast_to(code, (len(images), code.shape[1]))
             made = self.file.run(images, code=codes)
-        outputs = np.clip((made - self._low) / self._span, 0, 1).transpose(0, 2, 3, 1)
+            outputs = np.clip((made - self._low) / self._span, 0, 1).transpose(0, 2, 3, 1)
         return [
             self._picture(output, like=picture, encoding=encoding, seen=seen)
             for output, picture, encoding, seen in zip(outputs, pictures, encodings, scaled, strict=True)

@@ -107,13 +107,19 @@ class Translator(TranslatorBase):
         # As in training, so that a preview and its weights are the same arithmetic.
         layout = torch.channels_last if self.device.type == "cuda" else torch.contiguous_format
         self.network = network.to(self.device).to(memory_format=layout)
-        if self.device.type == "cpu":
-            # Larger tensors are mapped anew at each layer, which takes longer than a batch saves; but it saves the cast
-            # of the weights that autocast makes at each pass.
-            self.batch_pixels = 2**16 if self.precision == "fp32" else 2**18
-            if config.noise != "always" and not isinstance(network, OnnxNetwork):
-                self.threads = torch.get_num_threads()
+        if self.device.type == "cpu" and not isinstance(network, OnnxNetwork):
+            # Larger tensors are mapped anew at each layer, which takes longer than a batch saves; in bf16 they are half
+            # as large.
+            self.batch_pixels = 2**16 if self.precision == "fp32" else 2**17
         self._turn = threading.Lock()  # dropout and its generator belong to one call at a time
+
+    @property
+    def threads(self) -> int:
+        """Of the computation on a CPU: as many copies of this may be used side by side, each on one of them; 1 where
+        they would hinder one another, by a common source of noise or a network in training mode.
+        """
+        common = self.config.noise == "always" or self.network.training or isinstance(self.network, OnnxNetwork)
+        return 1 if self.device.type != "cpu" or common else torch.get_num_threads()
 
     def cast_weights(self) -> None:
         """Keep the weights in the precision that autocast would cast them to at each pass: the outputs are the same.
@@ -189,7 +195,7 @@ class Translator(TranslatorBase):
 
     @property
     def style(self) -> int:
-        """Numbers of a style code; 0 where the weights take none, as those of ONNX do not without named styles."""
+        """Length of a style code; 0 where the weights take none."""
         if (codes := self._network.named_codes) is not None:
             return codes.shape[1]
         if isinstance(self.config.network, ConditionalResNetConfig):
@@ -240,10 +246,7 @@ class Translator(TranslatorBase):
             return self.style_code()
         if code is None:
             return random_code(self.style, seed=seed) if self.style else None
-        if not self.style:
-            raise InferenceError(f"'{self.config.name}' takes no style code")
-        if code.shape != (1, self.style):
-            raise InferenceError(f"'{self.config.name}' takes a code [1, {self.style}], not {list(code.shape)}")
+        self._check_code(code)
         return code
 
     def apply(

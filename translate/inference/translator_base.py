@@ -57,8 +57,8 @@ def enough_memory(width: int, height: int, device: object) -> Iterator[None]:
     """Say in our words that memory ran out, as an InferenceError."""
     try:
         yield
-    except RuntimeError as error:  # torch.OutOfMemoryError among them
-        if any(words in str(error).lower() for words in _NO_MEMORY):
+    except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError among them
+        if isinstance(error, MemoryError) or any(words in str(error).lower() for words in _NO_MEMORY):
             raise InferenceError(f"{width}x{height} is too large for the memory of {device}: make it smaller") from None
         raise
 
@@ -157,8 +157,11 @@ class TranslatorBase(ABC):
 
     batch_pixels = 2**20
     """Of all images in one pass; larger images go alone."""
-    threads = 1
-    """Of the computation: as many copies of this translator may be used side by side, each on one of them."""
+
+    @property
+    def threads(self) -> int:
+        """Of the computation: as many copies of this translator may be used side by side, each on one of them."""
+        return 1
 
     def use_threads(self, count: int) -> None:
         """From now on compute on so many threads in the calling thread, and in threads that start later."""
@@ -167,7 +170,7 @@ class TranslatorBase(ABC):
     @property
     @abstractmethod
     def style(self) -> int:
-        """Numbers of a style code; 0 where the weights take none, as those of ONNX do not without named styles."""
+        """Length of a style code; 0 where the weights take none."""
 
     @property
     def styles(self) -> tuple[str, ...]:
@@ -227,6 +230,13 @@ class TranslatorBase(ABC):
         # Each at its own depth, whatever depth the weights were trained at: v / 255 is 257 v / 65535 to the last bit.
         pixels = to_format(picture, Format(channels=channels, bits=picture.bits))
         return pixels.astype(np.float32) / np.iinfo(pixels.dtype).max
+
+    def _check_code(self, code: Any) -> None:
+        """Refuse a style code, an array or tensor, of another shape than [1, D], or for weights that take none."""
+        if code is not None and not self.style:
+            raise InferenceError(f"'{self.config.name}' takes no style code")
+        if code is not None and tuple(code.shape) != (1, self.style):
+            raise InferenceError(f"'{self.config.name}' takes a code [1, {self.style}], not {list(code.shape)}")
 
     def _check_named(self) -> None:
         """Refuse weights without named styles."""

@@ -112,7 +112,7 @@ class _Undrawn(TorchFunctionMode):
 def blank_network(config: NetworkConfig) -> nn.Module:
     """As `build_network`, on the meta device: names and shapes without values.
 
-    Nothing is drawn: PyTorch does so by Python code there that imports its compiler, of a second and a half.
+    Nothing is drawn: on that device PyTorch draws through Python code that imports its compiler, which takes seconds.
     """
     with torch.device("meta"), _Undrawn():
         return build_network(config)
