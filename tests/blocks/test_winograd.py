@@ -97,6 +97,17 @@ def test_training_other_precisions_and_several_threads_are_left_to_pytorch(taken
     assert taken == []
 
 
+def test_exported_graphs_hold_pytorchs_own(taken):
+    own, _ = pair(16, 3, 7)
+    batch, side = torch.export.Dim.DYNAMIC, torch.export.Dim.DYNAMIC
+    with torch.inference_mode():
+        graph = torch.export.export(
+            own.eval(), (torch.zeros(2, 16, 60, 60),), dynamic_shapes=({0: batch, 2: side, 3: side},)
+        )
+    assert taken == []
+    assert {str(node.target) for node in graph.graph.nodes if node.op == "call_function"} >= {"aten.conv2d.default"}
+
+
 def test_a_pytorch_without_nnpack_does_all_by_itself(monkeypatch):
     winograd.has_nnpack.cache_clear()
     try:

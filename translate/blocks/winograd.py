@@ -31,7 +31,9 @@ class Conv2d(nn.Conv2d):
     """As PyTorch's, and faster in inference mode where this module knows a way."""
 
     def forward(self, x: Tensor) -> Tensor:
-        if torch.is_inference_mode_enabled() and self._suits_nnpack(x):
+        exporting = torch.compiler.is_exporting() or torch.compiler.is_compiling()
+        # Asked second: while it exports, PyTorch (2.14) loses a dynamic batch to the question for inference mode.
+        if not exporting and torch.is_inference_mode_enabled() and self._suits_nnpack(x):
             padding: Any = self.padding
             if self.padding_mode != "zeros":
                 x, padding = F.pad(x, self._reversed_padding_repeated_twice, mode=self.padding_mode), (0, 0)
