@@ -293,6 +293,35 @@ def test_one_bad_image_beside_others_fails_alone(tmp_path, out, three_threads):
     assert len(summary.written) == 7
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+def test_what_was_written_before_an_interruption_is_noted(tmp_path, out, threads):
+    class Interrupted(Negative):
+        def forward(self, images: Tensor) -> Tensor:
+            if len(self.batches) == 5:
+                raise KeyboardInterrupt
+            return super().forward(images)
+
+    class Notes:
+        def __init__(self) -> None:
+            self.targets: list[Path] = []
+
+        def add(self, source: object, target: Path) -> None:
+            self.targets.append(target)
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        translator, notes = opened(Interrupted()), Notes()
+        translator.batch_pixels = 64
+        inputs = images(tmp_path / "in", [(8, 8)] * 12)
+        with pytest.raises(KeyboardInterrupt):
+            translate_files(translator, inputs, output_paths(named(inputs), out), record=notes)
+    finally:
+        torch.set_num_threads(before)
+    assert sorted(notes.targets) == sorted(out.iterdir())
+    assert notes.targets
+
+
 def test_a_fault_of_the_network_ends_the_run(tmp_path, out, three_threads):
     class Broken(Negative):
         def forward(self, images: Tensor) -> Tensor:

@@ -311,6 +311,8 @@ class _Run:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self._note_written()
         if self._workers is None:
             return
         try:
@@ -318,6 +320,12 @@ class _Run:
         finally:
             assert isinstance(self.translator, TranslatorBase)
             self.translator.use_threads(self.at_once)
+
+    def _note_written(self) -> None:
+        """Where the run ends early, note what is on the disk: else going on would take it for somebody else's."""
+        for source, target, future in self._behind:
+            if not future.cancel() and future.exception() is None and self.record is not None:
+                self.record.add(source, target)
 
     def _start(self) -> None:
         """Of a worker: a copy of the translator shares its network, and may be used beside it."""

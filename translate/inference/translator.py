@@ -402,21 +402,7 @@ class Translator(TranslatorBase):
         keep_colours: bool = False,
         tile: Tile = "auto",
     ) -> Iterator[Picture]:
-        """Translate one grey or colour image in parts without ever holding it or what is made of it.
-
-        Args:
-            read: Its rows from one to before another, some of them several times.
-            width: In pixels.
-            height: Likewise.
-            bits: Of each channel, 8 or 16.
-            seed: As of `apply`, and so the rest.
-
-        Yields:
-            The rows of what is made, from top to bottom.
-
-        Raises:
-            InferenceError: as `apply`.
-        """
+        """See `TranslatorBase.apply_in_rows`."""
 
         def scaled(low: int, high: int) -> Tensor:
             rows = read(low, high)
