@@ -379,7 +379,13 @@ def test_styles_are_chosen_changed_mixed_and_found(page: Page, tmp_path: Path, m
     act_and_wait(lambda: page.get_by_label("Noise").uncheck())
     page.get_by_role("button", name="Truncation per layer group").click()
     pull = page.locator("#styles-pull-1 input[type=range]")
-    act_and_wait(lambda: (pull.focus(), pull.press("Home")))
+    before_pull = picture()
+    for _ in range(20):  # a slider that the page has only now made may not listen to the first of them yet
+        pull.press("ArrowLeft")
+        page.wait_for_timeout(1000)
+        if picture() != before_pull:
+            break
+    act_and_wait(lambda: pull.press("Home"))
     page.locator("#styles-film button").first.click()
     page.get_by_role("button", name="Interpolate to the second image and back").click()
     shown(page, "#styles-moving img", 1)
