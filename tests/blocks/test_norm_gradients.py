@@ -101,3 +101,40 @@ def test_onnxruntime_keeps_the_digits_too(tmp_path, kind, channels):
         torch.testing.assert_close(torch.from_numpy(found).double(), exact, atol=tolerance, rtol=0)
         with torch.no_grad():
             torch.testing.assert_close(layer(x).double(), exact, atol=tolerance, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(("count", "side"), [(1, 600), (3, 40), (2, 300)])
+@pytest.mark.parametrize("kind", ["instance-affine", "group"])
+def test_maps_that_are_normalised_some_channels_at_a_time(kind, count, side, dtype):
+    """600 x 600 values are more than a processor's cache holds: one channel at a time."""
+    channels = 64 if kind == "group" else 3  # two channels a group
+    layer = norm_layer(kind)(channels)
+    generator = torch.Generator().manual_seed(0)
+    for values in layer.parameters():
+        torch.nn.init.normal_(values, generator=generator)
+    x = torch.randn(count, channels, side // (8 if kind == "group" else 1), side, generator=generator).to(dtype)
+    with torch.no_grad():
+        found = layer.to(dtype)(x)
+        expected = layer.double().train()(x.double())
+    assert found.dtype == dtype
+    tolerance = {"atol": 1e-5, "rtol": 0} if dtype == torch.float32 else {"atol": 1e-3, "rtol": 2**-8}  # its output's
+    torch.testing.assert_close(found.double(), expected, **tolerance)
+
+
+@pytest.mark.parametrize("norm", ["instance", "batch", "none"])
+@pytest.mark.parametrize("downsampling", ["strided", "blur-after"])
+def test_inference_in_place_changes_nothing(norm, downsampling):
+    torch.manual_seed(0)
+    config = ResNetConfig(width=4, num_blocks=2, norm=norm, downsampling=downsampling)
+    network = build_network(config).eval()
+    images = torch.rand(2, 3, 24, 32) * 2 - 1
+    kept = images.clone()
+    with torch.no_grad():
+        expected = network(images)
+        features = network.features(images)
+    with torch.inference_mode():
+        assert torch.equal(network(images), expected)
+        for found, known in zip(network.features(images), features, strict=True):
+            assert torch.equal(found, known)
+    assert torch.equal(images, kept)

@@ -106,7 +106,7 @@ def test_parts_are_the_whole(name: str, precision: Any) -> None:
         assert parts.shape == whole.shape
         # A level of 255 is .0078. Statistics are the same to the last bit; a convolution may round otherwise at the
         # width of a tile.
-        assert (parts - whole).abs().max() <= (1e-5 if precision == "fp32" else 0.0079)
+        assert (parts - whole).abs().max() <= (5e-5 if precision == "fp32" else 0.0079)
 
 
 @pytest.mark.parametrize("name", [name for name in NETWORKS if made(name).reach is not None])

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from translate.blocks.inference import activated
 from translate.blocks.norm import NormLayer
 from translate.blocks.rows import Rows
 from translate.blocks.winograd import Conv2d
@@ -60,7 +61,7 @@ class ConvBlock(nn.Module):
         self.activation = nn.Identity() if activation is None else activation()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.activation(self.norm(self.conv(x)))  # [N, C_out, H / stride, W / stride]
+        return activated(self.norm(self.conv(x)), self.activation)  # [N, C_out, H / stride, W / stride]
 
     def in_rows(self, x: Rows, *, into: Rows | None = None) -> Rows:
         """The same of one image in strips; `into` as of `Rows.normalised`."""

@@ -21,6 +21,11 @@ from translate.config.networks import Norm
 NormLayer = Callable[[int], nn.Module]
 LOCAL: frozenset[Norm] = frozenset({"batch", "none"})
 """What takes no statistics of the image, in evaluation mode."""
+VALUES_AT_ONCE = 2**19
+"""Values that a CPU normalises at a time, 2 MiB: larger maps leave its cache, smaller ones are more calls."""
+BLOCK_ROWS = 8
+"""Strips of large images have a multiple of so many rows (`block_moments`)."""
+TINY = 1e-30  # keeps the variance of a flat block from a division by 0
 
 
 class InstanceNorm2d(nn.InstanceNorm2d):
@@ -32,13 +37,12 @@ class InstanceNorm2d(nn.InstanceNorm2d):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        x = _from_first_value(x, groups=self.num_features)
         # An exported graph keeps instance norm, which ONNX knows. A single pixel is refused by PyTorch's own.
         if x.device.type == "cpu" and not torch.compiler.is_exporting() and x.shape[2:].numel() > 1:
             if not torch.is_grad_enabled():
                 return _normalised(x, self, groups=self.num_features)
-            return F.group_norm(x, self.num_features, self.weight, self.bias, self.eps)
-        return super().forward(x)
+            return F.group_norm(x.contiguous(), self.num_features, self.weight, self.bias, self.eps)
+        return super().forward(_from_first_value(x, groups=self.num_features))
 
 
 class GroupNorm(nn.GroupNorm):
@@ -49,10 +53,9 @@ class GroupNorm(nn.GroupNorm):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        x = _from_first_value(x, groups=self.num_groups)
         if x.device.type == "cpu" and not torch.is_grad_enabled() and not torch.compiler.is_exporting():
             return _normalised(x, self, groups=self.num_groups)
-        return super().forward(x)
+        return super().forward(_from_first_value(x, groups=self.num_groups))
 
 
 def _from_first_value(x: Tensor, *, groups: int) -> Tensor:
@@ -78,11 +81,40 @@ def first_values(x: Tensor, *, groups: int) -> Tensor:
     return first
 
 
-def row_moments(x: Tensor) -> Tensor:
-    """Mean and variance of each row of each channel: [N, C, H, W] -> float32 or 64 [2, N, C, H].
+def from_first(x: Tensor, first: Tensor, *, as_batch: bool = False) -> Tensor:
+    """``x - first`` as a norm takes it: contiguous, in float32 at least, since bf16 would round the difference.
 
-    A row's do not depend on the others: statistics of an image are the same to the last bit however it was parted.
+    Args:
+        x: [N, C, H, W].
+        first: Of `first_values`.
+        as_batch: Whether `by_moments` takes it: in its own type, with channels last in memory.
     """
+    if as_batch:
+        return (x - first).contiguous(memory_format=torch.channels_last)
+    return (x.to(torch.promote_types(x.dtype, torch.float32)) - first).contiguous()
+
+
+def block_of(height: int) -> int:
+    """Rows of a map that `block_moments` takes together, of a map so high."""
+    return next(rows for rows in (BLOCK_ROWS, 4, 2, 1) if height % rows == 0)
+
+
+def block_moments(x: Tensor, *, block: int) -> Tensor:
+    """Mean and variance of each block of rows of each channel: [N, C, H, W] -> float32 or 64 [2, N, C, B].
+
+    A block's do not depend on the others: statistics of an image are the same to the last bit whatever its strips are,
+    which have whole blocks. In bf16 the least difference would round the next layer's input otherwise.
+
+    Args:
+        x: From `from_first`.
+        block: Of `block_of` the whole map's height. Where blocks are not faster, each is one row.
+    """
+    if x.device.type == "cpu" and x.is_contiguous():
+        count, channels, height, width = x.shape
+        blocks = channels * height // block
+        x = x.view(count, blocks, block * width)
+        _, mean, factor = torch.native_group_norm(x, None, None, count, blocks, block * width, blocks, TINY)
+        return torch.stack([mean, factor**-2 - TINY]).view(2, count, channels, -1)
     mean = x.mean(dim=3, dtype=torch.promote_types(x.dtype, torch.float32))
     apart = x - mean[..., None]
     if x.stride(1) == 1 and x.shape[1] > 1:  # channels last in memory, where a norm along rows is slow
@@ -90,18 +122,17 @@ def row_moments(x: Tensor) -> Tensor:
     return torch.stack([mean, torch.linalg.vector_norm(apart, dim=3).square_() / x.shape[3]])
 
 
-def moments(rows: Tensor, *, groups: int) -> tuple[Tensor, Tensor]:
-    """Mean and variance of each channel's group, of the `row_moments` of all rows.
+def moments(blocks: Tensor, *, groups: int) -> tuple[Tensor, Tensor]:
+    """Mean and variance of each channel's group, of the `block_moments` of all of a map.
 
-    [2, N, C, H] -> [N, C, 1, 1] each, float64 where there is such.
+    [2, N, C, B] -> [N, C, 1, 1] each, float64 where there is such.
     """
-    wide = torch.float32 if rows.device.type == "mps" else torch.float64
-    means, variances = rows.to(wide).unflatten(2, (groups, -1)).flatten(3)  # [N, G, C / G * H] each
-    mean = means.mean(dim=2)
-    variance = variances.mean(dim=2) + (means - mean[..., None]).square_().mean(dim=2)
-    each = rows.shape[2] // groups
-    mean, variance = (one.repeat_interleave(each, dim=1)[..., None, None] for one in (mean, variance))
-    return mean, variance
+    wide = torch.float32 if blocks.device.type == "mps" else torch.float64
+    each = blocks.shape[2] // groups
+    means, variances = blocks.to(wide).view(2, blocks.shape[1], groups, 1, -1)  # [N, G, 1, C / G * B] each
+    apart, mean = torch.var_mean(means, dim=3, correction=0, keepdim=True)  # [N, G, 1, 1] each
+    variance = variances.mean(dim=3, keepdim=True).add_(apart)
+    return (mean, variance) if each == 1 else (mean.repeat_interleave(each, 1), variance.repeat_interleave(each, 1))
 
 
 def factors(
@@ -111,7 +142,7 @@ def factors(
     factor = (variance + epsilon).rsqrt_()
     if weight is not None:
         factor = factor * weight.to(factor.dtype)[:, None, None]
-    added = -mean * factor
+    added = (mean * factor).neg_()
     if bias is not None:
         added = added + bias.to(added.dtype)[:, None, None]
     return factor, added
@@ -124,18 +155,46 @@ def by_moments(x: Tensor, mean: Tensor, variance: Tensor, weight: Tensor, bias: 
 
 
 def _normalised(x: Tensor, norm: nn.InstanceNorm2d | nn.GroupNorm, *, groups: int) -> Tensor:
-    """Normalise [N, C, H, W] by its own statistics; nothing is learned from it."""
-    mean, variance = moments(row_moments(x), groups=groups)
-    return scaled(x, *factors(mean, variance, epsilon=norm.eps, weight=norm.weight, bias=norm.bias))
+    """Normalise [N, C, H, W] on a CPU by its own statistics, from first values on; nothing is learned from it.
+
+    Some channels at a time, which stay in the processor's cache: one map is written to memory, and not five.
+    """
+    count, channels, height, width = x.shape
+    each = channels // groups
+    step = each * max(1, VALUES_AT_ONCE // max(1, each * height * width))
+    if torch.compiler.is_compiling() or (count == 1 and step >= channels):
+        return _normalised_at_once(x, norm.weight, norm.bias, groups=groups, epsilon=norm.eps)
+    out = torch.empty(x.shape, dtype=dtype_of_norm(x))
+    for sample in range(count):
+        for low in range(0, channels, step):
+            part = slice(low, low + step)
+            weight, bias = (None if one is None else one[part] for one in (norm.weight, norm.bias))
+            values = x[sample : sample + 1, part]
+            out[sample, part] = _normalised_at_once(
+                values, weight, bias, groups=values.shape[1] // each, epsilon=norm.eps
+            )[0]
+    return out
+
+
+def _normalised_at_once(
+    x: Tensor, weight: Tensor | None, bias: Tensor | None, *, groups: int, epsilon: float
+) -> Tensor:
+    values = from_first(x, first_values(x, groups=groups))
+    mean, variance = moments(block_moments(values, block=block_of(x.shape[2])), groups=groups)
+    factor, added = factors(mean, variance, epsilon=epsilon, weight=weight, bias=bias)
+    return scaled(values, factor, added).to(dtype_of_norm(x))
 
 
 def scaled(x: Tensor, factor: Tensor, added: Tensor) -> Tensor:
-    """``x * factor + added`` in the type that a norm's output has: [N, C, H, W] and `factors`; x may be overwritten."""
-    values = x.to(torch.promote_types(x.dtype, torch.float32))
+    """``x * factor + added``, of float32 or 64 [N, C, H, W] and `factors`: x, overwritten."""
+    return x.mul_(factor.to(x)).add_(added.to(x))
+
+
+def dtype_of_norm(x: Tensor) -> torch.dtype:
+    """What PyTorch's norms make of x: with autocast, float32 at least."""
     kind = x.device.type
     mixed = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
-    torch.addcmul(added.to(values), values, factor.to(values), out=values)
-    return values if mixed else values.to(x.dtype)
+    return torch.promote_types(x.dtype, torch.float32) if mixed else x.dtype
 
 
 def _group_norm(channels: int) -> nn.GroupNorm:

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from translate.blocks.conv import ConvBlock, relu
+from translate.blocks.inference import added
 from translate.blocks.norm import NormLayer
 from translate.blocks.rows import Rows, joined
 from translate.blocks.style import ModulatedConv
@@ -32,7 +33,7 @@ class ResidualBlock(nn.Module):
         self.conv2 = ConvBlock(channels, channels, padding=padding, norm_layer=norm_layer)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.conv2(self.dropout(self.conv1(x)))  # [N, C, H, W]
+        return added(x, self.conv2(self.dropout(self.conv1(x))))  # [N, C, H, W]
 
     def in_rows(self, x: Rows) -> Rows:
         """The same of one image in strips; `x` is overwritten."""

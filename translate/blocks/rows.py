@@ -20,7 +20,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from translate.blocks.maps import empty_map
-from translate.blocks.norm import by_moments, factors, first_values, moments, row_moments, scaled
+from translate.blocks.norm import (
+    block_moments,
+    block_of,
+    by_moments,
+    dtype_of_norm,
+    factors,
+    first_values,
+    from_first,
+    moments,
+    scaled,
+)
 
 Norm = nn.InstanceNorm2d | nn.GroupNorm
 """Norms whose statistics are those of the image."""
@@ -32,7 +42,7 @@ class Rows(ABC):
     Args:
         height: H.
         full: Height of the image.
-        strip: Rows computed at a time, at least 4.
+        strip: Rows computed at a time, a multiple of `BLOCK_ROWS`.
     """
 
     def __init__(self, *, height: int, full: int, strip: int) -> None:
@@ -81,14 +91,14 @@ class Rows(ABC):
             plain = self.stored(into=into) if stored else self
             return plain if isinstance(norm, nn.Identity) else plain.then(norm)
         groups = norm.num_groups if isinstance(norm, nn.GroupNorm) else norm.num_features
+        block = block_of(self.height)
         first: list[Tensor] = []
         found: list[Tensor] = []
 
         def see(part: Tensor) -> None:
             if not first:
                 first.append(first_values(part, groups=groups).clone())
-            layout = torch.channels_last if as_batch else torch.contiguous_format
-            found.append(row_moments((part - first[0]).contiguous(memory_format=layout)))
+            found.append(block_moments(from_first(part, first[0], as_batch=as_batch), block=block))
 
         rows: Rows = self
         if stored:
@@ -209,10 +219,10 @@ class _Normalised(Rows):
         self.factor, self.added = factors(self.mean, self.variance, epsilon=norm.eps, weight=weight, bias=bias)
 
     def read(self, low: int, high: int) -> Tensor:
-        values = self.parent.read(low, high) - self.first
+        part = self.parent.read(low, high)
+        values = from_first(part, self.first, as_batch=self.as_batch)
         if self.as_batch:
-            values = values.contiguous(memory_format=torch.channels_last)
             assert self.weight is not None
             assert self.bias is not None
             return by_moments(values, self.mean, self.variance, self.weight, self.bias, epsilon=self.norm.eps)
-        return scaled(values.contiguous(), self.factor, self.added)
+        return scaled(values, self.factor, self.added).to(dtype_of_norm(part))

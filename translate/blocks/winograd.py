@@ -19,6 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from translate.blocks.inference import in_inference
+
 LEAST_CHANNELS, LEAST_CHANNELS_3 = 16, 96
 """Of the input, and for 3x3 kernels of the output as well: with fewer, the transforms cost more than they save."""
 LEAST_PIXELS = 48**2
@@ -31,9 +33,7 @@ class Conv2d(nn.Conv2d):
     """As PyTorch's, and faster in inference mode where this module knows a way."""
 
     def forward(self, x: Tensor) -> Tensor:
-        exporting = torch.compiler.is_exporting() or torch.compiler.is_compiling()
-        # Asked second: while it exports, PyTorch (2.14) loses a dynamic batch to the question for inference mode.
-        if not exporting and torch.is_inference_mode_enabled() and self._suits_nnpack(x):
+        if in_inference() and self._suits_nnpack(x):
             padding: Any = self.padding
             if self.padding_mode != "zeros":
                 x, padding = F.pad(x, self._reversed_padding_repeated_twice, mode=self.padding_mode), (0, 0)

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from translate.blocks.norm import BLOCK_ROWS
 from translate.blocks.rows import Rows
 from translate.config.training import Noise, Precision
 from translate.inference.device import autocast
@@ -160,7 +161,8 @@ def run_in_parts(
         read: Rows of the image, from one to before another: [1, C, h, W] in the network's value range, on its device.
         size: Height and width of the image.
         device: The network's.
-        tile: Rows of a strip, or the side of a tile, at least the network's stride and 4; chosen unless given.
+        tile: Rows of a strip (rounded up to a multiple of 8), or the side of a tile, at least the network's stride and
+            4; chosen unless given.
         noise: ``always`` keeps dropout on, drawn from `seed`.
         seed: Of the dropout.
         code: [1, D], of a network that takes style codes.
@@ -186,7 +188,7 @@ def run_in_parts(
         rows = -(-side // network.step) * network.step
     else:
         pixels = STRIP_PIXELS if device.type == "cpu" else STRIP_PIXELS_ELSEWHERE
-        rows = tile or max(LEAST_STRIP, pixels // size[1])
+        rows = -(-(tile or max(LEAST_STRIP, pixels // size[1])) // BLOCK_ROWS) * BLOCK_ROWS
     image = ImageRows(read, size=size, multiple=network.step, minimum=network.minimum_size, strip=rows)
     with ready():
         if dropouts:

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from translate.blocks.conv import ReflectConv2d
-from translate.blocks.norm import InstanceNorm2d, by_moments, moments, row_moments
+from translate.blocks.norm import InstanceNorm2d, block_moments, by_moments, moments
 from translate.blocks.resample import UP_REACH, Enlarge
 from translate.blocks.rows import Rows, joined
 from translate.config.networks import ConditionalResNetConfig
@@ -206,7 +206,7 @@ class _Layer(nn.Module):
 
 def _normalised(x: Tensor, scale: Tensor, shift: Tensor, epsilon: float) -> Tensor:
     """Instance norm of [1, C, H, W], channels last in memory."""
-    found = moments(row_moments(x), groups=x.shape[1])
+    found = moments(block_moments(x, block=1), groups=x.shape[1])
     return by_moments(x, *found, scale, shift, epsilon=epsilon)
 
 

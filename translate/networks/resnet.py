@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from translate.blocks.conv import ConvBlock, relu
+from translate.blocks.inference import activated
 from translate.blocks.norm import LOCAL, norm_layer
 from translate.blocks.resample import DOWN_REACH, UP_REACH, BlurPool, blur_after, downsample, reach, upsample
 from translate.blocks.residual import ResidualBlock, StyledResidualBlock
@@ -52,7 +53,7 @@ class ResNetGenerator(Generator):
         for _ in range(config.num_downsamplings):
             conv = downsample(width, width * 2, kernel_size=3, kind=config.downsampling, bias=bias)
             width *= 2
-            down.append(nn.Sequential(conv, norm(width), relu(), *blur_after(width, kind=config.downsampling)))
+            down.append(_Stage(conv, norm(width), relu(), *blur_after(width, kind=config.downsampling)))
         self.down = nn.Sequential(*down)
         self.blocks = nn.Sequential(
             *[
@@ -72,7 +73,7 @@ class ResNetGenerator(Generator):
         for _ in range(config.num_downsamplings):
             conv = upsample(width, width // 2, kernel_size=3, kind=config.upsampling, bias=bias)
             width //= 2
-            up.append(nn.Sequential(conv, norm(width), relu()))
+            up.append(_Stage(conv, norm(width), relu()))
         self.up = nn.Sequential(*up)
         self.head = ConvBlock(
             width,
@@ -175,6 +176,15 @@ class ResNetGenerator(Generator):
     @property
     def _middle(self) -> int:
         return self.config.num_blocks // 2
+
+
+class _Stage(nn.Sequential):
+    """A convolution, a norm, a ReLU, and what follows."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        for module in self:
+            x = activated(x, module)
+        return x
 
 
 def _parts(stage: nn.Module) -> list[nn.Module]:
