@@ -11,10 +11,13 @@ from learned import SIZE, save_learned
 from PIL import Image
 
 from translate.cli.main import main
+from translate.inference import choose_device, choose_precision
 from translate.inference import record as records
 
 COMMANDS = ("apply", "derive", "compress", "reconstruct")
 SUFFIXES = {"compress": ".tvq"}
+DEVICE = choose_device()
+HERE = f"{choose_precision('auto', DEVICE)} on {'the CPU' if DEVICE.type == 'cpu' else DEVICE}"
 
 
 @pytest.fixture(scope="module")
@@ -233,7 +236,7 @@ def test_resume_makes_what_is_left(start, stems, capsys):
     said = " ".join(capsys.readouterr().err.split())
     assert "out/b/0.png and 1 more exist and came of another input, weights or options" in said
     assert main([*command, "--resume", "--overwrite"]) == 0
-    assert "3 of 4 translated to out, 1 done before" in capsys.readouterr().out
+    assert f"3 of 4 translated to out, {HERE}, 1 done before" in capsys.readouterr().out
     after = written(Path("out"))
     assert after["a/0.png"] == before["a/0.png"]
     assert all(after[name] > before[name] for name in ("b/0.png", "b/1.png"))
@@ -261,7 +264,7 @@ def test_a_torn_record_costs_one_output(start, stems, capsys, record_file):
     Path("out/1.png").unlink()
     capsys.readouterr()
     assert main([*command, "--resume"]) == 0
-    assert "1 of 2 translated to out, 1 done before" in capsys.readouterr().out
+    assert f"1 of 2 translated to out, {HERE}, 1 done before" in capsys.readouterr().out
     assert main([*command, "--resume"]) == 0
     assert "0 of 2 translated, 2 done before" in capsys.readouterr().out
 
@@ -313,6 +316,6 @@ def test_parts_are_said(tiny_weights, tmp_path, capsys):
     picture(tmp_path / "in" / "small.png")
     Image.new("RGB", (600, 520), (200, 40, 90)).save(tmp_path / "in" / "large.png")
     assert main(["apply", str(tiny_weights), str(tmp_path / "in"), "-o", str(tmp_path / "out")]) == 0
-    assert f"2 of 2 translated to {tmp_path / 'out'}, 1 of them in parts\n" in capsys.readouterr().out
+    assert f"2 of 2 translated to {tmp_path / 'out'}, {HERE}, 1 of them in parts\n" in capsys.readouterr().out
     assert main(["apply", str(tiny_weights), str(tmp_path / "in/large.png"), "-o", str(tmp_path / "one.png")]) == 0
-    assert f"1 of 1 translated to {tmp_path / 'one.png'}, in parts\n" in capsys.readouterr().out
+    assert f"1 of 1 translated to {tmp_path / 'one.png'}, {HERE}, in parts\n" in capsys.readouterr().out

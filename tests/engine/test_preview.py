@@ -50,3 +50,27 @@ def test_previews_leave_training_alone(make_config, open_session, assert_equal):
     session.engine.save_samples()
     assert_equal(session.tensors(), before)
     assert all(module.training for net in session.engine.nets.values() for module in net.modules())
+
+
+@pytest.mark.parametrize(("seen", "kept"), [(True, "fp32"), (False, "auto")])
+def test_weights_ask_for_fp32_where_bf16_is_seen(make_config, open_session, monkeypatch, seen, kept):
+    monkeypatch.setattr("translate.engine.engine.bf16_is_seen", lambda *_: seen)
+    monkeypatch.setattr("translate.inference.device.fast_bf16", lambda device: True)
+    config = make_config(noise="never", precision="bf16", images=3, sample_every=3)
+    session = open_session(config)
+    session.train()
+    model = translate.load(config.run.out, device="cpu")
+    assert model.config.precision == kept
+    assert model.precision == ("fp32" if seen else "bf16")
+    assert translate.load(config.run.out, device="cpu", precision="bf16").precision == "bf16"
+    image = Image.open(session.data.split("train")[0].a.path)
+    grid = np.asarray(Image.open(config.run.out / "samples" / "0000000003.png"))
+    made = np.asarray(enlarged([model(image)])[0])
+    assert np.array_equal(grid[HEADING : HEADING + 64, 64 + GAP : 2 * 64 + GAP], made)
+
+
+def test_a_learner_has_nothing_to_ask(make_config, open_session, monkeypatch):
+    monkeypatch.setattr("translate.engine.engine.bf16_is_seen", lambda *_: True)
+    session = open_session(make_config("ae"))
+    session.engine.save_samples()
+    assert session.engine.asks_fp32 is None

@@ -181,6 +181,18 @@ def test_a_cpu_takes_bf16_where_it_has_it_and_it_is_faster(monkeypatch, has, fas
     assert choose_precision("auto", torch.device("cpu")) == expected
 
 
+def test_bf16_is_seen_where_one_value_in_a_thousand_changes_by_more_than_four_levels():
+    exact = torch.zeros(1, 3, 40, 50)  # 6,000 values
+    other = exact.clone()
+    other.view(-1)[:6] = 4.1 / 127.5
+    same = {"input": exact, "output": exact}
+    assert device_module.bf16_is_seen(same, same | {"output": other})
+    assert device_module.bf16_is_seen({"output": exact}, {"output": -other})
+    other.view(-1)[5] = 3.9 / 127.5
+    assert not device_module.bf16_is_seen(same, same | {"output": other})
+    assert not device_module.bf16_is_seen(same, same)
+
+
 @pytest.fixture
 def measurements(monkeypatch, tmp_path):
     """How often this CPU was measured; each time it answers otherwise. What is kept is kept in a folder of its own."""

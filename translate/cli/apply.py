@@ -54,7 +54,8 @@ class Apply(Config):
     device: str = "auto"
     """Device: cuda, mps, cpu, or auto for the best one available."""
     precision: Precision = "auto"
-    """Precision: fp32, bf16, fp16, or auto for bf16 where the device is fast at it, else fp32."""
+    """Precision: fp32, bf16, fp16, or auto for bf16 where the device is fast at it and the weights do not ask for
+    fp32, else fp32. The last line says which it was."""
     threads: Annotated[int, Ge(1)] | None = None
     """CPU threads; default: one per core that other programs leave idle."""
     seed: Annotated[int, Ge(0), Lt(2**63)] = 0
@@ -245,7 +246,8 @@ def apply_images(command: Apply, neighbours: Neighbours) -> int:
     times = f", {command.variants} variants each," if command.variants > 1 else ""
     before = f", {skipped} done before" if skipped else ""
     parts = f", {in_parts} of them in parts" if in_parts and total > 1 else ", in parts" if in_parts else ""
-    print(f"{start}{done} of {total} translated{times}" + (f" to {where}" if done else "") + parts + before)
+    made = f" to {where}, {translator.setting}" if done else ""
+    print(f"{start}{done} of {total} translated{times}{made}{parts}{before}")
     return EXIT_PARTLY if failed else 0
 
 

@@ -240,7 +240,7 @@ def _translated(
                 raise
             raise ClipError(f"{error}. {_need(job, count, expected=clip.expected)}") from error
     per_second = count / (time.perf_counter() - began)
-    return f"{count} frames translated to {job.target} ({per_second:.2g} frames a second)"
+    return f"{count} frames translated to {job.target} ({per_second:.2g} frames a second, {translator.setting})"
 
 
 def _need(job: Job, count: int, *, expected: int | None) -> str:

@@ -36,7 +36,7 @@ def info(command: Info) -> int:
 
     found = describe(find_weights(command.weights))
     device = choose_device()
-    precision = choose_precision("auto", device) if found.config.kind == "translator" else "fp32"
+    precision = choose_precision(found.config.precision, device) if found.config.kind == "translator" else "fp32"
     runs = None if is_onnx(found.file) else (str(device), precision)
     if command.json:
         import json
@@ -105,7 +105,8 @@ def _print(found: Description, runs: tuple[str, str] | None) -> None:
     if config.classes:
         rows["classes"] = ", ".join(config.classes)
     if runs is not None:
-        rows["runs here"] = f"on {runs[0]}, in {runs[1]}"
+        asked = ", since bf16 changes what it makes" if config.precision == "fp32" else ""
+        rows["runs here"] = f"on {runs[0]}, in {runs[1]}{asked}"
     if (origin := config.origin) is not None:
         inside = f", {origin.key}" if origin.key else ""
         rows["imported"] = f"{origin.file}{inside} (SHA-256 {origin.sha256[:12]}...)"

@@ -88,6 +88,8 @@ class WeightsConfig(Config):
     domains: Domains = Domains()
     noise: Noise = "training"
     """Whether dropout stays on when translating (``always``)."""
+    precision: Literal["auto", "fp32"] = "auto"
+    """What ``auto`` runs a translator in: fp32 where bf16 was seen to change what it makes."""
     classes: tuple[str, ...] = ()
     """Class names, of a segmenter or a classifier in the order of its logits, or of a conditional generator."""
     styles: tuple[str, ...] = ()

@@ -36,7 +36,7 @@ from translate.checkpoint.run_state import (
 )
 from translate.checkpoint.weights import save_weights
 from translate.config.base import ConfigError, to_dict
-from translate.config.training import MethodConfig
+from translate.config.training import MethodConfig, Precision
 from translate.config.weights import TrainingRecord
 from translate.data.batches import Wanted
 from translate.data.changes import changes, file_record
@@ -57,7 +57,7 @@ from translate.engine.resume import (
     start_networks,
     without_paths,
 )
-from translate.inference.device import autocast, choose_precision
+from translate.inference.device import autocast, bf16_is_seen, choose_precision
 from translate.inference.grid import enlarged, image_grid, to_images
 from translate.recipes.base import Batch, Batches, Progress, Recipe, Scratch, TrainingData, Update
 
@@ -119,6 +119,7 @@ class Engine:
         self.meter, self.detectors = Meter(world), Detectors(recipe)
         self.images, self.previous, self.seconds = 0, 0, 0.0
         self.losses: dict[str, float] = {}
+        self.asks_fp32: bool | None = None  # of translators; None until it is known
         self.best: dict[str, float] = {}  # images and score of the best weights so far
         self.total = run.images if run.images is not None else math.ceil(run.epochs * data.num_images)
         on_gpu = self.device.type == "cuda"
@@ -344,9 +345,7 @@ class Engine:
         """Write the fixed examples as a grid: input, output, target."""
         if not self.world.is_main:
             return
-        # Eager, as whoever opens the weights runs them: a grid equals what its weights make.
-        with torch.compiler.set_stance("force_eager") if self.run.compile else nullcontext():
-            columns = self.recipe.sample(self._averaged, self.sample_batch, precision=self.precision)
+        columns = self._sampled()
         grid = image_grid(
             {
                 band_heading(heading, images.shape[1], self.data.formats): enlarged(to_images(images))
@@ -355,6 +354,21 @@ class Engine:
         )
         with written_beside(self.run.out / "samples" / f"{self.images:010d}.png") as beside:
             grid.save(beside, format="PNG")
+
+    def _sampled(self) -> dict[str, Tensor]:
+        """What the networks make of the fixed examples: of a translator, as whoever opens its weights will see it."""
+        precisions: list[Precision] = [self.precision]
+        if self.device.type != "mps" and any(one.kind == "translator" for _, one in self.recipe.exports().values()):
+            precisions = ["fp32", "bf16"]
+        # Eager, as whoever opens the weights runs them: a grid equals what its weights make.
+        with torch.compiler.set_stance("force_eager") if self.run.compile else nullcontext():
+            made = {
+                precision: self.recipe.sample(self._averaged, self.sample_batch, precision=precision)
+                for precision in dict.fromkeys((*precisions, self.precision))
+            }
+        if "bf16" in precisions:
+            self.asks_fp32 = bf16_is_seen(made["fp32"], made["bf16"])
+        return made["fp32" if self.asks_fp32 else self.precision]
 
     def validate(self) -> dict[str, float]:
         """Score the networks on the validation split, and keep their weights in ``best/`` where none were better."""
@@ -427,7 +441,11 @@ class Engine:
             config=without_paths(to_dict(self.config)),
         )
         nets = self._averaged
+        if self.asks_fp32 is None:
+            self._sampled()
         for folder, (names, weights_config) in self.recipe.exports().items():
+            if weights_config.kind == "translator" and self.asks_fp32:
+                weights_config = replace(weights_config, precision="fp32")
             network = nets[names] if isinstance(names, str) else nn.ModuleDict({name: nets[name] for name in names})
             save_weights(network, replace(weights_config, training=record), target / folder)
 

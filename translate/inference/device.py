@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import time
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import cast
 import platformdirs
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from translate.checkpoint.atomic import WriteError, written_beside
 from translate.config.training import Precision
@@ -125,6 +127,18 @@ def choose_precision(name: Precision, device: torch.device) -> Precision:
     if name == "fp16" and device.type != "cuda":
         raise DeviceError(f"--precision fp16 needs CUDA, and this run is on {device.type}: choose bf16 or fp32")
     return name
+
+
+def bf16_is_seen(fp32: Mapping[str, Tensor], bf16: Mapping[str, Tensor]) -> bool:
+    """Whether bf16 changes images in [-1, 1] so that it may be seen: of one in a thousand of the values of any of them.
+
+    By more than 4 levels of 255. Of the translators that ship, one's change by 5 and those of the others by 1 to 3.
+    """
+    for name, exact in fp32.items():
+        apart = (exact - bf16[name]).abs().flatten()
+        if apart.topk(max(1, apart.numel() // 1000)).values[-1] > 4 / 127.5:
+            return True
+    return False
 
 
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:

@@ -103,7 +103,7 @@ class Translator(TranslatorBase):
         if isinstance(network, OnnxNetwork):
             device, precision = cpu_and_fp32(device, precision)
         self.device = choose_device(device)
-        self.precision = choose_precision(precision, self.device)
+        self.precision = choose_precision(config.precision if precision == "auto" else precision, self.device)
         # As in training, so that a preview and its weights are the same arithmetic.
         layout = torch.channels_last if self.device.type == "cuda" else torch.contiguous_format
         self.network = network.to(self.device).to(memory_format=layout)

@@ -19,6 +19,7 @@ from translate.config.base import ConfigError
 from translate.config.encoding import Encoding
 from translate.config.networks import ConditionalResNetConfig, ResNetConfig, UNetConfig
 from translate.config.style_transfer import LEAST_STYLE
+from translate.config.training import Precision
 from translate.config.weights import WeightsConfig
 from translate.data.images import ImageError, Picture, shown
 from translate.data.ranges import find_range
@@ -73,10 +74,15 @@ class TranslatorBase(ABC):
         config: The `WeightsConfig`.
         source: How the numbers of its inputs are read; None for plain grey or RGB.
         target: How the numbers of what it makes are written; None for plain grey or RGB.
+        device: A `torch.device`, or "cpu".
+        precision: fp32, bf16 or fp16.
 
     Raises:
         InferenceError: the weights are not a translator's.
     """
+
+    device: Any
+    precision: Precision
 
     def __init__(self, config: WeightsConfig) -> None:
         if config.kind != "translator" or not isinstance(
@@ -93,6 +99,12 @@ class TranslatorBase(ABC):
         self.source = config.preprocessing.source
         self.target = config.preprocessing.target
         self._check_source()
+
+    @property
+    def setting(self) -> str:
+        """What it computes in and on, such as "bf16 on the CPU"."""
+        device = str(self.device)
+        return f"{self.precision} on {'the CPU' if device == 'cpu' else device}"
 
     @abstractmethod
     def apply(
