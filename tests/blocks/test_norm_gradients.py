@@ -104,7 +104,7 @@ def test_onnxruntime_keeps_the_digits_too(tmp_path, kind, channels):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize(("count", "side"), [(1, 600), (3, 40), (2, 300)])
+@pytest.mark.parametrize(("count", "side"), [(1, 600), (3, 40), (2, 300), (40, 80)])
 @pytest.mark.parametrize("kind", ["instance-affine", "group"])
 def test_maps_that_are_normalised_some_channels_at_a_time(kind, count, side, dtype):
     """600 x 600 values are more than a processor's cache holds: one channel at a time."""

@@ -1,5 +1,7 @@
 """A sample grid shows exactly what the weights saved beside it make."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -52,10 +54,15 @@ def test_previews_leave_training_alone(make_config, open_session, assert_equal):
     assert all(module.training for net in session.engine.nets.values() for module in net.modules())
 
 
+@pytest.fixture
+def fast_bf16(monkeypatch):
+    for module in ("engine.engine", "inference.device"):
+        monkeypatch.setattr(f"translate.{module}.fast_bf16", lambda device: True)
+
+
 @pytest.mark.parametrize(("seen", "kept"), [(True, "fp32"), (False, "auto")])
-def test_weights_ask_for_fp32_where_bf16_is_seen(make_config, open_session, monkeypatch, seen, kept):
+def test_weights_ask_for_fp32_where_bf16_is_seen(make_config, open_session, monkeypatch, fast_bf16, seen, kept):
     monkeypatch.setattr("translate.engine.engine.bf16_is_seen", lambda *_: seen)
-    monkeypatch.setattr("translate.inference.device.fast_bf16", lambda device: True)
     config = make_config(noise="never", precision="bf16", images=3, sample_every=3)
     session = open_session(config)
     session.train()
@@ -69,8 +76,29 @@ def test_weights_ask_for_fp32_where_bf16_is_seen(make_config, open_session, monk
     assert np.array_equal(grid[HEADING : HEADING + 64, 64 + GAP : 2 * 64 + GAP], made)
 
 
-def test_a_learner_has_nothing_to_ask(make_config, open_session, monkeypatch):
-    monkeypatch.setattr("translate.engine.engine.bf16_is_seen", lambda *_: True)
-    session = open_session(make_config("ae"))
+def test_bf16_is_measured_of_the_networks_that_are_exported(
+    make_config, open_session, monkeypatch, fast_bf16, tmp_path
+):
+    """At each export anew, and not by what two of them make in a row."""
+    verdicts, compared = iter([True, False]), []
+
+    def seen(fp32, bf16):
+        compared.append(set(fp32))
+        return next(verdicts)
+
+    monkeypatch.setattr("translate.engine.engine.bf16_is_seen", seen)
+    engine = open_session(make_config("cyclegan")).engine
+    for images, expected in ((1, "fp32"), (1, "fp32"), (2, "auto")):
+        engine.images = images
+        engine.export(tmp_path / "weights")
+        for folder in (tmp_path / "weights").iterdir():
+            assert translate.load(folder, device="cpu").config.precision == expected
+    assert compared == [{"A", "to B", "B", "to A"}] * 2
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_learner_has_nothing_to_ask(make_config, open_session, fast_bf16, precision, tmp_path):
+    session = open_session(make_config("ae", precision=precision))
     session.engine.save_samples()
-    assert session.engine.asks_fp32 is None
+    session.engine.export(tmp_path / "weights")
+    assert json.loads((tmp_path / "weights" / "config.json").read_text())["precision"] == "auto"

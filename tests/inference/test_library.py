@@ -191,6 +191,9 @@ def test_bf16_is_seen_where_one_value_in_a_thousand_changes_by_more_than_four_le
     other.view(-1)[5] = 3.9 / 127.5
     assert not device_module.bf16_is_seen(same, same | {"output": other})
     assert not device_module.bf16_is_seen(same, same)
+    other.view(-1)[6:20] = torch.nan
+    assert device_module.bf16_is_seen(same, same | {"output": other})
+    assert not device_module.bf16_is_seen({"output": exact[:0]}, {"output": exact[:0]})
 
 
 @pytest.fixture

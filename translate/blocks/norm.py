@@ -157,22 +157,22 @@ def by_moments(x: Tensor, mean: Tensor, variance: Tensor, weight: Tensor, bias: 
 def _normalised(x: Tensor, norm: nn.InstanceNorm2d | nn.GroupNorm, *, groups: int) -> Tensor:
     """Normalise [N, C, H, W] on a CPU by its own statistics, from first values on; nothing is learned from it.
 
-    Some channels at a time, which stay in the processor's cache: one map is written to memory, and not five.
+    Some images or channels at a time, which stay in the processor's cache: one map is written to memory, and not five.
     """
     count, channels, height, width = x.shape
     each = channels // groups
+    # Whole samples, or groups of one.
+    samples = max(1, VALUES_AT_ONCE // max(1, channels * height * width))
     step = each * max(1, VALUES_AT_ONCE // max(1, each * height * width))
-    if torch.compiler.is_compiling() or (count == 1 and step >= channels):
+    if torch.compiler.is_compiling() or (samples >= count and step >= channels):
         return _normalised_at_once(x, norm.weight, norm.bias, groups=groups, epsilon=norm.eps)
-    out = torch.empty(x.shape, dtype=dtype_of_norm(x))
-    for sample in range(count):
+    out = torch.empty(x.shape, dtype=dtype_of_norm(x), device=x.device)
+    for first in range(0, count, samples):
         for low in range(0, channels, step):
-            part = slice(low, low + step)
-            weight, bias = (None if one is None else one[part] for one in (norm.weight, norm.bias))
-            values = x[sample : sample + 1, part]
-            out[sample, part] = _normalised_at_once(
-                values, weight, bias, groups=values.shape[1] // each, epsilon=norm.eps
-            )[0]
+            weight, bias = (None if one is None else one[low : low + step] for one in (norm.weight, norm.bias))
+            part = slice(first, first + samples), slice(low, low + step)
+            values = x[part]
+            out[part] = _normalised_at_once(values, weight, bias, groups=values.shape[1] // each, epsilon=norm.eps)
     return out
 
 

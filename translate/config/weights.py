@@ -89,7 +89,8 @@ class WeightsConfig(Config):
     noise: Noise = "training"
     """Whether dropout stays on when translating (``always``)."""
     precision: Literal["auto", "fp32"] = "auto"
-    """What ``auto`` runs a translator in: fp32 where bf16 was seen to change what it makes."""
+    """What ``auto`` runs a translator in: fp32 where bf16 was seen to change what it makes. It is measured while it is
+    trained on a device that is fast at bf16."""
     classes: tuple[str, ...] = ()
     """Class names, of a segmenter or a classifier in the order of its logits, or of a conditional generator."""
     styles: tuple[str, ...] = ()

@@ -57,7 +57,7 @@ from translate.engine.resume import (
     start_networks,
     without_paths,
 )
-from translate.inference.device import autocast, bf16_is_seen, choose_precision
+from translate.inference.device import autocast, bf16_is_seen, choose_precision, fast_bf16
 from translate.inference.grid import enlarged, image_grid, to_images
 from translate.recipes.base import Batch, Batches, Progress, Recipe, Scratch, TrainingData, Update
 
@@ -119,7 +119,7 @@ class Engine:
         self.meter, self.detectors = Meter(world), Detectors(recipe)
         self.images, self.previous, self.seconds = 0, 0, 0.0
         self.losses: dict[str, float] = {}
-        self.asks_fp32: bool | None = None  # of translators; None until it is known
+        self.asks_fp32 = -1, False  # after how many images it was measured, and whether bf16 was seen
         self.best: dict[str, float] = {}  # images and score of the best weights so far
         self.total = run.images if run.images is not None else math.ceil(run.epochs * data.num_images)
         on_gpu = self.device.type == "cuda"
@@ -356,19 +356,19 @@ class Engine:
             grid.save(beside, format="PNG")
 
     def _sampled(self) -> dict[str, Tensor]:
-        """What the networks make of the fixed examples: of a translator, as whoever opens its weights will see it."""
-        precisions: list[Precision] = [self.precision]
-        if self.device.type != "mps" and any(one.kind == "translator" for _, one in self.recipe.exports().values()):
-            precisions = ["fp32", "bf16"]
+        """What the networks make of the fixed examples, in the precision in which their weights will be used."""
+        exports = self.recipe.exports().values()
+        measured = fast_bf16(self.device) and any(config.kind == "translator" for _, config in exports)
+        precisions: set[Precision] = {"fp32", "bf16", self.precision} if measured else {self.precision}
         # Eager, as whoever opens the weights runs them: a grid equals what its weights make.
         with torch.compiler.set_stance("force_eager") if self.run.compile else nullcontext():
-            made = {
-                precision: self.recipe.sample(self._averaged, self.sample_batch, precision=precision)
-                for precision in dict.fromkeys((*precisions, self.precision))
-            }
-        if "bf16" in precisions:
-            self.asks_fp32 = bf16_is_seen(made["fp32"], made["bf16"])
-        return made["fp32" if self.asks_fp32 else self.precision]
+            made = {one: self.recipe.sample(self._averaged, self.sample_batch, precision=one) for one in precisions}
+        seen = False
+        if measured:  # not by what two networks make in a row, of what the first one's precision hides from the second
+            direct = {name: images for name, images in made["fp32"].items() if not name.startswith("back to ")}
+            seen = bf16_is_seen(direct, made["bf16"])
+        self.asks_fp32 = self.images, seen
+        return made["fp32" if seen else self.precision]
 
     def validate(self) -> dict[str, float]:
         """Score the networks on the validation split, and keep their weights in ``best/`` where none were better."""
@@ -441,11 +441,11 @@ class Engine:
             config=without_paths(to_dict(self.config)),
         )
         nets = self._averaged
-        if self.asks_fp32 is None:
-            self._sampled()
         for folder, (names, weights_config) in self.recipe.exports().items():
-            if weights_config.kind == "translator" and self.asks_fp32:
-                weights_config = replace(weights_config, precision="fp32")
+            if weights_config.kind == "translator" and fast_bf16(self.device):
+                if self.asks_fp32[0] != self.images:
+                    self._sampled()
+                weights_config = replace(weights_config, precision="fp32" if self.asks_fp32[1] else "auto")
             network = nets[names] if isinstance(names, str) else nn.ModuleDict({name: nets[name] for name in names})
             save_weights(network, replace(weights_config, training=record), target / folder)
 
