@@ -103,7 +103,8 @@ def block_moments(x: Tensor, *, block: int) -> Tensor:
     """Mean and variance of each block of rows of each channel: [N, C, H, W] -> float32 or 64 [2, N, C, B].
 
     A block's do not depend on the others: statistics of an image are the same to the last bit whatever its strips are,
-    which have whole blocks. In bf16 the least difference would round the next layer's input otherwise.
+    which have whole blocks. In bf16 the least difference would round the next layer's input otherwise; in float32 it
+    stays as small, and the whole image is normalised by PyTorch's group norm, which is faster.
 
     Args:
         x: From `from_first`.
@@ -180,6 +181,9 @@ def _normalised_at_once(
     x: Tensor, weight: Tensor | None, bias: Tensor | None, *, groups: int, epsilon: float
 ) -> Tensor:
     values = from_first(x, first_values(x, groups=groups))
+    if x.dtype == values.dtype:  # float32 or 64, where the bits do not matter that `block_moments` keeps
+        weight, bias = (None if one is None else one.to(x.dtype) for one in (weight, bias))
+        return torch.group_norm(values, groups, weight, bias, epsilon)
     mean, variance = moments(block_moments(values, block=block_of(x.shape[2])), groups=groups)
     factor, added = factors(mean, variance, epsilon=epsilon, weight=weight, bias=bias)
     return scaled(values, factor, added).to(dtype_of_norm(x))

@@ -85,7 +85,7 @@ class Evaluate(Config):
     device: str = "auto"
     """Device: cuda, mps, cpu, or auto for the best one available."""
     precision: Precision = "auto"
-    """Precision of the weights: fp32, bf16, fp16, or auto for bf16 where the device is fast at it, else fp32."""
+    """Precision of the weights: fp32, bf16, fp16, or auto for what `apply` takes."""
     json: bool = False
     """Print JSON instead of the table."""
 

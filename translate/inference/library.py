@@ -46,7 +46,8 @@ def load(
     Args:
         name: The name of weights that ship, a ``.safetensors`` or ``.onnx`` file, a weights folder, or a run folder.
         device: cuda, mps, cpu, or auto for the best there is; the CPU for ONNX.
-        precision: Of a translator: auto takes bf16 where the device is fast at it; fp32 for ONNX.
+        precision: Of a translator: auto takes bf16 where the device is fast at it and the weights do not ask for fp32;
+            fp32 for ONNX.
 
     Returns:
         A `Translator`; for the weights of an autoencoder an `ImageModel`, for those of a GAN a `GeneratorModel`,

@@ -78,7 +78,8 @@ class Translator(TranslatorBase):
         network: Built from ``config.network``.
         config: What the weights say.
         device: cuda, mps, cpu or auto; a network from ONNX is on the CPU.
-        precision: auto takes bf16 where the device is fast at it; a network from ONNX computes in fp32.
+        precision: auto takes bf16 where the device is fast at it and the weights do not ask for fp32; a network from
+            ONNX computes in fp32.
 
     Attributes:
         network: The ``nn.Module``.
