@@ -1,4 +1,4 @@
-"""What is done otherwise where nothing is learned from the result, and nobody keeps what lies between."""
+"""Inference mode: activations and sums in place, of values that nobody else holds."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from translate.blocks.precision import at_least_float32
 from translate.config.networks import Norm
 
 NormLayer = Callable[[int], nn.Module]
@@ -70,7 +71,7 @@ def _from_first_value(x: Tensor, *, groups: int) -> Tensor:
         return x
     if torch.is_grad_enabled() and not torch.compiler.is_exporting():
         return x.contiguous()
-    return (x - first_values(x, groups=groups)).contiguous()  # [N, C, H, W]
+    return from_first(x, first_values(x, groups=groups))
 
 
 def first_values(x: Tensor, *, groups: int) -> Tensor:
@@ -91,7 +92,7 @@ def from_first(x: Tensor, first: Tensor, *, as_batch: bool = False) -> Tensor:
     """
     if as_batch:
         return (x - first).contiguous(memory_format=torch.channels_last)
-    return (x.to(torch.promote_types(x.dtype, torch.float32)) - first).contiguous()
+    return (at_least_float32(x) - first).contiguous()
 
 
 def block_of(height: int) -> int:
@@ -162,7 +163,7 @@ def _normalised(x: Tensor, norm: nn.InstanceNorm2d | nn.GroupNorm, *, groups: in
     """
     count, channels, height, width = x.shape
     each = channels // groups
-    # Whole samples, or groups of one.
+    # As many whole samples as fit, or as many groups of channels of one sample.
     samples = max(1, VALUES_AT_ONCE // max(1, channels * height * width))
     step = each * max(1, VALUES_AT_ONCE // max(1, each * height * width))
     if torch.compiler.is_compiling() or (samples >= count and step >= channels):

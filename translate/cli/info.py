@@ -105,7 +105,7 @@ def _print(found: Description, runs: tuple[str, str] | None) -> None:
     if config.classes:
         rows["classes"] = ", ".join(config.classes)
     if runs is not None:
-        asked = " (everywhere: bf16 changes what it makes)" if config.precision == "fp32" else ""
+        asked = " (by default everywhere: bf16 changes its output)" if config.precision == "fp32" else ""
         rows["runs here"] = f"on {runs[0]}, in {runs[1]}{asked}"
     if (origin := config.origin) is not None:
         inside = f", {origin.key}" if origin.key else ""

@@ -119,7 +119,10 @@ class Engine:
         self.meter, self.detectors = Meter(world), Detectors(recipe)
         self.images, self.previous, self.seconds = 0, 0, 0.0
         self.losses: dict[str, float] = {}
-        self.asks_fp32 = -1, False  # after how many images it was measured, and whether bf16 was seen
+        self.asks_fp32, self.asked_after = (
+            False,
+            -1,
+        )  # whether bf16 is seen in what translators make; after so many images
         self.best: dict[str, float] = {}  # images and score of the best weights so far
         self.total = run.images if run.images is not None else math.ceil(run.epochs * data.num_images)
         on_gpu = self.device.type == "cuda"
@@ -367,7 +370,7 @@ class Engine:
         if measured:  # not by what two networks make in a row, of what the first one's precision hides from the second
             direct = {name: images for name, images in made["fp32"].items() if not name.startswith("back to ")}
             seen = bf16_is_seen(direct, made["bf16"])
-        self.asks_fp32 = self.images, seen
+        self.asks_fp32, self.asked_after = seen, self.images
         return made["fp32" if seen else self.precision]
 
     def validate(self) -> dict[str, float]:
@@ -443,9 +446,9 @@ class Engine:
         nets = self._averaged
         for folder, (names, weights_config) in self.recipe.exports().items():
             if weights_config.kind == "translator" and fast_bf16(self.device):
-                if self.asks_fp32[0] != self.images:
+                if self.asked_after != self.images:
                     self._sampled()
-                weights_config = replace(weights_config, precision="fp32" if self.asks_fp32[1] else "auto")
+                weights_config = replace(weights_config, precision="fp32" if self.asks_fp32 else "auto")
             network = nets[names] if isinstance(names, str) else nn.ModuleDict({name: nets[name] for name in names})
             save_weights(network, replace(weights_config, training=record), target / folder)
 
