@@ -1,23 +1,27 @@
 """Real processes: killed at random moments, and two of them in place of one."""
 
 import json
+import multiprocessing
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import train_worker
 
 from translate.checkpoint import load_state, saved_states
 from translate.config import configure, to_dict
 
-WORKER = Path(__file__).with_name("train_worker.py")
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["translate.engine"])
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and torchrun as on Unix")
 
 
@@ -25,53 +29,86 @@ def elsewhere(config, name):
     return replace(config, run=replace(config.run, out=config.run.out.with_name(name)))
 
 
-def start(config, *, processes):
-    """Start training in processes of its own; the command, and where their ids will be."""
+class Processes:
+    """Processes that train together, and what they print.
+
+    They are forked from a server that has imported PyTorch: started by `torchrun`, each would take seconds for it.
+    """
+
+    def __init__(self, config, count):
+        given = written(config)
+        self.outputs = [given.with_suffix(f".{rank}.txt") for rank in range(count)]
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            common = {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+        self.running = [
+            FORKS.Process(
+                target=train_worker.forked, args=(given, {**common, "RANK": str(rank), "LOCAL_RANK": str(rank)}, file)
+            )
+            for rank, file in enumerate(self.outputs)
+        ]
+        for process in self.running:
+            process.start()
+
+    def ended(self):
+        """Their exit codes and all that they printed."""
+        for process in self.running:
+            process.join(timeout=120)
+        return [process.exitcode for process in self.running], "".join(file.read_text() for file in self.outputs)
+
+    def kill(self):
+        for process in self.running:
+            process.kill()
+
+
+def written(config):
     given = config.run.out.with_suffix(".json")
     given.write_text(json.dumps(to_dict(config)), encoding="utf-8")
-    pids = [given.with_suffix(f".{rank}.pid") for rank in range(processes)]
-    for pid in pids:
-        pid.unlink(missing_ok=True)
-    launcher = [sys.executable]
-    if processes > 1:
-        launcher += ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
-        environment.pop(name, None)
-    command = subprocess.Popen(
-        [*launcher, str(WORKER), str(given)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=environment,
-    )
-    return command, pids
+    return given
 
 
 def finish(config, *, processes=1):
-    command, _ = start(config, processes=processes)
-    output, _ = command.communicate(timeout=120)
-    assert command.returncode == 0, output
+    codes, output = Processes(config, processes).ended()
+    assert not any(codes), output
     return output
 
 
-def signal_in_the_midst(config, number, *, processes):
-    """Wait until a new state is saved, then a random while; SIGKILL each worker, or SIGTERM the launcher."""
+@contextmanager
+def another_state(config):
+    """Wait until a new state is saved while what is in the context runs, then a random while."""
     before = saved_states(config.run.out / "states")
-    command, pids = start(config, processes=processes)
+    yield
     deadline = time.monotonic() + 90
     while saved_states(config.run.out / "states") == before:
-        assert command.poll() is None, command.communicate()[0]
         assert time.monotonic() < deadline
         time.sleep(0.01)
     time.sleep(random.uniform(0.0, 0.2))
-    if number == signal.SIGKILL:
-        for pid in pids:
-            os.kill(int(pid.read_text()), number)
-    else:
-        command.send_signal(number)
-    output, _ = command.communicate(timeout=60)
-    return command.returncode, output
+
+
+def kill_in_the_midst(config, *, processes=1):
+    with another_state(config):
+        started = Processes(config, processes)
+    started.kill()
+    codes, output = started.ended()
+    assert codes == [-signal.SIGKILL] * processes, f"it had ended before the signal: {output}"
+
+
+def terminate_in_the_midst(config):
+    """SIGTERM for `torchrun` with two processes; what is printed."""
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("RANK", "WORLD_SIZE", "LOCAL_RANK")
+    }
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    with another_state(config):
+        command = subprocess.Popen(
+            [*launcher, train_worker.__file__, str(written(config))],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**environment, "OMP_NUM_THREADS": "1"},
+        )
+    command.send_signal(signal.SIGTERM)
+    return command.communicate(timeout=60)[0]
 
 
 def final(config):
@@ -86,7 +123,7 @@ def final(config):
 def long_config(make_config):
     """Enough steps that a signal comes in their midst; all that has state is on."""
     return make_config(
-        images=160, batch_size=2, noise="training", r1_weight=1.0, ema_half_life=20.0, checkpoint_every=14,
+        images=100, batch_size=2, noise="training", r1_weight=1.0, ema_half_life=20.0, checkpoint_every=14,
         log_every=10, sample_every=50, keep=2,
     )  # fmt: skip
 
@@ -95,9 +132,8 @@ def test_killed_and_resumed_equals_uninterrupted(long_config, open_session, asse
     whole = elsewhere(long_config, "whole")
     torch.set_num_threads(1)
     open_session(whole).train()
-    code, output = signal_in_the_midst(long_config, signal.SIGKILL, processes=1)
-    assert code == -signal.SIGKILL, f"it had ended before the signal: {output}"
-    assert int(saved_states(long_config.run.out / "states")[-1].stem) < 160
+    kill_in_the_midst(long_config)
+    assert int(saved_states(long_config.run.out / "states")[-1].stem) < 100
     output = finish(long_config)
     assert "resuming after" in output
     (tensors, images), (expected, expected_images) = final(long_config), final(whole)
@@ -108,10 +144,8 @@ def test_killed_and_resumed_equals_uninterrupted(long_config, open_session, asse
 def test_two_processes_signalled_killed_and_resumed_equal_uninterrupted(long_config, assert_equal):
     whole = elsewhere(long_config, "whole")
     finish(whole, processes=2)
-    _, output = signal_in_the_midst(long_config, signal.SIGTERM, processes=2)
-    assert "Run the same command again to resume" in " ".join(output.split())
-    code, output = signal_in_the_midst(long_config, signal.SIGKILL, processes=2)
-    assert code != 0
+    assert "Run the same command again to resume" in " ".join(terminate_in_the_midst(long_config).split())
+    kill_in_the_midst(long_config, processes=2)
     output = finish(long_config, processes=2)
     assert output.count("resuming after") == 1  # said by one of them
     (tensors, images), (expected, _) = final(long_config), final(whole)
@@ -123,13 +157,13 @@ def test_two_processes_signalled_killed_and_resumed_equal_uninterrupted(long_con
 
 def test_each_of_two_processes_gets_its_own_pool_back(make_config, assert_equal):
     config = make_config(
-        method="cyclegan", images=160, batch_size=2, pool_size=60, checkpoint_every=14, log_every=10, sample_every=500
+        method="cyclegan", images=80, batch_size=2, pool_size=30, checkpoint_every=14, log_every=10, sample_every=500
     )
     whole = elsewhere(config, "whole")
     finish(whole, processes=2)
-    signal_in_the_midst(config, signal.SIGKILL, processes=2)
+    kill_in_the_midst(config, processes=2)
     pool = load_state(saved_states(config.run.out / "states")[-1]).tensors["recipe/pool_a.images"]
-    assert pool.shape[:2] == (2, 60)
+    assert pool.shape[:2] == (2, 30)
     assert not torch.equal(pool[0], pool[1])
     assert (pool[:, -1] == 0).all()  # not full when it was killed
     finish(config, processes=2)

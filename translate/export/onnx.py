@@ -30,6 +30,7 @@ from translate.config.networks import ConditionalResNetConfig, GeneratorConfig
 from translate.config.style_transfer import LEAST_STYLE
 from translate.config.weights import WeightsConfig
 from translate.export.exported import Exported, ExportError, source_file
+from translate.export.operators import as_operators
 from translate.inference.errors import a_kind
 from translate.inference.onnx import load_onnx
 from translate.inference.onnx_file import (
@@ -53,6 +54,8 @@ TOLERANCE = 1e-4  # of a range of 2: an eightieth of a step of 8 bits; sums in a
 MAX_BYTES = 2 * 10**9  # what one ONNX file can hold
 CHECKED_SIZE = 256  # the side of the largest images of the check, in pixels
 
+_Inputs = dict[str, tuple[Tensor, tuple[str | int, ...]]]  # by name, each with what its shape is in general
+
 
 class _GivenNoise(nn.Module):
     """A network whose dropouts multiply by what they are given, in the order in which the network comes to them."""
@@ -65,8 +68,7 @@ class _GivenNoise(nn.Module):
         waiting = iter(noise)
 
         def multiply(dropout: nn.Module, given: Any, output: Tensor) -> Tensor:
-            # ONNX's own operator: PyTorch's would look for how the noise's sizes follow from the images', and may fail.
-            return torch.onnx.ops.symbolic("Mul", (output, next(waiting)), dtype=output.dtype, shape=output.shape)
+            return output * next(waiting)
 
         hooks = [dropout.register_forward_hook(multiply) for dropout in _dropouts(self.network)]
         try:
@@ -166,23 +168,21 @@ def _onnx_model(network: Generator, config: WeightsConfig) -> Any:
     """The network as onnxscript's ``ir.Model``, described."""
     assert isinstance(config.network, GeneratorConfig | ConditionalResNetConfig)
     noise = _noise_inputs(network, config) if config.noise == "always" else []
-    # Twice the least size, since a side of one value, at the innermost level too, would be taken for a constant.
+    # Twice the least size: padding of a single pixel, at the innermost level too, goes another way.
     height = 2 * network.minimum_size
     width = height + network.stride
-    example = [torch.zeros(2, config.network.in_channels, height, width)]
-    shapes = [{0: "batch", 2: "height", 3: "width"}]
-    for one in noise:
-        example.append(torch.ones(2, one.channels, height // one.stride, width // one.stride))
-        shapes.append({0: "batch", 2: f"{one.name}_height", 3: f"{one.name}_width"})
+    channels = config.network.in_channels
+    inputs: _Inputs = {INPUT: (torch.zeros(2, channels, height, width), ("batch", channels, "height", "width"))}
     module: nn.Module = _GivenNoise(network).eval() if noise else network
-    others = [one.name for one in noise]
+    for one in noise:
+        example = torch.ones(2, one.channels, height // one.stride, width // one.stride)
+        inputs[one.name] = example, ("batch", one.channels, f"{one.name}_height", f"{one.name}_width")
     if isinstance(config.network, ConditionalResNetConfig):
         named = config.network.num_styles
-        module, others = (_ByStyles(network).eval(), [STYLES]) if named else (network, [CODES])
-        example.append(torch.ones(2, named or config.network.code))
-        shapes.append({0: "batch"})
-    dynamic = (shapes[0], tuple(shapes[1:])) if noise else tuple(shapes)
-    model = _exported(module, config, tuple(example), dynamic, names=[INPUT, *others], output=OUTPUT)
+        module = _ByStyles(network).eval() if named else network
+        length = named or config.network.code
+        inputs[STYLES if named else CODES] = torch.ones(2, length), ("batch", length)
+    model = _exported(module, config, inputs, output=OUTPUT)
     _pad_and_crop(model.graph, network, channels=config.network.out_channels)
     model.graph.name = config.name
     model.doc_string = _description(network, config, noise)
@@ -198,9 +198,8 @@ def _onnx_encoder(network: Generator, config: WeightsConfig) -> Any:
     if not isinstance(network, ConditionalResNet) or network.named_codes is not None:
         return None
     side = network.config.style_size
-    dynamic = ({0: "batch", 2: "height", 3: "width"},)
-    example = (torch.zeros(2, 3, side, side + side // 4),)
-    model = _exported(_Encoder(network).eval(), config, example, dynamic, names=[EXAMPLES], output=CODES)
+    inputs: _Inputs = {EXAMPLES: (torch.zeros(2, 3, side, side + side // 4), ("batch", 3, "height", "width"))}
+    model = _exported(_Encoder(network).eval(), config, inputs, output=CODES)
     model.graph.name = f"{config.name}.encoder"
     low, high = config.preprocessing.value_range
     model.doc_string = (
@@ -211,32 +210,31 @@ def _onnx_encoder(network: Generator, config: WeightsConfig) -> Any:
     return model
 
 
-def _exported(
-    module: nn.Module,
-    config: WeightsConfig,
-    example: tuple[Tensor, ...],
-    dynamic: Any,
-    *,
-    names: Sequence[str],
-    output: str,
-) -> Any:
-    """A module as ``ir.Model``.
+def _exported(module: nn.Module, config: WeightsConfig, inputs: _Inputs, *, output: str) -> Any:
+    """A module as ``ir.Model``, traced at the size of its inputs; its graph is for any.
+
+    Args:
+        module: What is called with the inputs.
+        config: For a message.
+        inputs: By name.
+        output: Its name.
 
     Raises:
         ExportError: PyTorch cannot write it.
     """
+    from onnxscript import ir
     from onnxscript.ir.passes.common import ClearMetadataAndDocStringPass
 
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), as_operators(module):
         warnings.simplefilter("ignore")  # of what changes in PyTorch's exporter from release to release
         try:
             program = torch.onnx.export(
                 module,
-                example,
+                tuple(example for example, _ in inputs.values()),
                 dynamo=True,
-                dynamic_shapes=dynamic,
-                input_names=list(names),
+                input_names=list(inputs),
                 output_names=[output],
+                optimize=False,
                 verbose=False,
             )
         except torch.onnx.OnnxExporterError as error:
@@ -244,10 +242,22 @@ def _exported(
                 f"PyTorch {torch.__version__} cannot write the {config.network.type} '{config.name}' as ONNX: "
                 "update torch and onnxscript, or keep the .safetensors file"
             ) from error
-    assert program is not None
-    model = program.model
+        assert program is not None
+        model = program.model
+        # Before it is simplified, which may take known sizes for constants.
+        _forget_shapes(model.graph)
+        for value, (_, shape) in zip(model.graph.inputs, inputs.values(), strict=True):
+            value.shape = ir.Shape(shape)
+        program.optimize()
     ClearMetadataAndDocStringPass()(model)  # each node has the traceback of where it was made, with the machine's paths
     return model
+
+
+def _forget_shapes(graph: Any) -> None:
+    """Of all that its nodes make."""
+    for node in graph:
+        for value in node.outputs:
+            value.shape = None
 
 
 def _pad_and_crop(graph: Any, network: Generator, *, channels: int) -> None:
@@ -280,9 +290,7 @@ def _pad_and_crop(graph: Any, network: Generator, *, channels: int) -> None:
     cropped = back.op("Slice", [output, constant(back, 0, 0), sides, constant(back, 2, 3)])
     for node, index in users:
         node.replace_input_with(index, padded)
-    for node in graph:  # shapes in terms of the network's own height and width
-        for value in node.outputs:
-            value.shape = None
+    _forget_shapes(graph)  # which are in terms of the network's own height and width
     cropped.name, output.name = OUTPUT, f"{OUTPUT}_padded"
     cropped.type, cropped.shape = output.type, ir.Shape(["batch", channels, "height", "width"])
     graph.insert_before(graph[0], front.nodes)

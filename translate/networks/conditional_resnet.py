@@ -43,6 +43,7 @@ class ConditionalResNet(Generator):
         (full, half, quarter), code = config.widths, config.code
         self.codes = nn.Parameter(torch.randn(config.num_styles, code))
         self.encoder = CodeEncoder(code) if config.style_size else None
+        self.pack = nn.PixelUnshuffle(PACKED) if config.packed else nn.Identity()
         if config.packed:
             self.stem, down = _Layer(3 * PACKED**2, quarter, code=code), []
         else:
@@ -77,7 +78,7 @@ class ConditionalResNet(Generator):
         if codes is None:
             codes = self.codes[:1].expand(len(images), -1) if len(self.codes) else self.encode_style(images)
         codes = codes.to(self.codes.dtype)
-        x = self.stem(F.pixel_unshuffle(images, PACKED) if self.config.packed else images, codes)
+        x = self.stem(self.pack(images), codes)
         for layer in self.down:
             x = layer(x, codes)
         for block in self.blocks:
@@ -89,8 +90,7 @@ class ConditionalResNet(Generator):
     def in_rows(self, images: Rows, codes: Tensor | None = None) -> Rows:
         assert codes is not None or len(self.codes), "the code of an image's own style is found of the whole image"
         codes = (self.codes[:1] if codes is None else codes).to(self.codes.dtype)
-        packed = images.then(lambda part: F.pixel_unshuffle(part, PACKED), down=PACKED)
-        x = self.stem.in_rows(packed if self.config.packed else images, codes)
+        x = self.stem.in_rows(images.then(self.pack, down=PACKED) if self.config.packed else images, codes)
         for layer in self.down:
             assert isinstance(layer, _Layer)
             x = layer.in_rows(x, codes)
@@ -136,7 +136,11 @@ def statistics(maps: Sequence[Tensor]) -> Tensor:
     """Means and deviations over places: [N, C, H, W] each -> float32 [N, F]."""
     found = []
     for layer in maps:
-        deviation, mean = torch.std_mean(layer.float(), dim=(2, 3), correction=0)
+        if torch.compiler.is_exporting():  # `std_mean` would be divided by the number of places that were traced
+            mean = layer.float().mean(dim=(2, 3))
+            deviation = (layer - mean[..., None, None]).square().mean(dim=(2, 3)).sqrt()
+        else:
+            deviation, mean = torch.std_mean(layer.float(), dim=(2, 3), correction=0)
         found += [mean, deviation]
     return torch.cat(found, dim=1)
 

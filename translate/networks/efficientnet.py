@@ -155,6 +155,32 @@ class _Folded:
         return t[f"{conv}.weight"] * gain[:, None, None, None], t[f"{norm}.bias"] - t[f"{norm}.running_mean"] * gain
 
 
+class SamePadding(nn.Module):
+    """TensorFlow's "same": of the convolution that follows, the output has ceil(size / stride).
+
+    An odd pixel of padding is behind.
+
+    Args:
+        kernel_size: Of the convolution, odd.
+        stride: 1 or 2.
+        border: As of `EfficientNetLite0`.
+    """
+
+    def __init__(self, kernel_size: int, *, stride: int, border: str) -> None:
+        super().__init__()
+        self.border, self.stride, self.mode = kernel_size // 2, stride, "constant" if border == "zeros" else border
+
+    def forward(self, x: Tensor) -> Tensor:
+        # Without a division of sizes, which torch.onnx (2.14) rounds up where they are negative.
+        height, width = (self.border if self.stride == 1 else self.border - 1 + size % 2 for size in x.shape[-2:])
+        return self.padded(x, above=height, left=width)
+
+    def padded(self, x: Tensor, *, above: int, left: int) -> Tensor:
+        """[N, C, H, W] -> [N, C, above + H + border, left + W + border]."""
+        mode = "replicate" if self.mode == "reflect" and min(x.shape[-2:]) <= self.border else self.mode
+        return F.pad(x, (left, self.border, above, self.border), mode=mode)
+
+
 class _Conv(nn.Module):
     weight: Tensor
     bias: Tensor
@@ -163,20 +189,12 @@ class _Conv(nn.Module):
         super().__init__()
         self.register_buffer("weight", weight.clone())
         self.register_buffer("bias", bias.clone())
-        self.stride, self.mode = stride, "constant" if border == "zeros" else border
-        self.groups = len(weight) if weight.shape[1] == 1 else 1
+        self.stride, self.groups = stride, len(weight) if weight.shape[1] == 1 else 1
+        kernel_size = weight.shape[-1]
+        self.pad = SamePadding(kernel_size, stride=stride, border=border) if kernel_size > 1 else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        kernel = self.weight.shape[-1]
-        if kernel > 1:
-            # "Same" of TensorFlow: the output has ceil(size / stride), and an odd pixel of padding is behind. Without a
-            # division of sizes, which torch.onnx (2.14) rounds up where they are negative.
-            behind = kernel // 2
-            top, left = (behind if self.stride == 1 else behind - 1 + size % 2 for size in x.shape[-2:])
-            small = self.mode == "reflect" and min(x.shape[-2:]) <= kernel // 2
-            mode = "replicate" if small else self.mode
-            x = F.pad(x, (left, behind, top, behind), mode=mode)
-        return F.conv2d(x, self.weight, self.bias, stride=self.stride, groups=self.groups)
+        return F.conv2d(self.pad(x), self.weight, self.bias, stride=self.stride, groups=self.groups)
 
 
 class _Block(nn.Module):

@@ -97,7 +97,7 @@ class ResNetGenerator(Generator):
         x = self.down(self.stem(self.output.seen(images)))
         if self.mapping is None:
             return self._output(images, self.blocks(x))
-        styles = self._styles(codes, len(x))
+        styles = self._styles(codes)
         for block in self.blocks:
             x = block(x, styles)
         return self._output(images, x)
@@ -112,7 +112,7 @@ class ResNetGenerator(Generator):
                 pools = isinstance(module, BlurPool)
                 x = x.then(module, reach=DOWN_REACH if pools else 0, down=2 if pools else 1)
         x = x.stored()
-        styles = None if self.mapping is None else self._styles(codes, 1)
+        styles = None if self.mapping is None else self._styles(codes)
         for block in self.blocks:
             if isinstance(block, StyledResidualBlock):
                 assert styles is not None
@@ -125,10 +125,10 @@ class ResNetGenerator(Generator):
             x = x.then(conv, reach=UP_REACH, up=2).normalised(norm).then(activation)
         return joined(self.output, images, self.head.in_rows(x))
 
-    def _styles(self, codes: Tensor | None, count: int) -> Tensor:
+    def _styles(self, codes: Tensor | None) -> Tensor:
         assert self.mapping is not None
         weight = next(self.mapping.parameters())
-        middle = torch.zeros(count, self.config.style, device=weight.device, dtype=weight.dtype)
+        middle = torch.zeros(1, self.config.style, device=weight.device, dtype=weight.dtype)
         return self.mapping(middle if codes is None else codes.to(weight.dtype))
 
     def encode_style(self, images: Tensor) -> tuple[Tensor, Tensor]:
