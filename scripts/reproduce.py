@@ -462,10 +462,15 @@ def facades(arguments: argparse.Namespace) -> dict[str, Any]:
     return {"weights": model.config.name, "shown": shown, "scores": numbers}
 
 
+def of_peer(arguments: argparse.Namespace) -> list[Any]:
+    """The option of a benchmark for the peer's checkout, where one is named."""
+    return ["--peer", arguments.peer] if arguments.peer else []
+
+
 def unpaired_speed(arguments: argparse.Namespace) -> dict[str, Any]:
     """CycleGAN's step and memory beside the published one, and CUT's beside CycleGAN's, interleaved."""
     out = FIGURES / "unpaired-speed-raw.json"
-    options = ["--size", "128", "--width", "64", "--rounds", "5"]
+    options = ["--size", "128", "--width", "64", "--rounds", "5", *of_peer(arguments)]
     said = recorded("unpaired-speed", "-m", "scripts.benchmarks.cyclegan", *options, "--json", out)
     return {"said": said, **json.loads(out.read_text(encoding="utf-8"))}
 
@@ -497,7 +502,7 @@ def folders(arguments: argparse.Namespace) -> dict[str, Any]:
             arguments.content,
             "--json",
             out,
-            *(["--peer", arguments.peer] if arguments.peer else []),
+            *of_peer(arguments),
         ]
         said = recorded(f"folders-{name}", "-m", "scripts.benchmarks.folders", name, *options)
         found[name] = {"said": said, **json.loads(out.read_text(encoding="utf-8"))}
@@ -725,9 +730,10 @@ def detectors(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def speed(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Training step, inference and loading beside plain re-statements, interleaved."""
+    """Training step, inference and loading beside the peer, or plain re-statements without --peer, interleaved."""
     out = FIGURES / "speed-raw.json"
     options = ["--data", arguments.facades / "train", "--rounds", "5", "--calls", "1", "--warmup", "1"]
+    options += of_peer(arguments)
     said = recorded("speed", "-m", "scripts.benchmarks.pix2pix", *options, "--json", out)
     return {"said": said, **json.loads(out.read_text(encoding="utf-8"))}
 
@@ -861,7 +867,7 @@ def main() -> int:
     parser.add_argument("--fashion", type=Path, default=fashion, help="Fashion-MNIST, of which the test images serve")
     anime = ROOT / "data" / "anime_faces" / "train"
     parser.add_argument("--faces", type=Path, default=anime, help="a folder of faces of 96 px")
-    parser.add_argument("--peer", type=Path, help="a checkout of pytorch-CycleGAN-and-pix2pix, for folders")
+    parser.add_argument("--peer", type=Path, help="a checkout of pytorch-CycleGAN-and-pix2pix, for speeds")
     parser.add_argument("--weights", default="facades", help="what the facades figure scores")
     parser.add_argument("--again", action="store_true", help="make figures that are there already")
     arguments = parser.parse_args()

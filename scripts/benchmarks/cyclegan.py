@@ -4,17 +4,18 @@ Published step (Zhu et al., 2017): eager, fp32, NCHW, Adam as PyTorch makes it, 
 one role at a time, all six generator passes held in memory at once, transposed convolutions, identity included. The
 networks are the same on both sides. A second comparison sets CUT and FastCUT beside this toolkit's CycleGAN.
 
-Times: what is compared takes turns, medians of the rounds. Memory: each contender alone in a process of its own, the
-growth of its peak over what it held before its first step. Measure on a machine that does nothing else.
+With --peer the step is that of pytorch-CycleGAN-and-pix2pix itself, from a checkout. Times: what is compared takes
+turns, medians of the rounds. Memory: each contender in a process of its own, at its peak and the growth over what it
+held before its first step. Measure on a machine that does nothing else.
 
-    python -m scripts.benchmarks.cyclegan [--size 256] [--width 64] [--device cuda] [--rounds 5] [--json FILE]
+    python -m scripts.benchmarks.cyclegan [--peer DIR] [--size 256] [--width 64] [--device cuda] [--rounds 5]
+        [--json FILE]
 """
 
 import argparse
 import copy
 import json
 import platform
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -24,11 +25,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from scripts.benchmarks import peer
+from scripts.benchmarks.peak import peak, peaks
 from scripts.benchmarks.pix2pix import Contender, measure, report
 from scripts.studies.resume import draw_pairs
 from translate.config import configure
 from translate.engine import Display, Engine
-from translate.engine.display import device_name, memory_gb
+from translate.engine.display import device_name
 from translate.engine.distributed import World
 from translate.inference.device import choose_device
 from translate.recipes import open_recipe
@@ -95,7 +98,7 @@ def contenders(root: Path, folder: Path, given: argparse.Namespace) -> dict[str,
     precision = open_engine("cyclegan", root, folder / "probe", given).precision
     same = {"upsampling": "transposed"}
     against: dict[str, Any] = {
-        "published": {"kind": "published", **same},
+        **({peer.NAME: {"kind": "peer"}} if given.peer else {"published": {"kind": "published", **same}}),
         f"translate, {precision}": {"kind": "cyclegan", **same},
         f"translate, {precision}, resize up-path": {"kind": "cyclegan"},
     }
@@ -112,6 +115,9 @@ def prepare(options: dict[str, Any], root: Path, out: Path, given: argparse.Name
     device = choose_device(given.device)
     shape = (given.batch_size, 3, given.size, given.size)
     batch = {name: torch.rand(shape, device=device) * 2 - 1 for name in ("a", "b")}
+    if options["kind"] == "peer":
+        step_of_peer = peer.training_step(given.peer, "cycle_gan", given, device=device)
+        return lambda: step_of_peer(batch["a"], batch["b"])
     kind, method = options["kind"], {key: value for key, value in options.items() if key != "kind"}
     engine = open_engine("cyclegan" if kind == "published" else kind, root, out, given, **method)
     if kind != "published":
@@ -121,29 +127,9 @@ def prepare(options: dict[str, Any], root: Path, out: Path, given: argparse.Name
     return lambda: step(batch)
 
 
-def memory(options: dict[str, Any], root: Path, out: Path, given: argparse.Namespace) -> float:
-    """What three steps take at their peak beyond what was held before, in 2**30 bytes."""
-    step = prepare(options, root, out, given)
-    device = choose_device(given.device)
-    status = Path("/proc/self/status")
-    if device.type == "cuda" or not status.exists():  # elsewhere a peak of the imports may hide that of the steps
-        before = memory_gb(device)
-        for _ in range(3):
-            step()
-        return memory_gb(device) - before
-
-    def held(name: str) -> float:
-        return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith(name)) / 2**20
-
-    Path("/proc/self/clear_refs").write_text("5")  # Linux: forget the peak so far
-    before = held("VmRSS")
-    for _ in range(3):
-        step()
-    return held("VmHWM") - before
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    peer.add_option(parser)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, help="PyTorch's; its own choice unless given")
     parser.add_argument("--size", type=int, default=256)
@@ -167,7 +153,8 @@ def main() -> None:
         compared = contenders(root, folder, given)
         if given.memory_of:
             title, contender = given.memory_of
-            print(json.dumps(memory(compared[title][contender], root, folder / "run", given)))
+            step = prepare(compared[title][contender], root, folder / "run", given)
+            print(json.dumps(peak(step, device)))
             return
         threads = torch.get_num_threads()
         print(f"{device_name(device)}, {threads} threads, torch {torch.__version__}, {platform.platform()}")
@@ -177,15 +164,12 @@ def main() -> None:
             seconds = measure(steps, rounds=given.rounds, calls=given.calls, warmup=given.warmup, device=device)
             steps.clear()
             report(f"{title}: step, {setting}", seconds, images=given.batch_size, results=results)
-            print(f"\n{title}: peak memory of a step, {setting}\n{'':34}{'GB':>10}{'ratio':>8}")
-            first = None
-            for contender in group:
-                program = [sys.executable, "-m", "scripts.benchmarks.cyclegan", *sys.argv[1:], "--memory-of", title]
-                done = subprocess.run([*program, contender], check=True, capture_output=True, text=True)
-                held = max(1e-3, json.loads(done.stdout.splitlines()[-1]))  # tiny networks hide below the imports
-                first = held if first is None else first
-                print(f"{contender:34}{held:>10.2f}{first / held:>7.2f}x", flush=True)
-                results[f"{title}: memory, {contender}"] = {"gb": held, "ratio": first / held}
+            program = ["-m", "scripts.benchmarks.cyclegan", *sys.argv[1:], "--memory-of", title]
+            programs = {
+                name: peer.memory_program("cycle_gan", given, device) if name == peer.NAME else [*program, name]
+                for name in group
+            }
+            peaks(f"{title}: peak memory of a step, {setting}", programs, results)
     if given.json is not None:
         setting_values = {key: str(value) if isinstance(value, Path) else value for key, value in vars(given).items()}
         setting_values |= {

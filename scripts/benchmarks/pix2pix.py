@@ -6,9 +6,11 @@ toolkit's default up-path (resize and convolution), which costs more arithmetic.
 file each time, both halves are resized to 286, cropped, mirrored, made float tensors and normalised one by one.
 
 What is compared takes turns (A B C A B C ...), so that a change of the machine's speed meets all of them; medians of
-the rounds are printed, and the published form's time over each. Measure on a machine that does nothing else.
+the rounds are printed, and the published form's time over each; with --peer that of pytorch-CycleGAN-and-pix2pix
+itself, from a checkout. Memory of a step: each contender in a process of its own, at its peak and the growth over what
+it held before its first step. Measure on a machine that does nothing else.
 
-    python -m scripts.benchmarks.pix2pix [--data DIR] [--device cuda] [--rounds 7] [--json FILE]
+    python -m scripts.benchmarks.pix2pix [--peer DIR] [--data DIR] [--device cuda] [--rounds 7] [--json FILE]
 """
 
 import argparse
@@ -16,6 +18,7 @@ import copy
 import json
 import platform
 import random
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -30,6 +33,8 @@ from PIL import Image
 from torch import Tensor, nn
 from torchvision import transforms
 
+from scripts.benchmarks import peer
+from scripts.benchmarks.peak import peak, peaks
 from scripts.studies.resume import draw_pairs
 from translate.config import DataConfig, Pix2PixConfig, ResNetConfig, RunConfig, UNetConfig, WeightsConfig
 from translate.data.batches import Wanted
@@ -38,7 +43,7 @@ from translate.engine import Display, Engine
 from translate.engine.display import device_name
 from translate.engine.distributed import World
 from translate.inference import Translator
-from translate.inference.device import choose_device
+from translate.inference.device import choose_device, choose_precision
 from translate.networks import build_network
 from translate.recipes import open_recipe
 
@@ -154,32 +159,52 @@ def open_engine(root: Path, out: Path, given: argparse.Namespace, **method: Any)
     return Engine(recipe, data, config=config, world=world, display=Display(enabled=False))
 
 
+def engines_of(given: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """By contender, what is asked of this toolkit; at first what comes nearest to the published networks."""
+    precision = choose_precision("auto", choose_device(given.device))
+    same: dict[str, Any] = {"upsampling": "transposed"}
+    if given.peer:
+        same |= {"norm": "batch", "noise": "training", "depth": given.size.bit_length() - 1}
+    found = {f"translate, {precision}": same, f"translate, {precision}, resize up-path": {}}
+    if precision != "fp32":
+        found["translate, fp32"] = {**same, "precision": "fp32"}
+    if given.compile:
+        found[f"translate, {precision}, compiled"] = {**same, "compile": True}
+    return found
+
+
 def training(root: Path, folder: Path, given: argparse.Namespace, results: dict[str, Any]) -> None:
     device = choose_device(given.device)
-    same = open_engine(root, folder / "same", given, upsampling="transposed")
-    contenders: dict[str, Contender] = {}
-    engines = {
-        f"translate, {same.precision}": same,
-        f"translate, {same.precision}, resize up-path": open_engine(root, folder / "resize", given),
-    }
-    if same.precision != "fp32":
-        engines["translate, fp32"] = open_engine(
-            root, folder / "fp32", given, upsampling="transposed", precision="fp32"
-        )
-    if given.compile:
-        engines[f"translate, {same.precision}, compiled"] = open_engine(
-            root, folder / "compiled", given, upsampling="transposed", compile=True
-        )
+    asked = engines_of(given)
+    engines = {name: open_engine(root, folder / name, given, **method) for name, method in asked.items()}
     shape = (given.batch_size, 3, given.size, given.size)
     batch = {name: torch.rand(shape, device=device) * 2 - 1 for name in ("source", "target")}
-    plain = [copy.deepcopy(same.nets[name]).to(memory_format=torch.contiguous_format) for name in ("g", "d")]
-    published = PublishedStep(*plain)
-    contenders["published"] = lambda: published(batch)
+    contenders: dict[str, Contender] = {}
+    if given.peer:
+        step = peer.training_step(given.peer, "pix2pix", given, device=device)
+        contenders[peer.NAME] = lambda: step(batch["source"], batch["target"])
+    else:
+        same = next(iter(engines.values()))
+        plain = [copy.deepcopy(same.nets[name]).to(memory_format=torch.contiguous_format) for name in ("g", "d")]
+        published = PublishedStep(*plain)
+        contenders["published"] = lambda: published(batch)
     for name, engine in engines.items():
         contenders[name] = lambda engine=engine: engine.train_step(batch)
     seconds = measure(contenders, rounds=given.rounds, calls=given.calls, warmup=given.warmup, device=device)
-    title = f"Training step, U-Net {given.width} wide, {given.size} px, batch {given.batch_size}"
-    report(title, seconds, images=given.batch_size, results=results)
+    setting = f"U-Net {given.width} wide, {given.size} px, batch {given.batch_size}"
+    report(f"Training step, {setting}", seconds, images=given.batch_size, results=results)
+    first = {peer.NAME: peer.memory_program("pix2pix", given, device)} if given.peer else {}
+    program = ["-m", "scripts.benchmarks.pix2pix", *sys.argv[1:], "--memory-of"]
+    peaks(f"Peak memory of a step, {setting}", {**first, **{name: [*program, name] for name in asked}}, results)
+
+
+def memory(root: Path, folder: Path, given: argparse.Namespace) -> dict[str, float]:
+    """That of one contender's steps."""
+    device = choose_device(given.device)
+    shape = (given.batch_size, 3, given.size, given.size)
+    batch = {name: torch.rand(shape, device=device) * 2 - 1 for name in ("source", "target")}
+    engine = open_engine(root, folder, given, **engines_of(given)[given.memory_of])
+    return peak(lambda: engine.train_step(batch), device)
 
 
 def inference(given: argparse.Namespace, results: dict[str, Any]) -> None:
@@ -205,12 +230,18 @@ def inference(given: argparse.Namespace, results: dict[str, Any]) -> None:
         for batch_size in given.inference_batches:
             images = torch.rand(batch_size, 3, given.size, given.size)
 
-            def published(plain: nn.Module = plain, images: Tensor = images) -> Tensor:
+            first = plain
+            if given.peer:
+                kind = f"unet_{given.size}" if name == "U-Net" else f"resnet_{given.blocks}blocks"
+                norm: Any = published_config.norm
+                first = peer.generator(given.peer, kind, width=given.width, norm=norm, device=device)
+
+            def published(plain: nn.Module = first, images: Tensor = images) -> Tensor:
                 with torch.no_grad():
                     return ((plain(images.to(device) * 2 - 1) + 1) / 2).clamp(0, 1).cpu()
 
             contenders: dict[str, Contender] = {
-                "published": published,
+                peer.NAME if given.peer else "published": published,
                 f"translate, {same.precision}": lambda images=images, same=same: same.apply_tensor(images),
                 f"translate, {own.precision}, resize up-path": lambda images=images, own=own: own.apply_tensor(images),
             }
@@ -254,8 +285,9 @@ def loading(root: Path, folder: Path, given: argparse.Namespace, results: dict[s
         drop_last=True,
         persistent_workers=given.workers > 1,
     )
+    published = peer.pairs(given.peer, root, given) if given.peer else loader
     contenders: dict[str, Contender] = {
-        "published": lambda: list(loader),
+        peer.NAME if given.peer else "published": lambda: list(published),
         "translate, from files": stream("none", 0.0),
         "translate, from its cache": stream("cache", 16.0),
     }
@@ -269,6 +301,7 @@ def loading(root: Path, folder: Path, given: argparse.Namespace, results: dict[s
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    peer.add_option(parser)
     parser.add_argument("--data", type=Path, help="a folder of A|B files for the loader; drawn by code unless given")
     parser.add_argument("--pairs", type=int, default=64, help="how many are drawn")
     parser.add_argument("--device", default="auto")
@@ -285,6 +318,7 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true", help="a further row with compiled networks")
     parser.add_argument("--only", choices=["training", "inference", "loading"], nargs="+")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--memory-of", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.threads is not None:
         torch.set_num_threads(given.threads)
@@ -297,6 +331,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         root = given.data or draw_side_by_side(folder / "pairs", count=given.pairs, size=256)
+        if given.memory_of:
+            print(json.dumps(memory(root, folder / "run", given)))
+            return
         if "training" in wanted:
             training(root, folder, given, results)
         if "inference" in wanted:
