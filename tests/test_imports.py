@@ -140,14 +140,14 @@ STARTS = {
     "translate --help": ("helped()", ["torch", "torchvision", "kornia", "gradio"]),
     "translate train pix2pix --help": ("helped('train', 'pix2pix')", ["torch", "gradio"]),
     "losses": ("import translate.losses", ["kornia"]),
-    # PyTorch's compiler takes a second and a half, and arithmetic on the meta device imports it.
+    # PyTorch's compiler and its algebra take a second and a half, and arithmetic on the meta device imports them.
     "all that ships": (
         "from translate.inference.describe import describe; from translate.inference.finding import shipped_weights; "
         "assert [describe(one) for one in shipped_weights().values()]",
-        ["kornia", "torch._dynamo", "sklearn", "scipy"],
+        ["kornia", "torch._dynamo", "sympy", "sklearn", "scipy"],
     ),
     # Of 6 s on a small machine kornia would take 3 and torch's compiler 1.5.
-    "the demo": ("import translate.demos.app", ["kornia", "torch._dynamo", "sklearn"]),
+    "the demo": ("import translate.demos.app", ["kornia", "torch._dynamo", "sympy", "sklearn"]),
 }
 """What is started, one after the other in one process, and what must not have been imported by then."""
 

@@ -1,6 +1,7 @@
-"""The commands, one file each. Torch and gradio are imported inside them, so that ``--help`` answers at once.
+"""The commands, one file each; only that of the command that is called is imported, so that each starts at once.
 
 A command is a frozen dataclass, whose fields are its flags, and a function that runs it and returns the exit code.
+Torch and gradio are imported inside the functions, so that ``--help`` answers at once, too.
 """
 
 from __future__ import annotations
@@ -8,74 +9,67 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from functools import reduce
+from importlib import import_module
+from operator import or_
 from typing import Annotated, Any
 
 import tyro
-from rich.console import Console
 from tyro.conf import OmitSubcommandPrefixes, subcommand
 
-from translate.cli.anomaly import Anomaly, anomaly
-from translate.cli.apply import Apply, apply
-from translate.cli.balance import Balance, balance
-from translate.cli.compress import Compress, Decompress, compress, decompress
-from translate.cli.demo import Demo, demo
-from translate.cli.derive import Derive, derive
-from translate.cli.doctor import Doctor, doctor
-from translate.cli.embed import Embed, embed
-from translate.cli.evaluate import Evaluate, evaluate
-from translate.cli.export import Export, export
-from translate.cli.import_ import Import, import_weights
-from translate.cli.info import Info, info
 from translate.cli.options import OPTIONS
-from translate.cli.reconstruct import Reconstruct, reconstruct
-from translate.cli.sample import Sample, sample
-from translate.cli.style import Directions, Project, directions, project
-from translate.cli.train import Train, train
 from translate.config.errors import TranslateError
 
 EXIT_FAILED = 2
 
-Command = (
-    Annotated[Train, subcommand("train")]
-    | Annotated[Apply, subcommand("apply")]
-    | Annotated[Evaluate, subcommand("evaluate")]
-    | Annotated[Derive, subcommand("derive")]
-    | Annotated[Reconstruct, subcommand("reconstruct")]
-    | Annotated[Sample, subcommand("sample")]
-    | Annotated[Directions, subcommand("directions")]
-    | Annotated[Project, subcommand("project")]
-    | Annotated[Embed, subcommand("embed")]
-    | Annotated[Anomaly, subcommand("anomaly")]
-    | Annotated[Balance, subcommand("balance")]
-    | Annotated[Compress, subcommand("compress")]
-    | Annotated[Decompress, subcommand("decompress")]
-    | Annotated[Info, subcommand("info")]
-    | Annotated[Export, subcommand("export")]
-    | Annotated[Import, subcommand("import")]
-    | Annotated[Doctor, subcommand("doctor")]
-    | Annotated[Demo, subcommand("demo")]
-)
-
-_RUN: dict[type, Callable[[Any], int]] = {
-    Train: train,
-    Apply: apply,
-    Evaluate: evaluate,
-    Derive: derive,
-    Reconstruct: reconstruct,
-    Sample: sample,
-    Directions: directions,
-    Project: project,
-    Embed: embed,
-    Anomaly: anomaly,
-    Balance: balance,
-    Compress: compress,
-    Decompress: decompress,
-    Info: info,
-    Export: export,
-    Import: import_weights,
-    Doctor: doctor,
-    Demo: demo,
+COMMANDS = {
+    "train": ("train", "Train", "train"),
+    "apply": ("apply", "Apply", "apply"),
+    "evaluate": ("evaluate", "Evaluate", "evaluate"),
+    "derive": ("derive", "Derive", "derive"),
+    "reconstruct": ("reconstruct", "Reconstruct", "reconstruct"),
+    "sample": ("sample", "Sample", "sample"),
+    "directions": ("style", "Directions", "directions"),
+    "project": ("style", "Project", "project"),
+    "embed": ("embed", "Embed", "embed"),
+    "anomaly": ("anomaly", "Anomaly", "anomaly"),
+    "balance": ("balance", "Balance", "balance"),
+    "compress": ("compress", "Compress", "compress"),
+    "decompress": ("compress", "Decompress", "decompress"),
+    "info": ("info", "Info", "info"),
+    "export": ("export", "Export", "export"),
+    "import": ("import_", "Import", "import_weights"),
+    "doctor": ("doctor", "Doctor", "doctor"),
+    "demo": ("demo", "Demo", "demo"),
 }
+"""By name: the module, its dataclass and its function."""
+
+
+def command(name: str) -> tuple[Any, Callable[[Any], int]]:
+    """The dataclass of a command and the function that runs it."""
+    module, kind, run = COMMANDS[name]
+    found = import_module(f"translate.cli.{module}")
+    return getattr(found, kind), getattr(found, run)
+
+
+def parsed(words: list[str]) -> tuple[Any, Callable[[Any], int]]:
+    """The command that the words of a command line are, and what runs it; help and errors end the process."""
+    if words and words[0] in COMMANDS:
+        name, *rest = words
+        kind, run = command(name)
+        given = tyro.cli(kind, prog=f"translate {name}", args=rest, config=(OmitSubcommandPrefixes,), registry=OPTIONS)
+        return given, run
+    commands = {name: command(name) for name in COMMANDS}
+    kinds: list[Any] = [Annotated[kind, subcommand(name)] for name, (kind, _) in commands.items()]
+    given = tyro.cli(
+        reduce(or_, kinds),
+        prog="translate",
+        description="Translate, reconstruct and generate images; train on your own folders; export weights.",
+        args=words,
+        config=(OmitSubcommandPrefixes,),
+        registry=OPTIONS,
+    )
+    return given, dict(commands.values())[type(given)]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -83,21 +77,15 @@ def main(arguments: list[str] | None = None) -> int:
 
     An error that a user can fix is printed as one line, without a traceback; TRANSLATE_TRACEBACK=1 shows it.
     """
-    if (sys.argv[1:] if arguments is None else arguments) == ["--version"]:
+    words = sys.argv[1:] if arguments is None else arguments
+    if words == ["--version"]:
         from importlib.metadata import version
 
         print(f"translate {version('image-translate')}")
         return 0
     try:
-        command = tyro.cli(
-            Command,  # type: ignore[arg-type]
-            prog="translate",
-            description="Translate, reconstruct and generate images; train on your own folders; export weights.",
-            args=arguments,
-            config=(OmitSubcommandPrefixes,),
-            registry=OPTIONS,
-        )
-        return _RUN[type(command)](command)
+        given, run = parsed(words)
+        return run(given)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
@@ -108,6 +96,8 @@ def main(arguments: list[str] | None = None) -> int:
         if os.environ.get("TRANSLATE_TRACEBACK"):
             raise
         if os.environ.get("RANK", "0") == "0":  # processes of one run fail alike
+            from rich.console import Console
+
             Console(emoji=False, stderr=True, highlight=False).print(
                 f"translate: {error}", markup=False, soft_wrap=True
             )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections import deque
 from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 VIDEOS = (".gif", ".webp")
 MOST_TOGETHER = 10_000  # images in memory at once: of an image grid, of interpolations, of a video
 MOST_MIXED = 30  # images above, and on the left
+MOST_WAITING = 64  # images to be written
 MILLISECONDS = 80  # of a video's image
 
 
@@ -216,11 +219,18 @@ def _folder(command: Sample, model: ImageModel | GeneratorModel) -> int:
     else:
         images = ((from_pil(image), None) for image in _pictures(command, model, closed=False)[0])
     made = 0
-    for number, (picture, name) in enumerate(images):
-        folder = command.out / class_folder(name) if name is not None else command.out
-        make_folder(folder)
-        write_image(folder / f"{number:06d}{'.tif' if picture.bands else '.png'}", picture)
-        made += 1
+    with ThreadPoolExecutor(1) as behind:  # writes while more are made
+        waiting: deque[Future[None]] = deque()
+        for number, (picture, name) in enumerate(images):
+            folder = command.out / class_folder(name) if name is not None else command.out
+            make_folder(folder)
+            file = folder / f"{number:06d}{'.tif' if picture.bands else '.png'}"
+            waiting.append(behind.submit(write_image, file, picture))
+            if len(waiting) > MOST_WAITING:
+                waiting.popleft().result()
+            made += 1
+        for written in waiting:
+            written.result()
     return made
 
 

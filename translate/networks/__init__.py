@@ -101,10 +101,12 @@ def build_network(config: NetworkConfig) -> nn.Module:
 
 
 class _Undrawn(TorchFunctionMode):
-    """Leaves out what `torch.nn.init` draws."""
+    """Leaves out what `torch.nn.init` and `torch.randn` draw, and that it is scaled."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if getattr(func, "__module__", "") == nn.init.__name__:
+        if func is torch.randn:
+            return torch.empty(*args, **(kwargs or {}))
+        if func is torch.Tensor.div_ or getattr(func, "__module__", "") == nn.init.__name__:
             return args[0] if args else (kwargs or {})["tensor"]
         return func(*args, **(kwargs or {}))
 
@@ -112,7 +114,8 @@ class _Undrawn(TorchFunctionMode):
 def blank_network(config: NetworkConfig) -> nn.Module:
     """As `build_network`, on the meta device: names and shapes without values.
 
-    Nothing is drawn: on that device PyTorch draws through Python code that imports its compiler, which takes seconds.
+    Nothing is drawn: on that device PyTorch draws, and divides, through Python code that imports its compiler or the
+    algebra of that, which takes seconds.
     """
     with torch.device("meta"), _Undrawn():
         return build_network(config)
