@@ -28,7 +28,7 @@ from translate.inference.image_model import Framing
 from translate.inference.library import load_detector, load_image_model
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, BrowserContext, Page
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(1200), pytest.mark.filterwarnings("ignore:::gradio")]
 
@@ -36,10 +36,17 @@ PATIENCE = 300
 """Seconds that a page may take for anything, since the machine may be busy with other things; none is waited for."""
 
 
+@pytest.fixture(scope="module")
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """What all pages share: the scripts that were loaded and compiled."""
+    with browser.new_context(viewport={"width": 1280, "height": 900}) as context:
+        yield context
+
+
 @pytest.fixture
-def page(demo, browser) -> Iterator[Page]:
+def page(demo, context: BrowserContext) -> Iterator[Page]:
     """The demo's page; in the end nothing may have gone wrong in it, and nothing have left the machine."""
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
     page.set_default_timeout(1000 * PATIENCE)
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(f"error: {error}"))

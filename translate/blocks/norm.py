@@ -38,12 +38,11 @@ class InstanceNorm2d(nn.InstanceNorm2d):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        # An exported graph keeps instance norm, which ONNX knows. A single pixel is refused by PyTorch's own.
-        if x.device.type == "cpu" and not torch.compiler.is_exporting() and x.shape[2:].numel() > 1:
+        if x.device.type == "cpu" and x.shape[2:].numel() > 1:  # a single pixel is refused by PyTorch's own
             if not torch.is_grad_enabled():
                 return _normalised(x, self, groups=self.num_features)
-            return F.group_norm(x.contiguous(), self.num_features, self.weight, self.bias, self.eps)
-        return super().forward(_from_first_value(x, groups=self.num_features))
+            return F.group_norm(row_major(x), self.num_features, self.weight, self.bias, self.eps)
+        return super().forward(x)
 
 
 class GroupNorm(nn.GroupNorm):
@@ -54,24 +53,18 @@ class GroupNorm(nn.GroupNorm):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.device.type == "cpu" and not torch.is_grad_enabled() and not torch.compiler.is_exporting():
+        if x.device.type == "cpu" and not torch.is_grad_enabled():
             return _normalised(x, self, groups=self.num_groups)
-        return super().forward(_from_first_value(x, groups=self.num_groups))
+        return super().forward(row_major(x) if x.device.type == "cpu" else x)
 
 
-def _from_first_value(x: Tensor, *, groups: int) -> Tensor:
-    """Take the first value of each group from all of it, where the CPU or ONNX will normalise it for use: contiguous.
+def row_major(x: Tensor) -> Tensor:
+    """The same [N, C, H, W], contiguous, and with the strides of that even where C is 1.
 
-    It changes no result but for rounding: what is flat is 0 from now on. Else what rounding leaves of it is divided by
-    next to nothing, in every layer again, and an image of one colour, or one pixel, becomes noise; another one by
-    onnxruntime than by PyTorch. And onnxruntime's mean of many large values has few digits. In training it would cost
-    time, and steps are those that were published.
+    Of a single channel `contiguous` leaves the strides as they are, and by those PyTorch (2.14) takes it for one whose
+    channels are last in memory, with the variance that `GroupNorm` avoids.
     """
-    if x.device.type != "cpu":
-        return x
-    if torch.is_grad_enabled() and not torch.compiler.is_exporting():
-        return x.contiguous()
-    return from_first(x, first_values(x, groups=groups))
+    return x.contiguous().flatten().view(x.shape)
 
 
 def first_values(x: Tensor, *, groups: int) -> Tensor:
@@ -83,7 +76,11 @@ def first_values(x: Tensor, *, groups: int) -> Tensor:
 
 
 def from_first(x: Tensor, first: Tensor, *, as_batch: bool = False) -> Tensor:
-    """``x - first`` as a norm takes it: contiguous, in float32 at least, since bf16 would round the difference.
+    """``x - first`` as a norm takes it: `row_major`, in float32 at least, since bf16 would round the difference.
+
+    Taking the first value from all of a group changes no result but for rounding: what is flat is 0 from now on. Else
+    what rounding leaves of it is divided by next to nothing, in every layer again, and an image of one colour, or one
+    pixel, becomes noise. In training it would cost time, and steps are those that were published.
 
     Args:
         x: [N, C, H, W].
@@ -92,7 +89,7 @@ def from_first(x: Tensor, first: Tensor, *, as_batch: bool = False) -> Tensor:
     """
     if as_batch:
         return (x - first).contiguous(memory_format=torch.channels_last)
-    return (at_least_float32(x) - first).contiguous()
+    return row_major(at_least_float32(x) - first)
 
 
 def block_of(height: int) -> int:
