@@ -732,7 +732,7 @@ def detectors(arguments: argparse.Namespace) -> dict[str, Any]:
 def speed(arguments: argparse.Namespace) -> dict[str, Any]:
     """Training step, inference and loading beside the peer, or plain re-statements without --peer, interleaved."""
     out = FIGURES / "speed-raw.json"
-    options = ["--data", arguments.facades / "train", "--rounds", "5", "--calls", "1", "--warmup", "1"]
+    options = ["--data", arguments.facades, "--rounds", "5", "--calls", "1", "--warmup", "1"]
     options += of_peer(arguments)
     said = recorded("speed", "-m", "scripts.benchmarks.pix2pix", *options, "--json", out)
     return {"said": said, **json.loads(out.read_text(encoding="utf-8"))}

@@ -302,7 +302,9 @@ def loading(root: Path, folder: Path, given: argparse.Namespace, results: dict[s
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     peer.add_option(parser)
-    parser.add_argument("--data", type=Path, help="a folder of A|B files for the loader; drawn by code unless given")
+    parser.add_argument(
+        "--data", type=Path, help="a data set of A|B files in train/, for the loaders; drawn by code unless given"
+    )
     parser.add_argument("--pairs", type=int, default=64, help="how many are drawn")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, help="PyTorch's; its own choice unless given")
