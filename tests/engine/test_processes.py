@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -20,8 +19,9 @@ import train_worker
 from translate.checkpoint import load_state, saved_states
 from translate.config import configure, to_dict
 
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["translate.engine"])
+if sys.platform != "win32":
+    FORKS = multiprocessing.get_context("forkserver")
+    FORKS.set_forkserver_preload(["translate.engine"])
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and torchrun as on Unix")
 
 
@@ -51,14 +51,20 @@ class Processes:
             process.start()
 
     def ended(self):
-        """Their exit codes and all that they printed."""
+        """Their exit codes and all that they printed; what takes too long is killed, and has the code of that."""
         for process in self.running:
             process.join(timeout=120)
+        self.kill()
+        for process in self.running:
+            process.join()
         return [process.exitcode for process in self.running], "".join(file.read_text() for file in self.outputs)
 
     def kill(self):
         for process in self.running:
             process.kill()
+
+    def is_running(self):
+        return all(process.exitcode is None for process in self.running)
 
 
 def written(config):
@@ -69,46 +75,53 @@ def written(config):
 
 def finish(config, *, processes=1):
     codes, output = Processes(config, processes).ended()
-    assert not any(codes), output
+    assert codes == [0] * processes, output
     return output
 
 
-@contextmanager
-def another_state(config):
-    """Wait until a new state is saved while what is in the context runs, then a random while."""
-    before = saved_states(config.run.out / "states")
-    yield
+def wait_for_a_state(config, before, is_running):
+    """Wait until a new state is saved, then a random while; no longer than what saves it runs."""
     deadline = time.monotonic() + 90
-    while saved_states(config.run.out / "states") == before:
-        assert time.monotonic() < deadline
+    while saved_states(config.run.out / "states") == before and is_running() and time.monotonic() < deadline:
         time.sleep(0.01)
     time.sleep(random.uniform(0.0, 0.2))
+    return saved_states(config.run.out / "states") != before
 
 
 def kill_in_the_midst(config, *, processes=1):
-    with another_state(config):
-        started = Processes(config, processes)
+    before = saved_states(config.run.out / "states")
+    started = Processes(config, processes)
+    saved = wait_for_a_state(config, before, started.is_running)
     started.kill()
     codes, output = started.ended()
+    assert saved, f"nothing was saved: {output}"
     assert codes == [-signal.SIGKILL] * processes, f"it had ended before the signal: {output}"
 
 
-def terminate_in_the_midst(config):
-    """SIGTERM for `torchrun` with two processes; what is printed."""
+def torchrun(config, *, terminate=False):
+    """Two processes by `torchrun`, to their end or to a SIGTERM in their midst; what is printed."""
     environment = {
         name: value for name, value in os.environ.items() if name not in ("RANK", "WORLD_SIZE", "LOCAL_RANK")
     }
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    with another_state(config):
-        command = subprocess.Popen(
-            [*launcher, train_worker.__file__, str(written(config))],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={**environment, "OMP_NUM_THREADS": "1"},
-        )
-    command.send_signal(signal.SIGTERM)
-    return command.communicate(timeout=60)[0]
+    before = saved_states(config.run.out / "states")
+    with subprocess.Popen(
+        [*launcher, train_worker.__file__, str(written(config))],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**environment, "OMP_NUM_THREADS": "1"},
+    ) as command:
+        if terminate:
+            saved = wait_for_a_state(config, before, lambda: command.poll() is None)
+            command.send_signal(signal.SIGTERM)
+        try:
+            output, _ = command.communicate(timeout=120)
+        except subprocess.TimeoutExpired:
+            command.kill()
+            raise
+    assert saved if terminate else command.returncode == 0, output
+    return output
 
 
 def final(config):
@@ -144,9 +157,9 @@ def test_killed_and_resumed_equals_uninterrupted(long_config, open_session, asse
 def test_two_processes_signalled_killed_and_resumed_equal_uninterrupted(long_config, assert_equal):
     whole = elsewhere(long_config, "whole")
     finish(whole, processes=2)
-    assert "Run the same command again to resume" in " ".join(terminate_in_the_midst(long_config).split())
+    assert "Run the same command again to resume" in " ".join(torchrun(long_config, terminate=True).split())
     kill_in_the_midst(long_config, processes=2)
-    output = finish(long_config, processes=2)
+    output = torchrun(long_config)
     assert output.count("resuming after") == 1  # said by one of them
     (tensors, images), (expected, _) = final(long_config), final(whole)
     assert tensors["rng/cpu"].shape[0] == 2

@@ -331,3 +331,19 @@ def test_outputs_equal_the_stored_ones(name):
         file.parent.mkdir(exist_ok=True)
         save_file({"output": output.contiguous()}, file)
     torch.testing.assert_close(output, load_file(file)["output"], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("learns", [False, True])
+@pytest.mark.parametrize("norm", ["instance", "group"])
+def test_a_graph_of_torch_export_takes_any_size(norm, learns):
+    """As `torch.export` makes it for a user; the export to ONNX has ways of its own."""
+    torch.manual_seed(0)
+    network = build_network(ResNetConfig(width=4, num_blocks=1, num_downsamplings=1, norm=norm)).eval()
+    side = torch.export.Dim.DYNAMIC
+    with torch.set_grad_enabled(learns):
+        program = torch.export.export(
+            network, (torch.rand(2, 3, 16, 20),), dynamic_shapes=({0: side, 2: side, 3: side},)
+        )
+    images = torch.rand(3, 3, 24, 12)
+    with torch.no_grad():
+        torch.testing.assert_close(program.module()(images), network(images), atol=1e-5, rtol=0)

@@ -221,16 +221,20 @@ def _folder(command: Sample, model: ImageModel | GeneratorModel) -> int:
     made = 0
     with ThreadPoolExecutor(1) as behind:  # writes while more are made
         waiting: deque[Future[None]] = deque()
-        for number, (picture, name) in enumerate(images):
-            folder = command.out / class_folder(name) if name is not None else command.out
-            make_folder(folder)
-            file = folder / f"{number:06d}{'.tif' if picture.bands else '.png'}"
-            waiting.append(behind.submit(write_image, file, picture))
-            if len(waiting) > MOST_WAITING:
-                waiting.popleft().result()
-            made += 1
-        for written in waiting:
-            written.result()
+        try:
+            for number, (picture, name) in enumerate(images):
+                folder = command.out / class_folder(name) if name is not None else command.out
+                make_folder(folder)
+                file = folder / f"{number:06d}{'.tif' if picture.bands else '.png'}"
+                waiting.append(behind.submit(write_image, file, picture))
+                while waiting and (waiting[0].done() or len(waiting) > MOST_WAITING):
+                    waiting.popleft().result()
+                made += 1
+            for written in waiting:
+                written.result()
+        except BaseException:
+            behind.shutdown(cancel_futures=True)
+            raise
     return made
 
 

@@ -171,7 +171,6 @@ class SamePadding(nn.Module):
         self.border, self.stride, self.mode = kernel_size // 2, stride, "constant" if border == "zeros" else border
 
     def forward(self, x: Tensor) -> Tensor:
-        # Without a division of sizes, which torch.onnx (2.14) rounds up where they are negative.
         height, width = (self.border if self.stride == 1 else self.border - 1 + size % 2 for size in x.shape[-2:])
         return self.padded(x, above=height, left=width)
 
