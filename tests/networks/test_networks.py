@@ -347,3 +347,5 @@ def test_a_graph_of_torch_export_takes_any_size(norm, learns):
     images = torch.rand(3, 3, 24, 12)
     with torch.no_grad():
         torch.testing.assert_close(program.module()(images), network(images), atol=1e-5, rtol=0)
+        half = torch.export.export(network.bfloat16(), (images.bfloat16(),))
+        assert half.module()(images.bfloat16()).dtype == torch.bfloat16

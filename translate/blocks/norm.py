@@ -38,8 +38,8 @@ class InstanceNorm2d(nn.InstanceNorm2d):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        if torch.compiler.is_exporting():  # for any size: nothing may be asked of it
-            return super().forward(from_first(x, first_values(x, groups=self.num_features)))
+        if torch.compiler.is_exporting():  # by `torch.export`, for any size: no size may decide
+            return super().forward(row_major(x - first_values(x, groups=self.num_features)))
         if x.device.type == "cpu" and x.shape[2:].numel() > 1:  # a single pixel is refused by PyTorch's own
             if not torch.is_grad_enabled():
                 return _normalised(x, self, groups=self.num_features)
@@ -56,7 +56,7 @@ class GroupNorm(nn.GroupNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         if torch.compiler.is_exporting():
-            return super().forward(from_first(x, first_values(x, groups=self.num_groups)))
+            return super().forward(row_major(x - first_values(x, groups=self.num_groups)))
         if x.device.type == "cpu" and not torch.is_grad_enabled():
             return _normalised(x, self, groups=self.num_groups)
         return super().forward(row_major(x) if x.device.type == "cpu" else x)

@@ -55,14 +55,8 @@ def _enlarged(layer: Enlarge, x: Tensor) -> Tensor:
     shape, factors = (count, channels, 2 * height, 2 * width), torch.tensor([1.0, 1.0, 2.0, 2.0])
     places = "half_pixel" if layer.mode == "bilinear" else "asymmetric"
     mode = "linear" if layer.mode == "bilinear" else "nearest"
-    return operator(
-        "Resize",
-        *(x, None, factors),
-        shape=shape,
-        mode=mode,
-        coordinate_transformation_mode=places,
-        nearest_mode="floor",
-    )
+    placed: dict[str, Any] = {"mode": mode, "coordinate_transformation_mode": places, "nearest_mode": "floor"}
+    return operator("Resize", x, None, factors, shape=shape, **placed)
 
 
 def _instance_norm(layer: InstanceNorm2d, x: Tensor) -> Tensor:

@@ -156,9 +156,9 @@ class _Folded:
 
 
 class SamePadding(nn.Module):
-    """TensorFlow's "same": of the convolution that follows, the output has ceil(size / stride).
+    """TensorFlow's "same" padding of [N, C, H, W]: the convolution that follows has an output of ceil(size / stride).
 
-    An odd pixel of padding is behind.
+    Where the padding of an axis is odd, the further pixel lies below or on the right.
 
     Args:
         kernel_size: Of the convolution, odd.
